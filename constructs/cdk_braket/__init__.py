@@ -1,0 +1,1 @@
+"""AWS CDK constructs that deploy Amazon Braket hybrid jobs."""
