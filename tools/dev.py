@@ -1,0 +1,158 @@
+"""`./dev`: sets the checkout up and runs the developer's commands. Standard library only."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import checks, processes, setup
+
+ROOT = Path(__file__).resolve().parent.parent
+
+USAGE_ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    summary: str
+    arguments: str
+    run: Callable[[setup.Checkout, Sequence[str]], int]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code is the command's own."""
+    processes.raise_stopped_on_signals()
+    try:
+        return _dispatch(setup.Checkout(ROOT), arguments)
+    except setup.SetupError as error:
+        say(str(error))
+        return 1
+    except processes.Stopped as stopped:
+        say("stopped.")
+        return stopped.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone (`./dev --help | head -1`); so must the buffer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def say(line: str) -> None:
+    """Tell the user something that is not the command's own output."""
+    print(f"dev: {line}", file=sys.stderr, flush=True)
+
+
+def _dispatch(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name in {"-h", "--help", "help"}:
+        print(_help())
+        return 0
+    if name not in _COMMANDS:
+        say(f"there is no command `{name}`; see ./dev --help" if name else "see ./dev --help")
+        return USAGE_ERROR
+    command = _COMMANDS[name]
+    if list(arguments[1:2]) in (["-h"], ["--help"]):
+        print(f"./dev {name} {command.arguments}".rstrip() + f"\n    {command.summary}")
+        return 0
+    setup.set_up(checkout, say)
+    return command.run(checkout, arguments[1:])
+
+
+def _help() -> str:
+    lines = [
+        "Usage: ./dev COMMAND [ARGUMENTS]",
+        "",
+        "Each command first sets the checkout up (.venv, node_modules), when that is needed.",
+        "",
+    ]
+    for name, command in _COMMANDS.items():
+        lines += [f"  {name} {command.arguments}".rstrip(), f"      {command.summary}"]
+    return "\n".join([*lines, "", "DEV_PYTHON=/path/to/python ./dev … chooses the Python."])
+
+
+# --- The commands -----------------------------------------------------------------------------
+
+
+def _deploy(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    return _become(checkout, [checkout.python, "-m", "tools.deploy", *arguments])
+
+
+def _test(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    return _become(checkout, [checkout.python, "-m", "pytest", *arguments])
+
+
+def _lint(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    unknown = [argument for argument in arguments if argument != "--fix"]
+    if unknown:
+        say(f"lint does not know {unknown[0]}; see ./dev lint --help")
+        return USAGE_ERROR
+    return _run_checks(checkout, checks.MENDING if arguments else checks.LINT)
+
+
+def _check(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    if arguments:
+        say("check takes no arguments; ./dev test does")
+        return USAGE_ERROR
+    code = _run_checks(checkout, checks.ALL)
+    # The suite runs the same checks as tests of its own; here they have just been run.
+    return code or _test(checkout, ["--ignore", checks.AS_TESTS])
+
+
+def _lock(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    return _become(checkout, [checkout.python, "-m", "tools.lock", *arguments])
+
+
+def _set_up(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    del arguments
+    say(f"set up: {checkout.venv} and {checkout.node_modules} are what the locks say.")
+    return 0
+
+
+def _run_checks(checkout: setup.Checkout, which: Sequence[checks.Check]) -> int:
+    """Run all of them, whatever the first says: one run should show all that is wrong."""
+    failed = []
+    for check in which:
+        say(f"{check.name}: {check.summary}")
+        command = check.command(checkout.python)
+        if processes.run(command, cwd=checkout.root, environment=setup.environment(checkout)) != 0:
+            failed.append(check.name)
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _become(checkout: setup.Checkout, command: Sequence[str | Path]) -> int:
+    """Run a command in our place: its signals, terminal and exit code are its own."""
+    sys.stdout.flush()
+    os.chdir(checkout.root)
+    os.execve(command[0], [str(part) for part in command], setup.environment(checkout))  # noqa: S606 - the point is to become this very process
+    return 0
+
+
+_COMMANDS = {
+    "deploy": _Command(
+        "Deploy the default stack into a local AWS with the real CDK CLI and show its job run; "
+        "arguments go to `cdk deploy`.",
+        "[-c KEY=VALUE …]",
+        _deploy,
+    ),
+    "test": _Command(
+        "Run the whole test suite, as CI does; arguments go to pytest.",
+        "[PYTEST ARGUMENTS]",
+        _test,
+    ),
+    "lint": _Command(
+        "Check style and formatting; --fix mends what can be mended.", "[--fix]", _lint
+    ),
+    "check": _Command(
+        "All that CI does: style, types, import rules, locks, then the tests and snippets.",
+        "",
+        _check,
+    ),
+    "lock": _Command(
+        "Make requirements-dev.lock and package-lock.json anew; --upgrade takes newer versions.",
+        "[--upgrade]",
+        _lock,
+    ),
+    "setup": _Command("Only set the checkout up.", "", _set_up),
+}

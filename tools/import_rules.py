@@ -1,0 +1,6 @@
+"""Runs import-linter, which has no `python -m` of its own, on the rules in pyproject.toml."""
+
+from importlinter.cli import lint_imports_command
+
+if __name__ == "__main__":
+    lint_imports_command(["--no-logo"])

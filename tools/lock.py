@@ -1,0 +1,158 @@
+"""Makes the locks, and checks without a network that they fit what they were made from."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = "pyproject.toml"
+PYTHON_LOCK = "requirements-dev.lock"
+NODE_MANIFEST = "package.json"
+NODE_LOCK = "package-lock.json"
+# What `./dev` installs beside the library itself.
+EXTRAS = ("local",)
+GROUPS = ("dev",)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make the locks anew (`--upgrade`: with newer versions), or `--check` them."""
+    if list(arguments) == ["--check"]:
+        found = problems(ROOT)
+        print("\n".join(found) or "the locks fit")
+        return 1 if found else 0
+    if list(arguments) not in ([], ["--upgrade"]):
+        print("dev: lock takes --upgrade, or --check, or nothing", file=sys.stderr)
+        return 2
+    upgrade = list(arguments)
+    for command in (_uv_command(upgrade), _npm_command(upgrade)):
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if code != 0:
+            print(f"dev: {command[0]} could not make its lock", file=sys.stderr)
+            return 1
+    _forget_registries(ROOT / NODE_LOCK)
+    return 0
+
+
+def _uv_command(upgrade: list[str]) -> list[str]:
+    return [
+        # One lock for all supported Pythons and platforms, by markers, from the oldest on.
+        *("uv", "pip", "compile", "--universal", "--python-version", _oldest_python()),
+        *(f"--extra={extra}" for extra in EXTRAS),
+        *(f"--group={group}" for group in GROUPS),
+        *("--generate-hashes", "--no-header", "--quiet", *upgrade),
+        *(PROJECT, "-o", PYTHON_LOCK),
+    ]
+
+
+def _npm_command(upgrade: list[str]) -> list[str]:
+    verb = "update" if upgrade else "install"
+    return ["npm", verb, "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"]
+
+
+def _oldest_python() -> str:
+    specifiers = SpecifierSet(_project(ROOT)["project"]["requires-python"])
+    (oldest,) = (spec.version for spec in specifiers if spec.operator == ">=")
+    return oldest
+
+
+def _project(root: Path) -> dict[str, Any]:
+    with (root / PROJECT).open("rb") as file:
+        return tomllib.load(file)
+
+
+def _forget_registries(lock: Path) -> None:
+    """A registry is a matter of who installs: npm finds each package by name and hash."""
+    tree = json.loads(lock.read_text(encoding="utf-8"))
+    for package in tree["packages"].values():
+        package.pop("resolved", None)
+    lock.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+# --- The check ----------------------------------------------------------------------------------
+
+
+def problems(root: Path) -> list[str]:
+    """What is wrong with the locks of a checkout, one line each; empty if nothing."""
+    return [*_python_problems(root), *_node_problems(root)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """One entry of the Python lock."""
+
+    name: str
+    version: str
+    hashed: bool
+    asked_for_by_us: bool
+
+
+def _entries(text: str) -> Iterator[_Locked]:
+    for entry in re.split(r"^(?=\S)", text, flags=re.MULTILINE):
+        pin = re.match(r"([A-Za-z0-9._-]+)==([^\s;]+)", entry)
+        if pin:
+            yield _Locked(
+                name=canonicalize_name(pin[1]),
+                version=pin[2],
+                hashed="--hash=sha256:" in entry,
+                asked_for_by_us=f"({PROJECT}" in entry,
+            )
+
+
+def _python_problems(root: Path) -> Iterator[str]:
+    text = (root / PYTHON_LOCK).read_text(encoding="utf-8")
+    entries = list(_entries(text))
+    required = list(_direct_requirements(root))
+    for entry in entries:
+        if not entry.hashed:
+            yield f"{PYTHON_LOCK}: {entry.name} has no hash"
+    for requirement in required:
+        if not any(_satisfies(entry, requirement) for entry in entries):
+            yield f"{PYTHON_LOCK}: it has no {requirement}; `./dev lock` makes it anew"
+    names = {canonicalize_name(requirement.name) for requirement in required}
+    for name in sorted({entry.name for entry in entries if entry.asked_for_by_us} - names):
+        yield f"{PYTHON_LOCK}: nothing asks for {name} any more; `./dev lock` makes it anew"
+    if re.search(r"https?://|--(extra-)?index-url|--find-links", text):
+        yield f"{PYTHON_LOCK}: it names a registry, which is a matter of who installs"
+
+
+def _satisfies(entry: _Locked, requirement: Requirement) -> bool:
+    named = entry.name == canonicalize_name(requirement.name)
+    return named and requirement.specifier.contains(entry.version, prereleases=True)
+
+
+def _direct_requirements(root: Path) -> Iterator[Requirement]:
+    tables = _project(root)
+    extras = tables["project"].get("optional-dependencies", {})
+    groups = tables.get("dependency-groups", {})
+    yield from map(Requirement, tables["project"].get("dependencies", []))
+    for extra in EXTRAS:
+        yield from map(Requirement, extras.get(extra, []))
+    for group in GROUPS:
+        yield from map(Requirement, groups.get(group, []))
+
+
+def _node_problems(root: Path) -> Iterator[str]:
+    asked = json.loads((root / NODE_MANIFEST).read_text(encoding="utf-8"))
+    packages = json.loads((root / NODE_LOCK).read_text(encoding="utf-8"))["packages"]
+    for key in ("dependencies", "devDependencies"):
+        if asked.get(key, {}) != packages[""].get(key, {}):
+            yield f"{NODE_LOCK}: its {key} are not {NODE_MANIFEST}'s; `./dev lock` makes it anew"
+    for place, package in packages.items():
+        if place and "integrity" not in package:
+            yield f"{NODE_LOCK}: {place} has no hash"
+        if "resolved" in package:
+            yield f"{NODE_LOCK}: {place} names a registry, which is a matter of who installs"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
