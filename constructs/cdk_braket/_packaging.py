@@ -200,18 +200,18 @@ def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = No
         mode = root.stat().st_mode
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the link goes in a circle"
-        raise PackagingError([f"{_shown(path)}: {reason}. Check the path."]) from error
+        raise PackagingError([f"{shown(path)}: {reason}. Check the path."]) from error
     if not root.name:
-        raise PackagingError([f"{_shown(path)}: has no name to pack it under. Name a directory."])
+        raise PackagingError([f"{shown(path)}: has no name to pack it under. Name a directory."])
     walk = _Walk(root, _ignore_rule(root, exclude), omit and omit.resolve())
     if stat.S_ISREG(mode):
         walk.add(root.name, root)
     elif stat.S_ISDIR(mode):
         walk.descend()
         if not walk.files and not walk.problems:
-            walk.problems.append(f"{_shown(path)}: holds no file to pack. Add the script.")
+            walk.problems.append(f"{shown(path)}: holds no file to pack. Add the script.")
     else:
-        raise PackagingError([f"{_shown(path)}: is neither a file nor a directory."])
+        raise PackagingError([f"{shown(path)}: is neither a file nor a directory."])
     files = sorted(walk.files, key=lambda file: file.name)
     return SourceTree(root, tuple(files), tuple(sorted(walk.problems)))
 
@@ -245,7 +245,7 @@ class _Walk:
                     pending.append(below)
         if len(self.files) > MAX_FILES:
             self.problems.append(
-                f"{_shown(self.root)}: holds more than {MAX_FILES} files. Exclude what the job "
+                f"{shown(self.root)}: holds more than {MAX_FILES} files. Exclude what the job "
                 "does not read, or make it an input channel."
             )
 
@@ -285,7 +285,7 @@ class _Walk:
         return self.omit is not None and self.omit == Path(entry.path)
 
     def _link_fault(self, here: _Directory, real: str) -> str | None:
-        target = _shown(real)
+        target = shown(real)
         if not Path(real).is_relative_to(self.root):
             return f"links outside the source, to {target}. Copy the target in, or exclude it."
         if not Path(real).exists():
@@ -306,7 +306,7 @@ class _Walk:
             self.files.append(SourceFile(name, path))
 
     def _refuse(self, name: str, reason: str) -> None:
-        self.problems.append(f"{_shown(name)}: {reason}")
+        self.problems.append(f"{shown(name)}: {reason}")
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
@@ -355,7 +355,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _shown(name: str | Path) -> str:
+def shown(name: str | Path) -> str:
     """A name fit for one line of an error."""
     text = str(name).encode("utf-8", "backslashreplace").decode()
     return text if text.isprintable() else repr(text)
@@ -384,7 +384,7 @@ def _copy(source: BinaryIO, target: _StoredGzip, size: int, name: str) -> None:
         target.write(chunk)
         left -= len(chunk)
     if left or source.read(1):
-        raise PackagingError([f"{_shown(name)}: changed while it was packed. Try again."])
+        raise PackagingError([f"{shown(name)}: changed while it was packed. Try again."])
 
 
 class _StoredGzip:

@@ -1,0 +1,231 @@
+"""Whether the container finds the entry point and can run it.
+
+The container takes `module:function`, imports the module and calls the function; without a colon it
+runs the module as `__main__`. Source: `extract_customer_code` in `src/braket_container.py` of
+https://github.com/amazon-braket/amazon-braket-containers.
+"""
+
+import ast
+import difflib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+from .finding import Finding, PreflightCheck, Severity
+from .program import Function, FunctionNode, Module, Program, Unseen, is_main_guard
+
+# In the standard library of Python 3.11, gone in the container's 3.12.
+_GONE: Final = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"})
+_TAKEN: Final = (sys.stdlib_module_names - _GONE) | {"braket"}
+
+_NESTED_SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """An entry point taken apart, as the container does it.
+
+    Attributes:
+        text: As given.
+        module: What stands before the first colon.
+        function: What stands after it; None without a colon.
+    """
+
+    text: str
+    module: str
+    function: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Split at the first colon."""
+        module, colon, function = text.partition(":")
+        return cls(text, module, function if colon else None)
+
+    @property
+    def subject(self) -> str:
+        """How findings name it."""
+        return f"entry_point={self.text!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What the entry point names, as far as syntax shows it."""
+
+    module: Module | None = None
+    function: Function | None = None
+
+
+def locate(program: Program, entry: EntryPoint) -> tuple[Located, list[Finding]]:
+    """Find what the entry point names.
+
+    Returns:
+        What was found, and what is wrong with it.
+    """
+    module = program.modules.get(entry.module)
+    if module is None:
+        why = f"the archive holds no module {entry.module!r}"
+        if "/" in entry.text or entry.text.endswith(".py") or ".py:" in entry.text:
+            why = "an entry point is a module's dotted name, not a file"
+        return Located(), [_error(entry, why, _suggest(program, entry))]
+    if module.fault is not None and module.tree is None:
+        return Located(module), []
+    if entry.function is None:
+        return Located(module), list(_check_script(program, module, entry))
+    found = program.resolve(module, entry.function) if entry.function.isidentifier() else None
+    if found is None:
+        why = f"module {module.name!r} defines no {entry.function!r}"
+        return Located(module), [_error(entry, why, _suggest(program, entry))]
+    if isinstance(found, Unseen):
+        return Located(module), []
+    return Located(module, found), list(_check_kind(found, entry))
+
+
+def check_module_name(program: Program, entry: EntryPoint) -> Iterator[Finding]:
+    """Refuse a top-level name that the container finds elsewhere first.
+
+    It appends the script's directory to `sys.path`, so the standard library comes before it.
+    """
+    top = program.top
+    if top in _TAKEN:
+        yield Finding(
+            PreflightCheck.MODULE_NAME,
+            Severity.ERROR,
+            entry.subject,
+            f"the container imports its own module {top!r} instead of the script. "
+            f"Rename {program.tree.root.name!r}.",
+        )
+    elif "." in top:
+        yield Finding(
+            PreflightCheck.MODULE_NAME,
+            Severity.ERROR,
+            entry.subject,
+            f"no import reaches {program.tree.root.name!r}, as a dot separates modules. "
+            f"Rename it to {top.replace('.', '_')!r}.",
+        )
+
+
+def _error(entry: EntryPoint, why: str, fix: str) -> Finding:
+    return Finding(PreflightCheck.ENTRY_POINT, Severity.ERROR, entry.subject, f"{why}. {fix}")
+
+
+def _check_script(program: Program, module: Module, entry: EntryPoint) -> Iterator[Finding]:
+    """A module without a function: the container runs it as `__main__`."""
+    script: Module | None = module
+    if module.is_package:
+        script = program.modules.get(f"{module.name}.__main__")
+    if script is None:
+        why = f"{module.name!r} is a package without __main__.py, so it cannot be run"
+        yield _error(entry, why, _suggest(program, entry))
+    elif script.tree is not None and _only_defines(script.tree):
+        yield Finding(
+            PreflightCheck.ENTRY_POINT,
+            Severity.WARNING,
+            entry.subject,
+            f"module {script.name!r} defines functions and calls none, so the job does nothing. "
+            + _suggest(program, entry),
+        )
+
+
+def _only_defines(tree: ast.Module) -> bool:
+    if not any(isinstance(node, FunctionNode) for node in tree.body):
+        return False
+    return not any(is_main_guard(node) or _acts(node) for node in tree.body)
+
+
+def _acts(node: ast.stmt) -> bool:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return False
+        case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
+            return False
+        case ast.Assign() | ast.AnnAssign():
+            return any(isinstance(inner, ast.Call | ast.Await) for inner in ast.walk(node))
+    return True
+
+
+def _check_kind(found: Function, entry: EntryPoint) -> Iterator[Finding]:
+    """The container calls the function and drops what it returns."""
+    if found.node.decorator_list:
+        return
+    name = found.node.name
+    if isinstance(found.node, ast.AsyncFunctionDef):
+        why = f"{name!r} is a coroutine function; the container calls it and never awaits it"
+        fix = f"Name a plain function that runs asyncio.run({name}(...))."
+        yield _error(entry, why, fix)
+    elif _is_generator(found.node):
+        why = f"{name!r} is a generator function; the container calls it and never iterates it"
+        yield _error(entry, why, "Name a plain function that does the work.")
+
+
+def _is_generator(function: FunctionNode) -> bool:
+    pending: list[ast.AST] = [*function.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(node, _NESTED_SCOPES):
+            pending.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def _suggest(program: Program, entry: EntryPoint) -> str:
+    """The nearest entry point that works, as one sentence."""
+    head, _, tail = entry.module.rpartition(".")
+    if entry.function is None and entry.module not in program.modules and head:
+        module = _nearest_module(program, head)  # a dot in the colon's place
+        if module and isinstance(program.resolve(module, tail), Function):
+            return f"Use entry_point={module.name + ':' + tail!r}."
+    module = program.modules.get(entry.module) or _nearest_module(program, entry.module)
+    if module is None:
+        return "Put a Python file into the source and name its module."
+    function = _nearest_function(program, module, entry.function or "main")
+    if function is None and not _is_runnable(program, module):
+        return (
+            f"Define a function in {module.name!r}, and name it as {module.name + ':function'!r}."
+        )
+    best = f"{module.name}:{function}" if function else module.name
+    if best == entry.text:
+        return "Call what the job must run at the end of the module."
+    return f"Use entry_point={best!r}."
+
+
+def _is_runnable(program: Program, module: Module) -> bool:
+    return not module.is_package or f"{module.name}.__main__" in program.modules
+
+
+def _nearest_module(program: Program, wanted: str) -> Module | None:
+    names = [name for name, module in program.modules.items() if module.file is not None]
+    dotted = wanted.replace("\\", "/").removeprefix("./").removesuffix(".py").replace("/", ".")
+    top = program.top
+    for guess in (dotted, f"{top}.{dotted}", f"{dotted}.__main__", f"{top}.__main__"):
+        if guess in names:
+            return program.modules[guess]
+    last = dotted.rpartition(".")[2]
+    same_end = sorted(name for name in names if name.rpartition(".")[2] == last)
+    near = difflib.get_close_matches(dotted, names, n=1, cutoff=0.5)
+    near_end = [
+        name for name in sorted(names)
+        if difflib.get_close_matches(last, [name.rpartition(".")[2]], n=1, cutoff=0.6)
+    ]  # fmt: skip
+    plain = sorted(name for name in names if not name.rpartition(".")[2].startswith("_"))
+    for choice in (same_end, near_end, near, plain, sorted(names)):
+        if choice:
+            return program.modules[choice[0]]
+    return None
+
+
+def _nearest_function(program: Program, module: Module, wanted: str) -> str | None:
+    names = [
+        name for name in module.bindings
+        if isinstance(program.resolve(module, name), Function)
+    ]  # fmt: skip
+    bare = wanted.partition("(")[0].strip()
+    if bare in names:
+        return bare
+    near = difflib.get_close_matches(bare, names, n=1, cutoff=0.5)
+    public = [name for name in names if not name.startswith("_")]
+    for choice in (near, ["main"] if "main" in names else [], public):
+        if choice:
+            return choice[0]
+    return None

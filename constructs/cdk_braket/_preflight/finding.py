@@ -1,0 +1,63 @@
+"""What a preflight says: which check, how bad, about what, and what to do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PreflightCheck(StrEnum):
+    """The checks by name; a name turns its check off."""
+
+    ENTRY_POINT = "entry-point"
+    """The entry point names a module and a function that the container will find and can run."""
+
+    MODULE_NAME = "module-name"
+    """The script's top-level name does not belong to a module the container finds earlier."""
+
+    IMPORTS = "imports"
+    """The script's own modules are imported by the names they have in the container."""
+
+    SYNTAX = "syntax"
+    """What the entry point imports is Python that the container can read."""
+
+    HYPERPARAMETERS = "hyperparameters"
+    """The entry function takes each hyperparameter, and gets each one that it needs."""
+
+    FUTURE_ANNOTATIONS = "future-annotations"
+    """No hyperparameter meets an annotation that is text, by `from __future__` or by quotes."""
+
+    BOOL_ARGUMENTS = "bool-arguments"
+    """No hyperparameter is cast by `bool`, for which the text "False" is true."""
+
+    ARGUMENT_TYPES = "argument-types"
+    """Each hyperparameter can be cast by its argument's annotation."""
+
+    CREDENTIALS = "credentials"
+    """No hyperparameter looks like a credential."""
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    """The job would fail, or run with other values than were asked for."""
+
+    WARNING = "warning"
+    """The job may be right; what was seen does not decide it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One result of a preflight.
+
+    Attributes:
+        check: The check that found it, to turn it off by.
+        severity: Whether it must stop the synth.
+        subject: What it is about: the entry point, a hyperparameter's name, or `file:line` as in
+            the archive. Never a hyperparameter's value.
+        message: What is wrong and how to put it right, in one line.
+    """
+
+    check: PreflightCheck
+    severity: Severity
+    subject: str
+    message: str
