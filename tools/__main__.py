@@ -5,11 +5,16 @@ import sys
 
 
 def _start() -> int:
-    # Until main() has its own handlers, an interrupt ends us silently, as it would end `sh`.
+    # Until we have handlers of our own, an interrupt ends us silently, as it would end `sh`.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tools.dev import main  # noqa: PLC0415 - after the line above, and that is its point
+    from tools import dev, processes  # noqa: PLC0415 - after the line above, that is its point
 
-    return main(sys.argv[1:])
+    try:
+        processes.raise_stopped_on_signals()
+        return dev.main(sys.argv[1:])
+    except processes.Stopped as stopped:
+        dev.say("stopped.")
+        return stopped.exit_code
 
 
 if __name__ == "__main__":

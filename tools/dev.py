@@ -21,16 +21,16 @@ class _Command:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; the exit code is the command's own."""
-    processes.raise_stopped_on_signals()
+    """Run one command; the exit code is the command's own.
+
+    Raises:
+        processes.Stopped: The user interrupted; nothing that was started is left.
+    """
     try:
         return _dispatch(setup.Checkout(ROOT), arguments)
     except setup.SetupError as error:
         say(str(error))
         return 1
-    except processes.Stopped as stopped:
-        say("stopped.")
-        return stopped.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone (`./dev --help | head -1`); so must the buffer.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -320,6 +320,9 @@ def _explain_pip(said: str) -> str:
         return "requirements-dev.lock is broken: a package has no hash; `./dev lock` makes it anew."
     if "Invalid requirement" in said:
         return "requirements-dev.lock is broken: it cannot be read; `./dev lock` makes it anew."
+    missing = re.search(r"requirement (\S+) \(from versions: none\)", said)
+    if missing and not _NETWORK.search(said):
+        return f"No package index that can be reached has {missing[1]}; this set-up needs one."
     return _explain_any(said, "The Python packages could not be installed", r"^ERROR: (.+)$")
 
 

@@ -1,0 +1,212 @@
+"""`./dev` sets a checkout up: from nothing, again, after changes, after accidents."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tools import miniature
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> miniature.Miniature:
+    return miniature.make(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> miniature.Miniature:
+    """A checkout that was set up; tests only read it."""
+    checkout = miniature.make(tmp_path_factory.mktemp("ready"))
+    done = checkout.dev("setup")
+    assert done.returncode == 0, done.stderr
+    return checkout
+
+
+def failed_with_one_line(run: subprocess.CompletedProcess[str]) -> str:
+    """The last line, after the lines that say what is being done; there is no traceback."""
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "Traceback" not in run.stderr
+    *progress, line = run.stderr.splitlines()
+    assert all(said.startswith(("dev: Setting", "dev:   ")) for said in progress), run.stderr
+    assert line.startswith("dev: ")
+    return line
+
+
+def test_set_up_leaves_the_home_as_empty_as_it_was(ready: miniature.Miniature) -> None:
+    assert list(ready.home.iterdir()) == []
+
+
+def test_the_second_run_does_nothing_and_says_nothing(ready: miniature.Miniature) -> None:
+    log = ready.root / ".cache" / "set-up.log"
+    before = log.stat().st_mtime_ns
+    started = time.monotonic()
+    again = ready.dev("test")
+    assert time.monotonic() - started < 3
+    assert (again.returncode, again.stderr) == (0, "")
+    assert log.stat().st_mtime_ns == before
+
+
+def test_arguments_reach_pytest_in_the_checkout_and_its_exit_code_comes_back(
+    ready: miniature.Miniature,
+) -> None:
+    run = ready.dev("test", "-k", "two words", "--", "-x", EXIT_WITH="5")
+    assert run.returncode == 5
+    assert json.loads(run.stdout) == {
+        "arguments": ["-k", "two words", "--", "-x"],
+        "prefix": str(ready.root / ".venv"),
+        "cwd": str(ready.root),
+    }
+
+
+def test_what_the_shell_has_set_for_other_pythons_does_not_get_in_the_way(
+    ready: miniature.Miniature, tmp_path: Path
+) -> None:
+    (tmp_path / "pytest.py").write_text("raise SystemExit('the wrong one')")
+    run = ready.dev("test", PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1", PIP_USER="1")
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_virtual_environment_that_is_active_is_not_what_ours_is_made_of(
+    ready: miniature.Miniature,
+) -> None:
+    # DEV_PYTHON of these tests is the virtual environment's python that runs them.
+    made_of = (ready.root / ".venv" / "pyvenv.cfg").read_text()
+    assert str(miniature.ROOT) not in made_of
+
+
+def test_a_changed_lock_is_followed_and_what_it_no_longer_names_goes(
+    checkout: miniature.Miniature,
+) -> None:
+    checkout.build("extra", "1.0", {"extra.py": ""})
+    checkout.lock(("mini", "1.0"), ("extra", "1.0"))
+    assert checkout.dev("setup").returncode == 0
+    assert "extra-1.0" in checkout.installed()
+    marker = checkout.root / ".venv" / "was-here"
+    marker.touch()
+    npm = checkout.root / "node_modules" / ".set-up"
+    npm_was_made = npm.stat().st_mtime_ns
+
+    checkout.build("mini", "2.0", {"pytest.py": "print('two')", "bin/npm": "#!/bin/sh\nexit 1\n"})
+    checkout.lock(("mini", "2.0"))
+    run = checkout.dev("test")
+
+    assert (run.returncode, run.stdout) == (0, "two\n"), run.stderr
+    assert [name for name in checkout.installed() if name.startswith(("extra", "mini"))] == [
+        "mini-2.0"
+    ]
+    assert marker.exists(), "a changed lock does not cost a whole new environment"
+    assert npm.stat().st_mtime_ns == npm_was_made, "its own lock is the same"
+
+
+def test_a_lock_with_wrong_hashes_is_one_line_and_the_mended_one_works(
+    checkout: miniature.Miniature,
+) -> None:
+    checkout.lock(("mini", "1.0"), broken=True)
+    line = failed_with_one_line(checkout.dev("setup"))
+    assert line == (
+        "dev: requirements-dev.lock is broken: mini==1.0 is not what its hashes say. "
+        "Details: .cache/set-up.log"
+    )
+    assert "DO NOT MATCH" in (checkout.root / ".cache" / "set-up.log").read_text()
+    checkout.lock(("mini", "1.0"))
+    assert checkout.dev("setup").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mini==1.0\n", "a package has no hash"),
+        ("<<<<<<< HEAD\n", "it cannot be read"),
+    ],
+)
+def test_a_lock_that_is_not_one_is_one_line(
+    checkout: miniature.Miniature, text: str, said: str
+) -> None:
+    (checkout.root / "requirements-dev.lock").write_text(text)
+    line = failed_with_one_line(checkout.dev("setup"))
+    assert line.startswith(f"dev: requirements-dev.lock is broken: {said}")
+
+
+@pytest.mark.parametrize(
+    ("retries", "said"),
+    [
+        ("1", "The package registry cannot be reached, and this set-up needs it."),
+        # Without retries, pip does not tell an index that is silent from one that lacks a package.
+        ("0", "No package index that can be reached has mini==1.0; this set-up needs one."),
+    ],
+)
+def test_no_network_is_one_line(checkout: miniature.Miniature, retries: str, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    nobody_there = f"http://127.0.0.1:{port}/simple"
+    environment = checkout.environment(PIP_INDEX_URL=nobody_there, PIP_RETRIES=retries)
+    del environment["PIP_NO_INDEX"], environment["PIP_FIND_LINKS"]
+    line = failed_with_one_line(checkout.dev("setup", environment=environment))
+    assert line == f"dev: {said} Details: .cache/set-up.log"
+
+
+def test_a_broken_node_lock_is_one_line_and_keeps_the_python_part(
+    checkout: miniature.Miniature,
+) -> None:
+    lock = checkout.root / "package-lock.json"
+    good = lock.read_text()
+    lock.write_text("<<<<<<< HEAD\n" + good)
+    line = failed_with_one_line(checkout.dev("setup"))
+    assert line.startswith("dev: package-lock.json is broken or does not fit package.json")
+    lock.write_text(good)
+    again = checkout.dev("setup")
+    assert again.returncode == 0
+    assert "requirements-dev.lock" not in again.stderr
+
+
+@contextlib.contextmanager
+def a_registry_that_never_answers() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/simple"
+
+
+def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
+    checkout: miniature.Miniature,
+) -> None:
+    log = checkout.root / ".cache" / "set-up.log"
+    with a_registry_that_never_answers() as registry:
+        run = checkout.start("setup", PIP_NO_INDEX="0", PIP_INDEX_URL=registry, PIP_FIND_LINKS="")
+        while not (log.exists() and "Looking in indexes" in log.read_text()):
+            assert run.poll() is None
+            time.sleep(0.05)
+        os.kill(run.pid, signal.SIGINT)
+        _, said = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert said.splitlines()[-1] == "dev: stopped."
+    assert "Traceback" not in said
+    assert miniature.living_processes(checkout.root) == []
+    again = checkout.dev("test")
+    assert again.returncode == 0, again.stderr
+
+
+def test_two_at_once_set_up_once(checkout: miniature.Miniature) -> None:
+    runs = [checkout.start("setup") for _ in range(2)]
+    said = [run.communicate(timeout=120)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    waited = [text for text in said if "waiting for it" in text]
+    worked = [text for text in said if "Setting this checkout up" in text]
+    assert (len(waited), len(worked)) == (1, 1)
+
+
+def test_a_folder_of_that_name_which_is_the_users_own_is_left_alone(
+    checkout: miniature.Miniature,
+) -> None:
+    thesis = checkout.root / ".venv" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    line = failed_with_one_line(checkout.dev("setup"))
+    assert line.endswith(".venv is not a virtual environment; move it away.")
+    assert thesis.exists()

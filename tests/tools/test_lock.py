@@ -1,0 +1,97 @@
+"""The check that the locks fit what they were made from, without a network."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools import lock
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The real locks and what they were made from."""
+    for name in (lock.PROJECT, lock.PYTHON_LOCK, lock.NODE_MANIFEST, lock.NODE_LOCK):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def only_problem(root: Path) -> str:
+    (problem,) = lock.problems(root)
+    return problem
+
+
+def test_the_locks_as_they_are_fit(copy: Path) -> None:
+    assert lock.problems(copy) == []
+
+
+def test_a_new_requirement_is_missed(copy: Path) -> None:
+    change(copy / lock.PROJECT, '"build>=1.2"', '"build>=1.2", "left-pad>=1"')
+    assert only_problem(copy).startswith("requirements-dev.lock: it has no left-pad>=1")
+
+
+def test_a_requirement_that_rose_above_the_lock_is_missed(copy: Path) -> None:
+    change(copy / lock.PROJECT, '"build>=1.2"', '"build>=99"')
+    assert only_problem(copy).startswith("requirements-dev.lock: it has no build>=99")
+
+
+def test_a_requirement_that_went_is_noticed(copy: Path) -> None:
+    change(copy / lock.PROJECT, '    "build>=1.2",\n', "")
+    assert only_problem(copy).startswith("requirements-dev.lock: nothing asks for build any more")
+
+
+def test_a_package_without_hashes_is_noticed(copy: Path) -> None:
+    with (copy / lock.PYTHON_LOCK).open("a") as file:
+        file.write("left-pad==1.0\n    # via build\n")
+    assert only_problem(copy) == "requirements-dev.lock: left-pad has no hash"
+
+
+@pytest.mark.parametrize("line", ["--index-url https://example.org/simple", "--find-links /x"])
+def test_a_registry_in_the_python_lock_is_noticed(copy: Path, line: str) -> None:
+    lock_file = copy / lock.PYTHON_LOCK
+    lock_file.write_text(f"{line}\n{lock_file.read_text()}")
+    assert "names a registry" in only_problem(copy)
+
+
+def test_another_version_in_package_json_is_noticed(copy: Path) -> None:
+    manifest = json.loads((copy / lock.NODE_MANIFEST).read_text())
+    manifest["devDependencies"]["aws-cdk"] = "3.0.0"
+    (copy / lock.NODE_MANIFEST).write_text(json.dumps(manifest))
+    assert "its devDependencies are not package.json's" in only_problem(copy)
+
+
+def test_a_node_package_without_hash_or_with_a_registry_is_noticed(copy: Path) -> None:
+    tree = json.loads((copy / lock.NODE_LOCK).read_text())
+    package = tree["packages"]["node_modules/aws-cdk"]
+    del package["integrity"]
+    package["resolved"] = "https://example.org/aws-cdk.tgz"
+    (copy / lock.NODE_LOCK).write_text(json.dumps(tree))
+    no_hash, registry = lock.problems(copy)
+    assert no_hash == "package-lock.json: node_modules/aws-cdk has no hash"
+    assert registry.startswith("package-lock.json: node_modules/aws-cdk names a registry")
+
+
+def test_package_json_pins_exactly() -> None:
+    manifest = json.loads((ROOT / lock.NODE_MANIFEST).read_text())
+    assert all(version[0].isdigit() for version in manifest["devDependencies"].values())
+
+
+def test_check_ends_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lock.main(["--check"]) == 0
+    assert capsys.readouterr().out == "the locks fit\n"
+
+
+def test_unknown_arguments_are_refused_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert lock.main(["--chekc"]) == 2
+    assert "lock takes" in capsys.readouterr().err
