@@ -61,7 +61,7 @@ DEFAULT_EXCLUDES: Final = (
 IgnoreRule = Callable[[str, bool], bool]
 
 # Links to directories are followed, so a few of them can make a tree without end.
-MAX_FILES: Final = 100_000
+MAX_ENTRIES: Final = 100_000
 
 # Every file gets the one mode. Keeping the executable bit would make two archives of one checkout,
 # as file systems without the bit report it as set; dropping it would break a tool the script calls.
@@ -147,9 +147,10 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
         The archive, its hash and its sizes.
 
     Raises:
-        PackagingError: The source is missing or empty, or it holds a link that leads outside, is
-            broken or goes in a circle, a special file, a file that cannot be read, a name that is
-            not UTF-8, or more than `MAX_FILES` files. All reasons are given at once.
+        PackagingError: The source is missing, empty or the destination itself, or it holds a link
+            that leads outside, is broken or goes in a circle, a special file, a file that cannot
+            be read, a name that is not UTF-8, or more than `MAX_ENTRIES` files and directories.
+            All reasons are given at once.
 
     Example:
         >>> import tempfile
@@ -161,6 +162,8 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
         (1, 16)
     """
     tree = read_tree(path, exclude=exclude, omit=destination)
+    if destination.resolve() == tree.root:
+        raise PackagingError([f"{shown(destination)}: is the source. Pack into another directory."])
     if tree.problems:
         raise PackagingError(tree.problems)
     destination.mkdir(parents=True, exist_ok=True)
@@ -237,24 +240,30 @@ class _Walk:
     def descend(self) -> None:
         # A stack of our own: a tree may be deeper than Python's recursion limit.
         pending = [_Directory("", (str(self.root),))]
-        while pending and len(self.files) <= MAX_FILES:
+        directories = 0
+        while pending:
             here = pending.pop()
+            directories += 1
+            if directories + len(self.files) > MAX_ENTRIES:
+                self.problems.append(
+                    f"{shown(self.root)}: holds more than {MAX_ENTRIES} files and directories. "
+                    "Exclude what the job does not read, or make it an input channel."
+                )
+                return
             for entry in self._entries(here):
                 below = self._visit(here, entry)
                 if below is not None:
                     pending.append(below)
-        if len(self.files) > MAX_FILES:
-            self.problems.append(
-                f"{shown(self.root)}: holds more than {MAX_FILES} files. Exclude what the job "
-                "does not read, or make it an input channel."
-            )
 
     def _entries(self, here: _Directory) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(here.real[-1]) as entries:
                 return list(entries)
         except OSError as error:
-            self._refuse(here.relative, f"{error.strerror}. Change its permissions, or exclude it.")
+            self._refuse(
+                f"{self.root.name}/{here.relative}",
+                f"{error.strerror}. Make it readable, or exclude it.",
+            )
             return []
 
     def _visit(self, here: _Directory, entry: os.DirEntry[str]) -> _Directory | None:
@@ -263,15 +272,16 @@ class _Walk:
         is_directory = _is_directory(entry)
         if self._is_left_out(name, entry, is_directory=is_directory):
             return None
+        packed_name = f"{self.root.name}/{name}"
         real = entry.path
         if entry.is_symlink():
             real = os.path.realpath(entry.path)
             if fault := self._link_fault(here, real):
-                self._refuse(name, fault)
+                self._refuse(packed_name, fault)
                 return None
         if is_directory:
             return _Directory(name, (*here.real, real))
-        self.add(f"{self.root.name}/{name}", Path(real))
+        self.add(packed_name, Path(real))
         return None
 
     def _is_left_out(self, name: str, entry: os.DirEntry[str], *, is_directory: bool) -> bool:
@@ -280,7 +290,7 @@ class _Walk:
         if not is_directory:
             return False
         # A virtual environment under any name; PEP 405 names the file.
-        if (Path(entry.path) / "pyvenv.cfg").is_file():
+        if _exists(Path(entry.path, "pyvenv.cfg")):
             return True
         return self.omit is not None and self.omit == Path(entry.path)
 
@@ -288,7 +298,7 @@ class _Walk:
         target = shown(real)
         if not Path(real).is_relative_to(self.root):
             return f"links outside the source, to {target}. Copy the target in, or exclude it."
-        if not Path(real).exists():
+        if not _exists(Path(real)):
             return f"links to {target}, which does not exist. Remove the link, or exclude it."
         if real in here.real:
             return f"links to {target}, which holds it. Remove the link, or exclude it."
@@ -298,10 +308,10 @@ class _Walk:
         """Take in one file under its name in the archive."""
         if not _is_utf8(name):
             self._refuse(name, "its name is not UTF-8. Rename it, or exclude it.")
-        elif not stat.S_ISREG(path.stat().st_mode):
-            self._refuse(name, "is a socket, pipe or device. Remove it, or exclude it.")
         elif not os.access(path, os.R_OK):
-            self._refuse(name, "cannot be read. Change its permissions, or exclude it.")
+            self._refuse(name, "cannot be read. Make it readable, or exclude it.")
+        elif not path.is_file():
+            self._refuse(name, "is a socket, pipe or device. Remove it, or exclude it.")
         else:
             self.files.append(SourceFile(name, path))
 
@@ -313,6 +323,13 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link that goes in a circle
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a directory on the way that may not be entered
         return False
 
 
