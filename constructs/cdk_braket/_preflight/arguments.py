@@ -65,16 +65,23 @@ _WRONG_VALUE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Signature:
-    """The arguments of a function by how they can be passed."""
+    """The arguments of a function by how they can be passed.
+
+    Attributes:
+        by_name: Those that a keyword reaches.
+        required: Those of `by_name` without a default.
+        by_position: Those that no keyword reaches, and whether they are required.
+        takes_any: Whether there is `**kwargs`.
+    """
 
     by_name: Mapping[str, ast.arg]
     required: Sequence[str]
-    positional_required: Sequence[str]
+    by_position: Mapping[str, bool]
     takes_any: bool
 
     @property
     def is_empty(self) -> bool:
-        return not (self.by_name or self.positional_required or self.takes_any)
+        return not (self.by_name or self.by_position or self.takes_any)
 
 
 def check_arguments(
@@ -93,7 +100,7 @@ def check_arguments(
         yield from _check_casts(function, signature, hyperparameters)
     elif signature.is_empty:
         yield from check_read(modules, hyperparameters, _subject(function))
-    elif signature.required or signature.positional_required or not reads_itself(modules):
+    elif signature.required or any(signature.by_position.values()) or not reads_itself(modules):
         yield from misfits
 
 
@@ -129,7 +136,7 @@ def _signature(arguments: ast.arguments) -> _Signature:
     return _Signature(
         by_name,
         [name for name in by_name if name in required],
-        [argument.arg for argument in arguments.posonlyargs if argument.arg in required],
+        {argument.arg: argument.arg in required for argument in arguments.posonlyargs},
         takes_any=arguments.kwarg is not None,
     )
 
@@ -138,12 +145,13 @@ def _misfits(
     function: Function, signature: _Signature, hyperparameters: Mapping[str, str]
 ) -> Iterator[Finding]:
     name = function.node.name
-    for argument in signature.positional_required:
-        yield _misfit(
-            _subject(function),
-            f"{name}() takes {argument!r} by position only, and the container passes by name. "
-            "Remove the '/' from its arguments.",
-        )
+    for argument, is_required in signature.by_position.items():
+        if is_required or argument in hyperparameters:
+            yield _misfit(
+                _subject(function),
+                f"{name}() takes {argument!r} by position only, and the container passes by name. "
+                "Remove the '/' from its arguments.",
+            )
     for argument in signature.required:
         if argument not in hyperparameters:
             near = difflib.get_close_matches(
@@ -156,7 +164,7 @@ def _misfits(
                 f"fails. {fix}, or give the argument a default.",
             )
     for key in hyperparameters:
-        if key in signature.by_name or signature.takes_any:
+        if key in signature.by_name or key in signature.by_position or signature.takes_any:
             continue
         near = difflib.get_close_matches(key, list(signature.by_name), n=1)
         fix = f"Use {near[0]!r}" if near else "Remove it"

@@ -95,7 +95,7 @@ def check_module_name(program: Program, entry: EntryPoint) -> Iterator[Finding]:
             f"the container imports its own module {top!r} instead of the script. "
             f"Rename {program.tree.root.name!r}.",
         )
-    elif "." in top:
+    elif "." in top and (program.tree.root.is_dir() or program.tree.root.suffix == ".py"):
         yield Finding(
             PreflightCheck.MODULE_NAME,
             Severity.ERROR,
@@ -180,6 +180,9 @@ def _suggest(program: Program, entry: EntryPoint) -> str:
     if module is None:
         return "Put a Python file into the source and name its module."
     function = _nearest_function(program, module, entry.function or "main")
+    if function is None and entry.function:
+        module = _module_with(program, entry.function, near=entry.module) or module
+        function = _nearest_function(program, module, entry.function)
     if function is None and not _is_runnable(program, module):
         return (
             f"Define a function in {module.name!r}, and name it as {module.name + ':function'!r}."
@@ -188,6 +191,17 @@ def _suggest(program: Program, entry: EntryPoint) -> str:
     if best == entry.text:
         return "Call what the job must run at the end of the module."
     return f"Use entry_point={best!r}."
+
+
+def _module_with(program: Program, function: str, *, near: str) -> Module | None:
+    """The module that defines a function, one inside `near` first."""
+    found = [
+        module for module in program.modules.values()
+        if isinstance(program.resolve(module, function), Function)
+    ]  # fmt: skip
+    return min(
+        found, key=lambda module: (not module.name.startswith(near), module.name), default=None
+    )
 
 
 def _is_runnable(program: Program, module: Module) -> bool:
