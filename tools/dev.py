@@ -47,10 +47,10 @@ def _dispatch(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     if name in {"-h", "--help", "help"}:
         print(_help())
         return 0
-    if name not in _COMMANDS:
+    if name not in COMMANDS:
         say(f"there is no command `{name}`; see ./dev --help" if name else "see ./dev --help")
         return USAGE_ERROR
-    command = _COMMANDS[name]
+    command = COMMANDS[name]
     if list(arguments[1:2]) in (["-h"], ["--help"]):
         print(f"./dev {name} {command.arguments}".rstrip() + f"\n    {command.summary}")
         return 0
@@ -65,7 +65,7 @@ def _help() -> str:
         "Each command first sets the checkout up (.venv, node_modules), when that is needed.",
         "",
     ]
-    for name, command in _COMMANDS.items():
+    for name, command in COMMANDS.items():
         lines += [f"  {name} {command.arguments}".rstrip(), f"      {command.summary}"]
     return "\n".join([*lines, "", "DEV_PYTHON=/path/to/python ./dev … chooses the Python."])
 
@@ -129,7 +129,7 @@ def _become(checkout: setup.Checkout, command: Sequence[str | Path]) -> int:
     return 0
 
 
-_COMMANDS = {
+COMMANDS = {
     "deploy": _Command(
         "Deploy the default stack into a local AWS with the real CDK CLI and show its job run; "
         "arguments go to `cdk deploy`.",
