@@ -51,6 +51,9 @@ _TELLING_NAMES: Final = frozenset(
 )  # fmt: skip
 _ADDRESSES: Final = re.compile(r"arn:|/|s3://|\$\{")
 _PLAIN: Final = re.compile(r"(?i)true|false|none|null|yes|no|[-+.\d_e]+")
+# Far more than the API takes, and little enough for patterns that look at parts of it twice.
+_SCANNED: Final = 10_000
+
 TOKEN: Final = re.compile(r"\$\{Token\[")
 """What a value that is known only at deploy time looks like at synth."""
 
@@ -71,6 +74,7 @@ def check_credentials(hyperparameters: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _kind(name: str, value: str) -> str | None:
+    value = value[:_SCANNED]
     if TOKEN.search(value):
         return None
     for kind, pattern in _FORM:

@@ -32,9 +32,12 @@ _NEWER_LINES: Final = (
     ),
 )
 
+# A line of a generated file may have megabytes, and the patterns above look at parts of it twice.
+_LINE_LENGTH: Final = 1_000
+
 # Syntax that came with 3.12. f-strings were opened up then (PEP 701), so any may be the cause.
 _SINCE_3_12: Final = re.compile(
-    r"""^\s*type\s+\w+.*= | ^\s*(?:async\s+def|def|class)\s+\w+\s*\[
+    r"""^[ \t]*type[ \t]+\w+.*= | ^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w+[ \t]*\[
         | (?<!\w)(?:[fF][rR]?|[rR][fF])["']""",
     re.MULTILINE | re.VERBOSE,
 )
@@ -74,7 +77,7 @@ def parse(source: bytes) -> tuple[ast.Module | None, SyntaxFault | None]:
 def _fault(source: bytes, error: SyntaxError) -> SyntaxFault:
     number = error.lineno or 1
     lines = source.decode("utf-8", "replace").splitlines()
-    line = lines[number - 1] if 0 < number <= len(lines) else ""
+    line = lines[number - 1][:_LINE_LENGTH] if 0 < number <= len(lines) else ""
     for pattern, name, version in _NEWER_LINES:
         if pattern.search(line):
             return _too_new(number, name, version)
@@ -89,7 +92,8 @@ def _fault(source: bytes, error: SyntaxError) -> SyntaxFault:
     return SyntaxFault(
         Severity.ERROR,
         number,
-        f"is not valid in the container's Python {_VERSION}: {error.msg}. Correct the line.",
+        f"is not valid in the container's Python {_VERSION}: {error.msg.rstrip('.?')}. "
+        "Correct the line.",
     )
 
 
