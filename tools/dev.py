@@ -74,7 +74,7 @@ def _help() -> str:
 
 
 def _deploy(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
-    return _become(checkout, [checkout.python, "-m", "tools.deploy", *arguments])
+    return _become(checkout, [checkout.python, "-m", "tools.quiet", "tools.deploy", *arguments])
 
 
 def _test(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
@@ -99,7 +99,7 @@ def _check(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
 
 
 def _lock(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
-    return _become(checkout, [checkout.python, "-m", "tools.lock", *arguments])
+    return _become(checkout, [checkout.python, "-m", "tools.quiet", "tools.lock", *arguments])
 
 
 def _set_up(checkout: setup.Checkout, arguments: Sequence[str]) -> int:

@@ -1,0 +1,224 @@
+"""The command `cdk-braket-local`: a local AWS for one command, or kept between commands."""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cdk_braket_local import foreground, kept, opening, shell
+
+STATE_DIRECTORY = Path(".cdk-braket-local")
+
+_EPILOG = """\
+examples:
+  cdk-braket-local run -- cdk deploy --all     deploy into a fresh local AWS, then throw it away
+  cdk-braket-local up                          start one and leave it running
+  eval "$(cdk-braket-local env)"               have this shell talk to it
+  cdk-braket-local down                        stop it and remove its state
+
+The CDK CLI is taken from node_modules/.bin, in this folder or one above, or from PATH.
+"""
+
+
+class _UserError(Exception):
+    """Something the user can mend; the message is one line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the program's name; by default, what it was called with.
+
+    Returns:
+        The exit code: 0, that of the user's command, 1 for an error, 2 for a wrong call, or 128
+        plus the number of the signal that stopped us.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        with foreground.stopped_by_signals():
+            code: int = options.run(options)
+            return code
+    except (_UserError, kept.KeptError, opening.NotOpenedError) as error:
+        _say(str(error))
+        return 1
+    except foreground.Stopped as stopped:
+        return stopped.exit_code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, for whoever wants to read it without running it."""
+    whole = argparse.ArgumentParser(
+        prog="cdk-braket-local",
+        description="A local AWS with Amazon Braket hybrid jobs, for the AWS CDK. Nothing of it "
+        "reaches a real account.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = commands.add_parser(
+        "run", help="run a command against a fresh local AWS", allow_abbrev=False
+    )
+    _add_start_options(run)
+    run.add_argument("command", nargs="+", metavar="CMD", help="the command, after a `--`")
+    run.set_defaults(run=_run)
+
+    up = commands.add_parser(
+        "up", help="start a local AWS and leave it running", allow_abbrev=False
+    )
+    _add_start_options(up)
+    up.set_defaults(run=_up)
+
+    for name, function, text in (
+        ("down", _down, "stop the local AWS that `up` started and remove its state"),
+        ("status", _status, "tell whether one is running; exit code 1 if none is"),
+        ("env", _env, "print what a shell must evaluate to talk to it"),
+    ):
+        commands.add_parser(name, help=text, allow_abbrev=False).set_defaults(run=function)
+
+    for name, command in commands.choices.items():
+        if name != "run":
+            command.add_argument(
+                "--state-directory",
+                type=Path,
+                default=STATE_DIRECTORY,
+                metavar="DIR",
+                help="where its state is kept (default: %(default)s)",
+            )
+    return whole
+
+
+def _add_start_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port", type=_port, metavar="N", help="the port on 127.0.0.1 (default: a free one)"
+    )
+    parser.add_argument(
+        "--no-bootstrap",
+        dest="bootstrap",
+        action="store_false",
+        help="do not run `cdk bootstrap` first, as is done when a CDK CLI is found",
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):  # noqa: PLR2004 - TCP's
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number (1 to 65535)")
+    return int(text)
+
+
+# --- The commands -------------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    command: list[str] = options.command
+    _refuse_unknown(command[0], _environment({}))
+    with (
+        tempfile.TemporaryDirectory(prefix="cdk-braket-local-") as directory,
+        opening.local_aws(Path(directory, "state"), options.port) as aws,
+    ):
+        environment = _environment(aws.environment)
+        if options.bootstrap:
+            _bootstrap(environment, Path(directory, "bootstrap.log"))
+        return foreground.run(command, environment)
+
+
+def _up(options: argparse.Namespace) -> int:
+    place = kept.Place(options.state_directory)
+    running = place.describe()
+    if running is None:
+        if place.has_remains():
+            _say("the last local AWS here ended without `down`; starting afresh")
+        running = place.start(options.port)
+        try:
+            if options.bootstrap:
+                _bootstrap(_environment(running.environment), place.log)
+        except BaseException:
+            with foreground.undisturbed():
+                place.stop()
+            raise
+    elif options.port and not running.endpoint_url.endswith(f":{options.port}"):
+        raise _UserError(f"it already runs, at {running.endpoint_url}; `down` stops it")
+    print(_summary(running, place))
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    place = kept.Place(options.state_directory)
+    had_remains = place.has_remains()
+    with foreground.undisturbed():
+        stopped = place.stop()
+    if stopped:
+        print("stopped; its state is removed")
+    elif had_remains:
+        print("it had ended already, without `down`; what it left is removed")
+    else:
+        print(f"no local AWS is kept in {place.directory}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    place = kept.Place(options.state_directory)
+    running = place.describe()
+    if running is None:
+        print(f"no local AWS is running in {place.directory}")
+        return 1
+    print(_summary(running, place))
+    return 0
+
+
+def _env(options: argparse.Namespace) -> int:
+    place = kept.Place(options.state_directory)
+    running = place.describe()
+    if running is None:
+        raise _UserError(f"no local AWS is running in {place.directory}; `up` starts one")
+    print("\n".join(shell.exports(os.environ, running.environment)))
+    return 0
+
+
+# --- What they share ----------------------------------------------------------------------------
+
+
+def _say(line: str) -> None:
+    print(f"cdk-braket-local: {line}", file=sys.stderr, flush=True)
+
+
+def _summary(running: kept.Description, place: kept.Place) -> str:
+    minutes, seconds = divmod(int(time.time() - running.started), 60)
+    return (
+        f"running at {running.endpoint_url} for {minutes} min {seconds:02} s "
+        f"(process {running.keeper}, state in {place.directory})"
+    )
+
+
+def _environment(local_aws: Mapping[str, str]) -> dict[str, str]:
+    return shell.command_environment(os.environ, local_aws, Path.cwd())
+
+
+def _refuse_unknown(program: str, environment: Mapping[str, str]) -> None:
+    if shutil.which(program, path=environment["PATH"]) is None:
+        raise _UserError(f"there is no program {program!r} to run")
+
+
+def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
+    """Run the real `cdk bootstrap`, which every `cdk deploy` needs once."""
+    cdk = shutil.which("cdk", path=environment["PATH"])
+    if cdk is None:
+        _say("no CDK CLI was found, so this local AWS is not bootstrapped")
+        return
+    _say("bootstrapping the local AWS …")
+    target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
+    with log.open("ab") as output:
+        code = foreground.run([cdk, "bootstrap", target], environment, output=output)
+    if code != 0:
+        sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+        raise _UserError(f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

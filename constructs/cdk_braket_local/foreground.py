@@ -1,0 +1,155 @@
+"""Runs the user's command as if it had been started by their shell, and outlives it."""
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
+from typing import IO
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# How long a command may take to end after SIGTERM or SIGHUP.
+GRACE_SECONDS = 20.0
+COMMAND_NOT_FOUND = 127
+COMMAND_NOT_EXECUTABLE = 126
+
+
+class Stopped(BaseException):
+    """A signal asked us to stop, while no command of the user's was running.
+
+    Attributes:
+        exit_code: 128 plus the signal's number, as shells report it.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = 128 + signum
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Raise `Stopped` in the main thread for SIGINT, SIGTERM and SIGHUP."""
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        raise Stopped(signum)
+
+    with _handling(stop):
+        yield
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold signals back, for cleaning up: they arrive when it is done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | None = None
+) -> int:
+    """Run a command to its end.
+
+    In a terminal the command shares our place in it, so that shells and prompts work, and Ctrl-C
+    reaches it from the terminal. Elsewhere it gets a process group of its own, signals are passed
+    on, and what it leaves behind in that group is ended with it.
+
+    Args:
+        command: The program and its arguments.
+        environment: Its whole environment; the program is searched on the PATH in it.
+        output: Where its output and errors go; by default where ours go.
+
+    Returns:
+        Its exit code, 128 plus the number of the signal that ended it, 127 if there is no such
+        program, or 126 if it is none.
+    """
+    in_terminal = _owns_terminal()
+    child: subprocess.Popen[bytes] | None = None
+    deadline = math.inf
+
+    def pass_on(signum: int, _frame: FrameType | None) -> None:
+        nonlocal deadline
+        if signum != signal.SIGINT:
+            deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+        if child is not None and not (in_terminal and signum == signal.SIGINT):
+            _send(child, signum, to_group=not in_terminal)
+
+    # Signals are held back until there is a child to pass them on to.
+    with undisturbed(), _handling(pass_on):
+        try:
+            child = _start(command, environment, output, in_terminal=in_terminal)
+        except FileNotFoundError:
+            return COMMAND_NOT_FOUND
+        except OSError:
+            return COMMAND_NOT_EXECUTABLE
+        _let_signals_through()
+        while child.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(1.0)
+            if time.monotonic() > deadline:
+                _send(child, signal.SIGKILL, to_group=not in_terminal)
+    if not in_terminal:
+        _end_group(child.pid)
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+def _start(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    output: IO[bytes] | None,
+    *,
+    in_terminal: bool,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        process_group=None if in_terminal else 0,
+        preexec_fn=_let_signals_through,  # noqa: PLW1509 - the CLI has one thread
+    )
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {signum: signal.signal(signum, handler) for signum in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, earlier in before.items():
+            signal.signal(signum, earlier)
+
+
+def _let_signals_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def _owns_terminal() -> bool:
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _send(child: subprocess.Popen[bytes], signum: int, *, to_group: bool) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if to_group:
+            os.killpg(child.pid, signum)
+        else:
+            child.send_signal(signum)
+
+
+def _end_group(group: int) -> None:
+    """End what a command has left behind in its process group; nothing, as a rule."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGTERM)
+        for _ in range(40):
+            time.sleep(0.05)
+            os.killpg(group, 0)
+        os.killpg(group, signal.SIGKILL)

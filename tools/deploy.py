@@ -1,0 +1,187 @@
+"""`./dev deploy`: the default stack in a local AWS, and its job followed to the end."""
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+
+from cdk_braket_local import opening, shell
+from tools import job_progress, job_report, processes, setup
+
+if TYPE_CHECKING:
+    from mypy_boto3_braket import BraketClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).resolve().parent.parent
+HAMILTONIAN = ROOT / "examples/h2_vqe/data/h2_hamiltonian.json"
+
+_JOB_ARN = re.compile(r"arn:[\w-]+:braket:[\w-]+:\d+:job/\S+")
+
+
+class DeployError(Exception):
+    """The deployment did not come to a good end; the message is one line."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Deploy, follow the job, report.
+
+    Args:
+        arguments: What `cdk deploy` gets beside our own arguments.
+
+    Returns:
+        0 only if every job COMPLETED, else 1.
+
+    Raises:
+        processes.Stopped: The user interrupted; nothing that was started is left.
+    """
+    try:
+        return _deploy(arguments)
+    except (DeployError, opening.NotOpenedError) as error:
+        _say(str(error))
+        return 1
+
+
+def _deploy(arguments: Sequence[str]) -> int:
+    checkout = setup.Checkout(ROOT)
+    checkout.cache.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=checkout.cache, prefix="deploy-") as directory:
+        scratch = Path(directory)
+        _say("starting a local AWS")
+        with opening.local_aws(scratch / "aws", None) as aws:
+            environment = shell.command_environment(
+                setup.environment(checkout), aws.environment, ROOT
+            )
+            _bootstrap(environment, checkout.cache / "bootstrap.log")
+            outputs = _cdk_deploy(environment, scratch, arguments)
+            jobs = [_follow(arn, _Clients.of(environment)) for arn in _job_arns(outputs)]
+    _show(outputs, jobs)
+    return 0 if all(job.status == "COMPLETED" for job in jobs) else 1
+
+
+def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
+    target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
+    _say("bootstrapping it (cdk bootstrap)")
+    with log.open("wb") as output:
+        code = processes.run(
+            ["cdk", "bootstrap", "--no-notices", target],
+            cwd=ROOT,
+            environment=environment,
+            output=output,
+        )
+    if code != 0:
+        raise DeployError(f"`cdk bootstrap` failed; its output is in {log.relative_to(ROOT)}")
+
+
+def _cdk_deploy(
+    environment: Mapping[str, str], scratch: Path, arguments: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    outputs = scratch / "outputs.json"
+    command = [
+        *("cdk", "deploy", "--all", "--require-approval=never", "--no-notices"),
+        *(f"--outputs-file={outputs}", f"--output={scratch / 'cdk.out'}"),
+        *arguments,
+    ]
+    _say("deploying (cdk deploy)")
+    code = processes.run(command, cwd=ROOT, environment=environment)
+    if code != 0:
+        raise DeployError(f"`cdk deploy` failed with exit code {code}")
+    found: dict[str, dict[str, str]] = json.loads(outputs.read_text(encoding="utf-8"))
+    return found
+
+
+def _job_arns(outputs: Mapping[str, Mapping[str, str]]) -> list[str]:
+    values = (value for stack in outputs.values() for value in stack.values())
+    found = list(dict.fromkeys(value for value in values if _JOB_ARN.fullmatch(value)))
+    if not found:
+        raise DeployError("no output of the stacks is a hybrid job's ARN")
+    return found
+
+
+# --- The job --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """What asks the local AWS about a job, as it would ask AWS."""
+
+    braket: "BraketClient"
+    logs: "CloudWatchLogsClient"
+    s3: "S3Client"
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "_Clients":
+        """Clients in a command's environment, which is not ours."""
+        session = boto3.Session(
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
+            region_name=environment["AWS_REGION"],
+        )
+        endpoint_url = environment["AWS_ENDPOINT_URL"]
+        return cls(
+            braket=session.client("braket", endpoint_url=endpoint_url),
+            logs=session.client("logs", endpoint_url=endpoint_url),
+            s3=session.client("s3", endpoint_url=endpoint_url),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _EndedJob:
+    arn: str
+    status: str
+    reason: str
+    results: Path | None
+
+
+def _follow(arn: str, clients: _Clients) -> _EndedJob:
+    _say(f"following the job {arn}")
+    job_progress.follow(
+        arn, braket_client=clients.braket, logs_client=clients.logs, stream=sys.stdout
+    )
+    job = clients.braket.get_job(jobArn=arn)
+    completed = job["status"] == "COMPLETED"
+    return _EndedJob(
+        arn=arn,
+        status=job["status"],
+        reason=job.get("failureReason", ""),
+        results=_fetch_results(arn, job["outputDataConfig"]["s3Path"], clients)
+        if completed
+        else None,
+    )
+
+
+def _fetch_results(arn: str, s3_path: str, clients: _Clients) -> Path:
+    """Copy the results out of the local AWS, which is about to go."""
+    bucket, _, prefix = s3_path.removeprefix("s3://").partition("/")
+    # The job's id alone: a name is no key.
+    archive = ROOT / "results" / arn.rpartition("/")[2] / "model.tar.gz"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    clients.s3.download_file(bucket, f"{prefix}/output/model.tar.gz", str(archive))
+    return archive
+
+
+# --- What is shown at the end ---------------------------------------------------------------------
+
+
+def _show(outputs: Mapping[str, Mapping[str, str]], jobs: Sequence[_EndedJob]) -> None:
+    print("\nOutputs")
+    for stack, values in outputs.items():
+        for name, value in values.items():
+            print(f"  {stack}.{name} = {value}")
+    for job in jobs:
+        print(f"\nJob {job.arn}\n  {job.status} {job.reason}".rstrip())
+        if job.results:
+            job_report.report(job.results, HAMILTONIAN, job.results.parent)
+            print(f"  The results are in {job.results.parent.relative_to(ROOT)}/")
+    sys.stdout.flush()
+
+
+def _say(line: str) -> None:
+    print(f"dev: {line}", file=sys.stderr, flush=True)
