@@ -1,0 +1,71 @@
+"""The environment of a command that talks to the local AWS, and to nothing else."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cdk_braket_local import shell
+
+LOCAL_AWS = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "local"}
+
+# What may be set on a machine whose user works with real accounts.
+REAL_ACCOUNT = {
+    "AWS_PROFILE": "production",
+    "AWS_SECRET_ACCESS_KEY": "real",
+    "AWS_SESSION_TOKEN": "real",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.2/x",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/token",
+    "AWS_ENDPOINT_URL_S3": "https://s3.eu-west-2.amazonaws.com",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "AWS_CONFIG_FILE": "/home/user/.aws/config",
+}
+
+
+def test_nothing_of_a_real_account_is_left(tmp_path: Path) -> None:
+    found = shell.command_environment({"HOME": "/home/user"} | REAL_ACCOUNT, LOCAL_AWS, tmp_path)
+    assert "real" not in found.values()
+    assert {name for name in found if name.startswith("AWS_")} - LOCAL_AWS.keys() == {
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_EC2_METADATA_DISABLED",
+    }
+    assert found["AWS_CONFIG_FILE"] == found["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert found["HOME"] == "/home/user"
+
+
+def test_the_local_aws_is_not_asked_through_a_proxy(tmp_path: Path) -> None:
+    found = shell.command_environment({"NO_PROXY": "example.org,localhost"}, LOCAL_AWS, tmp_path)
+    assert found["NO_PROXY"] == "example.org,localhost,127.0.0.1"
+    assert found["no_proxy"] == "127.0.0.1,localhost"
+
+
+def test_node_programs_of_the_project_come_before_those_on_the_path(tmp_path: Path) -> None:
+    inner = tmp_path / "project" / "inner"
+    for folder in (inner, tmp_path / "project"):
+        (folder / "node_modules" / ".bin").mkdir(parents=True)
+    found = shell.command_environment({"PATH": "/usr/bin"}, LOCAL_AWS, inner)
+    assert found["PATH"].split(os.pathsep) == [
+        str(inner / "node_modules/.bin"),
+        str(tmp_path / "project/node_modules/.bin"),
+        "/usr/bin",
+    ]
+
+
+@pytest.mark.parametrize("value", ["a b", "it's", '"$HOME" `id` \\', "$(touch pwned)", "a\nb", ""])
+def test_a_shell_reads_the_exports_as_they_were_meant(tmp_path: Path, value: str) -> None:
+    lines = "\n".join(shell.exports(REAL_ACCOUNT, LOCAL_AWS | {"AWS_ACCESS_KEY_ID": value}))
+    run = subprocess.run(
+        ["sh", "-eu", "-c", 'eval "$1"; printf "%s\\0" "$AWS_ACCESS_KEY_ID"; env -0', "sh", lines],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **REAL_ACCOUNT},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen, *variables = run.stdout.rstrip("\0").split("\0")
+    assert seen == value
+    assert list(tmp_path.iterdir()) == []
+    names = {variable.partition("=")[0] for variable in variables}
+    assert names & REAL_ACCOUNT.keys() == {"AWS_CONFIG_FILE"}
