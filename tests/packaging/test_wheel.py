@@ -1,0 +1,176 @@
+"""What people install: the wheel, built, installed away from the checkout, and used.
+
+The clean environment gets the wheel and nothing else. What the wheel depends on it finds where
+this environment has it, by one line in a .pth file: installing it all again would test pip, and
+take minutes. The .pth files of a folder that is named so are not read, so the checkout's own
+editable install cannot be what is imported; a test sees to that.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+import venv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT_FROM = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "constructs")
+
+APP = """
+import sys
+from pathlib import Path
+
+from aws_cdk import App, Stack
+from cdk_braket import AlgorithmScript, Device, HybridJob
+
+Path("algorithm.py").write_text("def main():\\\\n    pass\\\\n")
+app = App(outdir=sys.argv[1])
+HybridJob(
+    Stack(app, "Stack"),
+    "Job",
+    algorithm=AlgorithmScript.from_asset("algorithm.py", entry_point="algorithm:main"),
+    device=Device.local("braket/default"),
+)
+app.synth()
+"""
+
+WHERE = """
+import json, sys
+import cdk_braket, cdk_braket_local
+modules = [cdk_braket.__file__, cdk_braket_local.__file__]
+print(json.dumps({"modules": modules, "path": sys.path}))
+"""
+
+
+def build(sources: Path, wheels: Path) -> Path:
+    """Build the wheel of a tree with the backend that pyproject.toml names."""
+    run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, sources],
+        cwd=sources,
+    )
+    (wheel,) = wheels.glob("*.whl")
+    return wheel
+
+
+def run(command: Sequence[str | Path], *, cwd: Path) -> str:
+    """Run a command in an environment that knows nothing of the checkout."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what wheels are built from; a build may leave something behind."""
+    directory = tmp_path_factory.mktemp("sources")
+    for name in BUILT_FROM:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, directory / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, directory / name)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(sources, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The python of a clean environment with the wheel in it."""
+    home = tmp_path_factory.mktemp("installed")
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin" / "python"
+    run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            python,
+            "install",
+            "--no-index",
+            "--no-deps",
+            wheel,
+        ],
+        cwd=home,
+    )
+    (packages,) = home.glob("lib/python3*/site-packages")
+    (packages / "what-the-wheel-depends-on.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def test_it_holds_the_handler_the_type_marker_and_the_licence(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    handler = {
+        f"{path.relative_to(ROOT / 'constructs')}"
+        for path in (ROOT / "constructs/cdk_braket/_lambda").rglob("*.py")
+    }
+    assert handler <= set(names)
+    assert {"cdk_braket/py.typed", "cdk_braket_local/py.typed"} <= set(names)
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+
+
+def test_it_holds_nothing_else(wheel: Path) -> None:
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "cdk_braket",
+        "cdk_braket_local",
+    }
+
+
+def test_it_is_built_to_the_same_bytes_on_every_machine(
+    sources: Path, wheel: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(sources, elsewhere)
+    stray = elsewhere / "constructs/cdk_braket/__pycache__/old.cpython-311.pyc"
+    stray.parent.mkdir()
+    stray.write_bytes(b"left by a run")
+    long_ago = time.time() - 1_000_000
+    for path in elsewhere.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    assert build(elsewhere, tmp_path / "wheel").read_bytes() == wheel.read_bytes()
+
+
+def test_it_is_what_gets_imported(installed: Path, tmp_path: Path) -> None:
+    found = json.loads(run([installed, "-c", WHERE], cwd=tmp_path))
+    environment = str(installed.parent.parent)
+    assert all(file.startswith(environment) for file in found["modules"])
+    assert str(ROOT / "constructs") not in found["path"]
+
+
+def test_a_stack_synthesizes_with_it(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    run([installed, "app.py", "out"], cwd=tmp_path)
+    template = json.loads((tmp_path / "out" / "Stack.template.json").read_text())
+    types = [resource["Type"] for resource in template["Resources"].values()]
+    assert types.count("Custom::BraketHybridJob") == 1
+    # The function's code came out of the wheel.
+    (asset,) = (tmp_path / "out").glob("asset.*/hybrid_job_handler/index.py")
+    assert (
+        asset.read_bytes()
+        == (ROOT / "constructs/cdk_braket/_lambda/hybrid_job_handler/index.py").read_bytes()
+    )
+
+
+def test_its_command_starts(installed: Path, tmp_path: Path) -> None:
+    said = run([installed.parent / "cdk-braket-local", "--help"], cwd=tmp_path)
+    assert said.startswith("usage: cdk-braket-local")
