@@ -47,7 +47,6 @@ def run(
     cwd: Path,
     environment: Mapping[str, str] | None = None,
     output: IO[bytes] | None = None,
-    stop_with: signal.Signals = signal.SIGINT,
 ) -> int:
     """Run a command in a process group of its own and wait for it.
 
@@ -56,7 +55,6 @@ def run(
         cwd: Where it runs.
         environment: Its whole environment; by default ours.
         output: Where its output and errors go; by default where ours go.
-        stop_with: The signal that the group gets when we are stopped.
 
     Returns:
         The exit code, as shells report it: 128 plus the number for a signal.
@@ -81,17 +79,16 @@ def run(
             code = process.wait()
         except BaseException:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-            _end_group(process, stop_with)
+            _end_group(process)
             raise
     return code if code >= 0 else 128 - code
 
 
-def _end_group(process: subprocess.Popen[bytes], stop_with: signal.Signals) -> None:
-    for signum, seconds in ((stop_with, GRACE_SECONDS), (signal.SIGTERM, 2.0)):
-        _signal_group(process.pid, signum)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-            break
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    # Not SIGINT, which makes a Python program show where it was.
+    _signal_group(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_SECONDS)
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -214,7 +214,9 @@ def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
     _say("bootstrapping the local AWS …")
     target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
     with log.open("ab") as output:
-        code = foreground.run([cdk, "bootstrap", target], environment, output=output)
+        code = foreground.run([cdk, "bootstrap", "--no-notices", target], environment, output=output)
+    if code - 128 in foreground.STOP_SIGNALS:
+        raise foreground.Stopped(code - 128)
     if code != 0:
         sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
         raise _UserError(f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it")

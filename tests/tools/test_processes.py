@@ -56,7 +56,7 @@ def test_a_signal_ends_the_child_and_its_children(tmp_path: Path, signum: signal
 
 
 def test_a_child_may_clean_up_first(tmp_path: Path) -> None:
-    script = "trap 'touch cleaned; exit' INT; touch started; while :; do sleep 0.05; done"
+    script = "trap 'touch cleaned; exit' TERM; touch started; while :; do sleep 0.05; done"
     with started(script, tmp_path) as parent:
         parent.send_signal(signal.SIGINT)
         assert parent.wait(timeout=10) == 130
@@ -64,7 +64,7 @@ def test_a_child_may_clean_up_first(tmp_path: Path) -> None:
 
 
 def test_a_child_that_does_not_want_to_end_is_killed(tmp_path: Path) -> None:
-    deaf = "trap '' INT TERM;"
+    deaf = "trap '' TERM;"
     script = f'{deaf} touch started; bash -c "{deaf} exec -a {tmp_path} sleep 60"'
     with started(script, tmp_path) as parent:
         parent.send_signal(signal.SIGINT)
@@ -74,7 +74,7 @@ def test_a_child_that_does_not_want_to_end_is_killed(tmp_path: Path) -> None:
 
 def test_a_second_signal_does_not_cut_the_cleaning_up_short(tmp_path: Path) -> None:
     script = (
-        "trap 'sleep 0.5; touch cleaned; exit' INT; touch started; while :; do sleep 0.05; done"
+        "trap 'sleep 0.5; touch cleaned; exit' TERM; touch started; while :; do sleep 0.05; done"
     )
     with started(script, tmp_path) as parent:
         parent.send_signal(signal.SIGINT)
