@@ -1,8 +1,8 @@
 """`rules` held against botocore: its own validator, and each constraint of its service model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import botocore.session
 import pytest
@@ -21,8 +21,10 @@ MODEL: ServiceModel = botocore.session.get_session().get_service_model("braket")
 BEYOND_BOTOCORE = {Rule.MAX_LENGTH, Rule.MAX_ITEMS, Rule.MAX, Rule.PATTERN, Rule.ENUM}
 
 
-def botocore_refuses(shape_name: str, value: Any) -> bool:
-    report = ParamValidator().validate(value, MODEL.shape_for(shape_name))
+def botocore_refuses(shape_name: str, value: object) -> bool:
+    # The validator also takes what is not a mapping; its stub does not say so.
+    params = cast("Mapping[str, Any]", value)
+    report = ParamValidator().validate(params, MODEL.shape_for(shape_name))
     return bool(report.has_errors())
 
 

@@ -24,6 +24,20 @@ valid with the one is valid with the other.
 RUN_ID_LENGTH = len(RUN_ID_PLACEHOLDER)
 
 
+TOKEN_TAG = "cdk-braket:client-token"  # noqa: S105 - a name, not a secret
+"""The job's tag that carries its client token. By it a job is found again when the answer to
+CreateJob was lost and the service has forgotten the token. Never removed by a change of tags."""
+
+JOB_LOG_GROUP = "/aws/braket/jobs"
+"""Where the service writes the logs of hybrid jobs.
+
+Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs.html
+"""
+
+RESULTS_FILE = "output/model.tar.gz"
+"""The results' key below `outputDataConfig.s3Path`."""
+
+
 class Property(StrEnum):
     """The properties of the custom resource. All values are strings."""
 
@@ -68,6 +82,19 @@ def definition_digest(request: Mapping[str, object]) -> str:
     """Return the digest that names a definition: equal requests, whatever their order, agree."""
     canonical = json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def client_token(stack_id: str, logical_id: str, definition: str, attempt: int) -> str:
+    """Return the client token of one attempt at a definition in one stack.
+
+    Args:
+        stack_id: The stack's ARN, so that a stack that is deployed anew starts anew.
+        logical_id: The resource's logical id.
+        definition: What `definition_digest` returned.
+        attempt: 1 for the first run of the definition, one more for each later one.
+    """
+    text = "\n".join((stack_id, logical_id, definition, str(attempt)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def run_id(client_token: str) -> str:

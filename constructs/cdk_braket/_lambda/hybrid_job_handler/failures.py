@@ -1,0 +1,155 @@
+"""What can go wrong, and what to say about it.
+
+`ServiceError` is what a gateway raises, `Failure` is what ends an event with a FAILED answer. The
+reasons are for the person who deploys: what was tried, what was said, what to do.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+_SHORTEST_SECRET = 4  # shorter hyperparameter values ("1", "sgd") would only garble the text
+_LONGEST_MESSAGE = 1000  # characters of a service's message that are passed on
+
+
+class Kind(Enum):
+    """What an error of a service means for the one who called."""
+
+    TRANSIENT = auto()
+    """Throttled, an internal error, a lost connection: the same call may succeed later. The call
+    may have had its effect."""
+    NOT_FOUND = auto()
+    """What was asked for is not there."""
+    CONFLICT = auto()
+    """Somebody else changed it, or it is not in a state that allows the call."""
+    PERMANENT = auto()
+    """The same call will fail again."""
+
+
+@dataclass(slots=True)
+class ServiceError(Exception):
+    """A call to a service failed.
+
+    Attributes:
+        operation: What was called, such as `CreateJob`.
+        code: The service's error code, or the name of the client's exception.
+        message: The service's message. Never a client-side message that repeats arguments.
+        kind: What it means.
+        request_id: The service's request id; empty when there was no answer.
+    """
+
+    operation: str
+    code: str
+    message: str
+    kind: Kind
+    request_id: str = ""
+
+    def __str__(self) -> str:
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.operation}: {self.code}: {self.message[:_LONGEST_MESSAGE]}{request}"
+
+
+class Failure(Exception):  # noqa: N818 - the outcome of an event, not an error in a program
+    """The event ends with FAILED, and this is the reason."""
+
+
+class LateEventFailure(Failure):
+    """Nobody waits for this event any more: a later one overtook it. It starts nothing."""
+
+
+class OutOfTimeFailure(Failure):
+    """The time to answer in is used up."""
+
+
+class UnconfirmedCancelFailure(Failure):
+    """A job may still run and bill: its cancellation could not be confirmed."""
+
+    def __init__(self, job_arn: str, why: str) -> None:
+        super().__init__(
+            f"The job {job_arn} may still run and bill: its cancellation could not be confirmed "
+            f"({why}). Look at it in the Amazon Braket console, cancel it there if need be, and "
+            f"try the deployment again."
+        )
+        self.job_arn = job_arn
+
+
+_ADVICE: Mapping[tuple[str, str], str] = {
+    ("CreateJob", "ServiceQuotaExceededException"): (
+        "A quota of this account in {region} is used up: concurrent hybrid jobs, or instances of "
+        "type {instance}. Ask for more under Service Quotas, Amazon Braket, in {region}, choose "
+        "another instance type, or wait until a job ends"
+    ),
+    ("CreateJob", "AccessDeniedException"): (
+        "Either the handler's role lacks braket:CreateJob, braket:TagResource or iam:PassRole on "
+        "{role}, or the account may not use {device} or hybrid jobs in {region} yet"
+    ),
+    ("CreateJob", "DeviceRetiredException"): "{device} is retired: choose another device",
+    ("CreateJob", "DeviceOfflineException"): (
+        "{device} is offline: deploy again when it is online, or choose another device"
+    ),
+    ("CreateJob", "ConflictException"): (
+        "The service holds another request under this client token: change the definition"
+    ),
+    ("CreateJob", "ValidationException"): (
+        "The service refuses the request: mend the property that its message names. If it is "
+        "about the role, {role} must exist and trust braket.amazonaws.com; if about a bucket, its "
+        "name must start with amazon-braket- and it must be in {region}"
+    ),
+    ("CreateJob", "ParamValidationError"): (
+        "The function's boto3 does not know a member or a type of the request: use a newer "
+        "runtime of the handler"
+    ),
+    ("CopyObject", "EntityTooLarge"): (
+        "One copy takes 5 GB at most: upload the object to an amazon-braket- bucket yourself and "
+        "refer to it there"
+    ),
+    ("CopyObject", "404"): "The asset is not in the bootstrap bucket: run cdk deploy again",
+}
+
+_ADVICE_ON_CODE: Mapping[str, str] = {
+    "AccessDenied": "The handler's role lacks a permission on this object, or on its key",
+    "AccessDeniedException": "The handler's role lacks this permission",
+    "NoSuchBucket": "The bucket is gone: restore it, or change the stack so that it is made anew",
+}
+
+
+def explain(error: ServiceError, request: Mapping[str, object], region: str) -> str:
+    """Return the reason for the user: what failed and what to do.
+
+    Args:
+        error: What the service said.
+        request: The CreateJob request that it was about, for names to put in the advice and
+            hyperparameter values to keep out; may be empty.
+        region: The region of the call.
+    """
+    advice = _ADVICE.get((error.operation, error.code)) or _ADVICE_ON_CODE.get(error.code, "")
+    if not advice:
+        return without_secrets(str(error), request)
+    filled = advice.format(
+        region=region,
+        instance=_text(request, "instanceConfig", "instanceType") or "the chosen type",
+        device=_text(request, "deviceConfig", "device") or "the device",
+        role=_text(request, "roleArn") or "the job's role",
+    )
+    return f"{without_secrets(str(error), request)}. {filled}."
+
+
+def without_secrets(text: str, request: Mapping[str, object]) -> str:
+    """Return the text without the values of the request's hyperparameters."""
+    for value in sorted(_hyperparameter_values(request), key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
+
+
+def _hyperparameter_values(request: Mapping[str, object]) -> Iterable[str]:
+    values = request.get("hyperParameters")
+    if not isinstance(values, Mapping):
+        return []
+    return [v for v in values.values() if isinstance(v, str) and len(v) >= _SHORTEST_SECRET]
+
+
+def _text(request: Mapping[str, object], *path: str) -> str:
+    value: object = request
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,309 @@
+"""Entry point of the handler: reads the event, has it dealt with, answers.
+
+Every event that names where to answer is answered, whatever happens. Nothing here logs the event:
+it holds the presigned ResponseURL and the request with its hyperparameters.
+"""
+
+import hashlib
+import json
+import sys
+import threading
+from calendar import timegm
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import strptime, time
+from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from .failures import Failure, Kind, ServiceError
+from .gateway import AwsGateway
+from .lifecycle import Budget, Event, Gateway, Lifecycle, Outcome, RequestType
+
+LARGEST_BODY = 4096
+"""Bytes of a response document.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
+"""
+
+LARGEST_PHYSICAL_ID = 1024
+"""Bytes of a physical id. Same source."""
+
+NOTHING_MADE = "no-job-was-created"
+"""The physical id when a creation fails before there is a job. Not a job's ARN, so the Delete that
+follows looks in the record for what may have been started after all."""
+
+METRICS_NAMESPACE = "CdkBraket"
+
+_LONGEST_ECHO = 512  # characters; CloudFormation's own ids are shorter
+_ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
+_CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
+_ANSWER_ATTEMPTS = 6
+_HTTP_TOO_MANY, _HTTP_ERROR = 429, 500
+
+
+class Context(Protocol):
+    """What is used of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the function may still run."""
+
+
+class AnsweringGateway(Gateway, Protocol):
+    """A gateway that can also answer CloudFormation."""
+
+    def put_answer(self, url: str, body: bytes) -> int:
+        """Send a response document; return the HTTP status."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    physical_id: str
+    reason: str | None = None
+    attributes: Mapping[str, str] | None = None
+
+
+_aws = AwsGateway()
+
+
+def handler(event: object, context: Context) -> None:
+    """Handle one event of CloudFormation; Lambda's entry point."""
+    respond_to(event, context, _aws)
+
+
+def respond_to(event: object, context: Context, gateway: AnsweringGateway) -> None:
+    """Handle one event through a gateway.
+
+    Raises:
+        ServiceError: The answer could not be delivered. Lambda then runs the event again, which
+            is safe: it finds what this run did on record.
+    """
+    url = _response_url(event)
+    if url is None or not isinstance(event, Mapping):
+        log("unanswerable", {})
+        return
+    ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
+    answer = _dealt_with(event, gateway, ends)
+    _deliver(url, body_of(event, answer), gateway, ends)
+
+
+def _response_url(event: object) -> str | None:
+    url = event.get("ResponseURL") if isinstance(event, Mapping) else None
+    if not isinstance(url, str):
+        return None
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return url if valid else None
+
+
+# --- Dealing with the event, in a thread, so that nothing in it can outlast the time. ---
+
+
+def _dealt_with(event: Mapping[str, object], gateway: Gateway, ends: float) -> _Answer:
+    remaining = max(ends - gateway.now(), 0.0)
+    answer_seconds = min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
+    cleanup_seconds = min(_CLEANUP_MOST, remaining * _CLEANUP_SHARE)
+    cleanup_ends = ends - answer_seconds
+    budget = Budget(work_ends=cleanup_ends - cleanup_seconds, ends=cleanup_ends)
+    work = _Work(event, gateway, budget)
+    thread = threading.Thread(target=work.run, daemon=True)
+    thread.start()
+    thread.join(max(cleanup_ends - gateway.now(), 0.0))
+    return work.result()
+
+
+class _Work:
+    """The event's work, and its result as far as there is one."""
+
+    def __init__(self, event: Mapping[str, object], gateway: Gateway, budget: Budget) -> None:
+        self._raw = event
+        self._gateway = gateway
+        self._budget = budget
+        self._answer: _Answer | None = None
+        self._broken: BaseException | None = None
+        self._lifecycle: Lifecycle | None = None
+
+    def run(self) -> None:
+        """Deal with the event; never raises."""
+        try:
+            self._answer = self._deal()
+        except Failure as failure:
+            self._answer = _Answer(self._physical_id(), str(failure))
+        except Exception as error:  # noqa: BLE001 - an event is answered whatever happens
+            log("unexpected_error", {"error": type(error).__name__, "at": _place(error)})
+            reason = (
+                f"The handler failed unexpectedly ({type(error).__name__} at {_place(error)}). "
+                "Its log has the details. Deploy again; if it stays so, report it."
+            )
+            self._answer = _Answer(self._physical_id(), reason)
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread
+            self._broken = error
+
+    def result(self) -> _Answer:
+        """Return the answer; a failure when the work is not done by now."""
+        if self._broken is not None:
+            raise self._broken
+        if self._answer is not None:
+            return self._answer
+        log("out_of_time", {})
+        return _Answer(self._physical_id(), "A call did not return in time. Deploy again.")
+
+    def _deal(self) -> _Answer:
+        event = read_event(self._raw)
+
+        def log_with_names(decision: str, details: Mapping[str, object]) -> None:
+            log(decision, {"logicalId": event.logical_id, "type": event.type, **details})
+
+        self._lifecycle = Lifecycle(event, self._gateway, self._budget, log_with_names)
+        outcome: Outcome = self._lifecycle.handle()
+        return _Answer(outcome.physical_id, attributes=outcome.attributes)
+
+    def _physical_id(self) -> str:
+        known = self._lifecycle.physical_id if self._lifecycle else ""
+        return known or _text(self._raw, "PhysicalResourceId")
+
+
+def _place(error: BaseException) -> str:
+    """Say where an error was raised: file and line, never a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+
+
+# --- Reading the event. ---
+
+
+def read_event(raw: Mapping[str, object]) -> Event:
+    """Read CloudFormation's event.
+
+    Raises:
+        Failure: It is not one.
+    """
+    kind = raw.get("RequestType")
+    if kind not in set(RequestType):
+        raise Failure(f"The event's RequestType is none of {', '.join(RequestType)}.")
+    for name in ("StackId", "LogicalResourceId", "RequestId"):
+        if not _text(raw, name):
+            raise Failure(f"The event has no {name}.")
+    url = _text(raw, "ResponseURL")
+    sent_at, expires_at = _times(url)
+    return Event(
+        type=RequestType(str(kind)),
+        id=hashlib.sha256(f"{_text(raw, 'RequestId')}\n{url}".encode()).hexdigest()[:32],
+        stack_id=_text(raw, "StackId"),
+        logical_id=_text(raw, "LogicalResourceId"),
+        physical_id=_text(raw, "PhysicalResourceId"),
+        properties=_mapping(raw, "ResourceProperties"),
+        old_properties=_mapping(raw, "OldResourceProperties"),
+        sent_at=sent_at,
+        expires_at=expires_at,
+    )
+
+
+def _times(url: str) -> tuple[float | None, float | None]:
+    """Return when a presigned URL was signed and when it expires, if it says.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+    """
+    query = parse_qs(urlsplit(url).query)
+    try:
+        signed = float(timegm(strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ")))
+        return signed, signed + int(query["X-Amz-Expires"][0])
+    except (KeyError, ValueError):
+        return None, None
+
+
+def _text(raw: Mapping[str, object], name: str) -> str:
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(raw: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = raw.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+# --- Answering. ---
+
+
+def body_of(event: Mapping[str, object], answer: _Answer) -> bytes:
+    """Return the response document, never larger than CloudFormation takes."""
+    failed = answer.reason is not None
+    fields: dict[str, object] = {
+        "Status": "FAILED" if failed else "SUCCESS",
+        "PhysicalResourceId": _valid_physical_id(answer.physical_id),
+        "StackId": _text(event, "StackId")[:_LONGEST_ECHO],
+        "RequestId": _text(event, "RequestId")[:_LONGEST_ECHO],
+        "LogicalResourceId": _text(event, "LogicalResourceId")[:_LONGEST_ECHO],
+    }
+    if not failed:
+        return _encoded({**fields, "Data": answer.attributes or {}})
+    reason = answer.reason or "Unknown."
+    room = LARGEST_BODY - len(_encoded({**fields, "Reason": ""}))
+    while reason and len(_encoded(reason)) - 2 > room:
+        reason = reason[: max(len(reason) * 9 // 10 - 1, 0)]
+    return _encoded({**fields, "Reason": reason})
+
+
+def _encoded(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _valid_physical_id(physical_id: str) -> str:
+    size = len(physical_id.encode("utf-8", "replace"))
+    return physical_id if 0 < size <= LARGEST_PHYSICAL_ID else NOTHING_MADE
+
+
+def _deliver(url: str, body: bytes, gateway: AnsweringGateway, ends: float) -> None:
+    for attempt in range(_ANSWER_ATTEMPTS):
+        try:
+            status = gateway.put_answer(url, body)
+        except ServiceError as error:
+            log("answer_not_delivered", {"error": error.code})
+        else:
+            log("answered", {"httpStatus": status})
+            if not _may_be_delivered_later(status):
+                return  # taken; or refused, as it will be each time
+        pause = 0.5 * 2**attempt
+        if gateway.now() + pause >= ends:
+            break
+        gateway.sleep(pause)
+    raise ServiceError("PutAnswer", "Undeliverable", "the answer was not taken", Kind.TRANSIENT)
+
+
+def _may_be_delivered_later(status: int) -> bool:
+    return status >= _HTTP_ERROR or status == _HTTP_TOO_MANY
+
+
+# --- Logging. ---
+
+
+def log(decision: str, details: Mapping[str, object]) -> None:
+    """Write one line of JSON; a cancel that is not confirmed is a metric, too."""
+    line: dict[str, object] = {"decision": decision, **details}
+    if decision == "cancel_unconfirmed":
+        line |= _metric("UnconfirmedCancels")
+    sys.stdout.write(json.dumps(line, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _metric(name: str) -> dict[str, object]:
+    """Return the members that make a log line a metric.
+
+    Source:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    directive = {
+        "Namespace": METRICS_NAMESPACE,
+        "Dimensions": [[]],
+        "Metrics": [{"Name": name, "Unit": "Count"}],
+    }
+    return {
+        name: 1,
+        "_aws": {"Timestamp": int(time() * 1000), "CloudWatchMetrics": [directive]},
+    }
