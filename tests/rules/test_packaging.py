@@ -245,6 +245,7 @@ def test_exclude_patterns_are_cdks(tmp_path: Path, exclude: list[str], left: set
 def test_the_default_patterns_mean_the_same_with_and_without_cdk(tmp_path: Path) -> None:
     """Without patterns of the user's nothing asks CDK, so both ways must agree on ours."""
     names = [pattern.replace("*", "name").replace("[co]", "c") for pattern in DEFAULT_EXCLUDES]
+    names += [name.upper() for name in names]
     near = [name + "x" for name in names]
     files = [*names, *near, *(f"sub/{name}" for name in names), *(f"{name}/x" for name in near)]
     root = tmp_path / "a"

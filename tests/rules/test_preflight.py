@@ -162,6 +162,25 @@ class TestEntryPoint:
         root = directory(tmp_path, {name: ""})
         assert preflight(root, "vqe.native:main", {"x": "1"}) == []
 
+    @pytest.mark.parametrize(
+        ("files", "defined"),
+        [
+            (["a.py", "a/__init__.py"], "a/__init__.py"),
+            (["a.py", "a/other.py"], "a.py"),
+            (["a.py", "a.so"], "a.so"),
+            (["a.py", "a.abi3.so"], "a.abi3.so"),
+            (["a.so", "a/__init__.py"], "a/__init__.py"),
+        ],
+    )
+    def test_of_two_modules_of_one_name_the_one_that_python_takes_counts(
+        self, tmp_path: Path, files: list[str], defined: str
+    ) -> None:
+        texts = {name: f"def in_{index}(): pass" for index, name in enumerate(files)}
+        root = directory(tmp_path, texts)
+        for index, name in enumerate(files):
+            found = preflight(root, f"vqe.a:in_{index}", {})
+            assert (found == []) == (name == defined or defined.endswith(".so"))
+
     def test_an_excluded_module_is_not_there(self, tmp_path: Path) -> None:
         root = directory(tmp_path, {"algo.py": "def main(): pass", "old.py": "def main(): pass"})
         assert preflight(root, "vqe.old:main", {}) == []
@@ -249,10 +268,14 @@ class TestImports:
         root = directory(tmp_path, {"algo.py": f"{text}\ndef main(): pass", "helper.py": "x = 1"})
         assert preflight(root, "vqe.algo:main", {}) == []
 
-    @pytest.mark.parametrize("text", ["from .. import x", "from .missing import x"])
+    @pytest.mark.parametrize(
+        "text", ["from .. import x", "from ...x import y", "from .missing import x"]
+    )
     def test_a_relative_import_of_nothing_is_an_error(self, tmp_path: Path, text: str) -> None:
         root = directory(tmp_path, {"algo.py": f"{text}\ndef main(): pass"})
-        assert kinds(preflight(root, "vqe.algo:main", {})) == [("imports", "error")]
+        [finding] = preflight(root, "vqe.algo:main", {})
+        assert kinds([finding]) == [("imports", "error")]
+        assert ("leads out of the source" in finding.message) == (".." in text)
 
 
 class TestHyperparameters:
@@ -471,6 +494,7 @@ INNOCENT = {
     "path": "/opt/braket/input/data/Training1/AndSomeMore",
     "ansatz": "RY-CNOT-RY-CNOT-RY-CNOT-RY-CNOT-RY-CNOT1",
     "notes": "The bearer of this is basic and its key is in the drawer",
+    "forty": "aB3" * 13 + "a",
     "pauli": "XXYYZZIIXXYYZZIIXXYYZZIIXXYYZZIIXXYYZZII",
     "device": "arn:aws:braket:us-east-1::device/qpu/ionq/Aria-1",
 }

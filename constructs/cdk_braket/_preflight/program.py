@@ -174,8 +174,10 @@ class Program:
             return
         name = ".".join([*directories, stem])
         known = self.modules.get(name)
-        # A package comes before a module, a module before a directory without __init__.py.
-        if known is None or known.file is None:
+        # What Python takes first: a package, then a compiled module, then a source, and last a
+        # directory without __init__.py.
+        compiled_first = suffix != "py" and known is not None and not known.is_package
+        if known is None or known.file is None or compiled_first:
             self.modules[name] = Module(name, file, is_package=False)
 
     def resolve(self, module: Module, name: str) -> Function | Unseen | None:
