@@ -77,7 +77,7 @@ def environment(checkout: Checkout) -> dict[str, str]:
     Caches lie inside the checkout, so a home directory is neither needed nor written to.
     """
     cache = checkout.cache
-    kept = {name: value for name, value in os.environ.items() if not _is_in_the_way(name)}
+    kept = {name: value for name, value in os.environ.items() if name not in _IN_THE_WAY}
     return kept | {
         "VIRTUAL_ENV": str(checkout.venv),
         "PATH": os.pathsep.join(
@@ -105,8 +105,13 @@ def environment(checkout: Checkout) -> dict[str, str]:
     }
 
 
-def _is_in_the_way(name: str) -> bool:
-    return name in {"PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "NODE_PATH", "NODE_OPTIONS"}
+# What a shell may have set that would make other programs of ours, or put them elsewhere.
+_IN_THE_WAY = frozenset(
+    {
+        *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "NODE_PATH", "NODE_OPTIONS"),
+        *("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_PYTHON", "PIP_REQUIREMENT"),
+    }
+)
 
 
 def _node_directory(checkout: Checkout) -> list[str]:
@@ -198,12 +203,16 @@ def _base_python_fingerprint() -> str:
 
 def _make_python(checkout: Checkout) -> None:
     stamp, base = checkout.venv / STAMP, checkout.venv / f"{STAMP}-base"
-    finished_once = stamp.exists() and _read(base) == _base_python_fingerprint()
-    stamp.unlink(missing_ok=True)
-    if not finished_once:
-        _make_venv(checkout)
     pip = (checkout.python, "-m", "pip", "--no-color", "install", "--no-input")
-    _step(checkout, [*pip, "--require-hashes", "-r", checkout.python_lock], _explain_pip)
+    from_lock = (*pip, "--require-hashes", "-r", checkout.python_lock)
+    if stamp.exists() and _read(base) == _base_python_fingerprint():
+        # What can fail, fails here: whoever goes back to the lock before still has all of it.
+        _step(checkout, [*from_lock, "--dry-run"], _explain_pip)
+        stamp.unlink()
+    else:
+        stamp.unlink(missing_ok=True)
+        _make_venv(checkout)
+    _step(checkout, from_lock, _explain_pip)
     _step(checkout, [*pip, "--no-deps", "--no-build-isolation", "-e", "."], _explain_pip)
     _remove_what_the_lock_does_not_name(checkout)
     base.write_text(_base_python_fingerprint(), encoding="ascii")

@@ -212,9 +212,10 @@ def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
         _say("no CDK CLI was found, so this local AWS is not bootstrapped")
         return
     _say("bootstrapping the local AWS …")
+    command = [cdk, "bootstrap", "--no-notices"]
     target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
     with log.open("ab") as output:
-        code = foreground.run([cdk, "bootstrap", "--no-notices", target], environment, output=output)
+        code = foreground.run([*command, target], environment, output=output)
     if code - 128 in foreground.STOP_SIGNALS:
         raise foreground.Stopped(code - 128)
     if code != 0:

@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> miniature.Miniature:
 def ready(tmp_path_factory: pytest.TempPathFactory) -> miniature.Miniature:
     """A checkout that was set up; tests only read it."""
     checkout = miniature.make(tmp_path_factory.mktemp("ready"))
-    done = checkout.dev("setup")
+    done = checkout.dev("setup", PIP_USER="1", PIP_PREFIX=str(checkout.home))
     assert done.returncode == 0, done.stderr
     return checkout
 
@@ -70,7 +70,7 @@ def test_what_the_shell_has_set_for_other_pythons_does_not_get_in_the_way(
     ready: miniature.Miniature, tmp_path: Path
 ) -> None:
     (tmp_path / "pytest.py").write_text("raise SystemExit('the wrong one')")
-    run = ready.dev("test", PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1", PIP_USER="1")
+    run = ready.dev("test", PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1")
     assert run.returncode == 0, run.stderr
 
 
@@ -118,6 +118,33 @@ def test_a_lock_with_wrong_hashes_is_one_line_and_the_mended_one_works(
     assert "DO NOT MATCH" in (checkout.root / ".cache" / "set-up.log").read_text()
     checkout.lock(("mini", "1.0"))
     assert checkout.dev("setup").returncode == 0
+
+
+def test_a_lock_that_cannot_be_followed_costs_nothing_of_what_was_there(
+    checkout: miniature.Miniature,
+) -> None:
+    assert checkout.dev("setup").returncode == 0
+    checkout.build("mini", "2.0", {"pytest.py": "print('two')"})
+    checkout.lock(("mini", "2.0"), broken=True)
+    failed_with_one_line(checkout.dev("test"))
+    checkout.lock(("mini", "1.0"))
+    back = checkout.dev("test")
+    assert (back.returncode, back.stderr) == (0, "")
+
+
+def test_an_update_that_fails_half_way_is_not_built_upon(checkout: miniature.Miniature) -> None:
+    assert checkout.dev("setup").returncode == 0
+    marker = checkout.root / ".venv" / "was-here"
+    marker.touch()
+    backend = checkout.root / "backend.py"
+    good = backend.read_text()
+    backend.write_text("def build_editable(*_): raise SystemExit('half way')")
+    project = checkout.root / "pyproject.toml"
+    project.write_text(project.read_text() + 'description = "changed"\n')
+    failed_with_one_line(checkout.dev("setup"))
+    backend.write_text(good)
+    assert checkout.dev("test").returncode == 0
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize(
