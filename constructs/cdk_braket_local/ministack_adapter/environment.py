@@ -1,0 +1,119 @@
+"""The environment that MiniStack, Lambda functions and jobs run in.
+
+MiniStack reads about a hundred variables, most of them at import, and hands its whole environment
+on to Lambda functions. So nothing of the user's is taken over but what programs need to run at all;
+above all no AWS setting: a real profile must never be used.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_TAKEN_OVER = frozenset(
+    {
+        "HOME",
+        "LANG",
+        "LD_LIBRARY_PATH",
+        "NODE_EXTRA_CA_CERTS",
+        "NODE_PATH",
+        "PATH",
+        "PYTHONPATH",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TZ",
+        "USER",
+        "VIRTUAL_ENV",
+    }
+)
+# How jobs install their requirements: pip's and uv's settings, and the way through a proxy.
+_TAKEN_OVER_PREFIXES = ("LC_", "PIP_", "UV_", "PYTHONWARNINGS", "PYTHONDONTWRITE")
+_PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+_LOCAL_HOSTS = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the local AWS is: what its one root user signs with, and where.
+
+    Attributes:
+        account: Its twelve-digit account.
+        region: Its default region.
+        access_key_id: The access key of the account's root user.
+        secret_access_key: The secret that belongs to it.
+    """
+
+    account: str
+    region: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+def server_environment(
+    base: Mapping[str, str], identity: Identity, port: int, state_directory: Path
+) -> dict[str, str]:
+    """The whole environment of the server process.
+
+    Args:
+        base: The environment of whoever starts it.
+        identity: Who the local AWS is.
+        port: The port of 127.0.0.1 that it answers on.
+        state_directory: Where it keeps all its files; nothing is shared with another local AWS.
+    """
+    kept = {name: value for name, value in base.items() if _is_taken_over(name)}
+    ours = _ministack_settings(identity, port, state_directory)
+    return kept | _aws_settings(identity, port) | ours
+
+
+def make_directories(state_directory: Path) -> None:
+    """Make the directories that `server_environment` names, for us alone."""
+    for name in ("tmp", "s3", "state"):
+        (state_directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def without_proxy(hosts: str) -> str:
+    """The value of NO_PROXY that keeps the loopback out of any proxy's hands."""
+    named = [host for host in hosts.split(",") if host]
+    return ",".join([*named, *(host for host in _LOCAL_HOSTS if host not in named)])
+
+
+def _is_taken_over(name: str) -> bool:
+    return name in _TAKEN_OVER or name.upper() in _PROXIES or name.startswith(_TAKEN_OVER_PREFIXES)
+
+
+def _aws_settings(identity: Identity, port: int) -> dict[str, str]:
+    no_proxy = without_proxy(os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")))
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": identity.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": identity.secret_access_key,
+        "AWS_REGION": identity.region,
+        "AWS_DEFAULT_REGION": identity.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
+
+
+def _ministack_settings(identity: Identity, port: int, state_directory: Path) -> dict[str, str]:
+    return {
+        "AUTH": "true",
+        "MINISTACK_ACCOUNT_ID": identity.account,
+        "MINISTACK_REGION": identity.region,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "BIND_HOST": "127.0.0.1",
+        "STATE_DIR": str(state_directory / "state"),
+        "S3_DATA_DIR": str(state_directory / "s3"),
+        "TMPDIR": str(state_directory / "tmp"),
+        # It would listen on a port of its own, on all interfaces.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        # It would remove containers that another MiniStack of the user's may own.
+        "DOCKER_HOST": f"unix://{state_directory / 'no-docker'}",
+        # INFO shows what Lambda functions print and whom they are called with.
+        "LOG_LEVEL": "WARNING",
+    }

@@ -1,0 +1,250 @@
+"""The process of a local AWS: `python -m cdk_braket_local.server --state-directory DIR`.
+
+Its one line of output, on the standard output, is `ready`, or else what went wrong. What others
+need to reach it stands in `ready.json` in its state directory as long as it answers.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import http.client
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
+
+from cdk_braket_local import process_group
+from cdk_braket_local.guard import guarded
+from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
+from cdk_braket_local.ministack_adapter.environment import (
+    Identity,
+    make_directories,
+    server_environment,
+)
+from cdk_braket_local.ministack_adapter.names import IncompatibleError
+
+HOST = "127.0.0.1"
+READY = "ready"
+READY_FILE = "ready.json"
+DEFAULT_ACCOUNT = "000000000000"
+DEFAULT_REGION = "us-east-1"
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_HEALTH_PATH = "/_ministack/health"
+# What jobs and functions get to end on SIGTERM, and how long stopping may take in all.
+_GRACE_SECONDS = 1.0
+_STOP_SECONDS = 15.0
+
+
+class ServerError(Exception):
+    """The server cannot start; the message is one line for the user."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a local AWS until a signal, or the end of its parent, stops it."""
+    options = _parser().parse_args(arguments)
+    if options.exit_with_parent:
+        _stop_at_end_of_input()
+    _lead_a_process_group()
+    try:
+        _run(options)
+    except (ServerError, IncompatibleError) as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cdk_braket_local.server")
+    parser.add_argument("--state-directory", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0, help="0 for a free one")
+    parser.add_argument("--account", type=_account, default=DEFAULT_ACCOUNT)
+    parser.add_argument("--region", default=DEFAULT_REGION)
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="stop when the standard input ends"
+    )
+    return parser
+
+
+def _account(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not twelve digits")
+    return text
+
+
+def _run(options: argparse.Namespace) -> None:
+    directory = _own_directory(options.state_directory)
+    listener = _listen(options.port)
+    port: int = listener.getsockname()[1]
+    identity = Identity(
+        account=options.account,
+        region=options.region,
+        access_key_id=options.account,
+        secret_access_key=secrets.token_hex(20),
+    )
+    _enter_environment(server_environment(os.environ, identity, port, directory))
+    application = LocalAwsApplication()
+    try:
+        asyncio.run(_serve(application, listener, directory, identity))
+    finally:
+        (directory / READY_FILE).unlink(missing_ok=True)
+        process_group.end_others(os.getpgrp(), _GRACE_SECONDS)
+
+
+def _own_directory(directory: Path) -> Path:
+    """Make the state directory, or check that it is ours alone."""
+    directory = directory.absolute()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = directory.stat()
+        if found.st_uid != os.getuid():
+            raise ServerError(f"the state directory {directory} belongs to another user")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            directory.chmod(0o700)
+        make_directories(directory)
+    except OSError as error:
+        raise ServerError(f"{directory} cannot be the state directory: {error.strerror}") from error
+    return directory
+
+
+def _listen(port: int) -> socket.socket:
+    """Take the port now, so that nobody else can have it when we report it."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        # Another process could still share a port that nobody listens on.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ServerError(f"port {port} of {HOST} is in use") from error
+        raise ServerError(f"port {port} of {HOST} cannot be had: {error.strerror}") from error
+    return listener
+
+
+def _enter_environment(environment: dict[str, str]) -> None:
+    """Make an environment our own; MiniStack reads it, and functions and jobs inherit it."""
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+
+
+async def _serve(
+    application: LocalAwsApplication, listener: socket.socket, directory: Path, identity: Identity
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+
+    async def stopped() -> None:
+        await stop.wait()
+        _die_late()
+        await asyncio.to_thread(application.close)
+
+    announcement = asyncio.create_task(
+        asyncio.to_thread(_announce, listener.getsockname()[1], directory, identity)
+    )
+    guarded_application = cast("ASGIFramework", guarded(application.asgi))
+    # hypercorn closes the copy of the socket that it is given.
+    configuration = _configuration(os.dup(listener.fileno()))
+    await serve(guarded_application, configuration, shutdown_trigger=stopped)
+    await announcement
+
+
+def _configuration(descriptor: int) -> Config:
+    configuration = Config()
+    configuration.bind = [f"fd://{descriptor}"]
+    configuration.keep_alive_timeout = 75
+    configuration.graceful_timeout = 0.2
+    configuration.loglevel = "WARNING"
+    return configuration
+
+
+def _announce(port: int, directory: Path, identity: Identity) -> None:
+    """Tell that we answer, once we do."""
+    while not _is_healthy(port):
+        time.sleep(0.01)
+    description = {"endpoint_url": f"http://{HOST}:{port}", "port": port, "pid": os.getpid()}
+    _write_private(directory / READY_FILE, json.dumps(description | asdict(identity)))
+    _say(READY)
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    with contextlib.suppress(OSError), contextlib.closing(connection):
+        connection.request("GET", _HEALTH_PATH)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    return False
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that is never there half written, nor for others to read."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).replace(path)
+
+
+def _say(line: str) -> None:
+    """Say the one line, then leave the pipe: its reader must not wait for us."""
+    print(line, flush=True)  # noqa: T201 - the protocol with our parent
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+
+
+def _stop_at_end_of_input() -> None:
+    """Stop as soon as our parent is gone: the system then closes the pipe that it holds."""
+    pipe = os.dup(sys.stdin.fileno())
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+
+    def watch() -> None:
+        while os.read(pipe, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def _lead_a_process_group() -> None:
+    """What we start joins our process group, so that none of it is missed at the end."""
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+
+
+def _die_late() -> None:
+    """However stopping goes wrong, it comes to an end."""
+
+    def kill() -> None:
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    timer = threading.Timer(_STOP_SECONDS, kill)
+    timer.daemon = True
+    timer.start()
+
+
+if __name__ == "__main__":
+    code = main()
+    # Threads of the emulator may still wait for functions that are gone.
+    sys.stdout.flush()
+    os._exit(code)
