@@ -1,1 +1,69 @@
-"""AWS CDK constructs that deploy Amazon Braket hybrid jobs."""
+"""AWS CDK constructs that deploy Amazon Braket hybrid jobs.
+
+The public names are resolved on first use (PEP 562): importing the handler's code or the rules,
+which live in this package too, starts neither jsii nor Node.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ._lambda.hybrid_job_handler.contract import OnDelete
+    from ._preflight import PreflightCheck
+    from .algorithm_script import AlgorithmScript, Compression
+    from .container_image import ContainerImage
+    from .device import Device
+    from .hybrid_job import HybridJob, IHybridJob
+    from .input_channel import InputChannel
+    from .instance_type import InstanceType
+    from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+    from .validation_error import ValidationError
+
+__all__ = [
+    "AlgorithmScript",
+    "Checkpoint",
+    "Compression",
+    "ContainerImage",
+    "Device",
+    "Distribution",
+    "HybridJob",
+    "IHybridJob",
+    "InputChannel",
+    "InstanceConfig",
+    "InstanceType",
+    "OnDelete",
+    "OutputData",
+    "PreflightCheck",
+    "ValidationError",
+]
+
+_HOMES: Final = {
+    "AlgorithmScript": "algorithm_script",
+    "Checkpoint": "job_options",
+    "Compression": "algorithm_script",
+    "ContainerImage": "container_image",
+    "Device": "device",
+    "Distribution": "job_options",
+    "HybridJob": "hybrid_job",
+    "IHybridJob": "hybrid_job",
+    "InputChannel": "input_channel",
+    "InstanceConfig": "job_options",
+    "InstanceType": "instance_type",
+    "OnDelete": "_lambda.hybrid_job_handler.contract",
+    "OutputData": "job_options",
+    "PreflightCheck": "_preflight",
+    "ValidationError": "validation_error",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,260 @@
+"""Everything that can be said against a job before any construct of it exists."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aws_cdk import Token
+from aws_cdk import aws_iam as iam
+
+from . import _s3
+from ._environment import bucket_name
+from ._lambda.hybrid_job_handler import rules
+from ._lambda.hybrid_job_handler.rules import Problem, Rule
+from ._packaging import PackagingError
+from ._preflight import Finding, PreflightCheck, Severity, preflight
+from ._preflight.credentials import check_credentials
+from ._problems import INSTANCE_TYPE, REQUEST, line, shorten
+from ._request import (
+    OWNED_HYPERPARAMETERS,
+    JobOptions,
+    Places,
+    build,
+    render_hyperparameters,
+    run_uri,
+)
+from ._sources import LocalData, LocalFiles, LocalScript
+from .container_image import REGIONS
+
+_NO_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the checks found, and what they prepared on the way.
+
+    Attributes:
+        problems: What must be mended, a line each.
+        warnings: What should be looked at: an id to acknowledge it by, and a line.
+        notes: What was packed, a line each.
+        script: The packed script, if it comes from this machine.
+        inputs: The channels' files, by channel name, where they come from this machine.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    script: LocalFiles | None = None
+    inputs: dict[str, LocalFiles] = field(default_factory=dict)
+
+
+def check(
+    options: JobOptions,
+    *,
+    region: str,
+    role: iam.IRole | None,
+    tags: Mapping[str, str],
+    disabled: Collection[PreflightCheck],
+    scratch: Path,
+) -> Checked:
+    """Check a job's options all at once. Creates no construct.
+
+    Args:
+        options: The job.
+        region: The stack's region; a token when it is not known.
+        role: The execution role, if it is the user's.
+        tags: The job's own tags.
+        disabled: Checks of the script that are turned off.
+        scratch: A directory for archives.
+    """
+    checked = Checked()
+    _collect(checked, options, scratch)
+    _check_device(checked, options, region)
+    _check_image(checked, options, region)
+    _check_owned(checked, options)
+    _check_buckets(checked, options)
+    _check_request(checked, options, region, role, tags)
+    _check_script(checked, options, disabled)
+    return checked
+
+
+def _collect(checked: Checked, options: JobOptions, scratch: Path) -> None:
+    if options.algorithm is not None:
+        checked.script = _files(checked, "algorithm", options.algorithm.source, scratch)
+    for name, channel in options.input_data.items():
+        files = _files(checked, f"input_data[{name!r}]", channel.source, scratch)
+        if files is not None:
+            checked.inputs[name] = files
+
+
+def _files(
+    checked: Checked, owner: str, source: LocalScript | LocalData | _s3.Location, scratch: Path
+) -> LocalFiles | None:
+    if isinstance(source, _s3.Location):
+        return None
+    try:
+        files = source.collect(scratch)
+    except PackagingError as error:
+        checked.problems += [f"{owner}: {problem}" for problem in error.problems]
+        return None
+    checked.notes.append(f"{owner}: {files.summary}")
+    return files
+
+
+def _check_device(checked: Checked, options: JobOptions, region: str) -> None:
+    device = options.device
+    shown = f"device={shorten(device.arn)}"
+    if fault := device.fault():
+        checked.problems.append(f"{shown}: {fault}")
+    elsewhere = device.region not in {None, region}
+    if elsewhere and not Token.is_unresolved(region) and not Token.is_unresolved(device.region):
+        checked.problems.append(
+            f"{shown}: the device is in {device.region}, and the stack is in {region}; a job runs "
+            f"in its device's region. Deploy the stack to {device.region}, or use another device."
+        )
+
+
+def _check_image(checked: Checked, options: JobOptions, region: str) -> None:
+    if options.algorithm is None and options.image is None:
+        checked.problems.append(
+            "algorithm: a script or an image is needed. Use AlgorithmScript.from_asset(…), "
+            "or image=…."
+        )
+    fault = options.image.fault(region) if options.image else None
+    if fault is not None:
+        checked.problems.append(f"image: {fault}")
+    elif not Token.is_unresolved(region) and region not in REGIONS:
+        text = (
+            f"Amazon Braket was not known to run hybrid jobs in {region} when this library was "
+            f"released, but in {', '.join(REGIONS)}."
+        )
+        checked.warnings.append(("region", text))
+
+
+def _check_owned(checked: Checked, options: JobOptions) -> None:
+    checked.problems += [
+        f"hyperparameters[{key!r}]: belongs to {owner}, which sets it. Use {owner}=… instead."
+        for key, owner in OWNED_HYPERPARAMETERS.items()
+        if key in options.hyperparameters
+    ]
+
+
+def _check_buckets(checked: Checked, options: JobOptions) -> None:
+    locations: dict[str, object] = {
+        f"input_data[{name!r}]": c.source for name, c in options.input_data.items()
+    }
+    if options.algorithm is not None:
+        locations["algorithm"] = options.algorithm.source
+    for owner, location in locations.items():
+        if not isinstance(location, _s3.Location):
+            continue
+        if location.is_object and (not location.prefix or location.prefix.endswith("/")):
+            checked.problems.append(
+                f"{owner}={shorten(location.uri)}: is a prefix, and the job would fail once its "
+                "instance runs. Use the key of one object."
+            )
+        if location.is_unreachable:
+            text = (
+                f"{owner}={shorten(location.uri)}: Braket reaches a bucket by a name that begins "
+                f"with {_s3.REACHABLE_PREFIX}, or by the tag AmazonBraket=true together with S3's "
+                "attribute-based access control, which cannot be seen from here."
+            )
+            checked.warnings.append(("bucket-name", text))
+
+
+def _check_request(
+    checked: Checked,
+    options: JobOptions,
+    region: str,
+    role: iam.IRole | None,
+    tags: Mapping[str, str],
+) -> None:
+    pending = Token.as_string({"Ref": "AWS::NoValue"})
+    key = options.output_data.encryption_key
+    results = pretended_bucket("results")
+    places = Places(
+        role_arn=pending if role is None else role.role_arn,
+        script_uri=_script_uri(checked, options),
+        image_uri=options.image.known_uri(region) if options.image else None,
+        input_uris={name: _input_uri(checked, options, name) for name in options.input_data},
+        output_uri=run_uri(options, options.output_data, results),
+        output_key_arn=pending if key is None else key.key_arn,
+        checkpoint_uri=run_uri(options, options.checkpoint, results),
+    )
+    request = build(options, places) | {"clientToken": pending, "tags": dict(tags)}
+    channels = list(options.input_data)
+    for problem in rules.check(REQUEST, request, skip=is_unknown):
+        if problem.path == INSTANCE_TYPE and problem.rule is Rule.ENUM:
+            checked.warnings.append(_newer_instance_type(problem))
+        else:
+            checked.problems.append(line(problem, channels))
+
+
+def _newer_instance_type(problem: Problem) -> tuple[str, str]:
+    text = (
+        f"instance.instance_type={problem.value!r} is not in the service model of the installed "
+        f"botocore ({problem.message}). It is passed on as it is."
+    )
+    return "instance-type", text
+
+
+def _script_uri(checked: Checked, options: JobOptions) -> str:
+    if options.algorithm is not None and isinstance(options.algorithm.source, _s3.Location):
+        return options.algorithm.source.uri
+    return _local_uri(checked.script)
+
+
+def _input_uri(checked: Checked, options: JobOptions, name: str) -> str:
+    source = options.input_data[name].source
+    return source.uri if isinstance(source, _s3.Location) else _local_uri(checked.inputs.get(name))
+
+
+def _local_uri(files: LocalFiles | None) -> str:
+    return f"s3://{pretended_bucket('inputs')}/{files.key if files else ''}"
+
+
+def pretended_bucket(purpose: str) -> str:
+    """A name as long as that of the bucket which does not exist yet."""
+    return bucket_name(purpose, "0000", _NO_UUID)
+
+
+def is_unknown(value: object) -> bool:
+    """Whether a value is known only at deploy time; number tokens included."""
+    return isinstance(value, (str, int, float)) and Token.is_unresolved(value)
+
+
+def _check_script(
+    checked: Checked, options: JobOptions, disabled: Collection[PreflightCheck]
+) -> None:
+    hyperparameters = render_hyperparameters(options)
+    if any(not isinstance(value, str) for value in hyperparameters.values()):
+        return
+    for finding in _findings(checked, options, hyperparameters, disabled):
+        text = f"{finding.subject}: {finding.message} (check {finding.check.value})"
+        if finding.severity is Severity.ERROR:
+            checked.problems.append(text)
+        else:
+            checked.warnings.append((f"preflight-{finding.check.value}", text))
+
+
+def _findings(
+    checked: Checked,
+    options: JobOptions,
+    hyperparameters: Mapping[str, str],
+    disabled: Collection[PreflightCheck],
+) -> list[Finding]:
+    script = options.algorithm
+    if (
+        script is None
+        or checked.script is None
+        or not isinstance(script.source, LocalScript)
+        or Token.is_unresolved(script.entry_point)
+    ):
+        return [f for f in check_credentials(hyperparameters) if f.check not in disabled]
+    return preflight(
+        script.source.path,
+        script.entry_point,
+        hyperparameters,
+        disabled=disabled,
+        exclude=script.source.exclude,
+    )

@@ -1,0 +1,128 @@
+"""Places in S3: how they are written, and what it takes to reach them."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import Aws, Fn, Token
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+# The service reaches a bucket by its name, or by a tag that cannot be seen at synth. Source:
+# https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
+REACHABLE_PREFIX: Final = "amazon-braket-"
+
+_S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
+# Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+_HTTPS_URI: Final = re.compile(
+    r"https://(?:s3[.-][^/]+/(?P<path_bucket>[^/]+)|(?P<bucket>[^/]+)\.s3[.-][^/]+)/?(?P<key>.*)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Objects in S3 that share a key prefix, or one object.
+
+    Attributes:
+        uri: As the API takes it.
+        bucket_name: The bucket's name; empty when the URI does not show it.
+        prefix: The keys' common prefix.
+        key: The KMS key of the bucket, where it is known.
+        is_object: Whether it is the one object of that key.
+    """
+
+    uri: str
+    bucket_name: str
+    prefix: str
+    key: kms.IKey | None = None
+    is_object: bool = False
+
+    @property
+    def bucket_arn(self) -> str:
+        """ARN of the bucket."""
+        return f"arn:{Aws.PARTITION}:s3:::{self.bucket_name}"
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the bucket's name is known and is not one that Braket reaches by name."""
+        known = bool(self.bucket_name) and not Token.is_unresolved(self.bucket_name)
+        return known and not self.bucket_name.startswith(REACHABLE_PREFIX)
+
+    def read_statements(self) -> list[iam.PolicyStatement]:
+        """What it takes to read the objects and no others."""
+        if not self.bucket_name:
+            return []
+        which = self.prefix if self.is_object else f"{self.prefix}*"
+        statements = [objects_statement(["s3:GetObject"], self.bucket_arn, [which])]
+        if not self.is_object:
+            statements.append(list_statement(self.bucket_arn, [which]))
+        if self.key is not None:
+            statements.append(key_statement(self.key, ["kms:Decrypt"]))
+        return statements
+
+    def write_statements(self) -> list[iam.PolicyStatement]:
+        """What it takes to read and write the objects and no others."""
+        statements = self.read_statements()
+        statements.append(objects_statement(["s3:PutObject"], self.bucket_arn, [f"{self.prefix}*"]))
+        if self.key is not None:
+            statements.append(key_statement(self.key, ["kms:GenerateDataKey"]))
+        return statements
+
+
+def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Location:
+    """Name the objects of a bucket whose keys begin with `prefix`, or the one of that key."""
+    uri = f"s3://{bucket.bucket_name}/{prefix}"
+    return Location(uri, bucket.bucket_name, prefix, bucket.encryption_key, is_object)
+
+
+def at_uri(uri: str) -> Location:
+    """Name what an S3 URI names, which may be a token."""
+    if Token.is_unresolved(uri):
+        rest = Fn.select(1, Fn.split("s3://", uri))
+        bucket_name = Fn.select(2, Fn.split("/", uri))
+        return _TokenLocation(uri, bucket_name, rest)
+    match = _S3_URI.fullmatch(uri)
+    if match:
+        return Location(uri, match["bucket"], match["key"])
+    match = _HTTPS_URI.fullmatch(uri)
+    if match:
+        return Location(uri, match["bucket"] or match["path_bucket"], match["key"])
+    return Location(uri, "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenLocation(Location):
+    """A location whose URI is known only at deploy time: `prefix` is `bucket/prefix` here."""
+
+    def read_statements(self) -> list[iam.PolicyStatement]:
+        objects = f"arn:{Aws.PARTITION}:s3:::{self.prefix}*"
+        return [
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
+            # Which prefix may be listed cannot be told from the URI, so the bucket's names can be.
+            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
+        ]
+
+
+def objects_statement(
+    actions: list[str], bucket_arn: str, patterns: list[str]
+) -> iam.PolicyStatement:
+    """Allow actions on the objects of a bucket whose keys match."""
+    return iam.PolicyStatement(
+        actions=actions, resources=[f"{bucket_arn}/{pattern}" for pattern in patterns]
+    )
+
+
+def list_statement(bucket_arn: str, patterns: list[str]) -> iam.PolicyStatement:
+    """Allow to list the keys of a bucket that match."""
+    return iam.PolicyStatement(
+        actions=["s3:ListBucket"],
+        resources=[bucket_arn],
+        conditions={"StringLike": {"s3:prefix": patterns}},
+    )
+
+
+def key_statement(key: kms.IKey, actions: list[str]) -> iam.PolicyStatement:
+    """Allow actions on a KMS key."""
+    return iam.PolicyStatement(actions=actions, resources=[key.key_arn])

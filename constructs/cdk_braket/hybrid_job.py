@@ -1,0 +1,465 @@
+"""The Amazon Braket hybrid job as a construct."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+import jsii
+from aws_cdk import (
+    Annotations,
+    Arn,
+    ArnFormat,
+    CustomResource,
+    Duration,
+    ITaggableV2,
+    RemovalPolicy,
+    Resource,
+    Stack,
+    Stage,
+    TagManager,
+    TagType,
+)
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from . import _s3
+from ._checks import Checked, check, is_unknown
+from ._environment import JobEnvironment, device_statements
+from ._handler import SERVICE_TIMEOUT, JobHandler
+from ._lambda.hybrid_job_handler import rules
+from ._lambda.hybrid_job_handler.contract import (
+    JOB_LOG_GROUP,
+    RESOURCE_TYPE,
+    Attribute,
+    OnDelete,
+)
+from ._lambda.hybrid_job_handler.contract import Property as ResourceProperty
+from ._preflight import PreflightCheck
+from ._problems import shorten
+from ._request import (
+    Hyperparameter,
+    JobOptions,
+    Places,
+    base_prefix,
+    build,
+    label_from,
+    run_uri,
+)
+from ._sources import Copy, LocalData, LocalFiles, LocalScript, copy_in
+from .algorithm_script import AlgorithmScript
+from .container_image import BoundImage, ContainerImage
+from .device import Device
+from .input_channel import InputChannel
+from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+from .validation_error import ValidationError
+
+_WARNING: Final = "cdk-braket"
+
+# CDK's own tags have priorities of 50 to 100: what the job is given explicitly is stronger.
+_EXPLICIT: Final = 1_000_000
+
+
+class IHybridJob(Protocol):
+    """A hybrid job, of this app or of another.
+
+    Example:
+        >>> from cdk_braket import IHybridJob
+        >>> def arn(job: IHybridJob) -> str:
+        ...     return job.job_arn
+    """
+
+    @property
+    def job_arn(self) -> str:
+        """The job's ARN. It ends in an id, not in the job's name."""
+
+    @property
+    def job_id(self) -> str:
+        """The last part of the ARN."""
+
+    @property
+    def job_name(self) -> str:
+        """The job's name: a label, which other jobs may bear too."""
+
+    @property
+    def results_s3_uri(self) -> str:
+        """Where the job's results are, or will be."""
+
+    @property
+    def checkpoint_s3_uri(self) -> str:
+        """Where the job's checkpoints are, or will be."""
+
+    @property
+    def log_group_name(self) -> str:
+        """The log group of the job's logs."""
+
+    @property
+    def log_stream_prefix(self) -> str:
+        """What the names of the job's log streams begin with."""
+
+
+@jsii.implements(ITaggableV2, iam.IGrantable)
+class HybridJob(Resource):
+    """An Amazon Braket hybrid job that a deployment starts.
+
+    One definition is one job: the job runs once, and again only when something in its definition
+    changes (the script's content included, the tags not). It comes with an inputs bucket, which it
+    only reads, a results bucket, a bucket for their access logs, a KMS key with rotation and an
+    execution role that reaches just these; one Lambda function in the stack starts and cancels all
+    the stack's jobs.
+
+    Tags of `Tags.of(scope).add(…)` reach the job; those in `tags` win over them.
+
+    Example:
+        >>> from aws_cdk import App, Duration, Stack
+        >>> from cdk_braket import AlgorithmScript, Device, HybridJob, InputChannel
+        >>> stack = Stack(App(), "Chemistry")
+        >>> job = HybridJob(
+        ...     stack,
+        ...     "Vqe",
+        ...     algorithm=AlgorithmScript.from_asset(
+        ...         "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
+        ...     ),
+        ...     input_data={
+        ...         "hamiltonian": InputChannel.from_asset(
+        ...             "examples/h2_vqe/data/h2_hamiltonian.json"
+        ...         )
+        ...     },
+        ...     device=Device.local("braket/default"),
+        ...     hyperparameters={"shots": 0, "iterations": 8, "seed": 7},
+        ...     max_runtime=Duration.minutes(10),
+        ... )
+        >>> job.role.role_arn.startswith("${Token")
+        True
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        device: Device,
+        algorithm: AlgorithmScript | None = None,
+        image: ContainerImage | None = None,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        input_data: Mapping[str, InputChannel] | None = None,
+        output_data: OutputData | None = None,
+        checkpoint: Checkpoint | None = None,
+        instance: InstanceConfig | None = None,
+        distribution: Distribution | None = None,
+        max_runtime: Duration | None = None,
+        job_name: str | None = None,
+        reservation_arn: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        role: iam.IRole | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        on_delete: OnDelete = OnDelete.CANCEL_JOB,
+        disabled_checks: Collection[PreflightCheck] = (),
+    ) -> None:
+        """Declare a hybrid job.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            device: The device that the job has priority on. A job runs in its device's region.
+            algorithm: The script. Default: none, and then `image` is what runs.
+            image: The container. Default: Braket's base image for a script.
+            hyperparameters: What the script is called with. Text, numbers and bools, which the job
+                gets as Python's `str` renders them; the empty text is refused. They are stored and
+                logged as they are: no secrets. Default: none.
+            input_data: Input channels by name. Default: none.
+            output_data: Where the results go. Default: `jobs/<job name>/<run id>/data` in a bucket
+                of the job's own.
+            checkpoint: Where checkpoints are kept. Default: the Braket SDK's folder, and
+                `jobs/<job name>/<run id>/checkpoints` in a bucket of the job's own.
+            instance: What the script runs on. Default: the Braket SDK's, one ml.m5.large.
+            distribution: How the script is spread over the instances. Default: it is not.
+            max_runtime: How long the job may run; the API bounds it. Default: the service's.
+            job_name: A label; it needs not be unique. Default: the end of the construct's path and
+                an id of the run.
+            reservation_arn: ARN of a reservation of the device. Default: none.
+            tags: The job's tags, besides those of the stack. Default: none.
+            role: The execution role. A role of this app is given what the job needs; a role that
+                is imported is left as it is. Default: one that reaches what the job needs.
+            removal_policy: What happens to buckets, key and logs when the job leaves the stack.
+                DESTROY empties the buckets. Default: RETAIN.
+            on_delete: What happens to the job, if it is not over, when it leaves the stack or is
+                replaced. Default: it is cancelled.
+            disabled_checks: Checks of the script that are turned off. Default: none.
+
+        Raises:
+            ValidationError: The service would refuse the job, or the script would fail in the
+                container. Everything that is wrong is said at once, and nothing was created.
+        """
+        options = JobOptions(
+            label=label_from(f"{scope.node.path}/{id}"),
+            job_name=job_name,
+            algorithm=algorithm,
+            image=ContainerImage.base() if image is None and algorithm is not None else image,
+            device=device,
+            instance=instance or InstanceConfig(),
+            distribution=distribution,
+            hyperparameters=dict(hyperparameters or {}),
+            input_data=dict(input_data or {}),
+            output_data=output_data or OutputData(),
+            checkpoint=checkpoint or Checkpoint(),
+            max_runtime=max_runtime,
+            reservation_arn=reservation_arn,
+        )
+        checked = check(
+            options,
+            region=Stack.of(scope).region,
+            role=role,
+            tags=tags or {},
+            disabled=disabled_checks,
+            scratch=_scratch(scope),
+        )
+        if checked.problems:
+            raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), checked.problems)
+        super().__init__(scope, id)
+        self._annotate(checked)
+        self._tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
+        for key, value in (tags or {}).items():
+            self._tags.set_tag(key, value, _EXPLICIT)
+        self._environment = JobEnvironment(self, "Environment", removal_policy=removal_policy)
+        self._role = role or self._environment.role
+        self._resource = self._create(options, checked, on_delete)
+
+    @property
+    def job_arn(self) -> str:
+        """The job's ARN, a token. It ends in an id, not in the job's name."""
+        return self._attribute(Attribute.JOB_ARN)
+
+    @property
+    def job_id(self) -> str:
+        """The last part of the ARN, a token."""
+        return self._attribute(Attribute.JOB_ID)
+
+    @property
+    def job_name(self) -> str:
+        """The job's name, a token: a label, which other jobs may bear too."""
+        return self._attribute(Attribute.JOB_NAME)
+
+    @property
+    def results_s3_uri(self) -> str:
+        """Where the job's results are, or will be: a token."""
+        return self._attribute(Attribute.RESULTS_S3_URI)
+
+    @property
+    def checkpoint_s3_uri(self) -> str:
+        """Where the job's checkpoints are, or will be: a token."""
+        return self._attribute(Attribute.CHECKPOINT_S3_URI)
+
+    @property
+    def log_group_name(self) -> str:
+        """The log group of the job's logs, a token."""
+        return self._attribute(Attribute.LOG_GROUP_NAME)
+
+    @property
+    def log_stream_prefix(self) -> str:
+        """What the names of the job's log streams begin with, a token."""
+        return self._attribute(Attribute.LOG_STREAM_PREFIX)
+
+    @property
+    def role(self) -> iam.IRole:
+        """The execution role."""
+        return self._role
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Who gets what is granted to the job: its execution role."""
+        return self._role
+
+    @property
+    def cdk_tag_manager(self) -> TagManager:
+        """The job's tags. CDK's own interface to them: use `Tags.of(job)`."""
+        return self._tags
+
+    def _attribute(self, attribute: Attribute) -> str:
+        return self._resource.get_att_string(attribute.value)
+
+    def _annotate(self, checked: Checked) -> None:
+        annotations = Annotations.of(self)
+        for name, text in checked.warnings:
+            annotations.add_warning_v2(f"{_WARNING}:{name}", text)
+        for note in checked.notes:
+            annotations.add_info(note)
+
+    def _create(self, options: JobOptions, checked: Checked, on_delete: OnDelete) -> CustomResource:
+        environment, stack = self._environment, Stack.of(self)
+        handler = JobHandler.of(self)
+        handler.serve(environment)
+        handler.pass_role(self._role)
+        copies = self._copies(checked)
+        for bucket_arn in {copy.bucket_arn for copy in copies}:
+            handler.read_assets(bucket_arn)
+        image = options.image.bind(self) if options.image else None
+        self._grant(options, image)
+        request = build(options, self._places(options, checked, image))
+        assets = [{"source": copy.source, "destination": copy.destination} for copy in copies]
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type=RESOURCE_TYPE,
+            service_token=handler.function.function_arn,
+            service_timeout=SERVICE_TIMEOUT,
+            properties={
+                ResourceProperty.REQUEST.value: stack.to_json_string(request),
+                ResourceProperty.TAGS.value: stack.to_json_string(self._tags.rendered_tags),
+                ResourceProperty.ASSETS.value: stack.to_json_string(assets),
+                ResourceProperty.ON_DELETE.value: on_delete.value,
+                ResourceProperty.RECORDS.value: environment.records_uri,
+            },
+        )
+        # The bucket policies, the key and the role's policy come before the job and go after it.
+        resource.node.add_dependency(environment, self._role)
+        return resource
+
+    def _copies(self, checked: Checked) -> list[Copy]:
+        inputs = self._environment.inputs
+        copies: list[Copy] = []
+        if checked.script is not None:
+            copies += copy_in(Construct(self, "Script"), checked.script, inputs)
+        if checked.inputs:
+            channels = Construct(self, "Inputs")
+            for name, files in checked.inputs.items():
+                copies += copy_in(Construct(channels, name), files, inputs)
+        return copies
+
+    def _grant(self, options: JobOptions, image: BoundImage | None) -> None:
+        """Give the role what this job needs beyond what every job of its environment does."""
+        if not isinstance(self._role, iam.Role):
+            return  # imported: it is the user's to say what it may
+        stack = Stack.of(self)
+        statements: list[iam.PolicyStatement] = []
+        if self._role is not self._environment.role:
+            statements += self._environment.job_statements()
+        if image is not None:
+            statements += image.pull_statements()
+        if not options.device.is_local:
+            statements += device_statements(stack, options.device.arn)
+        for location in _locations(options):
+            statements += location.read_statements()
+        for target in (options.output_data, options.checkpoint):
+            if target.bucket is not None:
+                prefix = base_prefix(options, target)
+                statements += _s3.in_bucket(target.bucket, prefix).write_statements()
+        if options.output_data.encryption_key is not None:
+            actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+            statements.append(_s3.key_statement(options.output_data.encryption_key, actions))
+        for statement in statements:
+            self._role.add_to_policy(statement)
+
+    def _places(self, options: JobOptions, checked: Checked, image: BoundImage | None) -> Places:
+        results = self._environment.results.bucket_name
+        return Places(
+            role_arn=self._role.role_arn,
+            script_uri=self._script_uri(options, checked),
+            image_uri=None if image is None else image.uri,
+            input_uris={
+                name: self._uri(channel.source, checked.inputs.get(name))
+                for name, channel in options.input_data.items()
+            },
+            output_uri=run_uri(options, options.output_data, results),
+            output_key_arn=self._output_key_arn(options.output_data),
+            checkpoint_uri=run_uri(options, options.checkpoint, results),
+        )
+
+    def _script_uri(self, options: JobOptions, checked: Checked) -> str | None:
+        if options.algorithm is None:
+            return None
+        return self._uri(options.algorithm.source, checked.script)
+
+    def _uri(self, source: LocalScript | LocalData | _s3.Location, files: LocalFiles | None) -> str:
+        if isinstance(source, _s3.Location):
+            return source.uri
+        return f"s3://{self._environment.inputs.bucket_name}/{files.key if files else ''}"
+
+    def _output_key_arn(self, output: OutputData) -> str | None:
+        if output.encryption_key is not None:
+            return output.encryption_key.key_arn
+        if output.bucket is None:
+            return self._environment.key.key_arn
+        key = output.bucket.encryption_key
+        return None if key is None else key.key_arn
+
+    @staticmethod
+    def from_hybrid_job_arn(scope: Construct, id: str, hybrid_job_arn: str) -> IHybridJob:
+        """Take a job that exists already, or that another app deploys.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            hybrid_job_arn: The job's ARN. Its name, results and logs cannot be told from it, and
+                asking for them is an error.
+
+        Raises:
+            ValidationError: It is not the ARN of a hybrid job.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> arn = "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab-1c1a-4b6c-bd46"
+            >>> HybridJob.from_hybrid_job_arn(Stack(App(), "S"), "Other", arn).job_id
+            '8dd5a5ab-1c1a-4b6c-bd46'
+        """
+        path = f"{scope.node.path}/{id}".lstrip("/")
+        for problem in rules.check("JobArn", hybrid_job_arn, skip=is_unknown):
+            text = f"hybrid_job_arn={shorten(hybrid_job_arn)}: {problem.message}. Use a job's ARN."
+            raise ValidationError(path, [text])
+        return _ImportedHybridJob(scope, id, hybrid_job_arn)
+
+
+class _ImportedHybridJob(Resource):
+    """A job of which only the ARN is known."""
+
+    def __init__(self, scope: Construct, id: str, arn: str) -> None:
+        super().__init__(scope, id, environment_from_arn=arn)
+        self._arn = arn
+
+    @property
+    def job_arn(self) -> str:
+        return self._arn
+
+    @property
+    def job_id(self) -> str:
+        parts = Arn.split(self._arn, ArnFormat.SLASH_RESOURCE_NAME)
+        return parts.resource_name or ""
+
+    @property
+    def job_name(self) -> str:
+        raise self._unknown("job_name")
+
+    @property
+    def results_s3_uri(self) -> str:
+        raise self._unknown("results_s3_uri")
+
+    @property
+    def checkpoint_s3_uri(self) -> str:
+        raise self._unknown("checkpoint_s3_uri")
+
+    @property
+    def log_group_name(self) -> str:
+        return JOB_LOG_GROUP
+
+    @property
+    def log_stream_prefix(self) -> str:
+        raise self._unknown("log_stream_prefix")
+
+    def _unknown(self, attribute: str) -> ValidationError:
+        text = (
+            f"{attribute}: cannot be told from a job's ARN. Pass it from where the job is declared."
+        )
+        return ValidationError(self.node.path, [text])
+
+
+def _locations(options: JobOptions) -> list[_s3.Location]:
+    """What a job reads that is in S3 already."""
+    sources: list[object] = [channel.source for channel in options.input_data.values()]
+    if options.algorithm is not None:
+        sources.append(options.algorithm.source)
+    return [source for source in sources if isinstance(source, _s3.Location)]
+
+
+def _scratch(scope: Construct) -> Path:
+    """Where archives are made: beside the assets, so that CDK finds them until it is done."""
+    stage = Stage.of(scope)
+    return Path(stage.asset_outdir if stage else ".") / "braket-scripts"
