@@ -1,7 +1,7 @@
 """A two-qubit Hamiltonian as a sum of Pauli terms, read from a JSON file."""
 
 import json
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,8 @@ def _coefficient(path: Path, term: str, value: object) -> float:
         raise HamiltonianError(
             f"{path.name}: the term {term!r} must be {QUBITS} letters of I X Y Z"
         )
-    # JSON's true is an int to Python.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise HamiltonianError(f"{path.name}: the coefficient of {term} must be a finite number")
-    return float(value)
+    # JSON's true is an int to Python, and Python's integers have no limit.
+    is_flag = isinstance(value, bool)
+    if isinstance(value, int | float) and not is_flag and abs(value) <= sys.float_info.max:
+        return float(value)
+    raise HamiltonianError(f"{path.name}: the coefficient of {term} must be a finite number")

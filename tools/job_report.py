@@ -1,0 +1,222 @@
+"""What the example's job found, beside the exact answer: for `./dev deploy` to show."""
+
+import gzip
+import io
+import json
+import posixpath
+import sys
+import tarfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from examples.h2_vqe.algorithm import hamiltonian
+
+TOLERANCE = 1e-3
+"""How near the exact energy, in hartree, an answer has to be.
+
+Chemists ask for a little less: 1 kcal/mol, which is 1.6e-3 hartree."""
+
+PICTURE = "convergence.png"
+
+_RESULTS = "results.json"
+_ARCHIVE_LIMIT = 64 * 2**20
+_SPARKS = "▁▂▃▄▅▆▇█"
+_PAULI = {
+    "I": np.eye(2),
+    "X": np.array([[0, 1], [1, 0]]),
+    "Y": np.array([[0, -1j], [1j, 0]]),
+    "Z": np.diag([1, -1]),
+}
+
+
+class ReportError(Exception):
+    """The results cannot be reported; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A job's answer and the exact one.
+
+    Attributes:
+        energy: What the job found, in hartree.
+        exact_energy: The lowest eigenvalue of the same Hamiltonian, in hartree.
+        trace: The energy at the start and after each iteration, in hartree.
+        parameters: The angles of the trial state, in radians.
+        picture: The drawing of the convergence, a PNG file.
+    """
+
+    energy: float
+    exact_energy: float
+    trace: tuple[float, ...]
+    parameters: tuple[float, ...]
+    picture: Path
+
+    @property
+    def difference(self) -> float:
+        """How far the energy is above the exact one, in hartree; sampling can make it negative."""
+        return self.energy - self.exact_energy
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the energy is within `TOLERANCE` of the exact one."""
+        return abs(self.difference) < TOLERANCE
+
+    def render(self) -> str:
+        """Return the report for a terminal, without a last newline."""
+        verdict = "within" if self.is_right else "NOT within"
+        iterations = len(self.trace) - 1
+        path = f"{self.trace[0]:+.3f} to {self.trace[-1]:+.3f} in {iterations} iterations"
+        return "\n".join(
+            [
+                f"Energy       {self.energy:+.6f} hartree",
+                f"Exact        {self.exact_energy:+.6f} hartree, by diagonalisation",
+                f"Difference   {self.difference:+.1e} hartree, {verdict} {TOLERANCE:g}",
+                f"Convergence  {sparkline(self.trace)} {path}",
+                f"Picture      {self.picture}",
+            ]
+        )
+
+
+def report(results_archive: Path, hamiltonian_file: Path, output_directory: Path) -> Report:
+    """Compare a job's results with the exact ground state, and draw the convergence.
+
+    Args:
+        results_archive: The job's `model.tar.gz`. Nothing of it is unpacked or unpickled.
+        hamiltonian_file: The Hamiltonian that the job was given.
+        output_directory: Where `convergence.png` is written; made if missing.
+
+    Raises:
+        ReportError: The archive does not hold the results of this algorithm, or the Hamiltonian
+            cannot be read.
+    """
+    results = read_results(results_archive)
+    try:
+        exact = exact_energy(hamiltonian.read(hamiltonian_file))
+    except (hamiltonian.HamiltonianError, OSError) as error:
+        raise ReportError(str(error)) from error
+    trace = _numbers("trace", results.get("trace"))
+    parameters = _numbers("parameters", results.get("parameters"))
+    (energy,) = _numbers("energy", [results.get("energy")])
+    picture = output_directory / PICTURE
+    output_directory.mkdir(parents=True, exist_ok=True)
+    _draw(trace, exact, picture)
+    return Report(
+        energy=energy,
+        exact_energy=exact,
+        trace=trace,
+        parameters=parameters,
+        picture=picture,
+    )
+
+
+def exact_energy(of: hamiltonian.Hamiltonian) -> float:
+    """Return the lowest eigenvalue of a Hamiltonian, in hartree."""
+    matrix = sum(
+        coefficient * np.kron(_PAULI[term[0]], _PAULI[term[1]])
+        for term, coefficient in of.terms.items()
+    )
+    return float(np.linalg.eigvalsh(matrix)[0])
+
+
+# --- The archive ----------------------------------------------------------------------------------
+
+
+def read_results(archive: Path) -> dict[str, object]:
+    """Return what a job saved with the SDK's `save_job_result`.
+
+    A job's output is not trusted: it is read in memory up to a limit, and pickles are refused.
+
+    Raises:
+        ReportError: There is no readable `results.json` of plain values in the archive.
+    """
+    try:
+        document: object = json.loads(_results_json(archive))
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, RecursionError) as error:
+        raise ReportError(f"{archive.name} cannot be read: {error}") from error
+    if not isinstance(document, dict) or document.get("dataFormat") != "plaintext":
+        raise ReportError(f"{_RESULTS} is not what save_job_result writes in plain text")
+    results = document.get("dataDictionary")
+    if not isinstance(results, dict):
+        raise ReportError(f"{_RESULTS} holds no dataDictionary")
+    return results
+
+
+def _results_json(archive: Path) -> bytes:
+    with gzip.open(archive) as stream:
+        content = stream.read(_ARCHIVE_LIMIT + 1)
+    if len(content) > _ARCHIVE_LIMIT:
+        raise ReportError(f"{archive.name} holds more than {_ARCHIVE_LIMIT // 2**20} MiB")
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as members:
+        for member in members:
+            if not member.isreg() or posixpath.normpath(member.name) != _RESULTS:
+                continue
+            # A sparse member may claim any size.
+            if member.size > len(content):
+                raise ReportError(f"{archive.name}: {_RESULTS} is larger than the archive")
+            file = members.extractfile(member)
+            return file.read() if file else b""
+    raise ReportError(f"{archive.name} holds no {_RESULTS}")
+
+
+def _numbers(name: str, values: object) -> tuple[float, ...]:
+    if not isinstance(values, list) or not values or not all(map(_is_number, values)):
+        raise ReportError(f"{_RESULTS}: {name} must be finite numbers")
+    return tuple(float(value) for value in values)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # Python's integers have no limit; neither they nor infinities nor NaN pass.
+    return abs(value) <= sys.float_info.max
+
+
+# --- Pictures -------------------------------------------------------------------------------------
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """Draw values in one line of block characters, the lowest as the lowest block.
+
+    Args:
+        values: At least one value; of more than `width`, as many are shown, evenly chosen.
+        width: How many characters there may be, at least 2.
+    """
+    if len(values) > width:
+        last = len(values) - 1
+        values = [values[round(i * last / (width - 1))] for i in range(width)]
+    low, high = min(values), max(values)
+    span = high - low or 1.0
+    return "".join(_SPARKS[round((value - low) / span * (len(_SPARKS) - 1))] for value in values)
+
+
+def _draw(trace: Sequence[float], exact: float, path: Path) -> None:
+    # No pyplot: its global state and window system have no place in a library call.
+    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    iterations = range(len(trace))
+
+    above.set_title("Hydrogen molecule: convergence of the job's energy")
+    above.plot(iterations, trace, "o-", color="tab:blue", markersize=4, label="job")
+    above.axhline(exact, color="tab:red", linestyle="--", label=f"exact: {exact:.6f}")
+    above.set_ylabel("energy (hartree)")
+    above.legend()
+
+    # A logarithm has no place for zero; nothing below this is more than rounding.
+    errors = [max(abs(energy - exact), 1e-12) for energy in trace]
+    below.semilogy(iterations, errors, "o-", color="tab:blue", markersize=4)
+    below.axhline(TOLERANCE, color="tab:gray", linestyle=":", label=f"tolerance: {TOLERANCE:g}")
+    below.set_ylabel("distance from exact (hartree)")
+    below.set_xlabel("iteration")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    below.legend()
+    for axes in (above, below):
+        axes.grid(visible=True, alpha=0.3)
+    figure.savefig(path, format="png")
