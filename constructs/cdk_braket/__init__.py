@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._lambda.hybrid_job_handler.contract import OnDelete
     from ._preflight import PreflightCheck
     from .algorithm_script import AlgorithmScript, Compression
+    from .checkpoint_source import CheckpointSource
     from .container_image import ContainerImage
     from .device import Device
     from .hybrid_job import HybridJob, IHybridJob
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlgorithmScript",
     "Checkpoint",
+    "CheckpointSource",
     "Compression",
     "ContainerImage",
     "Device",
@@ -40,6 +42,7 @@ __all__ = [
 _HOMES: Final = {
     "AlgorithmScript": "algorithm_script",
     "Checkpoint": "job_options",
+    "CheckpointSource": "checkpoint_source",
     "Compression": "algorithm_script",
     "ContainerImage": "container_image",
     "Device": "device",

@@ -97,7 +97,8 @@ def _files(
     except PackagingError as error:
         checked.problems += [f"{owner}: {problem}" for problem in error.problems]
         return None
-    checked.notes.append(f"{owner}: {files.summary}")
+    if isinstance(source, LocalScript):
+        checked.notes.append(f"{owner}: {files.summary}")
     return files
 
 
@@ -145,6 +146,7 @@ def _check_buckets(checked: Checked, options: JobOptions) -> None:
     }
     if options.algorithm is not None:
         locations["algorithm"] = options.algorithm.source
+    locations["copy_checkpoints_from"] = options.checkpoint_source
     for owner, location in locations.items():
         if not isinstance(location, _s3.Location):
             continue

@@ -45,7 +45,7 @@ class JobHandler(Construct):
             self,
             "Function",
             description="Starts, tags and cancels the hybrid jobs of this stack (cdk-braket)",
-            runtime=lambda_.Runtime.PYTHON_3_13,
+            runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler="hybrid_job_handler.index.handler",
             code=lambda_.Code.from_asset(
@@ -91,6 +91,11 @@ class JobHandler(Construct):
         """
         self.role.add_to_policy(_s3.objects_statement(["s3:GetObject"], bucket_arn, ["*"]))
         self.role.add_to_policy(_look_statement(bucket_arn))
+
+    def copy_objects(self, source: _s3.Location, target: _s3.Location) -> None:
+        """Allow to copy objects from one place to another."""
+        for statement in (*source.read_statements(), *target.write_statements()):
+            self.role.add_to_policy(statement)
 
     def pass_role(self, role: iam.IRole) -> None:
         """Allow to start jobs as a role.

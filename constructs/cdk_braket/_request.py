@@ -11,6 +11,7 @@ from typing import Final
 
 from aws_cdk import Duration, SizeRoundingBehavior, Token, Tokenization
 
+from . import _s3
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.contract import RUN_ID_PLACEHOLDER
 from .algorithm_script import AlgorithmScript
@@ -53,6 +54,7 @@ class JobOptions:
     input_data: Mapping[str, InputChannel]
     output_data: OutputData
     checkpoint: Checkpoint
+    checkpoint_source: _s3.Location | None
     max_runtime: Duration | None
     reservation_arn: str | None
 

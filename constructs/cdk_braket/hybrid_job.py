@@ -11,7 +11,9 @@ from aws_cdk import (
     ArnFormat,
     CustomResource,
     Duration,
+    IStableAnyProducer,
     ITaggableV2,
+    Lazy,
     RemovalPolicy,
     Resource,
     Stack,
@@ -20,6 +22,7 @@ from aws_cdk import (
     TagType,
 )
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from . import _s3
@@ -47,6 +50,7 @@ from ._request import (
 )
 from ._sources import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from .algorithm_script import AlgorithmScript
+from .checkpoint_source import CheckpointSource
 from .container_image import BoundImage, ContainerImage
 from .device import Device
 from .input_channel import InputChannel
@@ -144,6 +148,7 @@ class HybridJob(Resource):
         input_data: Mapping[str, InputChannel] | None = None,
         output_data: OutputData | None = None,
         checkpoint: Checkpoint | None = None,
+        copy_checkpoints_from: CheckpointSource | None = None,
         instance: InstanceConfig | None = None,
         distribution: Distribution | None = None,
         max_runtime: Duration | None = None,
@@ -171,6 +176,8 @@ class HybridJob(Resource):
                 of the job's own.
             checkpoint: Where checkpoints are kept. Default: the Braket SDK's folder, and
                 `jobs/<job name>/<run id>/checkpoints` in a bucket of the job's own.
+            copy_checkpoints_from: Checkpoints that the job goes on from. Part of the definition: to
+                change it starts a new job. Default: it starts without.
             instance: What the script runs on. Default: the Braket SDK's, one ml.m5.large.
             distribution: How the script is spread over the instances. Default: it is not.
             max_runtime: How long the job may run; the API bounds it. Default: the service's.
@@ -202,6 +209,7 @@ class HybridJob(Resource):
             input_data=dict(input_data or {}),
             output_data=output_data or OutputData(),
             checkpoint=checkpoint or Checkpoint(),
+            checkpoint_source=copy_checkpoints_from.source if copy_checkpoints_from else None,
             max_runtime=max_runtime,
             reservation_arn=reservation_arn,
         )
@@ -222,6 +230,7 @@ class HybridJob(Resource):
             self._tags.set_tag(key, value, _EXPLICIT)
         self._environment = JobEnvironment(self, "Environment", removal_policy=removal_policy)
         self._role = role or self._environment.role
+        self._options = options
         self._resource = self._create(options, checked, on_delete)
 
     @property
@@ -265,6 +274,21 @@ class HybridJob(Resource):
         return self._role
 
     @property
+    def results_bucket(self) -> s3.IBucket:
+        """The bucket of the job's results."""
+        return self._options.output_data.bucket or self._environment.results
+
+    @property
+    def checkpoint_bucket(self) -> s3.IBucket:
+        """The bucket of the job's checkpoints."""
+        return self._options.checkpoint.bucket or self._environment.results
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What the keys of the checkpoints of all the job's runs begin with."""
+        return base_prefix(self._options, self._options.checkpoint)
+
+    @property
     def grant_principal(self) -> iam.IPrincipal:
         """Who gets what is granted to the job: its execution role."""
         return self._role
@@ -304,15 +328,27 @@ class HybridJob(Resource):
             service_timeout=SERVICE_TIMEOUT,
             properties={
                 ResourceProperty.REQUEST.value: stack.to_json_string(request),
-                ResourceProperty.TAGS.value: stack.to_json_string(self._tags.rendered_tags),
+                ResourceProperty.TAGS.value: stack.to_json_string(
+                    Lazy.any(_RenderedTags(self._tags))
+                ),
                 ResourceProperty.ASSETS.value: stack.to_json_string(assets),
                 ResourceProperty.ON_DELETE.value: on_delete.value,
                 ResourceProperty.RECORDS.value: environment.records_uri,
+                **self._copied_checkpoints(options),
             },
         )
         # The bucket policies, the key and the role's policy come before the job and go after it.
         resource.node.add_dependency(environment, self._role)
         return resource
+
+    def _copied_checkpoints(self, options: JobOptions) -> dict[str, str]:
+        source = options.checkpoint_source
+        if source is None:
+            return {}
+        target = options.checkpoint.bucket or self._environment.results
+        prefix = base_prefix(options, options.checkpoint)
+        JobHandler.of(self).copy_objects(source, _s3.in_bucket(target, prefix))
+        return {ResourceProperty.COPY_CHECKPOINTS_FROM.value: source.uri}
 
     def _copies(self, checked: Checked) -> list[Copy]:
         inputs = self._environment.inputs
@@ -449,6 +485,17 @@ class _ImportedHybridJob(Resource):
             f"{attribute}: cannot be told from a job's ARN. Pass it from where the job is declared."
         )
         return ValidationError(self.node.path, [text])
+
+
+@jsii.implements(IStableAnyProducer)
+class _RenderedTags:
+    """The tags as they are when all aspects have run."""
+
+    def __init__(self, tags: TagManager) -> None:
+        self._tags = tags
+
+    def produce(self) -> dict[str, str]:
+        return dict(self._tags.tag_values())
 
 
 def _locations(options: JobOptions) -> list[_s3.Location]:

@@ -52,6 +52,11 @@ class Property(StrEnum):
     """JSON text: a list of `{"source": "s3://…", "destination": "s3://…"}`, the objects that the
     handler copies before it creates the job."""
 
+    COPY_CHECKPOINTS_FROM = "CopyCheckpointsFrom"
+    """`s3://bucket/prefix`: what the handler copies below the run's own `checkpointConfig.s3Uri`
+    before it creates the job. Left out when nothing is copied. Part of the definition where it is
+    there: a job that starts from elsewhere is another job."""
+
     ON_DELETE = "OnDelete"
     """An `OnDelete` value: what happens to a job that still runs."""
 
