@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cdk_braket._lambda.hybrid_job_handler import contract, index, rules
+from cdk_braket._lambda.hybrid_job_handler.calls import Job
 from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete, Property
+from cdk_braket._lambda.hybrid_job_handler.definition import Location
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from cdk_braket._lambda.hybrid_job_handler.lifecycle import (
     CANCELLED,
@@ -19,8 +21,6 @@ from cdk_braket._lambda.hybrid_job_handler.lifecycle import (
     COMPLETED,
     FAILED,
     FINAL,
-    Job,
-    Location,
 )
 
 ACCOUNT = "123456789012"

@@ -61,6 +61,10 @@ class OutOfTimeFailure(Failure):
     """The time to answer in is used up."""
 
 
+class UnreadableRecordFailure(Failure):
+    """The record of the resource's jobs is damaged, or of a newer release."""
+
+
 class UnconfirmedCancelFailure(Failure):
     """A job may still run and bill: its cancellation could not be confirmed."""
 
@@ -103,7 +107,9 @@ _ADVICE: Mapping[tuple[str, str], str] = {
         "One copy takes 5 GB at most: upload the object to an amazon-braket- bucket yourself and "
         "refer to it there"
     ),
-    ("CopyObject", "404"): "The asset is not in the bootstrap bucket: run cdk deploy again",
+    ("CopyObject", "AssetNotFound"): (
+        "Publish the assets again (cdk deploy does), or mend the reference to your own object"
+    ),
 }
 
 _ADVICE_ON_CODE: Mapping[str, str] = {

@@ -56,8 +56,10 @@ from botocore.exceptions import (
 )
 
 from . import rules
+from .calls import Job
+from .definition import Location
 from .failures import Kind, ServiceError
-from .lifecycle import CALL_SECONDS, Job, Location
+from .lifecycle import CALL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -151,13 +153,18 @@ class AwsGateway:
         """Write an object that still has that ETag, or, with None, that does not exist."""
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
         with _translated("PutObject"):
-            self._s3.put_object(
-                Bucket=location.bucket,
-                Key=location.key,
-                Body=text.encode(),
-                ContentType="application/json",
-                **condition,  # type: ignore[arg-type]  # the stub knows no either-or
-            )
+            try:
+                self._s3.put_object(
+                    Bucket=location.bucket,
+                    Key=location.key,
+                    Body=text.encode(),
+                    ContentType="application/json",
+                    **condition,  # type: ignore[arg-type]  # the stub knows no either-or
+                )
+            except self._s3.exceptions.NoSuchKey as error:
+                raise ServiceError(
+                    "PutObject", "NoSuchKey", "the record was deleted", Kind.CONFLICT
+                ) from error
 
     # --- Assets. ---
 
@@ -185,8 +192,16 @@ class AwsGateway:
             raise ServiceError("CopyObject", "CopyDiffers", message, Kind.TRANSIENT)
 
     def _measured(self, source: Location) -> tuple[int, str]:
-        with _translated("CopyObject"):
-            head = self._s3.head_object(Bucket=source.bucket, Key=source.key)
+        try:
+            with _translated("CopyObject"):
+                head = self._s3.head_object(Bucket=source.bucket, Key=source.key)
+        except ServiceError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            message = f"s3://{source.bucket}/{source.key} is not there"
+            raise ServiceError(
+                "CopyObject", "AssetNotFound", message, Kind.PERMANENT, error.request_id
+            ) from error
         return head["ContentLength"], head["ETag"]
 
     def _is_copy(self, destination: Location, size: int, etag: str) -> bool:

@@ -15,9 +15,10 @@ from time import strptime, time
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from .calls import Budget, Gateway
 from .failures import Failure, Kind, ServiceError
 from .gateway import AwsGateway
-from .lifecycle import Budget, Event, Gateway, Lifecycle, Outcome, RequestType
+from .lifecycle import Event, Lifecycle, Outcome, RequestType
 
 LARGEST_BODY = 4096
 """Bytes of a response document.

@@ -41,6 +41,7 @@ class Run:
         released_by: The events that made it so.
         retained: It was released under RETAIN_JOB.
         accepted: It was answered with SUCCESS.
+        settled: It was released and its job was seen to be over.
         failure: Why the attempt could not start a job.
     """
 
@@ -58,6 +59,7 @@ class Run:
     released_by: tuple[str, ...] = ()
     retained: bool = False
     accepted: bool = False
+    settled: bool = False
     failure: str | None = None
 
     def asked(self, event_id: str, at: float | None) -> "Run":
@@ -68,6 +70,7 @@ class Run:
             asked_at=latest(self.asked_at, at),
             released=False,
             retained=False,
+            settled=False,
         )
 
     def let_go(self, event_id: str, *, retained: bool = False) -> "Run":
@@ -77,6 +80,7 @@ class Run:
             released=True,
             released_by=_remember(self.released_by, event_id),
             retained=retained,
+            settled=False,
         )
 
 

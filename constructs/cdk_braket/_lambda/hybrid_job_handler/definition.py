@@ -1,0 +1,206 @@
+"""What the properties of the custom resource ask for: reading, checking, rendering. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from . import contract, rules
+from .contract import Attribute, OnDelete, Property
+from .failures import Failure
+
+LARGEST_ATTRIBUTES = 2800
+"""Bytes of the attributes that leave room for the rest of a response of 4096 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An object, or a prefix, in S3."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> "Location":
+        """Read `s3://bucket/key`.
+
+        Raises:
+            Failure: It is not of that form.
+        """
+        scheme, _, rest = uri.partition("://")
+        bucket, _, path = rest.partition("/")
+        if scheme != "s3" or not bucket:
+            raise Failure(f"{uri!r} is not of the form s3://bucket/key.")
+        return cls(bucket, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What the properties of the resource ask for."""
+
+    request: Mapping[str, object] = field(repr=False)
+    digest: str
+    tags: Mapping[str, str] = field(repr=False)
+    assets: tuple[tuple[Location, Location], ...]
+    records: Location
+    on_delete: OnDelete
+
+
+def read_definition(properties: Mapping[str, object]) -> Definition:
+    """Read the resource's properties.
+
+    Raises:
+        Failure: One of them is missing or not of the form that the constructs write.
+    """
+    request = _json_object(properties, Property.REQUEST)
+    return Definition(
+        request=request,
+        digest=contract.definition_digest(request),
+        tags=read_tags(properties),
+        assets=_read_assets(properties),
+        records=Location.parse(text_of(properties, Property.RECORDS)),
+        on_delete=_read_on_delete(properties),
+    )
+
+
+def text_of(properties: Mapping[str, object], name: Property) -> str:
+    value = properties.get(name)
+    if not isinstance(value, str):
+        raise Failure(f"The property {name} is missing or is not text.")
+    return value
+
+
+def _json(properties: Mapping[str, object], name: Property, default: str) -> object:
+    try:
+        parsed: object = json.loads(text_of({name: default, **properties}, name))
+    except (ValueError, RecursionError):
+        raise Failure(f"The property {name} is not JSON.") from None
+    return parsed
+
+
+def _json_object(properties: Mapping[str, object], name: Property) -> Mapping[str, object]:
+    value = _json(properties, name, "")
+    if not isinstance(value, dict):
+        raise Failure(f"The property {name} is not a JSON object.")
+    return value
+
+
+def read_tags(properties: Mapping[str, object]) -> Mapping[str, str]:
+    value = _json(properties, Property.TAGS, "{}")
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise Failure(f"The property {Property.TAGS} is not a JSON object of texts.")
+    return value
+
+
+def _read_assets(properties: Mapping[str, object]) -> tuple[tuple[Location, Location], ...]:
+    value = _json(properties, Property.ASSETS, "[]")
+    if not isinstance(value, list):
+        raise Failure(f"The property {Property.ASSETS} is not a JSON list.")
+    return tuple(_read_asset(entry) for entry in value)
+
+
+def _read_asset(entry: object) -> tuple[Location, Location]:
+    if not isinstance(entry, dict):
+        raise Failure(f"An entry of the property {Property.ASSETS} is not an object.")
+    uris = entry.get("source"), entry.get("destination")
+    source, destination = (Location.parse(uri if isinstance(uri, str) else "") for uri in uris)
+    return source, destination
+
+
+def _read_on_delete(properties: Mapping[str, object]) -> OnDelete:
+    value = properties.get(Property.ON_DELETE, OnDelete.CANCEL_JOB)
+    if value not in set(OnDelete):
+        raise Failure(f"The property {Property.ON_DELETE} is none of {', '.join(OnDelete)}.")
+    return OnDelete(str(value))
+
+
+def request_or_empty(properties: Mapping[str, object]) -> Mapping[str, object]:
+    try:
+        return _json_object(properties, Property.REQUEST)
+    except Failure:
+        return {}
+
+
+def digest_or_none(properties: Mapping[str, object]) -> str | None:
+    try:
+        return contract.definition_digest(_json_object(properties, Property.REQUEST))
+    except (Failure, ValueError):
+        return None
+
+
+def is_job_arn(physical_id: str) -> bool:
+    """Say whether a physical id is a job's ARN, not something that was made up for a failure."""
+    return not rules.check("JobArn", physical_id)
+
+
+def render(request: Mapping[str, object], token: str) -> dict[str, object]:
+    """Return the request with the run id in the places that a run must not share."""
+    rendered = dict(request)
+    run_id = contract.run_id(token)
+    name = rendered.get("jobName")
+    if isinstance(name, str):
+        rendered["jobName"] = name.replace(contract.RUN_ID_PLACEHOLDER, run_id)
+    for member, path in (("outputDataConfig", "s3Path"), ("checkpointConfig", "s3Uri")):
+        inner = rendered.get(member)
+        if isinstance(inner, dict) and isinstance(inner.get(path), str):
+            filled = inner[path].replace(contract.RUN_ID_PLACEHOLDER, run_id)
+            rendered[member] = {**inner, path: filled}
+    return rendered
+
+
+def attributes_of(arn: str, request: Mapping[str, object]) -> dict[str, str]:
+    """Return the resource's attributes, from a rendered request."""
+    name = _member(request, "jobName")
+    results = _member(request, "outputDataConfig", "s3Path").rstrip("/")
+    return {
+        Attribute.JOB_ARN: arn,
+        Attribute.JOB_ID: arn.rpartition("/")[2],
+        Attribute.JOB_NAME: name,
+        Attribute.RESULTS_S3_URI: f"{results}/{contract.RESULTS_FILE}",
+        Attribute.CHECKPOINT_S3_URI: _member(request, "checkpointConfig", "s3Uri"),
+        Attribute.LOG_GROUP_NAME: contract.JOB_LOG_GROUP,
+        Attribute.LOG_STREAM_PREFIX: f"{name}/",
+    }
+
+
+def _member(request: Mapping[str, object], *path: str) -> str:
+    value: object = request
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def problems_of(definition: Definition) -> list[str]:
+    """Return what the service would refuse, now that every token has its value.
+
+    An enumeration is left to the service: the runtime's model may be older than the one that the
+    stack was synthesized with, and an instance type that is newer than both is allowed.
+    """
+    token = contract.client_token("", "", definition.digest, 1)
+    request = {
+        **render(definition.request, token),
+        "clientToken": token,
+        "tags": {**definition.tags, contract.TOKEN_TAG: token},
+    }
+    found = rules.check("CreateJobRequest", request)
+    return [
+        f"{'.'.join(map(str, problem.path))} {problem.message}"
+        for problem in found
+        if problem.rule is not rules.Rule.ENUM
+    ]
+
+
+def refuse_problems(definition: Definition) -> None:
+    """Refuse a definition that cannot become a job, with everything that is wrong with it.
+
+    Raises:
+        Failure: It has problems.
+    """
+    problems = problems_of(definition)
+    if problems:
+        raise Failure("Amazon Braket would refuse the job: " + "; ".join(problems) + ".")
+    attributes = attributes_of("", render(definition.request, "")).values()
+    if sum(len(value.encode("utf-8", "replace")) for value in attributes) > LARGEST_ATTRIBUTES:
+        raise Failure(
+            "The paths of the results and the checkpoints are too long to be answered to "
+            "CloudFormation: use shorter keys, or ASCII ones."
+        )
