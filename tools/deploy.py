@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
 HAMILTONIAN = ROOT / "examples/h2_vqe/data/h2_hamiltonian.json"
 
 _JOB_ARN = re.compile(r"arn:[\w-]+:braket:[\w-]+:\d+:job/\S+")
@@ -62,7 +64,8 @@ def _deploy(arguments: Sequence[str]) -> int:
             outputs = _cdk_deploy(environment, scratch, arguments)
             jobs = [_follow(arn, _Clients.of(environment)) for arn in _job_arns(outputs)]
     _show(outputs, jobs)
-    return 0 if all(job.status == "COMPLETED" for job in jobs) else 1
+    sys.stdout.flush()
+    return 0 if all(job.end.status == "COMPLETED" for job in jobs) else 1
 
 
 def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
@@ -133,54 +136,55 @@ class _Clients:
 
 
 @dataclass(frozen=True, slots=True)
-class _EndedJob:
+class _Followed:
     arn: str
-    status: str
-    reason: str
+    end: job_progress.JobEnd
     results: Path | None
 
 
-def _follow(arn: str, clients: _Clients) -> _EndedJob:
+def _follow(arn: str, clients: _Clients) -> _Followed:
     _say(f"following the job {arn}")
-    job_progress.follow(
+    end = job_progress.follow(
         arn, braket_client=clients.braket, logs_client=clients.logs, stream=sys.stdout
     )
-    job = clients.braket.get_job(jobArn=arn)
-    completed = job["status"] == "COMPLETED"
-    return _EndedJob(
-        arn=arn,
-        status=job["status"],
-        reason=job.get("failureReason", ""),
-        results=_fetch_results(arn, job["outputDataConfig"]["s3Path"], clients)
-        if completed
-        else None,
-    )
+    results = _fetch_results(arn, end, clients) if end.status == "COMPLETED" else None
+    return _Followed(arn, end, results)
 
 
-def _fetch_results(arn: str, s3_path: str, clients: _Clients) -> Path:
+def _fetch_results(arn: str, end: job_progress.JobEnd, clients: _Clients) -> Path:
     """Copy the results out of the local AWS, which is about to go."""
-    bucket, _, prefix = s3_path.removeprefix("s3://").partition("/")
-    # The job's id alone: a name is no key.
-    archive = ROOT / "results" / arn.rpartition("/")[2] / "model.tar.gz"
+    bucket, _, key = end.results_s3_uri.removeprefix("s3://").partition("/")
+    # By the job's id: a name is no key.
+    archive = RESULTS / arn.rpartition("/")[2] / Path(key).name
     archive.parent.mkdir(parents=True, exist_ok=True)
-    clients.s3.download_file(bucket, f"{prefix}/output/model.tar.gz", str(archive))
+    clients.s3.download_file(bucket, key, str(archive))
     return archive
 
 
 # --- What is shown at the end ---------------------------------------------------------------------
 
 
-def _show(outputs: Mapping[str, Mapping[str, str]], jobs: Sequence[_EndedJob]) -> None:
+def _show(outputs: Mapping[str, Mapping[str, str]], jobs: Sequence[_Followed]) -> None:
     print("\nOutputs")
     for stack, values in outputs.items():
         for name, value in values.items():
             print(f"  {stack}.{name} = {value}")
     for job in jobs:
-        print(f"\nJob {job.arn}\n  {job.status} {job.reason}".rstrip())
+        print(f"\nJob {job.arn}")
+        print(f"  {job.end.status} after {job.end.elapsed.total_seconds():.0f} s")
+        if job.end.failure_reason:
+            print(f"  {job.end.failure_reason}")
         if job.results:
-            job_report.report(job.results, HAMILTONIAN, job.results.parent)
-            print(f"  The results are in {job.results.parent.relative_to(ROOT)}/")
-    sys.stdout.flush()
+            _show_results(job.results)
+
+
+def _show_results(archive: Path) -> None:
+    try:
+        report = job_report.report(archive, HAMILTONIAN, archive.parent)
+    except job_report.ReportError as error:
+        raise DeployError(f"the job's results cannot be shown: {error}") from error
+    print(textwrap.indent(report.render(), "  "))
+    print(f"  Results      {archive}")
 
 
 def _say(line: str) -> None:

@@ -97,6 +97,8 @@ def environment(checkout: Checkout) -> dict[str, str]:
         "npm_config_cache": str(cache / "npm"),
         "npm_config_update_notifier": "false",
         "npm_config_fetch_retry_mintimeout": "1000",
+        # Where CDK's own Node functions find the AWS SDK in the local AWS.
+        "NODE_PATH": str(checkout.node_modules),
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache / "jsii"),
         "CDK_HOME": str(cache / "cdk"),
         "CDK_DISABLE_VERSION_CHECK": "1",
@@ -108,7 +110,7 @@ def environment(checkout: Checkout) -> dict[str, str]:
 # What a shell may have set that would make other programs of ours, or put them elsewhere.
 _IN_THE_WAY = frozenset(
     {
-        *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "NODE_PATH", "NODE_OPTIONS"),
+        *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "NODE_OPTIONS"),
         *("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_PYTHON", "PIP_REQUIREMENT"),
     }
 )
@@ -297,7 +299,11 @@ def _digest(*parts: bytes) -> str:
 
 
 def _step(checkout: Checkout, command: Sequence[str | Path], explain: Callable[[str], str]) -> None:
-    variables = environment(checkout)
+    # An interrupted pip leaves things behind; here the next set-up clears them away.
+    scratch = checkout.cache / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    variables = environment(checkout) | {"TMPDIR": str(scratch)}
     program = shutil.which(command[0], path=variables["PATH"])
     if program is None:
         raise SetupError(f"{command[0]} was not found where the set-up should have put it.")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 # These say nothing of who calls whom; every other AWS_ variable could lead to a real account.
 _HARMLESS = frozenset({"AWS_CA_BUNDLE", "AWS_PAGER", "AWS_CLI_AUTO_PROMPT"})
-_LOCAL_HOSTS = ("127.0.0.1", "localhost")
+# A local AWS has no news of the CDK CLI's makers for it, and wants none.
+_QUIET_CDK = {"CDK_DISABLE_VERSION_CHECK": "1", "CDK_DISABLE_CLI_TELEMETRY": "true"}
 
 
 def command_environment(
@@ -26,7 +27,7 @@ def command_environment(
     """
     kept = {name: value for name, value in base.items() if not _leads_to_aws(name)}
     path = [*_node_programs(directory), base.get("PATH", os.defpath)]
-    return kept | _additions(base) | {"PATH": os.pathsep.join(path)} | dict(local_aws)
+    return kept | _QUIET_CDK | {"PATH": os.pathsep.join(path)} | dict(local_aws)
 
 
 def exports(base: Mapping[str, str], local_aws: Mapping[str, str]) -> Iterator[str]:
@@ -39,7 +40,7 @@ def exports(base: Mapping[str, str], local_aws: Mapping[str, str]) -> Iterator[s
     Yields:
         `unset` and `export` lines, quoted, in a stable order.
     """
-    wanted = _additions(base) | dict(local_aws)
+    wanted = _QUIET_CDK | dict(local_aws)
     for name in sorted(base):
         if _leads_to_aws(name) and name not in wanted and name.isidentifier():
             yield f"unset {name}"
@@ -49,23 +50,6 @@ def exports(base: Mapping[str, str], local_aws: Mapping[str, str]) -> Iterator[s
 
 def _leads_to_aws(name: str) -> bool:
     return name.startswith("AWS_") and name not in _HARMLESS
-
-
-def _additions(base: Mapping[str, str]) -> dict[str, str]:
-    """What is right for any local AWS: no profile is read, no proxy asked, no home called."""
-    return {
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CDK_DISABLE_VERSION_CHECK": "1",
-        "CDK_DISABLE_CLI_TELEMETRY": "true",
-        **{name: _without_proxy(base.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
-    }
-
-
-def _without_proxy(hosts: str) -> str:
-    named = [host for host in hosts.split(",") if host]
-    return ",".join([*named, *(host for host in _LOCAL_HOSTS if host not in named)])
 
 
 def _node_programs(directory: Path) -> list[str]:

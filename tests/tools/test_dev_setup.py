@@ -201,11 +201,13 @@ def a_registry_that_never_answers() -> Iterator[str]:
 
 
 def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
-    checkout: miniature.Miniature,
+    checkout: miniature.Miniature, tmp_path: Path
 ) -> None:
     log = checkout.root / ".cache" / "set-up.log"
     with a_registry_that_never_answers() as registry:
-        run = checkout.start("setup", PIP_NO_INDEX="0", PIP_INDEX_URL=registry, PIP_FIND_LINKS="")
+        elsewhere = {"PIP_INDEX_URL": registry, "PIP_FIND_LINKS": "", "TMPDIR": str(tmp_path / "t")}
+        (tmp_path / "t").mkdir()
+        run = checkout.start("setup", PIP_NO_INDEX="0", **elsewhere)
         while not (log.exists() and "Looking in indexes" in log.read_text()):
             assert run.poll() is None
             time.sleep(0.05)
@@ -215,6 +217,7 @@ def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
     assert said.splitlines()[-1] == "dev: stopped."
     assert "Traceback" not in said
     assert miniature.living_processes(checkout.root) == []
+    assert list((tmp_path / "t").iterdir()) == [], "nothing is left outside the checkout"
     again = checkout.dev("test")
     assert again.returncode == 0, again.stderr
 
