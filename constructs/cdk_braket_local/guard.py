@@ -1,12 +1,19 @@
 """Keeps everyone but local programs away from the local AWS.
 
-Whoever reaches it can run code: it runs Lambda functions and jobs. It listens on the loopback
-interface only, but a web page in the user's browser reaches that too: directly, or under a name of
-its own that it makes resolve to 127.0.0.1. Browsers cannot leave out the headers refused here.
+Whoever may use it can run code: it runs Lambda functions and jobs. It listens on the loopback
+interface only, but two others reach that as well:
+
+- A web page in the user's browser: directly, or under a name of its own that it makes resolve to
+  127.0.0.1. A browser cannot leave out the headers refused here.
+- Another user of the machine. They do not know the access key; requests that name none are
+  refused, and those that name one of the keys which every copy of the emulator takes for the root
+  user's (`test`, any twelve digits).
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
+from urllib.parse import parse_qs
 
 # ASGI's own types: https://asgi.readthedocs.io/en/latest/specs/www.html
 Scope = MutableMapping[str, Any]
@@ -23,21 +30,28 @@ _OPEN_ADMINISTRATION = (
     "/_ministack/lambda-code/",
     "/_ministack/lambda-layers/",
 )
+_KEY_OF_HEADER = re.compile(r"(?:Credential=|^AWS )([^/:]*)[/:]")
+_WELL_KNOWN_KEY = re.compile(r"test|[0-9]{12}")
 
 
-def guarded(application: Application) -> Application:
+def guarded(application: Application, access_key_id: str) -> Application:
     """Wrap an ASGI application so that only local programs reach it.
 
-    Requests are presented to it as if they had come over TLS: nothing leaves this machine, and
-    policies that demand `aws:SecureTransport`, such as those of the CDK's bootstrap bucket, hold
-    on AWS and must not fail here.
+    Args:
+        application: The application.
+        access_key_id: The root user's access key; it may look like the refused ones.
+
+    Returns:
+        The application to serve. The one within takes every request for one that came over TLS:
+        nothing leaves this machine, and policies that demand `aws:SecureTransport`, such as that
+        of the CDK's bootstrap bucket, must not fail here.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await application(scope, receive, send)
             return
-        problem = refusal(scope)
+        problem = refusal(scope, access_key_id)
         if problem is None:
             secure = "https" if scope["type"] == "http" else "wss"
             await application({**scope, "scheme": secure}, receive, send)
@@ -49,7 +63,7 @@ def guarded(application: Application) -> Application:
     return guard
 
 
-def refusal(scope: Scope) -> str | None:
+def refusal(scope: Scope, access_key_id: str) -> str | None:
     """Why a request is refused, or None."""
     headers: dict[bytes, bytes] = {name.lower(): value for name, value in scope["headers"]}
     if not _is_local(headers.get(b"host", b"")):
@@ -57,9 +71,29 @@ def refusal(scope: Scope) -> str | None:
     if b"origin" in headers or headers.get(b"sec-fetch-site", b"none") != b"none":
         return "web pages may not use the local AWS"
     path: str = scope["path"]
-    if path.startswith("/_") and not path.startswith(_OPEN_ADMINISTRATION):
+    if path.startswith(_OPEN_ADMINISTRATION):
+        return None
+    if path.startswith("/_"):
         return "this path of the emulator is closed"
+    return _key_problem(set(_access_keys(scope)), access_key_id)
+
+
+def _key_problem(keys: set[str], access_key_id: str) -> str | None:
+    if not all(keys) or not keys:
+        return "the request is not signed"
+    if any(_WELL_KNOWN_KEY.fullmatch(key) for key in keys - {access_key_id}):
+        return "the access key is not this local AWS's"
     return None
+
+
+def _access_keys(scope: Scope) -> Iterator[str]:
+    """Every access key that a request names, in whichever way."""
+    for name, value in scope["headers"]:
+        if name.lower() == b"authorization":
+            yield from _KEY_OF_HEADER.findall(value.decode("latin-1"))
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    for name in ("X-Amz-Credential", "AWSAccessKeyId"):
+        yield from (value.split("/")[0] for value in query.get(name, []))
 
 
 def _is_local(host: bytes) -> bool:

@@ -156,7 +156,7 @@ class LocalAws:
 
     def is_running(self) -> bool:
         """Whether its process still runs."""
-        return self._process.poll() is None
+        return self._process.returncode is None and not self._has_ended()
 
     def stop(self) -> None:
         """Stop it, with every job and function that it runs. Stopping twice is fine."""
@@ -166,7 +166,7 @@ class LocalAws:
         if self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+            os.kill(self._process.pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
         while not self._has_ended() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -203,6 +203,7 @@ class LocalAws:
         return self._process.stdout.readline().decode(errors="replace").strip()
 
     def _has_ended(self) -> bool:
+        # Unlike `poll`, this leaves the process waitable, and its group's number taken.
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, options) is not None
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import errno
 import http.client
+import importlib.util
 import json
 import os
 import re
@@ -16,28 +17,36 @@ import secrets
 import signal
 import socket
 import stat
+import string
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from hypercorn.typing import ASGIFramework
 
 from cdk_braket_local import process_group
 from cdk_braket_local.guard import guarded
-from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
+from cdk_braket_local.ministack_adapter import names
 from cdk_braket_local.ministack_adapter.environment import (
     Identity,
     make_directories,
     server_environment,
 )
-from cdk_braket_local.ministack_adapter.names import IncompatibleError
+from cdk_braket_local.platform import Platform
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
+
+    from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
+    from cdk_braket_local.ministack_adapter.braket_handler import Service
+
+    MakeBraket = Callable[[Platform, Path], Service | None]
 
 HOST = "127.0.0.1"
 READY = "ready"
@@ -56,15 +65,20 @@ class ServerError(Exception):
     """The server cannot start; the message is one line for the user."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a local AWS until a signal, or the end of its parent, stops it."""
+def main(arguments: Sequence[str] | None = None, make_braket: "MakeBraket | None" = None) -> int:
+    """Run a local AWS until a signal, or the end of its parent, stops it.
+
+    Args:
+        arguments: The command line; by default the one that the process was called with.
+        make_braket: Makes the Braket service, given the platform and a directory of its own.
+    """
     options = _parser().parse_args(arguments)
     if options.exit_with_parent:
         _stop_at_end_of_input()
     _lead_a_process_group()
     try:
-        _run(options)
-    except (ServerError, IncompatibleError) as error:
+        _run(options, make_braket or _make_braket)
+    except (ServerError, names.IncompatibleError) as error:
         _say(str(error))
         return 1
     return 0
@@ -88,23 +102,29 @@ def _account(text: str) -> str:
     return text
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
     directory = _own_directory(options.state_directory)
     listener = _listen(options.port)
     port: int = listener.getsockname()[1]
     identity = Identity(
         account=options.account,
         region=options.region,
-        access_key_id=options.account,
+        access_key_id=_new_access_key_id(),
         secret_access_key=secrets.token_hex(20),
     )
     _enter_environment(server_environment(os.environ, identity, port, directory))
-    application = LocalAwsApplication()
+    application = _application(f"http://{HOST}:{port}", directory, make_braket)
     try:
         asyncio.run(_serve(application, listener, directory, identity))
     finally:
         (directory / READY_FILE).unlink(missing_ok=True)
         process_group.end_others(os.getpgrp(), _GRACE_SECONDS)
+
+
+def _new_access_key_id() -> str:
+    """A key that nobody else can know: the emulator does not check the root user's signatures."""
+    letters = string.ascii_uppercase + string.digits
+    return "AKIA" + "".join(secrets.choice(letters) for _ in range(16))
 
 
 def _own_directory(directory: Path) -> Path:
@@ -139,6 +159,26 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
+def _application(
+    endpoint_url: str, directory: Path, make_braket: "MakeBraket"
+) -> "LocalAwsApplication":
+    # MiniStack reads its environment when it is imported.
+    names.check()
+    from cdk_braket_local.ministack_adapter.application import LocalAwsApplication  # noqa: PLC0415
+    from cdk_braket_local.ministack_adapter.platform import MinistackPlatform  # noqa: PLC0415
+
+    braket = make_braket(MinistackPlatform(endpoint_url), directory / "braket")
+    return LocalAwsApplication(braket)
+
+
+def _make_braket(platform: Platform, directory: Path) -> "Service | None":
+    # Only now: it takes half a second.
+    if importlib.util.find_spec("cdk_braket_local.braket.service") is None:
+        return None
+    module = importlib.import_module("cdk_braket_local.braket.service")
+    return cast("Service", module.BraketService(platform, state_directory=directory))
+
+
 def _enter_environment(environment: dict[str, str]) -> None:
     """Make an environment our own; MiniStack reads it, and functions and jobs inherit it."""
     os.environ.clear()
@@ -147,7 +187,7 @@ def _enter_environment(environment: dict[str, str]) -> None:
 
 
 async def _serve(
-    application: LocalAwsApplication, listener: socket.socket, directory: Path, identity: Identity
+    application: "LocalAwsApplication", listener: socket.socket, directory: Path, identity: Identity
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -162,7 +202,7 @@ async def _serve(
     announcement = asyncio.create_task(
         asyncio.to_thread(_announce, listener.getsockname()[1], directory, identity)
     )
-    guarded_application = cast("ASGIFramework", guarded(application.asgi))
+    guarded_application = cast("ASGIFramework", guarded(application.asgi, identity.access_key_id))
     # hypercorn closes the copy of the socket that it is given.
     configuration = _configuration(os.dup(listener.fileno()))
     await serve(guarded_application, configuration, shutdown_trigger=stopped)

@@ -1,27 +1,35 @@
-"""MiniStack's ASGI application with our services and mends in it."""
+"""MiniStack's ASGI application with our services and mends in it.
 
-import importlib
+To be imported once `environment` has been entered and `names` has been checked.
+"""
+
 from typing import TYPE_CHECKING, cast
 
-from cdk_braket_local.ministack_adapter import names
+from ministack import app
+from ministack.core import lambda_runtime
+
+from cdk_braket_local.ministack_adapter import braket_handler
 
 if TYPE_CHECKING:
     from cdk_braket_local.guard import Application
+    from cdk_braket_local.ministack_adapter.braket_handler import Service
 
 
 class LocalAwsApplication:
     """The local AWS as one ASGI application.
 
-    MiniStack is imported here, not before: it reads its environment then.
-
-    Raises:
-        names.IncompatibleError: MiniStack is not the release that the adapter was written for.
+    Args:
+        braket: The Braket service that it gets.
     """
 
-    def __init__(self) -> None:
-        names.check()
-        self.asgi = cast("Application", importlib.import_module("ministack.app").app)
+    def __init__(self, braket: "Service | None") -> None:
+        self._braket = braket
+        if braket:
+            braket_handler.register(braket)
+        self.asgi = cast("Application", app.app)
 
     def close(self) -> None:
-        """End what it started: jobs first, then Lambda functions."""
-        importlib.import_module("ministack.core.lambda_runtime").reset()
+        """End what it runs: jobs first, then Lambda functions."""
+        if self._braket:
+            self._braket.close()
+        lambda_runtime.reset()
