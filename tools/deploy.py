@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,16 +52,12 @@ def main(arguments: Sequence[str]) -> int:
 def _deploy(arguments: Sequence[str]) -> int:
     checkout = setup.Checkout(ROOT)
     checkout.cache.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=checkout.cache, prefix="deploy-") as directory:
-        scratch = Path(directory)
-        _say("starting a local AWS")
-        with opening.local_aws(scratch / "aws", None) as aws:
-            environment = shell.command_environment(
-                setup.environment(checkout), aws.environment, ROOT
-            )
-            _bootstrap(environment, checkout.cache / "bootstrap.log")
-            outputs = _cdk_deploy(environment, scratch, arguments)
-            jobs = [_follow(arn, _Clients.of(environment)) for arn in _job_arns(outputs)]
+    _say("starting a local AWS")
+    with opening.fresh_local_aws(within=checkout.cache) as (aws, directory):
+        environment = shell.command_environment(setup.environment(checkout), aws.environment, ROOT)
+        _bootstrap(environment, checkout.cache / "bootstrap.log")
+        outputs = _cdk_deploy(environment, directory, arguments)
+        jobs = [_follow(arn, _Clients.of(environment)) for arn in _job_arns(outputs)]
     _show(outputs, jobs)
     sys.stdout.flush()
     return 0 if all(job.end.status == "COMPLETED" for job in jobs) else 1

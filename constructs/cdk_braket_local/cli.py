@@ -4,7 +4,6 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,13 +117,10 @@ def _port(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     command: list[str] = options.command
     _refuse_unknown(command[0], _environment({}))
-    with (
-        tempfile.TemporaryDirectory(prefix="cdk-braket-local-") as directory,
-        opening.local_aws(Path(directory, "state"), options.port) as aws,
-    ):
+    with opening.fresh_local_aws(options.port) as (aws, directory):
         environment = _environment(aws.environment)
         if options.bootstrap:
-            _bootstrap(environment, Path(directory, "bootstrap.log"))
+            _bootstrap(environment, directory / "bootstrap.log")
         return foreground.run(command, environment)
 
 

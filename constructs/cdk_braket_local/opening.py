@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib.util
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,3 +48,33 @@ def local_aws(state_directory: Path, port: int | None) -> Iterator["LocalAws"]:
     finally:
         with foreground.undisturbed():
             aws.stop()
+
+
+@contextlib.contextmanager
+def fresh_local_aws(
+    port: int | None = None, within: Path | None = None
+) -> Iterator[tuple["LocalAws", Path]]:
+    """Have a local AWS whose state is thrown away with it.
+
+    Args:
+        port: The port it listens on, on 127.0.0.1; by default a free one.
+        within: The directory for its temporary one; by default the system's.
+
+    Yields:
+        The local AWS, and its temporary directory, with room for more files.
+
+    Raises:
+        NotOpenedError: It could not be started. If the message names a log, the log is there.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="cdk-braket-local-", dir=within))
+    keep = False
+    try:
+        with local_aws(directory / "aws", port) as aws:
+            yield aws, directory
+    except NotOpenedError as error:
+        keep = str(directory) in str(error)
+        raise
+    finally:
+        if not keep:
+            with foreground.undisturbed():
+                shutil.rmtree(directory, ignore_errors=True)

@@ -1,9 +1,14 @@
-"""The examples in docstrings run, and every public name has one."""
+"""The examples in docstrings run, and every public name has one.
+
+An example stands in `>>>` lines with what they show, or in a fenced block of Python.
+"""
 
 import doctest
 import importlib
 import pkgutil
+import re
 import shutil
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +17,7 @@ import pytest
 import cdk_braket
 import cdk_braket_local
 
+_FENCE = re.compile(r"^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,9 +39,15 @@ def test_the_examples_of_a_module_show_what_happens(
     monkeypatch.chdir(tmp_path)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
-    for example in doctest.DocTestFinder().find(importlib.import_module(name)):
-        runner.run(example, out=report.append)
+    for found in doctest.DocTestFinder(exclude_empty=False).find(importlib.import_module(name)):
+        runner.run(found, out=report.append)
+        for program in _fenced(found.docstring):
+            exec(compile(program, found.name, "exec"), {"__name__": "__main__"})  # noqa: S102 - the test
     assert report == [], "".join(report)
+
+
+def _fenced(docstring: str | None) -> list[str]:
+    return [textwrap.dedent(code) for code in _FENCE.findall(docstring or "")]
 
 
 @pytest.mark.parametrize("name", sorted(getattr(cdk_braket, "__all__", [])))
@@ -43,6 +55,7 @@ def test_every_public_class_and_function_has_an_example(name: str) -> None:
     public = getattr(cdk_braket, name)
     if callable(public):
         assert "Example:" in (public.__doc__ or ""), f"cdk_braket.{name} has no Example:"
-        assert doctest.DocTestFinder(recurse=False).find(public)[0].examples, (
-            f"the Example: of cdk_braket.{name} is not one that runs (>>>)"
+        found = doctest.DocTestFinder(recurse=False, exclude_empty=False).find(public)[0]
+        assert found.examples or _fenced(found.docstring), (
+            f"the Example: of cdk_braket.{name} is not one that runs"
         )

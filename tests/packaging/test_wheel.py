@@ -30,7 +30,7 @@ from pathlib import Path
 from aws_cdk import App, Stack
 from cdk_braket import AlgorithmScript, Device, HybridJob
 
-Path("algorithm.py").write_text("def main():\\\\n    pass\\\\n")
+Path("algorithm.py").write_text("def main():\\n    pass\\n")
 app = App(outdir=sys.argv[1])
 HybridJob(
     Stack(app, "Stack"),
