@@ -1,0 +1,91 @@
+"""`./dev deploy`, as a newcomer runs it: to the end, into an error, and interrupted."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tools import miniature
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+
+
+def scratch_directories() -> set[Path]:
+    return set(CACHE.glob("cdk-braket-local-*"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    before = scratch_directories()
+    yield
+    assert scratch_directories() <= before
+
+
+def deploy(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / "dev", "deploy", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() -> None:
+    before = set((ROOT / "results").glob("*"))
+    running = set(miniature.living_processes(CACHE / "cdk-braket-local-"))
+    done = deploy("-c", "iterations=12")
+    assert done.returncode == 0, done.stdout + done.stderr
+    end = done.stdout[done.stdout.index("\nOutputs\n") :]
+    assert "HybridJobStack.JobArn = arn:aws:braket:" in end
+    assert "COMPLETED after " in end
+    assert "Energy " in end
+    (results,) = set((ROOT / "results").glob("*")) - before
+    assert str(results) in end
+    assert {path.name for path in results.iterdir()} == {"model.tar.gz", "convergence.png"}
+    assert set(miniature.living_processes(CACHE / "cdk-braket-local-")) <= running
+
+
+def test_a_deployment_that_fails_ends_in_one_line_after_the_cdk_clis_own() -> None:
+    done = deploy("-c", "iterations=many")
+    assert done.returncode == 1
+    assert "iterations=many: must be a whole number" in done.stderr
+    assert done.stderr.splitlines()[-1] == "dev: `cdk deploy` failed with exit code 1"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("step", "signum"),
+    [
+        ("dev: starting", signal.SIGINT),
+        ("dev: bootstrapping", signal.SIGTERM),
+        ("dev: deploying", signal.SIGINT),
+        ("dev: following", signal.SIGINT),
+    ],
+)
+def test_interrupted_at_any_step_it_leaves_nothing(step: str, signum: signal.Signals) -> None:
+    before = scratch_directories()
+    with subprocess.Popen(
+        [ROOT / "dev", "deploy"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stderr is not None
+        seen: list[str] = []
+        while not (seen and seen[-1].startswith(step)):
+            seen.append(run.stderr.readline())
+            assert seen[-1], "it ended before that step: " + "".join(seen)
+        time.sleep(0.5)
+        (directory,) = scratch_directories() - before
+        run.send_signal(signum)
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 128 + signum
+    assert said.splitlines()[-1] == "dev: stopped."
+    assert "Traceback" not in said
+    assert miniature.living_processes(directory) == []
