@@ -1,7 +1,7 @@
 """Everything that can be said against a job before any construct of it exists."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aws_cdk import Token
@@ -174,22 +174,35 @@ def _check_request(
     pending = Token.as_string({"Ref": "AWS::NoValue"})
     key = options.output_data.encryption_key
     results = pretended_bucket("results")
+    named = _without_bad_name(options)
     places = Places(
         role_arn=pending if role is None else role.role_arn,
         script_uri=_script_uri(checked, options),
         image_uri=options.image.known_uri(region) if options.image else None,
         input_uris={name: _input_uri(checked, options, name) for name in options.input_data},
-        output_uri=run_uri(options, options.output_data, results),
+        output_uri=run_uri(named, options.output_data, results),
         output_key_arn=pending if key is None else key.key_arn,
-        checkpoint_uri=run_uri(options, options.checkpoint, results),
+        checkpoint_uri=run_uri(named, options.checkpoint, results),
     )
     request = build(options, places) | {"clientToken": pending, "tags": dict(tags)}
     channels = list(options.input_data)
-    for problem in rules.check(REQUEST, request, skip=is_unknown):
+    for problem in _first_of_each_path(rules.check(REQUEST, request, skip=is_unknown)):
         if problem.path == INSTANCE_TYPE and problem.rule is Rule.ENUM:
             checked.warnings.append(_newer_instance_type(problem))
         else:
             checked.problems.append(line(problem, channels))
+
+
+def _without_bad_name(options: JobOptions) -> JobOptions:
+    """The options without a name that is refused: the places made of it are not at fault."""
+    shape = rules.shape_of(REQUEST, "jobName")
+    is_bad = options.job_name is not None and rules.check(shape, options.job_name, skip=is_unknown)
+    return replace(options, job_name=None) if is_bad else options
+
+
+def _first_of_each_path(problems: Sequence[Problem]) -> list[Problem]:
+    """What is too short, say, does not match the pattern either: one line is enough."""
+    return list({problem.path: problem for problem in reversed(problems)}.values())[::-1]
 
 
 def _newer_instance_type(problem: Problem) -> tuple[str, str]:

@@ -85,7 +85,7 @@ class Places:
 def build(options: JobOptions, places: Places) -> dict[str, object]:
     """Return the CreateJob request without `clientToken` and `tags`."""
     request: dict[str, object] = {
-        "jobName": options.job_name or f"{options.label}-{RUN_ID_PLACEHOLDER}",
+        "jobName": _job_name(options),
         "roleArn": places.role_arn,
         "algorithmSpecification": _algorithm(options, places),
         "deviceConfig": {"device": options.device.arn},
@@ -114,6 +114,12 @@ def build(options: JobOptions, places: Places) -> dict[str, object]:
     if options.reservation_arn is not None:
         request["associations"] = [{"arn": options.reservation_arn, "type": _RESERVATION}]
     return request
+
+
+def _job_name(options: JobOptions) -> str:
+    if options.job_name is not None:
+        return options.job_name
+    return f"{options.label}-{RUN_ID_PLACEHOLDER}"
 
 
 def _algorithm(options: JobOptions, places: Places) -> dict[str, object]:
@@ -177,7 +183,8 @@ def _whole(number: float) -> float:
 def base_prefix(options: JobOptions, target: OutputData | Checkpoint) -> str:
     """Return the key prefix that all runs of a job share."""
     if target.prefix is None:
-        return f"{JOBS}/{options.job_name or options.label}/"
+        name = options.label if options.job_name is None else options.job_name
+        return f"{JOBS}/{name}/"
     stripped = target.prefix.strip("/")
     return f"{stripped}/" if stripped else ""
 

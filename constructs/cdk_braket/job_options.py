@@ -34,7 +34,7 @@ class InstanceConfig:
     Attributes:
         instance_type: Their type. Default: ml.m5.large.
         volume_size: Storage of each, in whole gibibytes. Default: 30 GiB.
-        instance_count: How many. Default: 1.
+        instance_count: How many: a whole number, or a number token. Default: 1.
 
     Example:
         >>> from aws_cdk import Size
@@ -48,7 +48,7 @@ class InstanceConfig:
 
     instance_type: InstanceType = InstanceType.M5_LARGE
     volume_size: Size = field(default_factory=lambda: Size.gibibytes(30))
-    instance_count: int = 1
+    instance_count: float = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,126 @@
+"""Stacks to synthesize, and ways to read what they became. One process serves all tests."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from aws_cdk import App, Environment, Stack
+from aws_cdk.assertions import Template
+
+from cdk_braket import (
+    AlgorithmScript,
+    Checkpoint,
+    CheckpointSource,
+    ContainerImage,
+    Device,
+    Distribution,
+    HybridJob,
+    InputChannel,
+    InstanceConfig,
+    OutputData,
+)
+
+ACCOUNT = "111122223333"
+REGION = "us-east-1"
+LOCAL = Device.local("braket/default")
+
+Json = Mapping[str, object]
+
+__all__ = [
+    "ACCOUNT",
+    "LOCAL",
+    "REGION",
+    "AlgorithmScript",
+    "Checkpoint",
+    "CheckpointSource",
+    "ContainerImage",
+    "Device",
+    "Distribution",
+    "HybridJob",
+    "InputChannel",
+    "InstanceConfig",
+    "OutputData",
+]
+
+
+def new_stack(*, region: str | None = REGION, context: Mapping[str, object] | None = None) -> Stack:
+    """A stack in an app of its own; without a region it is for any environment."""
+    env = None if region is None else Environment(account=ACCOUNT, region=region)
+    return Stack(App(context=context), "Stack", env=env)
+
+
+def script(directory: Path, source: str = "def main(): pass\n") -> AlgorithmScript:
+    """A script of one file, whose entry function takes nothing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "algo.py"
+    path.write_text(source, encoding="utf-8")
+    return AlgorithmScript.from_asset(path, entry_point="algo:main")
+
+
+def image_job(stack: Stack, id: str = "Job") -> HybridJob:
+    """The least that is a job."""
+    return HybridJob(stack, id, image=ContainerImage.base(), device=LOCAL)
+
+
+def template_of(stack: Stack) -> Json:
+    """The stack's template."""
+    return cast("Json", Template.from_stack(stack).to_json())
+
+
+def resources(stack: Stack, type: str) -> dict[str, Json]:
+    """The resources of a type, by logical id."""
+    found = cast("Mapping[str, Json]", template_of(stack)["Resources"])
+    return {name: resource for name, resource in found.items() if resource["Type"] == type}
+
+
+def only(stack: Stack, type: str) -> Json:
+    """The properties of the one resource of a type."""
+    [resource] = resources(stack, type).values()
+    return cast("Json", resource["Properties"])
+
+
+def job_properties(stack: Stack) -> Json:
+    """The properties of the one custom resource."""
+    return only(stack, "Custom::BraketHybridJob")
+
+
+def request_of(stack: Stack) -> Json:
+    """The CreateJob request of the one job; a token reads as `<its JSON>`."""
+    return cast("Json", json.loads(text(job_properties(stack)["Request"])))
+
+
+def text(value: object) -> str:
+    """A template's value as text; what CloudFormation fills in reads as `<its JSON>`."""
+    if isinstance(value, str):
+        return value
+    joined = value.get("Fn::Join") if isinstance(value, dict) else None
+    if joined is None:
+        return f"<{json.dumps(value, sort_keys=True)}>".replace('"', "'")
+    separator, parts = cast("tuple[str, Sequence[object]]", joined)
+    return separator.join(text(part) for part in parts)
+
+
+def statements(stack: Stack, role_part: str) -> list[Json]:
+    """The statements of the policies whose name has a part in it."""
+    found: list[Json] = []
+    for name, resource in resources(stack, "AWS::IAM::Policy").items():
+        if role_part in name:
+            properties = cast("Json", resource["Properties"])
+            document = cast("Json", properties["PolicyDocument"])
+            found += cast("list[Json]", document["Statement"])
+    return found
+
+
+def allowed(stack: Stack, role_part: str) -> set[tuple[str, str]]:
+    """What the policies allow: pairs of an action and a resource."""
+    return {
+        (action, text(resource))
+        for statement in statements(stack, role_part)
+        for action in _many(statement["Action"])
+        for resource in _many(statement["Resource"])
+    }
+
+
+def _many(value: object) -> list[str]:
+    return cast("list[str]", value if isinstance(value, list) else [value])

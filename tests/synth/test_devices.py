@@ -1,0 +1,63 @@
+"""Devices: how they are named, and where they may be used."""
+
+import pytest
+from aws_cdk import Token
+
+from cdk_braket import ContainerImage, Device, HybridJob, ValidationError
+from tests.synth.support import new_stack, resources
+
+
+@pytest.mark.parametrize(
+    ("device", "region", "is_local", "is_qpu"),
+    [
+        (Device.AMAZON_SV1, None, False, False),
+        (Device.IQM_GARNET, "eu-north-1", False, True),
+        (Device.local("braket/default"), None, True, False),
+        (Device.from_arn(Token.as_string({"Ref": "Device"})), None, False, False),
+    ],
+)
+def test_a_device_tells_what_its_arn_tells(
+    device: Device, region: str | None, is_local: bool, is_qpu: bool
+) -> None:
+    assert (device.region, device.is_local, device.is_qpu) == (region, is_local, is_qpu)
+
+
+def _job(device: Device, region: str | None) -> HybridJob:
+    return HybridJob(new_stack(region=region), "Job", image=ContainerImage.base(), device=device)
+
+
+def test_a_device_of_another_region_is_an_error_that_names_both() -> None:
+    with pytest.raises(ValidationError) as caught:
+        _job(Device.IQM_GARNET, "us-east-1")
+    [problem] = caught.value.problems
+    assert "the device is in eu-north-1, and the stack is in us-east-1" in problem
+
+
+@pytest.mark.parametrize(
+    ("device", "region"),
+    [
+        (Device.IQM_GARNET, "eu-north-1"),
+        (Device.IQM_GARNET, None),
+        (Device.AMAZON_SV1, "us-west-2"),
+        (Device.local("braket/default"), "us-west-2"),
+    ],
+)
+def test_a_device_of_the_stacks_region_or_of_any_is_right(
+    device: Device, region: str | None
+) -> None:
+    _job(device, region)
+
+
+@pytest.mark.parametrize("arn", ["SV1", "arn:aws:braket:::device/x", "local:braket", "local:/x"])
+def test_what_names_no_device_is_an_error_with_the_way_out(arn: str) -> None:
+    with pytest.raises(ValidationError, match=r"Device\.local\('braket/default'\)"):
+        _job(Device.from_arn(arn), "us-east-1")
+
+
+def test_nothing_was_created_when_a_job_is_refused() -> None:
+    stack = new_stack()
+    with pytest.raises(ValidationError):
+        HybridJob(stack, "Job", image=ContainerImage.base(), device=Device.from_arn("SV1"))
+    assert stack.node.children == []
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=Device.AMAZON_SV1)
+    assert resources(stack, "Custom::BraketHybridJob")

@@ -1,0 +1,181 @@
+"""What is refused before anything is created, and how it is said."""
+
+from pathlib import Path
+
+import pytest
+from aws_cdk import Duration, Size, Token
+from aws_cdk.assertions import Annotations, Match
+
+from cdk_braket import (
+    AlgorithmScript,
+    ContainerImage,
+    Device,
+    Distribution,
+    HybridJob,
+    InputChannel,
+    InstanceConfig,
+    InstanceType,
+    PreflightCheck,
+    ValidationError,
+)
+from tests.synth.support import LOCAL, new_stack, script
+
+
+def _refused(**options: object) -> ValidationError:
+    everything = {"image": ContainerImage.base(), "device": LOCAL, **options}
+    with pytest.raises(ValidationError) as caught:
+        HybridJob(new_stack(), "Job", **everything)  # type: ignore[arg-type]  # one way for all
+    return caught.value
+
+
+def test_an_error_names_path_property_value_rule_and_way_out() -> None:
+    error = _refused(max_runtime=Duration.days(6))
+    assert str(error) == (
+        "[Stack/Job] max_runtime=518400 s: must be 1 s to 432000 s (5 days). "
+        "Use Duration.days(5) or less."
+    )
+
+
+def test_all_problems_come_at_once(tmp_path: Path) -> None:
+    error = _refused(
+        algorithm=AlgorithmScript.from_asset(tmp_path / "missing", entry_point="a:b"),
+        device=Device.IQM_GARNET,
+        hyperparameters={"empty": "", "sagemaker_instance_type": "ml.m5.large"},
+        input_data={"a b": InputChannel.from_s3_uri("nowhere")},
+        instance=InstanceConfig(volume_size=Size.mebibytes(100), instance_count=0),
+        max_runtime=Duration.millis(1500),
+        job_name="-",
+        reservation_arn="r",
+    )
+    starts = sorted(problem.split(":")[0].split("=")[0] for problem in error.problems)
+    assert starts == [
+        "algorithm",
+        "device",
+        "hyperparameters['empty']",
+        "hyperparameters['sagemaker_instance_type']",
+        "input_data",
+        "input_data['a b']",
+        "instance.instance_count",
+        "instance.volume_size",
+        "job_name",
+        "max_runtime",
+        "reservation_arn",
+    ]
+
+
+def test_a_hyperparameters_value_is_never_shown() -> None:
+    canary = "canary" * 500
+    error = _refused(hyperparameters={"h": canary, "password": "canary-hunter2"})
+    assert len(error.problems) == 2
+    assert "canary" not in str(error)
+    assert "canary" not in repr(error)
+
+
+@pytest.mark.parametrize("value", [None, ["a"], {"a": "b"}, b"a"])
+def test_a_hyperparameter_of_another_type_is_an_error(value: object) -> None:
+    [problem] = _refused(hyperparameters={"h": value}).problems
+    assert "Use text, a number or a bool" in problem
+
+
+@pytest.mark.parametrize("distribution", [None, Distribution.DATA_PARALLEL])
+def test_a_key_that_a_property_owns_is_refused_even_when_it_is_off(
+    distribution: Distribution | None,
+) -> None:
+    [problem] = _refused(
+        hyperparameters={"sagemaker_distributed_dataparallel_enabled": "true"},
+        distribution=distribution,
+    ).problems
+    assert "belongs to distribution" in problem
+
+
+def test_without_script_and_image_there_is_nothing_to_run() -> None:
+    [problem] = _refused(image=None).problems
+    assert problem.startswith("algorithm: a script or an image is needed")
+
+
+@pytest.mark.parametrize("key", ["", "folder/"])
+def test_a_scripts_prefix_is_refused_as_it_would_fail_in_the_container(key: str) -> None:
+    from aws_cdk import aws_s3 as s3
+
+    stack = new_stack()
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
+    source = AlgorithmScript.from_bucket(bucket, key, entry_point="algo:run")
+    [problem] = _refused(algorithm=source).problems
+    assert "is a prefix" in problem
+
+
+def test_tokens_are_left_to_the_handler() -> None:
+    token = Token.as_string({"Ref": "P"})
+    HybridJob(
+        new_stack(),
+        "Job",
+        image=ContainerImage.from_uri(token),
+        device=Device.from_arn(token),
+        hyperparameters={"h": token, "n": Token.as_number({"Ref": "P"}), token: "v"},
+        job_name=token,
+        max_runtime=Duration.seconds(Token.as_number({"Ref": "P"})),
+        reservation_arn=token,
+    )
+
+
+def test_the_preflight_refuses_a_script_that_would_fail(tmp_path: Path) -> None:
+    algorithm = script(tmp_path, "def main(shots: bool): pass\n")
+    error = _refused(algorithm=algorithm, hyperparameters={"shots": True})
+    [problem] = error.problems
+    assert problem.endswith("(check bool-arguments)")
+
+
+def test_a_check_can_be_turned_off_by_its_name(tmp_path: Path) -> None:
+    HybridJob(
+        new_stack(),
+        "Job",
+        algorithm=script(tmp_path, "def main(shots: bool): pass\n"),
+        hyperparameters={"shots": True},
+        device=LOCAL,
+        disabled_checks=[PreflightCheck.BOOL_ARGUMENTS],
+    )
+
+
+def test_a_credential_is_refused_without_a_script_too() -> None:
+    [problem] = _refused(hyperparameters={"key": "AKIAIOSFODNN7EXAMPLE"}).problems
+    assert "looks like an AWS access key id" in problem
+    HybridJob(
+        new_stack(),
+        "Job",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        hyperparameters={"key": "AKIAIOSFODNN7EXAMPLE"},
+        disabled_checks=[PreflightCheck.CREDENTIALS],
+    )
+
+
+def _warnings(**options: object) -> list[str]:
+    stack = new_stack()
+    everything = {"image": ContainerImage.base(), "device": LOCAL, **options}
+    HybridJob(stack, "Job", **everything)  # type: ignore[arg-type]  # one way for all
+    found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    return [str(message.entry.data) for message in found]
+
+
+def test_an_instance_type_newer_than_the_model_is_a_warning() -> None:
+    newer = InstanceConfig(instance_type=InstanceType.of("ml.m9.large"))
+    [warning] = _warnings(instance=newer)
+    assert "instance.instance_type='ml.m9.large' is not in the service model" in warning
+    assert "[ack: cdk-braket:instance-type]" in warning
+    assert _warnings() == []
+
+
+def test_a_bucket_that_braket_may_not_reach_is_a_warning() -> None:
+    [warning] = _warnings(input_data={"c": InputChannel.from_s3_uri("s3://mine/data")})
+    assert "begins with amazon-braket-" in warning
+    assert _warnings(input_data={"c": InputChannel.from_s3_uri("s3://amazon-braket-a/b")}) == []
+
+
+def test_a_braket_image_where_there_is_none_is_an_error_and_another_image_a_warning() -> None:
+    stack = new_stack(region="eu-central-1")
+    with pytest.raises(ValidationError, match="region 'eu-central-1': Amazon Braket has no"):
+        HybridJob(stack, "Job", image=ContainerImage.pytorch(), device=LOCAL)
+    image = ContainerImage.from_uri("111122223333.dkr.ecr.eu-central-1.amazonaws.com/mine:v1")
+    HybridJob(stack, "Job", image=image, device=LOCAL)
+    [warning] = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    assert "not known to run hybrid jobs in eu-central-1" in str(warning.entry.data)
