@@ -154,8 +154,8 @@ def test_sampled_job_is_right_within_its_noise(job: Job) -> None:
     ended = job.run({"shots": str(shots), "iterations": "12"})
 
     assert ended.returncode == 0, ended.stderr
-    # Six times the standard error that the hyperparameter's description gives.
-    assert 0 < abs(job.energy - EXACT) < 6 * 0.22 / shots**0.5
+    # Five times the standard error that the hyperparameter's description gives.
+    assert 0 < abs(job.energy - EXACT) < 5 * 0.25 / shots**0.5
 
 
 def test_simulator_is_the_one_that_the_device_names(job: Job) -> None:

@@ -74,7 +74,7 @@ def test_rendering_shows_both_energies_and_the_way_there(tmp_path: Path) -> None
         "Energy       -1.145500 hartree",
         "Exact        -1.145599 hartree, by diagonalisation",
         "Difference   +9.9e-05 hartree, within 0.001",
-        "Convergence  █▂▁ +0.500 to -1.146 in 2 iterations",
+        "Convergence  █▂▁ +0.500 to -1.145 in 2 iterations",
         f"Picture      {tmp_path / 'report/convergence.png'}",
     ]
 
@@ -92,7 +92,7 @@ def test_picture_is_drawn_with_the_curve_and_the_exact_line(tmp_path: Path) -> N
 def test_a_job_that_starts_at_the_minimum_can_be_drawn(tmp_path: Path) -> None:
     report = reported(tmp_path, {**RESULTS, "trace": [-1.1455]})
 
-    assert "▁ -1.146 to -1.146 in 0 iterations" in report.render()
+    assert "▁ -1.145 to -1.145 in 0 iterations" in report.render()
 
 
 @pytest.mark.parametrize(

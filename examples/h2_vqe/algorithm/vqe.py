@@ -46,7 +46,7 @@ class Settings:
 
     Attributes:
         shots: Runs of each circuit; 0 for exact expectations, which simulators alone can give.
-            Sampling leaves an error of about 0.2/sqrt(shots) hartree.
+            Sampling leaves an error of about 0.25/sqrt(shots) hartree.
         iterations: How many times an angle is moved. From any start 24 were enough in 1,000 of
             1,000 trials with exact expectations.
         seed: Chooses the angles to start from.
