@@ -280,6 +280,66 @@ def test_a_resource_put_back_finds_its_completed_job(world: World, stack: Stack)
     assert stack.create(properties())["PhysicalResourceId"] == first["PhysicalResourceId"]
 
 
+# --- Checkpoints to go on from. ---
+
+
+def going_on(uri: str) -> dict[str, object]:
+    return {**properties(), Property.COPY_CHECKPOINTS_FROM: uri}
+
+
+@pytest.mark.parametrize("uri", ["s3://earlier/jobs/a/c", "s3://earlier/jobs/a/c/"])
+def test_checkpoints_are_copied_below_the_run_s_own_before_it_starts(
+    world: World, stack: Stack, uri: str
+) -> None:
+    for key in ("jobs/a/c/1.json", "jobs/a/c/sub/2.json", "jobs/a/c/", "jobs/a/cc/3.json"):
+        world.assets["earlier", key] = "there"
+    answer = stack.create(going_on(uri))
+    data = answer["Data"]
+    assert isinstance(data, dict)
+    place = str(data[Attribute.CHECKPOINT_S3_URI]).removeprefix("s3://amazon-braket-results/")
+    copied = {key: source for (bucket, key), source in world.assets.items() if "results" in bucket}
+    assert copied == {
+        f"{place}/1.json": "earlier/jobs/a/c/1.json",
+        f"{place}/sub/2.json": "earlier/jobs/a/c/sub/2.json",
+    }
+    assert max(i for i, call in enumerate(world.calls) if call == "copy_asset") < (
+        world.calls.index("create_job")
+    )
+
+
+def test_where_checkpoints_come_from_is_part_of_the_definition(world: World, stack: Stack) -> None:
+    first = stack.create(properties())
+    second = stack.replace_with(going_on("s3://earlier/a"))
+    third = stack.replace_with(going_on("s3://earlier/b"))
+    ids = {answer["PhysicalResourceId"] for answer in (first, second, third)}
+    assert len(ids) == len(world.jobs) == 3
+
+
+def test_a_retry_does_not_copy_the_run_s_own_checkpoints_into_themselves(world: World) -> None:
+    world.assets["amazon-braket-results", "jobs/old"] = "there"
+    stack = Stack(world)
+    stack.create(going_on("s3://amazon-braket-results/"))
+    before = dict(world.assets)
+    world.finish(world.only_job().arn, FAILED)
+    stack.delete()
+    world.assets = before
+    assert not any("checkpoints/jobs/vqe" in key for _bucket, key in before)
+
+
+def test_a_checkpoint_that_vanishes_while_it_is_copied_is_passed_over(
+    world: World, stack: Stack
+) -> None:
+    world.assets["earlier", "a/1"] = "there"
+    gone = ServiceError("CopyObject", "AssetNotFound", "gone", Kind.PERMANENT)
+
+    def check(name: str, _number: int) -> None:
+        if name == "copy_asset" and world.calls[-2] in {"list_keys", "copy_asset"}:
+            raise gone
+
+    world.before = check
+    assert stack.create(going_on("s3://earlier/a"))["Status"] == "SUCCESS"
+
+
 # --- 2. Tags, and what is not the definition. ---
 
 

@@ -115,6 +115,13 @@ class World:
         with self._call("copy_asset"):
             self.assets[destination.bucket, destination.key] = f"{source.bucket}/{source.key}"
 
+    def list_keys(self, prefix: Location) -> Iterator[str]:
+        with self._call("list_keys"):
+            pass
+        for bucket, key in sorted(self.assets):
+            if bucket == prefix.bucket and key.startswith(prefix.key):
+                yield key
+
     def create_job(self, request: Mapping[str, object]) -> str:
         with self._call("create_job"):
             assert rules.check("CreateJobRequest", request) == []

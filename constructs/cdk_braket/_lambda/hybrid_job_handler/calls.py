@@ -55,6 +55,9 @@ class Gateway(Protocol):
     def copy_asset(self, source: Location, destination: Location) -> None:
         """See to it that the destination holds what the source does."""
 
+    def list_keys(self, prefix: Location) -> Iterator[str]:
+        """Return the keys of the objects whose key starts with the location's."""
+
     def create_job(self, request: Mapping[str, object]) -> str:
         """Create a job and return its ARN."""
 

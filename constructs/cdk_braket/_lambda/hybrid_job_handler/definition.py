@@ -8,6 +8,8 @@ from . import contract, rules
 from .contract import Attribute, OnDelete, Property
 from .failures import Failure
 
+_SHOWN = 200  # characters of a malformed value that a reason shows
+
 LARGEST_ATTRIBUTES = 2800
 """Bytes of the attributes that leave room for the rest of a response of 4096 bytes."""
 
@@ -29,7 +31,8 @@ class Location:
         scheme, _, rest = uri.partition("://")
         bucket, _, path = rest.partition("/")
         if scheme != "s3" or not bucket:
-            raise Failure(f"{uri!r} is not of the form s3://bucket/key.")
+            shown = repr(uri[:_SHOWN])
+            raise Failure(f"{shown} is not of the form s3://bucket/key.")
         return cls(bucket, path)
 
 
@@ -41,6 +44,7 @@ class Definition:
     digest: str
     tags: Mapping[str, str] = field(repr=False)
     assets: tuple[tuple[Location, Location], ...]
+    checkpoints_from: Location | None
     records: Location
     on_delete: OnDelete
 
@@ -54,12 +58,30 @@ def read_definition(properties: Mapping[str, object]) -> Definition:
     request = _json_object(properties, Property.REQUEST)
     return Definition(
         request=request,
-        digest=contract.definition_digest(request),
+        digest=_digest(request, properties),
         tags=read_tags(properties),
         assets=_read_assets(properties),
+        checkpoints_from=_read_checkpoints_from(properties, request),
         records=Location.parse(text_of(properties, Property.RECORDS)),
         on_delete=_read_on_delete(properties),
     )
+
+
+def _digest(request: Mapping[str, object], properties: Mapping[str, object]) -> str:
+    if Property.COPY_CHECKPOINTS_FROM not in properties:
+        return contract.definition_digest(request)
+    source = text_of(properties, Property.COPY_CHECKPOINTS_FROM)
+    return contract.definition_digest({"request": request, "from": source})
+
+
+def _read_checkpoints_from(
+    properties: Mapping[str, object], request: Mapping[str, object]
+) -> Location | None:
+    if Property.COPY_CHECKPOINTS_FROM not in properties:
+        return None
+    if not checkpoint_uri(request):
+        raise Failure("There is no checkpointConfig to copy checkpoints to.")
+    return Location.parse(text_of(properties, Property.COPY_CHECKPOINTS_FROM))
 
 
 def text_of(properties: Mapping[str, object], name: Property) -> str:
@@ -122,7 +144,7 @@ def request_or_empty(properties: Mapping[str, object]) -> Mapping[str, object]:
 
 def digest_or_none(properties: Mapping[str, object]) -> str | None:
     try:
-        return contract.definition_digest(_json_object(properties, Property.REQUEST))
+        return _digest(_json_object(properties, Property.REQUEST), properties)
     except (Failure, ValueError):
         return None
 
@@ -156,10 +178,15 @@ def attributes_of(arn: str, request: Mapping[str, object]) -> dict[str, str]:
         Attribute.JOB_ID: arn.rpartition("/")[2],
         Attribute.JOB_NAME: name,
         Attribute.RESULTS_S3_URI: f"{results}/{contract.RESULTS_FILE}",
-        Attribute.CHECKPOINT_S3_URI: _member(request, "checkpointConfig", "s3Uri"),
+        Attribute.CHECKPOINT_S3_URI: checkpoint_uri(request),
         Attribute.LOG_GROUP_NAME: contract.JOB_LOG_GROUP,
         Attribute.LOG_STREAM_PREFIX: f"{name}/",
     }
+
+
+def checkpoint_uri(request: Mapping[str, object]) -> str:
+    """Return where the job keeps its checkpoints; empty when nowhere."""
+    return _member(request, "checkpointConfig", "s3Uri")
 
 
 def _member(request: Mapping[str, object], *path: str) -> str:

@@ -77,6 +77,9 @@ class UnconfirmedCancelFailure(Failure):
         self.job_arn = job_arn
 
 
+ASSET_NOT_FOUND = "AssetNotFound"
+"""Our own code for a copy whose source is not there: S3 says 404 and no more."""
+
 _ADVICE: Mapping[tuple[str, str], str] = {
     ("CreateJob", "ServiceQuotaExceededException"): (
         "A quota of this account in {region} is used up: concurrent hybrid jobs, or instances of "
@@ -107,7 +110,7 @@ _ADVICE: Mapping[tuple[str, str], str] = {
         "One copy takes 5 GB at most: upload the object to an amazon-braket- bucket yourself and "
         "refer to it there"
     ),
-    ("CopyObject", "AssetNotFound"): (
+    ("CopyObject", ASSET_NOT_FOUND): (
         "Publish the assets again (cdk deploy does), or mend the reference to your own object"
     ),
 }

@@ -24,7 +24,9 @@ Amazon S3:
 - `s3:GetObject`, `s3:PutObject` on the assets' destinations (the inputs bucket's `scripts/*` and
   `inputs/*`): look whether the copy is there already; copy; check it.
 - `s3:GetObject`, `s3:PutObject` on the records (`<Records>/*`): read and write the record.
-- `s3:ListBucket` on both buckets, without a prefix condition: else S3 answers 403, not 404, to a
+- `s3:ListBucket` and `s3:GetObject` on the checkpoints to go on from; `s3:GetObject` and
+  `s3:PutObject` on the checkpoints' place in the results bucket: copy them before the job starts.
+- `s3:ListBucket` on the buckets, without a prefix condition: else S3 answers 403, not 404, to a
   question for an object that is not there. Source:
   https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
@@ -38,9 +40,9 @@ AWS Lambda's logs: `logs:CreateLogStream` and `logs:PutLogEvents` on the functio
 
 import http.client
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -54,11 +56,14 @@ from botocore.exceptions import (
     HTTPClientError,
     ParamValidationError,
 )
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
 
 from . import rules
 from .calls import Job
 from .definition import Location
-from .failures import Kind, ServiceError
+from .failures import ASSET_NOT_FOUND, Kind, ServiceError
 from .lifecycle import CALL_SECONDS
 
 if TYPE_CHECKING:
@@ -176,7 +181,7 @@ class AwsGateway:
         if size > LARGEST_COPY_BYTES:
             message = f"s3://{source.bucket}/{source.key} has {size} bytes"
             raise ServiceError("CopyObject", "EntityTooLarge", message, Kind.PERMANENT)
-        with _translated("CopyObject"):
+        with _changing(), _translated("CopyObject"):
             self._s3_for_copies.copy_object(
                 CopySource={"Bucket": source.bucket, "Key": source.key},
                 CopySourceIfMatch=etag,
@@ -191,6 +196,14 @@ class AwsGateway:
             message = f"s3://{destination.bucket}/{destination.key} is not what was copied"
             raise ServiceError("CopyObject", "CopyDiffers", message, Kind.TRANSIENT)
 
+    def list_keys(self, prefix: Location) -> Iterator[str]:
+        """Return the keys of the objects whose key starts with the location's, page by page."""
+        pages = self._s3.get_paginator("list_objects_v2")
+        with _translated("ListObjectsV2"):
+            for page in pages.paginate(Bucket=prefix.bucket, Prefix=prefix.key):
+                for entry in page.get("Contents", []):
+                    yield entry["Key"]
+
     def _measured(self, source: Location) -> tuple[int, str]:
         try:
             with _translated("CopyObject"):
@@ -200,7 +213,7 @@ class AwsGateway:
                 raise
             message = f"s3://{source.bucket}/{source.key} is not there"
             raise ServiceError(
-                "CopyObject", "AssetNotFound", message, Kind.PERMANENT, error.request_id
+                "CopyObject", ASSET_NOT_FOUND, message, Kind.PERMANENT, error.request_id
             ) from error
         return head["ContentLength"], head["ETag"]
 
@@ -265,7 +278,7 @@ class AwsGateway:
     def untag_job(self, arn: str, keys: tuple[str, ...]) -> None:
         """Remove tags of a job."""
         with _translated("UntagResource"):
-            self._braket.untag_resource(resourceArn=arn, tagKeys=keys)
+            self._braket.untag_resource(resourceArn=arn, tagKeys=list(keys))
 
     # --- CloudFormation. ---
 
@@ -327,7 +340,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated("GetJob"
             raise ServiceError(
                 self._operation, "ParamValidationError", message, Kind.PERMANENT
             ) from None
-        if isinstance(error, (HTTPClientError, OSError, socket.timeout)):
+        if isinstance(error, (HTTPClientError, BotoConnectionError, OSError)):
             raise ServiceError(
                 self._operation, type(error).__name__, "no answer", Kind.TRANSIENT
             ) from error
@@ -335,6 +348,17 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated("GetJob"
             raise ServiceError(
                 self._operation, type(error).__name__, str(error), Kind.PERMANENT
             ) from error
+
+
+@contextmanager
+def _changing() -> Iterator[None]:
+    """Have a copy tried again whose source changed since it was measured."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.kind is Kind.CONFLICT:
+            error.kind = Kind.TRANSIENT
+        raise
 
 
 def _from_answer(operation: str, error: ClientError) -> ServiceError:

@@ -35,7 +35,7 @@ follows looks in the record for what may have been started after all."""
 
 METRICS_NAMESPACE = "CdkBraket"
 
-_LONGEST_ECHO = 512  # characters; CloudFormation's own ids are shorter
+_LONGEST_NAME = 512  # bytes; CloudFormation's own ids are shorter
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
 _CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
 _ANSWER_ATTEMPTS = 6
@@ -189,8 +189,8 @@ def read_event(raw: Mapping[str, object]) -> Event:
     if kind not in set(RequestType):
         raise Failure(f"The event's RequestType is none of {', '.join(RequestType)}.")
     for name in ("StackId", "LogicalResourceId", "RequestId"):
-        if not _text(raw, name):
-            raise Failure(f"The event has no {name}.")
+        if not 0 < len(_text(raw, name).encode("utf-8", "replace")) <= _LONGEST_NAME:
+            raise Failure(f"The event's {name} is missing or too long.")
     url = _text(raw, "ResponseURL")
     sent_at, expires_at = _times(url)
     return Event(
@@ -238,9 +238,9 @@ def body_of(event: Mapping[str, object], answer: _Answer) -> bytes:
     fields: dict[str, object] = {
         "Status": "FAILED" if failed else "SUCCESS",
         "PhysicalResourceId": _valid_physical_id(answer.physical_id),
-        "StackId": _text(event, "StackId")[:_LONGEST_ECHO],
-        "RequestId": _text(event, "RequestId")[:_LONGEST_ECHO],
-        "LogicalResourceId": _text(event, "LogicalResourceId")[:_LONGEST_ECHO],
+        "StackId": _echo(event, "StackId"),
+        "RequestId": _echo(event, "RequestId"),
+        "LogicalResourceId": _echo(event, "LogicalResourceId"),
     }
     if not failed:
         return _encoded({**fields, "Data": answer.attributes or {}})
@@ -249,6 +249,11 @@ def body_of(event: Mapping[str, object], answer: _Answer) -> bytes:
     while reason and len(_encoded(reason)) - 2 > room:
         reason = reason[: max(len(reason) * 9 // 10 - 1, 0)]
     return _encoded({**fields, "Reason": reason})
+
+
+def _echo(event: Mapping[str, object], name: str) -> str:
+    text = _text(event, name).encode("utf-8", "replace")
+    return text[:_LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def _encoded(value: object) -> bytes:

@@ -22,6 +22,7 @@ from .definition import (
     Definition,
     Location,
     attributes_of,
+    checkpoint_uri,
     digest_or_none,
     is_job_arn,
     read_definition,
@@ -32,6 +33,7 @@ from .definition import (
     text_of,
 )
 from .failures import (
+    ASSET_NOT_FOUND,
     Failure,
     Kind,
     LateEventFailure,
@@ -155,11 +157,15 @@ class Lifecycle:
             RequestType.UPDATE: self._update,
             RequestType.DELETE: self._delete,
         }
+        request = request_or_empty(self._event.properties)
         try:
             return steps[self._event.type]()
         except ServiceError as error:
-            request = request_or_empty(self._event.properties)
             raise Failure(explain(error, request, self._gateway.region)) from error
+        except Failure as failure:
+            # It may quote a service, and a service may quote the request.
+            failure.args = (without_secrets(str(failure), request),)
+            raise
 
     def _record_at(self, records: Location) -> Record:
         uri = self._event.old_properties.get(Property.RECORDS)
@@ -302,10 +308,32 @@ class Lifecycle:
             return found
         for source, destination in definition.assets:
             self._copy(source, destination)
+        self._copy_checkpoints(definition, run)
         return self._call_create(definition, record, run)
 
     def _copy(self, source: Location, destination: Location) -> None:
         self._calls.patiently(lambda: self._gateway.copy_asset(source, destination))
+
+    def _copy_checkpoints(self, definition: Definition, run: Run) -> None:
+        source = definition.checkpoints_from
+        if source is None:
+            return
+        below = replace(source, key=f"{source.key.strip('/')}/".lstrip("/"))
+        rendered = render(definition.request, run.token)
+        target = Location.parse(checkpoint_uri(rendered).rstrip("/") + "/")
+        keys = self._calls.patiently(lambda: list(self._gateway.list_keys(below)))
+        for found in keys:
+            inner = found.removeprefix(below.key)
+            is_own = source.bucket == target.bucket and found.startswith(target.key)
+            if inner and not is_own:
+                self._copy_checkpoint(replace(below, key=found), target, inner)
+
+    def _copy_checkpoint(self, source: Location, below: Location, inner: str) -> None:
+        try:
+            self._copy(source, replace(below, key=below.key + inner))
+        except ServiceError as error:
+            if error.code != ASSET_NOT_FOUND:  # a job that still runs may have removed it
+                raise
 
     def _call_create(self, definition: Definition, record: Record, run: Run) -> str:
         request = {
@@ -641,7 +669,7 @@ class Lifecycle:
     def _reason(self, error: Failure | ServiceError, definition: Definition) -> str:
         if isinstance(error, ServiceError):
             return explain(error, definition.request, self._gateway.region)
-        return without_secrets(str(error), definition.request)
+        return str(error)
 
     def _log(
         self,

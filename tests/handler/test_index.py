@@ -1,0 +1,305 @@
+"""The entry point: every event is answered, in time, in size, and nothing secret is written."""
+
+import json
+import threading
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cdk_braket._lambda.hybrid_job_handler import contract, index, rules
+from cdk_braket._lambda.hybrid_job_handler.contract import Property
+from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
+from tests.handler.worlds import Context, Killed, Stack, World, properties, request
+
+CANARY = "canary-5f2c"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def stack(world: World) -> Stack:
+    return Stack(world)
+
+
+def raising(error: BaseException, method: str) -> World:
+    def check(name: str, _number: int) -> None:
+        if name == method:
+            raise error
+
+    return World(before=check)
+
+
+# --- Every event is answered. ---
+
+
+@pytest.mark.parametrize("method", ["read_record", "write_record", "create_job", "get_job"])
+def test_an_unforeseen_exception_is_answered_without_its_text(method: str) -> None:
+    world = raising(RuntimeError(CANARY), method)
+    answer = Stack(world).create(properties())
+    assert answer["Status"] == "FAILED"
+    assert "RuntimeError" in str(answer["Reason"])
+    assert CANARY not in str(answer)
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+@pytest.mark.parametrize(
+    "missing", ["RequestId", "StackId", "LogicalResourceId", "ResourceProperties", "RequestType"]
+)
+def test_an_event_that_lacks_something_is_answered(
+    world: World, stack: Stack, kind: str, missing: str
+) -> None:
+    event = stack.event(kind, properties(), "some-id", properties("B"))
+    del event[missing]
+    answer = stack.send(event)
+    expected = "SUCCESS" if (kind, missing) == ("Delete", "ResourceProperties") else "FAILED"
+    assert answer["Status"] == expected
+    assert world.jobs == {}
+
+
+@pytest.mark.parametrize("name", list(Property))
+@pytest.mark.parametrize("value", [None, 7, "not json", "[7]", "{", "s3:/x", "[" * 100_000])
+def test_a_malformed_property_fails_create_and_lets_delete_pass(
+    world: World, stack: Stack, name: Property, value: object
+) -> None:
+    broken = {**properties(), name: value}
+    answer = stack.create(broken)
+    assert answer["Status"] == "FAILED"
+    assert name in str(answer["Reason"]) or "s3:/" in str(answer["Reason"])
+    deleted = stack.delete(str(answer["PhysicalResourceId"]), broken)
+    assert deleted["Status"] == "SUCCESS"
+    assert world.jobs == {}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, 7, "text", [], {}, {"ResponseURL": 7}, {"ResponseURL": "ftp://x/"},
+     {"ResponseURL": "https://"}, {"ResponseURL": "http://[::1"}, {"ResponseURL": "file:///etc"}],
+)  # fmt: skip
+def test_an_event_that_names_nowhere_to_answer_ends_quietly(world: World, event: object) -> None:
+    index.respond_to(event, Context(world), world)
+    assert world.calls == []
+
+
+hostile = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.fixed_dictionaries(
+        {"ResponseURL": st.just("https://answer/here")},
+        optional={
+            "RequestType": st.sampled_from(["Create", "Update", "Delete"]) | hostile,
+            "RequestId": hostile,
+            "StackId": hostile | st.just("arn:aws:cloudformation:r:a:stack/n/u"),
+            "LogicalResourceId": hostile | st.just("Job"),
+            "PhysicalResourceId": hostile,
+            "ResourceProperties": hostile
+            | st.dictionaries(st.sampled_from(list(Property)), hostile | st.just("{}")),
+            "OldResourceProperties": hostile,
+        },
+    )
+)
+def test_any_event_with_an_address_is_answered(event: dict[str, object]) -> None:
+    world = World()
+    index.respond_to(event, Context(world), world)
+    [answer] = world.answers
+    assert answer["Status"] in {"SUCCESS", "FAILED"}
+    assert answer["PhysicalResourceId"]
+    assert world.jobs == {}
+
+
+@pytest.mark.parametrize("size", [10, 4096, 100_000])
+@pytest.mark.parametrize("text", ["x", "\N{ATOM SYMBOL}", '"', "\n", "\\", "\ud800", "\x00"])
+def test_an_oversize_reason_is_cut_to_what_cloudformation_takes(size: int, text: str) -> None:
+    world = raising(ServiceError("CreateJob", "X", text * size, Kind.PERMANENT), "create_job")
+    answer = Stack(world).create(properties())  # the world refuses an oversize body
+    assert answer["Status"] == "FAILED"
+    assert str(answer["Reason"]).startswith("CreateJob: X: ")
+
+
+@pytest.mark.parametrize("physical_id", ["", "x" * 1025, "\N{ATOM SYMBOL}" * 400])
+def test_an_invalid_physical_id_is_never_answered(stack: Stack, physical_id: str) -> None:
+    answer = stack.delete(physical_id, properties())
+    assert answer["PhysicalResourceId"] == index.NOTHING_MADE
+
+
+def test_absurdly_long_names_are_answered_all_the_same(world: World, stack: Stack) -> None:
+    event = stack.event("Create", properties())
+    for name in ("RequestId", "StackId", "LogicalResourceId"):
+        event[name] = "\N{ATOM SYMBOL}" * 5000
+    assert stack.send(event)["Status"] == "FAILED"
+    assert world.jobs == {}
+
+
+def longest(shape: str) -> int:
+    most = rules.bounds(shape).maximum
+    assert most is not None
+    return most
+
+
+def with_paths_of(length: int, letter: str) -> dict[str, object]:
+    def path(tail: str) -> str:
+        start = "s3://amazon-braket-results/"
+        return start + letter * (length - len(start) - len(tail)) + tail
+
+    run = contract.RUN_ID_PLACEHOLDER
+    changed = request(
+        outputDataConfig={"s3Path": path(f"/{run}")},
+        checkpointConfig={"s3Uri": path(f"/{run}/c")},
+        jobName=("j" * longest("CreateJobRequestJobNameString"))[: -len(run)] + run,
+    )
+    return {**properties(), Property.REQUEST: json.dumps(changed)}
+
+
+def test_the_longest_paths_that_braket_takes_fit_into_the_answer(stack: Stack) -> None:
+    event = stack.event("Create", with_paths_of(longest("S3Path"), "p"))
+    event["LogicalResourceId"] = "L" * 255
+    event["StackId"] = "arn:aws:cloudformation:us-east-1:123456789012:stack/" + "s" * 128 + "/u"
+    assert stack.send(event)["Status"] == "SUCCESS"
+
+
+def test_paths_that_do_not_fit_are_refused_before_a_job_is_created(
+    world: World, stack: Stack
+) -> None:
+    answer = stack.create(with_paths_of(longest("S3Path"), "\N{ATOM SYMBOL}"))
+    assert answer["Status"] == "FAILED"
+    assert "too long" in str(answer["Reason"])
+    assert world.jobs == {}
+
+
+# --- In time. ---
+
+
+def test_a_call_that_never_returns_is_answered_in_time() -> None:
+    release = threading.Event()
+
+    def hang(name: str, _number: int) -> None:
+        if name == "create_job":
+            release.wait(30)
+
+    class RealClock(World):
+        def now(self) -> float:
+            return time.time()
+
+    clock = RealClock(before=hang)
+    event = Stack(clock, dated=False).event("Create", properties())
+    context = Context(clock)
+    context._ends = clock.time + 2.0  # as the world counts, from its own start
+    try:
+        index.respond_to(event, context, clock)
+    finally:
+        release.set()
+    [answer] = clock.answers
+    assert answer["Status"] == "FAILED"
+    assert "in time" in str(answer["Reason"])
+
+
+def test_a_killed_function_is_not_swallowed() -> None:
+    world = raising(Killed(), "create_job")
+    with pytest.raises(Killed):
+        Stack(world).create(properties())
+
+
+# --- Delivery of the answer. ---
+
+
+def test_an_answer_is_sent_again_after_a_server_error(world: World, stack: Stack) -> None:
+    world.answer_statuses = [500, 503, 429]
+    assert stack.create(properties())["Status"] == "SUCCESS"
+    assert world.calls.count("put_answer") == 4
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_refused_answer_is_not_sent_again(world: World, stack: Stack, status: int) -> None:
+    world.answer_statuses = [status] * 20
+    index.respond_to(stack.event("Create", properties()), Context(world), world)
+    assert world.calls.count("put_answer") == 1
+
+
+def test_a_lost_connection_is_tried_again(world: World, stack: Stack) -> None:
+    lost = [ServiceError("PutAnswer", "ConnectionResetError", "", Kind.TRANSIENT)] * 3
+
+    def check(name: str, _number: int) -> None:
+        if name == "put_answer" and lost:
+            raise lost.pop()
+
+    world.before = check
+    assert stack.create(properties())["Status"] == "SUCCESS"
+
+
+def test_an_answer_that_cannot_be_delivered_ends_in_an_error_so_that_lambda_retries() -> None:
+    world = raising(ServiceError("PutAnswer", "OSError", "", Kind.TRANSIENT), "put_answer")
+    event = Stack(world).event("Create", properties())
+    with pytest.raises(ServiceError):
+        index.respond_to(event, Context(world), world)
+    world.before = lambda _name, _number: None
+    index.respond_to(event, Context(world), world)
+    assert world.answers[-1]["PhysicalResourceId"] == world.only_job().arn
+
+
+# --- Nothing secret is written. ---
+
+
+def everything_written(capsys: pytest.CaptureFixture[str], world: World) -> str:
+    captured = capsys.readouterr()
+    return captured.out + captured.err + json.dumps(world.answers)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceError("CreateJob", "ValidationException", f"value {CANARY} is bad", Kind.PERMANENT),
+        ServiceError("CreateJob", "ThrottlingException", f"{CANARY}", Kind.TRANSIENT),
+        RuntimeError(CANARY),
+    ],
+)
+def test_hyperparameters_and_the_response_url_are_never_written(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = raising(error, "create_job")
+    stack = Stack(world)
+    secret = request(hyperParameters={"password": CANARY})
+    stack.create({**properties(), Property.REQUEST: json.dumps(secret)})
+    stack.create({**properties(), Property.REQUEST: json.dumps({**secret, "jobName": "a_b"})})
+    written = everything_written(capsys, world)
+    assert CANARY not in written
+    assert "X-Amz-Signature" not in written
+    assert "cfn-response" not in written
+
+
+def test_the_record_holds_no_hyperparameters_and_no_url(world: World, stack: Stack) -> None:
+    secret = request(hyperParameters={"password": CANARY})
+    stack.create({**properties(), Property.REQUEST: json.dumps(secret)})
+    [(text, _version)] = world.objects.values()
+    assert CANARY not in text
+    assert "Signature" not in text
+
+
+def test_each_log_line_is_one_json_object_that_names_its_decision(
+    world: World, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.create(properties("A"))
+    stack.update(properties("A", tags={"new": "tag"}))
+    stack.replace_with(properties("B"))
+    stack.delete()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    decisions = [line["decision"] for line in lines]
+    assert decisions == [
+        "started", "answered", "retagged", "kept", "answered", "started", "answered",
+        "ended", "deleted", "answered", "ended", "deleted", "answered",
+    ]  # fmt: skip
+    started = lines[0]
+    assert started["jobArn"] in world.jobs
+    assert started["runId"] == contract.run_id(world.jobs[str(started["jobArn"])].token)
+    assert set(started) == {
+        "decision", "jobArn", "definition", "runId", "attempt", "logicalId", "type",
+    }  # fmt: skip
