@@ -346,7 +346,11 @@ def _explain_npm(said: str) -> str:
         return "package-lock.json is broken: a package is not what its hash says."
     if "EUSAGE" in said or "EJSONPARSE" in said:
         return "package-lock.json is broken or does not fit package.json; `./dev lock` mends it."
-    return _explain_any(said, "The CDK CLI could not be installed", r"^npm (?:error|ERR!) (.+)$")
+    return _explain_any(
+        said,
+        "The CDK CLI could not be installed",
+        r"^npm (?:error|ERR!) (?!code|errno|syscall)(.+)$",
+    )
 
 
 def _explain_venv(said: str) -> str:
