@@ -1,0 +1,305 @@
+"""A job's container, as a process: fetches, runs the script, keeps checkpoints, stores results.
+
+The server starts it, tells it the plan on its standard input, and leaves that open: a line `stop`
+asks it to end the script, and the end of the input, which comes when the server dies, makes it kill
+everything at once. What it has to say goes to standard output, one JSON object a line.
+
+The steps are those of the job container on AWS; the folders lie in the job's workspace instead of
+below /opt.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import venv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cdk_braket_local.braket import archive
+from cdk_braket_local.braket.log_stream import LogStream
+from cdk_braket_local.braket.objects import Mirror, MissingObjectError, Objects, Place, pack
+from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
+
+SYNC_SECONDS = 1.0
+GRACE_SECONDS = 3.0
+
+# Not part of a line, and the end of none: what `splitlines` takes for one as well.
+_STOP = "stop"
+
+
+class _SetUpError(Exception):
+    """The script cannot be run; the message is the job's failure reason."""
+
+
+def main() -> int:
+    """Run one job; its outcome is the last line of output."""
+    plan = Plan.from_json(sys.stdin.readline())
+    container = _Container(plan)
+    threading.Thread(target=container.obey, args=(sys.stdin,), daemon=True).start()
+    _report(outcome=container.run())
+    return 0
+
+
+def _report(**message: object) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+class _Container:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._session = boto3.Session(
+            aws_access_key_id=plan.credentials.access_key_id,
+            aws_secret_access_key=plan.credentials.secret_access_key,
+            aws_session_token=plan.credentials.session_token,
+            region_name=plan.region,
+        )
+        config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 3})
+        endpoint = plan.endpoint_url
+        self._objects = Objects(self._session.client("s3", endpoint_url=endpoint, config=config))
+        stream = f"{plan.job_name}/algo-1-{int(time.time() * 1000)}"
+        logs = self._session.client("logs", endpoint_url=endpoint, config=config)
+        self._log = LogStream(logs, LOG_GROUP, stream)
+        self._stopped = threading.Event()
+        self._script: subprocess.Popen[bytes] | None = None
+
+    # --- What the server says. ---
+
+    def obey(self, orders: IO[str]) -> None:
+        """Follow the server's orders; end everything when it is gone."""
+        for line in orders:
+            if line.strip() == _STOP:
+                self._stopped.set()
+                self._end_script()
+        self._signal_script(signal.SIGKILL)
+        os.killpg(0, signal.SIGKILL)
+
+    def _end_script(self) -> None:
+        self._signal_script(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self._script and self._script.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        # Whatever the script started is in its group, and goes with it.
+        self._signal_script(signal.SIGKILL)
+
+    def _signal_script(self, signum: int) -> None:
+        if self._script is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._script.pid, signum)
+
+    # --- The job. ---
+
+    def run(self) -> Mapping[str, object]:
+        """Run the job to its end and return the outcome."""
+        try:
+            return {"failure": self._run()}
+        except _SetUpError as error:
+            self._log.write(str(error))
+            return {"failure": f"AlgorithmError: {error}, exit code: 1"}
+        except (ClientError, BotoCoreError, MissingObjectError, OSError) as error:
+            self._log.write(str(error))
+            return {"failure": f"ClientError: {error}"}
+        finally:
+            self._log.close()
+            if self._log.problem:
+                _report(log=self._log.problem)
+
+    def _run(self) -> str | None:
+        _report(event="DOWNLOADING_DATA")
+        self._make_folders()
+        mirror = self._fetched_checkpoints()
+        for name, uri in self._plan.channels.items():
+            self._fetch_channel(name, uri)
+        entry_point = self._fetched_script()
+        python = self._python_with_requirements()
+        _report(event="RUNNING")
+        with _pushing(mirror):
+            code = 0 if self._stopped.is_set() else self._run_script(python, entry_point)
+        _report(event="UPLOADING_RESULTS")
+        self._store_results()
+        return None if code == 0 else self._failure(code)
+
+    def _make_folders(self) -> None:
+        plan = self._plan
+        for folder in (plan.code, plan.inputs, plan.results, plan.checkpoints):
+            folder.mkdir(parents=True)
+        for name in ("home", "tmp"):
+            (plan.workspace / name).mkdir()
+        plan.hyperparameter_file.write_text(json.dumps(dict(plan.hyperparameters)), "utf-8")
+
+    def _fetched_checkpoints(self) -> Mirror | None:
+        uri = self._plan.text("checkpointConfig", "s3Uri")
+        if uri is None:
+            return None
+        # The slash keeps out neighbours whose names only begin alike.
+        self._objects.download_tree(f"{uri.rstrip('/')}/", self._plan.checkpoints)
+        return Mirror(self._objects, self._plan.checkpoints, Place.parse(uri))
+
+    def _fetch_channel(self, name: str, uri: str) -> None:
+        folder = self._plan.inputs / name
+        folder.mkdir()
+        if self._objects.download_tree(uri, folder) == 0:
+            raise MissingObjectError(f"no object of input channel {name} was found at {uri}")
+
+    def _fetched_script(self) -> str:
+        uri = self._plan.text("algorithmSpecification", "scriptModeConfig", "s3Uri")
+        entry_point = self._plan.text("algorithmSpecification", "scriptModeConfig", "entryPoint")
+        if uri is None or entry_point is None:
+            raise _SetUpError(
+                "the local AWS runs scripts only: a container image without a script has nothing "
+                "that could be run here"
+            )
+        original = self._plan.workspace / "original"
+        original.mkdir()
+        script = self._objects.download_object(uri, original)
+        compression = self._plan.text(
+            "algorithmSpecification", "scriptModeConfig", "compressionType"
+        )
+        if compression == "GZIP":
+            try:
+                archive.unpack(script, self._plan.code)
+            except archive.ArchiveError as error:
+                raise _SetUpError(str(error)) from error
+        else:
+            script.rename(self._plan.code / script.name)
+        return entry_point
+
+    def _python_with_requirements(self) -> str:
+        """Return the interpreter: the host's, or one of the job's own with what it requires."""
+        found = sorted(self._plan.code.rglob("requirements.txt"))
+        if not found:
+            return sys.executable
+        environment = self._plan.workspace / "environment"
+        venv.create(environment, with_pip=True, symlinks=True)
+        python = environment / "bin" / "python"
+        self._show_host_packages(python)
+        for requirements in found:
+            # The container ignores the exit code, too: the script then fails at its import.
+            self._logged([str(python), "-m", "pip", "install", "-r", str(requirements)])
+        return str(python)
+
+    def _show_host_packages(self, python: Path) -> None:
+        """Let the job's environment see the host's packages, behind its own."""
+        asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        own = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True)
+        host = [path for path in sys.path if path.endswith("site-packages")]
+        lines = [f"import site; site.addsitedir({path!r})" for path in host]
+        Path(own.stdout.strip(), "host.pth").write_text("\n".join(lines) + "\n", "utf-8")
+
+    def _run_script(self, python: str, entry_point: str) -> int:
+        script = Path(__file__).with_name("script.py")
+        arguments = [str(self._plan.code), entry_point, str(self._plan.failure_file)]
+        return self._logged([python, "-P", "-u", str(script), *arguments])
+
+    def _logged(self, command: list[str]) -> int:
+        """Run a command of the job's to its end; its output is the job's log."""
+        self._script = subprocess.Popen(
+            command,
+            cwd=self._plan.code,
+            env=self._script_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        _report(script=self._script.pid)
+        reader = threading.Thread(target=self._read_output, args=(self._script,), daemon=True)
+        reader.start()
+        code = self._script.wait()
+        # What it left running would hold the pipe open, and the job with it.
+        self._signal_script(signal.SIGKILL)
+        reader.join(GRACE_SECONDS)
+        return code
+
+    def _read_output(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        with process.stdout:
+            for line in process.stdout:
+                self._log.write(line.decode("utf-8", "replace").rstrip("\r\n"))
+
+    def _script_environment(self) -> dict[str, str]:
+        plan = self._plan
+        results = plan.text("outputDataConfig", "s3Path") or ""
+        place = Place.parse(results)
+        script = ("algorithmSpecification", "scriptModeConfig")
+        variables = {
+            "SCRIPT_S3_URI": plan.text(*script, "s3Uri"),
+            "SCRIPT_ENTRY_POINT": plan.text(*script, "entryPoint"),
+            "SCRIPT_COMPRESSION_TYPE": plan.text(*script, "compressionType"),
+            "JOB_NAME": plan.job_name,
+            "JOB_TOKEN": plan.job_id,
+            "DEVICE_ARN": plan.text("deviceConfig", "device"),
+            "JOB_RESULTS_DIR": str(plan.results),
+            "CHECKPOINT_DIR": str(plan.checkpoints),
+            "OUT_S3_BUCKET": place.bucket,
+            "TASK_RESULTS_S3_URI": f"s3://{place.bucket}/jobs/{plan.job_name}/tasks",
+            "JOB_RESULTS_S3_PATH": place.key,
+            "HP_FILE": str(plan.hyperparameter_file),
+            "INPUT_DIR": str(plan.inputs),
+        }
+        named = {f"AMZN_BRAKET_{name}": value for name, value in variables.items() if value}
+        return named | {
+            "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+            "HOME": str(plan.workspace / "home"),
+            "TMPDIR": str(plan.workspace / "tmp"),
+            "LANG": "C.UTF-8",
+            "AWS_ENDPOINT_URL": plan.endpoint_url,
+            "AWS_REGION": plan.region,
+            "AWS_DEFAULT_REGION": plan.region,
+            "AWS_ACCESS_KEY_ID": plan.credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": plan.credentials.secret_access_key,
+            "AWS_SESSION_TOKEN": plan.credentials.session_token,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def _store_results(self) -> None:
+        if not any(self._plan.results.iterdir()):
+            return
+        packed = self._plan.workspace / "model.tar.gz"
+        pack(self._plan.results, packed)
+        place = Place.parse(self._plan.text("outputDataConfig", "s3Path") or "")
+        self._objects.upload(packed, place.below(RESULTS_KEY))
+
+    def _failure(self, code: int) -> str:
+        reason = ""
+        with contextlib.suppress(OSError):
+            reason = self._plan.failure_file.read_text("utf-8", "replace")
+        return f"AlgorithmError: {reason}, exit code: {code if code > 0 else 128 - code}"
+
+
+@contextlib.contextmanager
+def _pushing(mirror: Mirror | None) -> Iterator[None]:
+    """Keep checkpoints in step while the script runs, and once more after it."""
+    if mirror is None:
+        yield
+        return
+    over = threading.Event()
+
+    def push_until_over() -> None:
+        while not over.wait(SYNC_SECONDS):
+            # A file that the script is just replacing is there the next time.
+            with contextlib.suppress(OSError, ClientError, BotoCoreError):
+                mirror.push()
+
+    thread = threading.Thread(target=push_until_over, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        mirror.push()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

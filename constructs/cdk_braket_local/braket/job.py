@@ -1,0 +1,140 @@
+"""A hybrid job, as the service remembers it."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket_local.platform import Caller
+
+
+class Status(StrEnum):
+    """The states of a job."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+
+
+@dataclass(slots=True)
+class Job:
+    """One job. Whoever changes or reads it holds the service's lock.
+
+    Attributes:
+        arn: It ends in a UUID, not in the name.
+        caller: Who created it.
+        request: The CreateJob request.
+        tags: The tags as they are now.
+        status: The state.
+        created_at: When it was created.
+        started_at: When it began to run.
+        ended_at: When it was over.
+        failure_reason: Why it failed.
+        events: What happened to it: type, time, message.
+    """
+
+    arn: str
+    caller: Caller
+    request: Mapping[str, object] = field(repr=False)
+    tags: dict[str, str]
+    created_at: datetime
+    status: Status = Status.QUEUED
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure_reason: str | None = None
+    events: list[Mapping[str, object]] = field(default_factory=list)
+
+    @classmethod
+    def created(cls, caller: Caller, request: Mapping[str, object]) -> "Job":
+        """Return a new job, in the queue."""
+        arn = f"arn:aws:braket:{caller.region}:{caller.account}:job/{uuid.uuid4()}"
+        tags = request.get("tags")
+        job = cls(
+            arn=arn,
+            caller=caller,
+            request=request,
+            tags=dict(tags) if isinstance(tags, Mapping) else {},
+            created_at=now(),
+        )
+        job.happened("QUEUED_FOR_EXECUTION", "The job waits for its turn.")
+        return job
+
+    @property
+    def id(self) -> str:
+        """The last part of the ARN."""
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def name(self) -> str:
+        """The name: a label that other jobs may bear."""
+        return str(self.request["jobName"])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the state is final."""
+        return self.status in FINAL
+
+    def happened(self, event_type: str, message: str) -> None:
+        """Remember an event; the API shows the latest."""
+        most = rules.bounds("JobEvents").maximum
+        event = {"eventType": event_type, "timeOfEvent": now(), "message": message}
+        self.events = [*self.events, event][-(most or 0) :]
+
+    def ended(self, status: Status, reason: str | None = None) -> None:
+        """Make the state final."""
+        self.status = status
+        self.ended_at = now()
+        longest = rules.bounds(rules.shape_of("GetJobResponse", "failureReason")).maximum
+        self.failure_reason = reason[:longest] if reason else None
+
+    def description(self) -> dict[str, object]:
+        """Return what GetJob answers."""
+        shown = (
+            "jobName", "roleArn", "hyperParameters", "inputDataConfig", "outputDataConfig",
+            "stoppingCondition", "checkpointConfig", "algorithmSpecification", "instanceConfig",
+            "deviceConfig", "associations",
+        )  # fmt: skip
+        return {
+            **{name: self.request[name] for name in shown if name in self.request},
+            "jobArn": self.arn,
+            "status": self.status.value,
+            "failureReason": self.failure_reason,
+            "createdAt": self.created_at,
+            "startedAt": self.started_at,
+            "endedAt": self.ended_at,
+            "billableDuration": self._billable_milliseconds(),
+            "events": list(self.events),
+            "tags": dict(self.tags),
+        }
+
+    def summary(self) -> dict[str, object]:
+        """Return what SearchJobs answers of one job."""
+        device = self.request["deviceConfig"]
+        return {
+            "jobArn": self.arn,
+            "jobName": self.name,
+            "status": self.status.value,
+            "device": device["device"] if isinstance(device, Mapping) else None,
+            "createdAt": self.created_at,
+            "startedAt": self.started_at,
+            "endedAt": self.ended_at,
+            "tags": dict(self.tags),
+        }
+
+    def _billable_milliseconds(self) -> int | None:
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return int((self.ended_at - self.started_at).total_seconds() * 1000)
+
+
+def now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,273 @@
+"""Runs jobs: some side by side, the rest in the order in which they came."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdk_braket_local.braket.job import Job, Status, now
+from cdk_braket_local.braket.plan import Plan
+from cdk_braket_local.platform import Platform, RoleNotAssumableError
+
+# What a stopped job gets for its last checkpoints and results before it is killed.
+STOP_SECONDS = 15.0
+
+_logger = logging.getLogger(__name__)
+
+Changed = Callable[[Job], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """A job that runs, or is about to.
+
+    Attributes:
+        job: The job.
+        process: Its container.
+        script: The process group of its script.
+        stopping: Why it is being stopped: the state and the reason that it will have.
+    """
+
+    job: Job
+    process: subprocess.Popen[str] | None = None
+    script: int | None = None
+    stopping: tuple[Status, str | None] | None = None
+    outcome: Mapping[str, object] | None = field(default=None)
+
+
+class Runner:
+    """Runs the jobs of a service.
+
+    Args:
+        platform: The local AWS.
+        workspaces: Where the jobs' folders are made; a job's folder is gone when it is over.
+        concurrent_jobs: How many run side by side.
+        lock: Guards all jobs.
+        changed: Called, without the lock, when a job's state has changed.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        workspaces: Path,
+        concurrent_jobs: int,
+        lock: threading.RLock,
+        changed: Changed,
+    ) -> None:
+        self._platform = platform
+        self._workspaces = workspaces
+        self._concurrent_jobs = concurrent_jobs
+        self._lock = lock
+        self._changed = changed
+        self._queue: deque[Job] = deque()
+        self._runs: dict[str, _Run] = {}
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; it runs as soon as there is room."""
+        with self._lock:
+            self._queue.append(job)
+        self._fill()
+
+    def position(self, job: Job) -> int | None:
+        """Return a job's place in the queue, from 1, or None when it is not in it."""
+        with self._lock:
+            return self._queue.index(job) + 1 if job in self._queue else None
+
+    def cancel(self, job: Job) -> bool:
+        """Cancel a job: at once in the queue, else as soon as its script has ended.
+
+        Returns:
+            False when the job is over already.
+        """
+        with self._lock:
+            if job.is_over:
+                return False
+            run = self._runs.get(job.arn)
+            if run is None:
+                self._queue.remove(job)
+                job.happened("CANCELLED", "The job was cancelled.")
+                job.ended(Status.CANCELLED)
+            else:
+                job.status = Status.CANCELLING
+        self._changed(job)
+        if run is not None:
+            self._stop(run, Status.CANCELLED, None)
+        return True
+
+    def close(self) -> None:
+        """End all jobs and wait until they are gone."""
+        with self._lock:
+            self._closed = True
+            self._queue.clear()
+            runs = list(self._runs.values())
+        for run in runs:
+            self._kill(run)
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+
+    # --- One thread a job. ---
+
+    def _fill(self) -> None:
+        with self._lock:
+            while self._queue and len(self._runs) < self._concurrent_jobs and not self._closed:
+                job = self._queue.popleft()
+                run = self._runs[job.arn] = _Run(job)
+                thread = threading.Thread(target=self._run, args=(run,), daemon=True)
+                self._threads = [t for t in self._threads if t.is_alive()] + [thread]
+                thread.start()
+
+    def _run(self, run: _Run) -> None:
+        job = run.job
+        workspace = self._workspaces / job.id
+        try:
+            self._start(run)
+            status, reason = self._run_container(run, workspace)
+        except (OSError, RoleNotAssumableError) as error:
+            status, reason = Status.FAILED, str(error)
+        except Exception:
+            _logger.exception("the job %s could not be run", job.arn)
+            status, reason = Status.FAILED, "InternalServiceException: the job could not be run"
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)
+        with self._lock:
+            status, reason = run.stopping or (status, reason)
+            job.happened(status.value, reason or f"The job is {status.value}.")
+            job.ended(status, reason)
+            del self._runs[job.arn]
+        self._changed(job)
+        self._fill()
+
+    def _start(self, run: _Run) -> None:
+        job = run.job
+        with self._lock:
+            if job.status is Status.QUEUED:
+                job.status = Status.RUNNING
+            job.started_at = now()
+            job.happened("STARTING_INSTANCE", "The job's instance starts.")
+        self._changed(job)
+
+    def _run_container(self, run: _Run, workspace: Path) -> tuple[Status, str | None]:
+        workspace.mkdir(mode=0o700, parents=True)
+        plan = self._plan(run.job, workspace)
+        with (workspace / "container.log").open("w+", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "cdk_braket_local.braket.container"],
+                cwd=workspace,
+                env=_environment(workspace),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+            timer = self._limit(run)
+            try:
+                return self._accompany(run, process, plan)
+            finally:
+                timer.cancel()
+                self._kill(run)
+                errors.seek(0)
+                if text := errors.read():
+                    _logger.warning("the container of %s says: %s", run.job.arn, text)
+
+    def _plan(self, job: Job, workspace: Path) -> Plan:
+        role = str(job.request["roleArn"])
+        return Plan(
+            job_name=job.name,
+            job_id=job.id,
+            request={name: part for name, part in job.request.items() if name != "tags"},
+            workspace=workspace,
+            endpoint_url=self._platform.endpoint_url,
+            region=job.caller.region,
+            credentials=self._platform.role_session(role, f"braket-{job.id}"),
+        )
+
+    def _limit(self, run: _Run) -> threading.Timer:
+        condition = run.job.request.get("stoppingCondition")
+        seconds = condition.get("maxRuntimeInSeconds") if isinstance(condition, Mapping) else None
+        timer = threading.Timer(seconds or threading.TIMEOUT_MAX, self._exceeded, [run, seconds])
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _exceeded(self, run: _Run, seconds: int) -> None:
+        reason = f"The job ran longer than its maximum run time of {seconds} s"
+        with self._lock:
+            if run.stopping is None:
+                run.job.happened("MAX_RUNTIME_EXCEEDED", reason)
+        self._stop(run, Status.FAILED, reason)
+
+    def _accompany(
+        self, run: _Run, process: subprocess.Popen[str], plan: Plan
+    ) -> tuple[Status, str | None]:
+        """Tell the container its plan, and listen to it until it ends."""
+        if process.stdin is None or process.stdout is None:
+            raise OSError("the container has no pipes")
+        process.stdin.write(plan.to_json() + "\n")
+        process.stdin.flush()
+        with self._lock:
+            run.process = process
+            stopping = run.stopping
+        if stopping:
+            self._stop(run, *stopping)
+        with process.stdout:
+            for line in process.stdout:
+                self._heard(run, json.loads(line))
+        process.wait()
+        if run.outcome is None:
+            return Status.FAILED, "InternalServiceException: the job's container was lost"
+        failure = run.outcome["failure"]
+        if failure is None:
+            return Status.COMPLETED, None
+        return Status.FAILED, str(failure)
+
+    def _heard(self, run: _Run, message: Mapping[str, object]) -> None:
+        with self._lock:
+            if isinstance(pid := message.get("script"), int):
+                run.script = pid
+            if isinstance(event := message.get("event"), str):
+                run.job.happened(event, f"The job is at {event}.")
+            if isinstance(outcome := message.get("outcome"), Mapping):
+                run.outcome = outcome
+        if problem := message.get("log"):
+            _logger.warning("the log of %s could not be written: %s", run.job.arn, problem)
+
+    def _stop(self, run: _Run, status: Status, reason: str | None) -> None:
+        """Have a job end its script and store what there is; kill it if that takes long."""
+        with self._lock:
+            run.stopping = run.stopping or (status, reason)
+            process = run.process
+        if process is None or process.stdin is None:
+            return  # it is told when it has started
+        with suppress(OSError, ValueError):
+            process.stdin.write("stop\n")
+            process.stdin.flush()
+        killer = threading.Timer(STOP_SECONDS, self._kill, [run])
+        killer.daemon = True
+        killer.start()
+
+    def _kill(self, run: _Run) -> None:
+        """End whatever is left of a job's processes."""
+        for group in (run.script, run.process.pid if run.process else None):
+            if group is not None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+        if run.process is not None and run.process.stdin is not None:
+            with suppress(OSError):
+                run.process.stdin.close()
+
+
+def _environment(workspace: Path) -> dict[str, str]:
+    """Return the container's environment: nothing of the server's, which holds its keys."""
+    return {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}

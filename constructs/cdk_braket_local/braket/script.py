@@ -1,0 +1,65 @@
+"""The innermost process of a job: runs the user's entry point as the job container does.
+
+Source of what is done and in which order: `src/braket_container.py` of
+https://github.com/amazon-braket/amazon-braket-containers. Standard library only: it may run in the
+job's own environment.
+"""
+
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+
+def main(code: str, entry_point: str, failure_file: str) -> int:
+    """Run the entry point; the exit code is 1 if it raised."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # The container appends: a standard module of the same name wins there, too.
+    sys.path.append(code)
+    try:
+        function = _function(entry_point)
+        function(**_bound_hyperparameters(function))
+    except Exception as error:
+        name, text = type(error).__name__, str(error)
+        Path(failure_file).write_text(f"{name}: {text}" if text else name, encoding="utf-8")
+        raise
+    return 0
+
+
+def _function(entry_point: str) -> Callable[..., object]:
+    module, colon, name = entry_point.partition(":")
+    if not colon:
+        return lambda: runpy.run_module(module, run_name="__main__")
+    function: Callable[..., object] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _bound_hyperparameters(function: Callable[..., object]) -> dict[str, object]:
+    """Bind all hyperparameters by name and cast them by annotation, or bind none."""
+    path = os.environ["AMZN_BRAKET_HP_FILE"]
+    hyperparameters: dict[str, str] = json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        inspect.signature(function).bind(**hyperparameters)
+    except TypeError:
+        return {}
+    annotations = inspect.getfullargspec(function).annotations
+    return {name: annotations.get(name, str)(text) for name, text in hyperparameters.items()}
+
+
+def _end_with_parent() -> None:
+    """End the whole process group when the container's end of our standard input closes."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))

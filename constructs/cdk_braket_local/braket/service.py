@@ -1,0 +1,315 @@
+"""The service's operations."""
+
+import hashlib
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket_local.braket.job import Job, Status
+from cdk_braket_local.braket.objects import Place
+from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
+from cdk_braket_local.braket.runner import Runner
+from cdk_braket_local.platform import AccessDeniedError, Caller, Platform
+
+CONCURRENT_JOBS = 3
+
+# Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
+_REACHABLE_BUCKETS = "amazon-braket-"
+_LOCAL_DEVICE = re.compile(r"local:[^/\s]+/\S+")
+_PASSED_TO = "braket.amazonaws.com"
+_STATE_CHANGE = "Braket Job State Change"
+
+_logger = logging.getLogger(__name__)
+
+_Parameters = Mapping[str, object]
+_Operation = Callable[[Caller, _Parameters], Mapping[str, object]]
+
+
+class BraketService:
+    """Amazon Braket's hybrid jobs, on this machine.
+
+    Args:
+        platform: The local AWS that it is a part of.
+        state_directory: Where the jobs' folders are made.
+        concurrent_jobs: How many jobs run side by side; the rest queue.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        state_directory: Path,
+        concurrent_jobs: int = CONCURRENT_JOBS,
+    ) -> None:
+        self._platform = platform
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self._tokens: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self._runner = Runner(
+            platform, state_directory / "jobs", concurrent_jobs, self._lock, self._changed
+        )
+        self._operations: Mapping[str, _Operation] = {
+            "CreateJob": self._create_job,
+            "GetJob": self._get_job,
+            "CancelJob": self._cancel_job,
+            "SearchJobs": self._search_jobs,
+            "TagResource": self._tag_resource,
+            "UntagResource": self._untag_resource,
+            "ListTagsForResource": self._list_tags,
+        }
+
+    def handle(  # noqa: PLR0917 - the members of a request, in their usual order
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        query: Mapping[str, Sequence[str]],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Response:
+        """Answer one request.
+
+        Args:
+            caller: Who sent it.
+            method: The HTTP method.
+            path: The path, percent-encoded or not.
+            query: The query's values by name.
+            headers: The headers; nothing of them is needed.
+            body: The body.
+        """
+        del headers
+        try:
+            return self._answered(caller, parse(method, path, query, body))
+        except BraketError as error:
+            return error.response()
+        except AccessDeniedError as error:
+            return BraketError("AccessDeniedException", str(error)).response()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            # Only what kind of error: its text and its trace may hold parts of the request.
+            _logger.error("%s %s failed: %s", method, path, type(error).__name__)  # noqa: TRY400
+            return BraketError("InternalServiceException", "internal error").response()
+
+    def close(self) -> None:
+        """End all jobs."""
+        self._runner.close()
+
+    def _answered(self, caller: Caller, request: Request) -> Response:
+        operation = self._operations.get(request.operation)
+        if operation is None:
+            raise BraketError(
+                "ValidationException", f"the local AWS does not offer {request.operation}"
+            )
+        return answer(request.operation, operation(caller, checked(request).parameters))
+
+    # --- The operations. ---
+
+    def _create_job(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        self._authorize_creation(caller, request)
+        _check_request(caller, request)
+        name = (caller.account, caller.region, str(request["clientToken"]))
+        content = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+        with self._lock:
+            known = self._tokens.get(name)
+            if known is None:
+                job = Job.created(caller, request)
+                self._jobs[job.arn] = job
+                self._tokens[name] = (job.arn, content)
+        if known is not None:
+            return {"jobArn": _same(known, content)}
+        self._changed(job)
+        self._runner.submit(job)
+        return {"jobArn": job.arn}
+
+    def _authorize_creation(self, caller: Caller, request: _Parameters) -> None:
+        prefix = f"arn:aws:braket:{caller.region}:{caller.account}"
+        device = _text(request, "deviceConfig", "device")
+        resources = [f"{prefix}:job/*"] + ([device] if device.startswith("arn:") else [])
+        for resource in resources:
+            self._platform.authorize(caller, "braket:CreateJob", resource, {})
+        if request.get("tags"):
+            self._platform.authorize(caller, "braket:TagResource", f"{prefix}:job/*", {})
+        self._platform.authorize(
+            caller, "iam:PassRole", str(request["roleArn"]), {"iam:PassedToService": _PASSED_TO}
+        )
+
+    def _get_job(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        job = self._job(caller, "braket:GetJob", request["jobArn"])
+        with self._lock:
+            description = job.description()
+            if "QueueInfo" in _texts(request.get("additionalAttributeNames")):
+                description["queueInfo"] = self._queue_info(job)
+        return description
+
+    def _queue_info(self, job: Job) -> Mapping[str, object]:
+        position = self._runner.position(job)
+        info = {"queue": "JOBS_QUEUE", "position": "None" if position is None else str(position)}
+        if position is None:
+            info["message"] = f"The job is {job.status.value}: it is in no queue."
+        return info
+
+    def _cancel_job(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        job = self._job(caller, "braket:CancelJob", request["jobArn"])
+        if not self._runner.cancel(job):
+            raise BraketError(
+                "ConflictException", f"the job is {job.status.value}: it cannot be cancelled"
+            )
+        with self._lock:
+            was_queued = job.status is Status.CANCELLED and job.started_at is None
+        status = Status.CANCELLED if was_queued else Status.CANCELLING
+        return {"jobArn": job.arn, "cancellationStatus": status.value}
+
+    def _search_jobs(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        self._platform.authorize(caller, "braket:SearchJobs", "*", {})
+        filters = request["filters"]
+        wanted = [_filter(each) for each in (filters if isinstance(filters, list) else [])]
+        with self._lock:
+            found = [
+                job.summary()
+                for job in reversed(self._jobs.values())
+                if (job.caller.account, job.caller.region) == (caller.account, caller.region)
+                and all(matches(job) for matches in wanted)
+            ]
+        most = rules.bounds(rules.shape_of("SearchJobsRequest", "maxResults")).maximum or len(found)
+        size = request.get("maxResults", most)
+        first = _page_start(request.get("nextToken"), found)
+        end = first + (size if isinstance(size, int) else most)
+        token = str(found[end]["jobArn"]) if end < len(found) else None
+        return {"jobs": found[first:end], "nextToken": token}
+
+    def _tag_resource(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        job = self._job(caller, "braket:TagResource", request["resourceArn"])
+        tags = request["tags"]
+        with self._lock:
+            job.tags.update(tags if isinstance(tags, Mapping) else {})
+        return {}
+
+    def _untag_resource(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        job = self._job(caller, "braket:UntagResource", request["resourceArn"])
+        with self._lock:
+            for key in _texts(request["tagKeys"]):
+                job.tags.pop(key, None)
+        return {}
+
+    def _list_tags(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        job = self._job(caller, "braket:ListTagsForResource", request["resourceArn"])
+        with self._lock:
+            return {"tags": dict(job.tags)}
+
+    # --- What they share. ---
+
+    def _job(self, caller: Caller, action: str, arn: object) -> Job:
+        self._platform.authorize(caller, action, str(arn), {})
+        with self._lock:
+            job = self._jobs.get(str(arn))
+        if job is None or job.caller.account != caller.account:
+            raise BraketError("ResourceNotFoundException", f"there is no {arn}")
+        return job
+
+    def _changed(self, job: Job) -> None:
+        with self._lock:
+            detail = {"jobArn": job.arn, "status": job.status.value}
+        self._platform.put_event(job.caller, _STATE_CHANGE, detail, [job.arn])
+
+
+def _same(known: tuple[str, str], content: str) -> str:
+    """Return the job of a known client token.
+
+    What AWS answers to a token that comes back with another request is not known; this is the
+    answer that loses and doubles nothing.
+    """
+    arn, first_content = known
+    if content != first_content:
+        raise BraketError(
+            "ConflictException", "the clientToken was used for another request before"
+        )
+    return arn
+
+
+def _check_request(caller: Caller, request: _Parameters) -> None:
+    """Refuse what AWS refuses beyond the model's constraints."""
+    problems = []
+    device = _text(request, "deviceConfig", "device")
+    if not device.startswith("arn:") and not _LOCAL_DEVICE.fullmatch(device):
+        problems.append("deviceConfig.device is neither an ARN nor local:<provider>/<simulator>")
+    region = device.split(":")[3] if device.count(":") > 3 else ""  # noqa: PLR2004 - arn:p:s:REGION
+    if device.startswith("arn:") and region not in {"", caller.region}:
+        problems.append(f"deviceConfig.device is in {region}, and the job in {caller.region}")
+    if not request["algorithmSpecification"]:
+        problems.append("algorithmSpecification has neither a script nor a container image")
+    problems += [
+        f"the bucket {bucket} does not begin with {_REACHABLE_BUCKETS}"
+        for bucket in sorted(_buckets(request))
+        if not bucket.startswith(_REACHABLE_BUCKETS)
+    ]
+    if problems:
+        raise BraketError("ValidationException", "; ".join(problems))
+
+
+def _buckets(value: object) -> set[str]:
+    """Return the buckets of all S3 URIs in a request."""
+    if isinstance(value, Mapping):
+        places = [v for k, v in value.items() if k in {"s3Uri", "s3Path"}]
+        inner = [v for k, v in value.items() if k != "hyperParameters"]
+        return {Place.parse(str(p)).bucket for p in places}.union(*map(_buckets, inner))
+    if isinstance(value, list):
+        return set().union(*map(_buckets, value))
+    return set()
+
+
+def _filter(raw: object) -> Callable[[Job], bool]:
+    """Return what a filter of SearchJobs asks of a job."""
+    given = raw if isinstance(raw, Mapping) else {}
+    name, operator, values = given["name"], given["operator"], _texts(given["values"])
+    if name == "jobArn" and operator == "EQUAL":
+        return lambda job: job.arn in values
+    if name == "createdAt" and operator == "BETWEEN" and len(values) == 2:  # noqa: PLR2004 - a pair
+        first, last = (_time(value) for value in values)
+        return lambda job: first <= job.created_at <= last
+    if name == "createdAt" and operator in _COMPARISONS and len(values) == 1:
+        compare, at = _COMPARISONS[operator], _time(values[0])
+        return lambda job: compare(job.created_at, at)
+    raise BraketError(
+        "ValidationException", f"jobs cannot be searched by {name} {operator} of {len(values)}"
+    )
+
+
+_COMPARISONS: Mapping[str, Callable[[datetime, datetime], bool]] = {
+    "LT": lambda created, at: created < at,
+    "LTE": lambda created, at: created <= at,
+    "EQUAL": lambda created, at: created == at,
+    "GT": lambda created, at: created > at,
+    "GTE": lambda created, at: created >= at,
+}
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BraketError("ValidationException", "createdAt is compared with no time") from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _page_start(token: object, found: Sequence[Mapping[str, object]]) -> int:
+    if token is None:
+        return 0
+    for index, job in enumerate(found):
+        if job["jobArn"] == token:
+            return index
+    raise BraketError("ValidationException", "nextToken is none that was given out")
+
+
+def _text(request: _Parameters, *path: str) -> str:
+    value: object = request
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, (list, tuple)) else []
