@@ -302,10 +302,6 @@ class Lifecycle:
         run = self._wait_for_call(record, definition.digest, run)
         if run.job is not None:
             return run.job
-        found = self._find(run, definition.request)
-        if found is not None:
-            self._log("found", found, definition, run)
-            return found
         for source, destination in definition.assets:
             self._copy(source, destination)
         self._copy_checkpoints(definition, run)
@@ -345,8 +341,9 @@ class Lifecycle:
         for attempt in itertools.count():
             announced = self._calls.now()
             last, run = run, self._announce_call(definition, record, run)
-            if run.job is not None:
-                return run.job
+            found = run.job or self._find(last, definition.request)
+            if found is not None:
+                return found
             self._calls.check_time()
             if self._calls.now() - announced > _ANNOUNCED_SECONDS:
                 continue  # frozen and thawed in between, or a slow write
