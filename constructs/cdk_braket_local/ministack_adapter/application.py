@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, cast
 from ministack import app
 from ministack.core import lambda_runtime
 
-from cdk_braket_local.ministack_adapter import braket_handler
+from cdk_braket_local.ministack_adapter import (
+    braket_handler,
+    buckets,
+    custom_resources,
+    rollback,
+    spending_limits,
+)
 
 if TYPE_CHECKING:
     from cdk_braket_local.guard import Application
@@ -26,7 +32,9 @@ class LocalAwsApplication:
         self._braket = braket
         if braket:
             braket_handler.register(braket)
-        self.asgi = cast("Application", app.app)
+        for mend in (buckets, custom_resources, rollback, spending_limits):
+            mend.install()
+        self.asgi = custom_resources.with_responses(cast("Application", app.app))
 
     def close(self) -> None:
         """End what it runs: jobs first, then Lambda functions."""

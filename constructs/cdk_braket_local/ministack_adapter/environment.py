@@ -6,6 +6,7 @@ above all no AWS setting: a real profile must never be used.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,8 +63,18 @@ def server_environment(
         state_directory: Where it keeps all its files; nothing is shared with another local AWS.
     """
     kept = {name: value for name, value in base.items() if _is_taken_over(name)}
+    programs = [kept.get("PATH", os.defpath), str(Path(sys.executable).parent)]
+    kept["PATH"] = os.pathsep.join(programs)
+    modules = [kept.get("NODE_PATH"), *_node_modules(Path.cwd())]
+    kept["NODE_PATH"] = os.pathsep.join(path for path in modules if path)
     ours = _ministack_settings(identity, port, state_directory)
     return kept | _aws_settings(identity, port) | ours
+
+
+def _node_modules(directory: Path) -> list[str]:
+    """Where Node functions find what Lambda has for them, above all the AWS SDK."""
+    candidates = (folder / "node_modules" for folder in (directory, *directory.parents))
+    return [str(candidate) for candidate in candidates if candidate.is_dir()]
 
 
 def make_directories(state_directory: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 # The release whose private names these are; pyproject.toml pins the same.
 VERSION = "1.5.33"
 
+_ROLL_BACK = ("stack_name", "stack_id", "stack", "operation", "reason_override")
+
 # What is called or replaced, with its parameters; None for data.
 NAMES: Mapping[str, tuple[str, ...] | None] = {
     "ministack.app:app": ("scope", "receive", "send"),
@@ -53,8 +55,61 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
     "ministack.core.responses:request_scope": ("account_id", "region"),
     "ministack.core.router:SERVICE_PATTERNS": None,
     "ministack.core.router:extract_access_key_id": ("headers", "query_params"),
+    "ministack.core.responses:new_uuid": (),
+    "ministack.core.responses:now_iso": (),
+    "ministack.services.cloudformation:_stack_events": None,
+    "ministack.services.cloudformation:_stacks": None,
+    "ministack.services.cloudformation.custom_resource:_normalise_resource_properties": ("value",),
+    "ministack.services.cloudformation.custom_resource:_response_url": ("token",),
+    "ministack.services.cloudformation.custom_resource:invoke_custom_resource": (
+        "request_type",
+        "logical_id",
+        "props",
+        "stack_name",
+        "stack_id",
+        "resource_type",
+        "physical_id",
+        "old_props",
+    ),
+    "ministack.services.cloudformation.handlers:_roll_back_operation": _ROLL_BACK,
+    "ministack.services.cloudformation.provisioners:_RESOURCE_HANDLERS": None,
+    "ministack.services.cloudformation.provisioners:_STACK_TAG_PROPERTY": None,
+    "ministack.services.cloudformation.provisioners:_delete_resource": (
+        "resource_type",
+        "physical_id",
+        "props",
+        "stack_name",
+        "logical_id",
+    ),
+    "ministack.services.cloudformation.stacks:_add_event": (
+        "stack_id",
+        "stack_name",
+        "logical_id",
+        "resource_type",
+        "status",
+        "reason",
+        "physical_id",
+        "detailed_status",
+    ),
+    "ministack.services.cloudformation.stacks:_roll_back_operation": _ROLL_BACK,
+    "ministack.services.cloudformation.stacks:_runs_on_worker_thread": ("resource_type",),
     "ministack.services.eventbridge:_put_events": ("data", "allow_aws_source"),
     "ministack.services.iam:_roles": None,
+    "ministack.services.lambda_svc:_LAMBDA_ASYNC_RETRY_BASE_SECONDS": None,
+    "ministack.services.lambda_svc:_LAMBDA_ASYNC_RETRY_MAX_SECONDS": None,
+    "ministack.services.lambda_svc:_execute_function_with_config_scope": ("func", "event"),
+    "ministack.services.lambda_svc:_execution_record_for_config": ("func", "config"),
+    "ministack.services.lambda_svc:_get_func_record_for_ref": ("function_ref",),
+    "ministack.services.s3:_bucket_tags": None,
+    "ministack.services.s3:_delete_bucket": ("name",),
+    "ministack.services.s3:_delete_bucket_encryption": ("name",),
+    "ministack.services.s3:_delete_bucket_lifecycle": ("name",),
+    "ministack.services.s3:_delete_bucket_ownership_controls": ("name",),
+    "ministack.services.s3:_put_bucket_encryption": ("name", "body"),
+    "ministack.services.s3:_put_bucket_lifecycle": ("name", "body"),
+    "ministack.services.s3:_put_bucket_logging": ("name", "body"),
+    "ministack.services.s3:_put_bucket_ownership_controls": ("name", "body"),
+    "ministack.services.s3:_put_bucket_versioning": ("name", "body"),
     "ministack.services.sts:register_session": ("access_key", "session"),
 }
 
