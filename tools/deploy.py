@@ -54,7 +54,10 @@ def _deploy(arguments: Sequence[str]) -> int:
     checkout.cache.mkdir(exist_ok=True)
     _say("starting a local AWS")
     with opening.fresh_local_aws(within=checkout.cache) as (aws, directory):
-        environment = shell.command_environment(setup.environment(checkout), aws.environment, ROOT)
+        ours = setup.environment(checkout)
+        # aws-cdk-lib keeps digests of assets in ~/.cdk, and has no setting for it.
+        ours["HOME"] = str(checkout.cache / "home")
+        environment = shell.command_environment(ours, aws.environment, ROOT)
         _bootstrap(environment, checkout.cache / "bootstrap.log")
         outputs = _cdk_deploy(environment, directory, arguments)
         jobs = [_follow(arn, _Clients.of(environment)) for arn in _job_arns(outputs)]

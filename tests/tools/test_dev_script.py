@@ -33,18 +33,20 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def put(path: Path, name: str, *, version: str = "(3, 12, 0)", without: str = "") -> None:
     """A Python of the given version, which may lack a module. All but that is the real one."""
-    python = path / name
-    python.write_text(
-        f"""#!{sys.executable}
+    stand_in = path / f"{name}-stand-in.py"
+    stand_in.write_text(
+        f"""
 import os, sys
 if sys.argv[1:2] == ["-c"]:
     sys.version_info = {version}
     sys.modules.update(dict.fromkeys({without.split()!r}))
     exec(sys.argv[2])
 else:
-    os.execv({sys.executable!r}, [sys.argv[0], *sys.argv[1:]])
+    os.execv({sys.executable!r}, [{str(path / name)!r}, *sys.argv[1:]])
 """
     )
+    python = path / name
+    python.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{stand_in}' \"$@\"\n")
     python.chmod(0o755)
 
 

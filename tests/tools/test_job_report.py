@@ -198,6 +198,16 @@ def test_a_broken_archive_is_refused_in_one_line(tmp_path: Path, cut: int) -> No
     assert "\n" not in str(refusal.value)
 
 
+def test_an_archive_with_a_wrong_byte_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path, member("results.json", saved(RESULTS)))
+    content = bytearray(path.read_bytes())
+    content[30:34] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+
+    with pytest.raises(job_report.ReportError, match=r"model\.tar\.gz cannot be read"):
+        job_report.read_results(path)
+
+
 def test_a_missing_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(job_report.ReportError, match=r"model\.tar\.gz cannot be read"):
         job_report.report(tmp_path / "model.tar.gz", DATA, tmp_path)
