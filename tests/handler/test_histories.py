@@ -579,6 +579,20 @@ def _context(world: World) -> "index.Context":
     return Context(world)
 
 
+def test_a_lost_job_that_a_search_missed_is_looked_for_again(world: World, stack: Stack) -> None:
+    stack.create(properties("A"))
+    world.after = failing("create_job", Killed(), times=1)
+    with pytest.raises(Killed):
+        stack.update(properties("B"))
+    [lost] = [job for job in world.alive() if job.arn != stack.physical_id]
+    world.appears_after = 1000.0
+    stack.send(stack.event("Update", properties("A"), stack.physical_id, properties("B")))
+    assert lost in world.alive()
+    world.appears_after = 0.0
+    stack.send(stack.event("Update", properties("A"), stack.physical_id, properties("A")))
+    assert lost not in world.alive()
+
+
 # --- 4. Late events; answers. ---
 
 

@@ -64,6 +64,7 @@ ROLE_SECONDS = 120.0
 
 _POLL_SECONDS = 2.0
 _APPEARS_SECONDS = 15.0  # how long a job just made may be missing from GetJob
+_FOUND_SECONDS = 600.0  # how long after a call a search for its job is done again
 _CLOCK_SKEW_SECONDS = 300.0
 
 
@@ -599,7 +600,8 @@ class Lifecycle:
         for digest, run in self._mine(ledger).items():
             found = run.job or self._search_for(record, digest, run)
             jobs = [*jobs, found] if found else jobs
-            settled.append(run)
+            if found or self._is_long_over(run):
+                settled.append(run)
         for arn in dict.fromkeys(jobs):
             try:
                 self._end(arn)
@@ -609,6 +611,10 @@ class Lifecycle:
             raise failures[0]
         if record is not None and settled:
             self._settle(record, {run.token for run in settled})
+
+    def _is_long_over(self, run: Run) -> bool:
+        """Say whether a search that found no job of the run is to be believed for good."""
+        return (run.calling_until or 0.0) + _FOUND_SECONDS < self._calls.now()
 
     def _mine(self, ledger: Ledger) -> dict[str, Run]:
         """Return the runs that this event released, and whose jobs are to end."""
