@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypedDict
 
 from cdk_braket_local.ministack_adapter.environment import without_proxy
 
@@ -22,6 +22,15 @@ _STOP_SECONDS = 20.0
 
 class LocalAwsError(Exception):
     """The local AWS could not be started; the message is one line."""
+
+
+class ClientSettings(TypedDict):
+    """Keyword arguments of `boto3.client`."""
+
+    endpoint_url: str
+    region_name: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
 
 
 class LocalAws:
@@ -145,14 +154,14 @@ class LocalAws:
         }
 
     @property
-    def client_settings(self) -> dict[str, str]:
+    def client_settings(self) -> ClientSettings:
         """Keyword arguments with which `boto3.client` and `boto3.Session.client` talk to it."""
-        return {
-            "endpoint_url": self.endpoint_url,
-            "region_name": self.region,
-            "aws_access_key_id": str(self._facts["access_key_id"]),
-            "aws_secret_access_key": str(self._facts["secret_access_key"]),
-        }
+        return ClientSettings(
+            endpoint_url=self.endpoint_url,
+            region_name=self.region,
+            aws_access_key_id=str(self._facts["access_key_id"]),
+            aws_secret_access_key=str(self._facts["secret_access_key"]),
+        )
 
     def is_running(self) -> bool:
         """Whether its process still runs."""

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import errno
 import http.client
-import importlib.util
 import json
 import os
 import re
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
     from cdk_braket_local.ministack_adapter.braket_handler import Service
 
-    MakeBraket = Callable[[Platform, Path], Service | None]
+    MakeBraket = Callable[[Platform, Path], Service]
 
 HOST = "127.0.0.1"
 READY = "ready"
@@ -171,12 +170,11 @@ def _application(
     return LocalAwsApplication(braket)
 
 
-def _make_braket(platform: Platform, directory: Path) -> "Service | None":
-    # Only now: it takes half a second.
-    if importlib.util.find_spec("cdk_braket_local.braket.service") is None:
-        return None
-    module = importlib.import_module("cdk_braket_local.braket.service")
-    return cast("Service", module.BraketService(platform, state_directory=directory))
+def _make_braket(platform: Platform, directory: Path) -> "Service":
+    # Not at the top: the tests of this process make another.
+    from cdk_braket_local.braket.service import BraketService  # noqa: PLC0415
+
+    return BraketService(platform, state_directory=directory)
 
 
 def _enter_environment(environment: dict[str, str]) -> None:

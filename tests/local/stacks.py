@@ -1,4 +1,4 @@
-"""Stacks with a custom resource whose function records what it is sent and answers as it is told."""
+"""Stacks with a custom resource, whose function records what it gets and answers as it is told."""
 
 import json
 import time
@@ -69,23 +69,23 @@ class Stack:
     def __post_init__(self) -> None:
         self.client = boto3.client("cloudformation", **self.aws.client_settings)
 
-    def create(self, resources: Mapping[str, object], **options: Any) -> str:
+    def create(self, resources: Mapping[str, object], *, roll_back: bool = True) -> str:
         """Create it; return its last status."""
         self.client.create_stack(
             StackName=self.name,
             TemplateBody=self._template(resources),
             Capabilities=["CAPABILITY_IAM"],
-            **options,
+            DisableRollback=not roll_back,
         )
         return self._settled()
 
-    def update(self, resources: Mapping[str, object], **options: Any) -> str:
+    def update(self, resources: Mapping[str, object], *, roll_back: bool = True) -> str:
         """Update it; return its last status."""
         self.client.update_stack(
             StackName=self.name,
             TemplateBody=self._template(resources),
             Capabilities=["CAPABILITY_IAM"],
-            **options,
+            DisableRollback=not roll_back,
         )
         return self._settled()
 
@@ -97,9 +97,10 @@ class Stack:
 
     def physical_id(self, logical_id: str) -> str:
         """The physical id of one of its resources."""
-        return self.client.describe_stack_resource(
+        described = self.client.describe_stack_resource(
             StackName=self.name, LogicalResourceId=logical_id
-        )["StackResourceDetail"]["PhysicalResourceId"]
+        )
+        return str(described["StackResourceDetail"]["PhysicalResourceId"])
 
     def events(self) -> list[tuple[str, str]]:
         """Its resources' events, in order: logical id and status."""
@@ -152,7 +153,8 @@ class Stack:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             (stack,) = self.client.describe_stacks(StackName=arn or self.name)["Stacks"]
-            if not stack["StackStatus"].endswith("IN_PROGRESS"):
-                return stack["StackStatus"]
+            status = str(stack["StackStatus"])
+            if not status.endswith("IN_PROGRESS"):
+                return status
             time.sleep(0.05)
-        raise TimeoutError(stack["StackStatus"])
+        raise TimeoutError(status)

@@ -55,7 +55,7 @@ def test_a_create_that_is_never_answered_times_out_and_is_deleted(stack: Stack) 
 
 def test_a_failed_create_that_is_not_rolled_back_is_deleted_with_its_stack(stack: Stack) -> None:
     plan = {"Create": {"Status": "FAILED", "Reason": "no", "PhysicalResourceId": "half-made"}}
-    assert stack.create({"Resource": recorder(plan)}, DisableRollback=True) == "CREATE_FAILED"
+    assert stack.create({"Resource": recorder(plan)}, roll_back=False) == "CREATE_FAILED"
     assert stack.sent() == [("Create", None)]
     assert stack.delete() == "DELETE_COMPLETE"
     assert stack.sent() == [("Create", None), ("Delete", "half-made")]

@@ -28,16 +28,14 @@ class LocalAwsApplication:
         braket: The Braket service that it gets.
     """
 
-    def __init__(self, braket: "Service | None") -> None:
+    def __init__(self, braket: "Service") -> None:
         self._braket = braket
-        if braket:
-            braket_handler.register(braket)
+        braket_handler.register(braket)
         for mend in (buckets, custom_resources, rollback, spending_limits):
             mend.install()
         self.asgi = custom_resources.with_responses(cast("Application", app.app))
 
     def close(self) -> None:
         """End what it runs: jobs first, then Lambda functions."""
-        if self._braket:
-            self._braket.close()
+        self._braket.close()
         lambda_runtime.reset()

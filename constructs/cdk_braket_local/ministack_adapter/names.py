@@ -92,7 +92,6 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
         "detailed_status",
     ),
     "ministack.services.cloudformation.stacks:_roll_back_operation": _ROLL_BACK,
-    "ministack.services.cloudformation.stacks:_runs_on_worker_thread": ("resource_type",),
     "ministack.services.eventbridge:_put_events": ("data", "allow_aws_source"),
     "ministack.services.iam:_roles": None,
     "ministack.services.lambda_svc:_LAMBDA_ASYNC_RETRY_BASE_SECONDS": None,

@@ -7,7 +7,7 @@ replaced a resource is rolled back, the Update that sends the old properties bac
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ministack.core import concurrency
+from ministack.core import concurrency, responses
 from ministack.services import cloudformation
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
@@ -90,7 +90,7 @@ async def _clean_up(
     for logical_id, record in left.items():
         await _delete(stack_name, stack_id, logical_id, record)
     stack["StackStatus"] = "UPDATE_ROLLBACK_COMPLETE"
-    cloudformation._stack_events[stack_id].append(final)
+    cloudformation._stack_events[stack_id].append({**final, "Timestamp": responses.now_iso()})
 
 
 async def _delete(stack_name: str, stack_id: str, logical_id: str, record: Record) -> None:
