@@ -13,10 +13,14 @@ from typing import Any
 import botocore.loaders
 import botocore.model
 import botocore.serialize
+from ministack.core import responses
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
 BUCKET = "AWS::S3::Bucket"
+
+_ENCRYPTION = "x-amz-server-side-encryption"
+_ENCRYPTION_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 # The properties of a template, and the parameters of S3's API; neither is typed here.
 Properties = Mapping[str, Any]
@@ -59,8 +63,25 @@ def install() -> None:
         return new_name, attributes
 
     handler |= {"create": create_bucket, "update": update_bucket, "delete": _delete}
+    resolve = s3._resolve_sse_write_headers
+
+    def resolve_with_key(headers: Mapping[str, str], bucket: str) -> object:
+        return resolve(_with_managed_key(headers), bucket)
+
+    s3._resolve_sse_write_headers = resolve_with_key
     # Without this, tags of the stack do not reach its buckets.
     provisioners._STACK_TAG_PROPERTY[BUCKET] = ("Tags", "list")
+
+
+def _with_managed_key(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Name the key that S3 takes when a write asks for `aws:kms` and names none.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    if headers.get(_ENCRYPTION) != "aws:kms" or headers.get(_ENCRYPTION_KEY):
+        return headers
+    account, region = responses.get_account_id(), responses.get_region()
+    return {**headers, _ENCRYPTION_KEY: f"arn:aws:kms:{region}:{account}:alias/aws/s3"}
 
 
 def _delete(name: str, _props: Properties) -> None:
