@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 
@@ -26,6 +28,16 @@ EXACT = exact_energy(hamiltonian.read(DATA))
 RUN = "from importlib import import_module; import_module('algorithm.vqe').main()"
 
 
+class Options(TypedDict, total=False):
+    """What `Job.started` takes by name."""
+
+    name: str
+    device: str
+    data: Path
+    environment: Mapping[str, str]
+    warnings: str
+
+
 @dataclass(frozen=True)
 class Job:
     """A job's directories, as the container makes them."""
@@ -35,20 +47,30 @@ class Job:
     def run(
         self,
         hyperparameters: Mapping[str, str] | None = None,
+        **options: Unpack[Options],
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the job to its end."""
+        with self.started(hyperparameters, **options) as process:
+            out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def started(
+        self,
+        hyperparameters: Mapping[str, str] | None = None,
         *,
         name: str = "h2",
         device: str = "local:braket/default",
         data: Path = DATA,
         environment: Mapping[str, str] | None = None,
         warnings: str = "error",
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> subprocess.Popen[str]:
         channel = self.directory / "input/hamiltonian"
         for directory in (channel, self.checkpoints, self.directory / "model"):
             directory.mkdir(parents=True, exist_ok=True)
         (channel / data.name).write_bytes(data.read_bytes())
         hyperparameter_file = self.directory / "hyperparameters.json"
         hyperparameter_file.write_text(json.dumps(hyperparameters or {}), encoding="utf-8")
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-W", warnings, "-c", RUN],
             cwd=self.directory,
             env={
@@ -62,10 +84,9 @@ class Job:
                 "AMZN_BRAKET_HP_FILE": str(hyperparameter_file),
                 **(environment or {}),
             },
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=120,
         )
 
     @property
@@ -221,14 +242,34 @@ def test_job_goes_on_from_the_checkpoint_of_another(finished: tuple[Job, str], j
     assert job.results == finished[0].results
 
 
-def test_checkpoint_is_written_while_the_job_runs(job: Job) -> None:
-    # The results cannot be saved, so that what is there was written before the end.
-    (job.directory / "model/results.json").mkdir(parents=True)
+def is_whole(checkpoint: Path) -> bool:
+    return checkpoint.is_file() and checkpoint.read_bytes().endswith(b"}")
 
-    ended = job.run({"iterations": "4"})
 
-    assert ended.returncode != 0
-    assert [path.name for path in job.checkpoints.iterdir()] == ["h2_vqe.json"]
+def test_job_that_was_killed_goes_on_from_its_last_checkpoint(job: Job) -> None:
+    checkpoint = job.checkpoints / "h2_vqe.json"
+    with job.started({"iterations": "1000000"}) as process:
+        # The next one is an iteration or more away: it is not caught half written.
+        while process.poll() is None and not is_whole(checkpoint):
+            time.sleep(0.01)
+        process.kill()
+    assert is_whole(checkpoint)
+
+    ended = job.run()
+
+    assert re.search("^Resuming after iteration [1-9]", ended.stdout), ended.stdout + ended.stderr
+    assert abs(job.energy - EXACT) < 1e-3
+
+
+def test_checkpoint_that_cannot_be_read_is_named_and_not_used(job: Job) -> None:
+    job.checkpoints.mkdir()
+    (job.checkpoints / "first_vqe.json").write_text('{"dataDictionary": {"ang', encoding="utf-8")
+
+    ended = job.run({"iterations": "1"})
+
+    assert ended.returncode == 0, ended.stderr
+    assert "The checkpoint of first cannot be read" in ended.stdout
+    assert "iteration_number=1;" in ended.stdout
 
 
 def test_checkpoint_of_another_problem_is_left_alone(job: Job) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import atan2, pi
 from pathlib import Path
+from typing import Any
 
 from braket.aws import AwsDevice
 from braket.devices import Device, LocalSimulator
@@ -120,9 +121,19 @@ def resumed(problem: str) -> Progress | None:
     names = [
         path.name.removesuffix(suffix) for path in Path(get_checkpoint_dir()).glob(f"*{suffix}")
     ]
-    loaded = [load_job_checkpoint(name, CHECKPOINT) for name in sorted(names)]
+    loaded = [_load(name) for name in sorted(names)]
     fitting = [Progress(**data) for data in loaded if data.get("problem") == problem]
     return max(fitting, key=lambda progress: progress.iterations, default=None)
+
+
+def _load(job_name: str) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = load_job_checkpoint(job_name, CHECKPOINT)
+    except ValueError:
+        # The job that wrote it was killed in the midst of that.
+        print(f"The checkpoint of {job_name} cannot be read, so it is not used.", flush=True)
+        return {}
+    return data
 
 
 def started(problem: str, seed: int, meter: EnergyMeter) -> Progress:
