@@ -1,5 +1,6 @@
 """What hybrid jobs stand on: buckets, key and execution role."""
 
+import string
 from typing import Final
 
 from aws_cdk import Arn, ArnComponents, ArnFormat, Aws, Fn, RemovalPolicy, Stack
@@ -18,6 +19,7 @@ RECORDS: Final = ".cdk-braket/jobs"
 
 # Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-metrics.html
 _METRICS_NAMESPACE: Final = "/aws/braket"
+_DIGITS: Final = string.digits + string.ascii_lowercase
 _STACK_UUID: Final = 2  # arn:…:stack/<name>/<uuid>, cut at the slashes
 
 
@@ -26,8 +28,26 @@ def bucket_name(purpose: str, address: str, stack_uuid: str) -> str:
 
     Braket reaches it by its prefix. The stack's own id is in it: a bucket that was retained must
     not be in the way when the stack is deployed again.
+
+    Args:
+        purpose: A word.
+        address: The address of the bucket's construct, in hex.
+        stack_uuid: The stack's id.
     """
-    return f"{_s3.REACHABLE_PREFIX}{purpose}-{address[-4:]}-{stack_uuid}"
+    return f"{_s3.REACHABLE_PREFIX}{purpose}-{_short(address)}-{stack_uuid}"
+
+
+def _short(address: str) -> str:
+    """Four characters of an address: all the room that a name has beside the stack's id.
+
+    In base 36, so that even the forty environments that a stack has room for rarely meet.
+    """
+    rest = int(address, 16)
+    digits = ""
+    for _ in range(4):
+        rest, digit = divmod(rest, len(_DIGITS))
+        digits += _DIGITS[digit]
+    return digits
 
 
 class JobEnvironment(Construct):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import Duration, Size, Token
+from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match
 
 from cdk_braket import (
@@ -95,8 +96,6 @@ def test_without_script_and_image_there_is_nothing_to_run() -> None:
 
 @pytest.mark.parametrize("key", ["", "folder/"])
 def test_a_scripts_prefix_is_refused_as_it_would_fail_in_the_container(key: str) -> None:
-    from aws_cdk import aws_s3 as s3
-
     stack = new_stack()
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
     source = AlgorithmScript.from_bucket(bucket, key, entry_point="algo:run")

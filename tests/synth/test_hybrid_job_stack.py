@@ -1,0 +1,72 @@
+"""The example stack, and the app that deploys it."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import cast
+
+from aws_cdk import App
+
+from stacks.hybrid_job_stack import HybridJobStack
+from tests.synth.support import Json, request_of, template_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_stack_puts_out_the_job_and_where_its_results_are() -> None:
+    outputs = cast("Json", template_of(HybridJobStack(App(), "Stack"))["Outputs"])
+    assert set(outputs) == {
+        "CheckpointS3Uri",
+        "JobArn",
+        "JobName",
+        "LogGroupName",
+        "LogStreamPrefix",
+        "ResultsS3Uri",
+    }
+
+
+def test_the_stack_runs_the_example_with_its_hyperparameters() -> None:
+    request = request_of(HybridJobStack(App(), "Stack", shots=100, iterations=3, seed=1))
+    assert request["hyperParameters"] == {"shots": "100", "iterations": "3", "seed": "1"}
+    assert "algorithm.vqe:main" in str(request["algorithmSpecification"])
+    assert request["deviceConfig"] == {"device": "local:braket/default"}
+
+
+def _synth(tmp_path: Path, context: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the app as the CLI does."""
+    app = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))
+    return subprocess.run(  # noqa: S602 - as the CLI does
+        app["app"],
+        shell=True,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "CDK_OUTDIR": str(tmp_path),
+            "CDK_CONTEXT_JSON": json.dumps(app["context"] | context),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_hyperparameter_can_be_changed_from_the_command_line(tmp_path: Path) -> None:
+    assert _synth(tmp_path, {"iterations": "5"}).returncode == 0
+    template = (tmp_path / "HybridJobStack.template.json").read_text(encoding="utf-8")
+    assert r"\"iterations\":\"5\"" in template.replace(r"\\", "\\")
+
+
+def test_a_hyperparameter_that_is_no_number_is_one_clear_line(tmp_path: Path) -> None:
+    run = _synth(tmp_path, {"iterations": "many"})
+    assert run.returncode == 1
+    assert run.stderr.strip() == ("iterations=many: must be a whole number. Use -c iterations=40.")
+
+
+def test_the_app_knows_nothing_of_the_local_aws() -> None:
+    files = [ROOT / "app.py", ROOT / "cdk.json", *(ROOT / "stacks").glob("*.py")]
+    files += (ROOT / "constructs" / "cdk_braket").rglob("*.py")
+    for file in files:
+        source = file.read_text(encoding="utf-8").lower()
+        for word in ("cdk_braket_local", "ministack", "127.0.0.1", "localhost"):
+            assert word not in source, f"{file.name} has {word}"

@@ -1,0 +1,325 @@
+"""What the roles may do: all that is needed, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, CfnParameter, Stack
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+from cdk_braket import (
+    AlgorithmScript,
+    Checkpoint,
+    CheckpointSource,
+    ContainerImage,
+    Device,
+    HybridJob,
+    InputChannel,
+    OutputData,
+)
+from tests.synth.support import (
+    LOCAL,
+    allowed,
+    image_job,
+    new_stack,
+    only,
+    resources,
+    script,
+    statements,
+    text,
+)
+
+_JOB_ROLE = "EnvironmentRole"
+_HANDLER_ROLE = "HandlerRole"
+_REPOSITORY = "arn:<{'Ref': 'AWS::Partition'}>:ecr:us-east-1:292282985366:repository/"
+
+
+def _short(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The pairs with references to our resources as names, and the partition as `aws`."""
+    names = {
+        "InputsBucket": "inputs",
+        "ResultsBucket": "results",
+        "EnvironmentKey": "key",
+        "EnvironmentRole": "role",
+        "HandlerLogs": "logs",
+    }
+    short = set()
+    for action, resource in pairs:
+        found = resource.replace("<{'Ref': 'AWS::Partition'}>", "aws")
+        for part, name in names.items():
+            if found.startswith("<") and part in found:
+                found = f"<{name}>{found.partition('>')[2]}"
+        short.add((action, found))
+    return short
+
+
+def test_a_job_on_an_embedded_simulator_reaches_its_environment_and_nothing_else() -> None:
+    stack = new_stack()
+    image_job(stack)
+    logs = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/braket/jobs:*"
+    repository = "arn:aws:ecr:us-east-1:292282985366:repository/amazon-braket-base-jobs"
+    assert _short(allowed(stack, _JOB_ROLE)) == {
+        ("s3:GetObject", "<inputs>/scripts/*"),
+        ("s3:GetObject", "<inputs>/inputs/*"),
+        ("s3:ListBucket", "<inputs>"),
+        ("s3:GetObject", "<results>/jobs/*"),
+        ("s3:PutObject", "<results>/jobs/*"),
+        ("s3:ListBucket", "<results>"),
+        ("kms:Decrypt", "<key>"),
+        ("kms:GenerateDataKey", "<key>"),
+        ("logs:CreateLogGroup", logs),
+        ("logs:CreateLogStream", logs),
+        ("logs:DescribeLogStreams", logs),
+        ("logs:PutLogEvents", logs),
+        ("cloudwatch:PutMetricData", "*"),
+        ("ecr:BatchCheckLayerAvailability", repository),
+        ("ecr:BatchGetImage", repository),
+        ("ecr:GetDownloadUrlForLayer", repository),
+        ("ecr:GetAuthorizationToken", "*"),
+    }
+
+
+def test_wildcards_have_conditions_where_there_is_one() -> None:
+    stack = new_stack()
+    image_job(stack)
+    conditions = {str(s["Action"]): s.get("Condition") for s in statements(stack, _JOB_ROLE)}
+    assert conditions["cloudwatch:PutMetricData"] == {
+        "StringEquals": {"cloudwatch:namespace": "/aws/braket"}
+    }
+    lists = [s for s in statements(stack, _JOB_ROLE) if s["Action"] == "s3:ListBucket"]
+    assert all("s3:prefix" in str(s["Condition"]) for s in lists)
+
+
+def test_the_job_can_reach_neither_the_records_nor_jobs() -> None:
+    stack = new_stack()
+    image_job(stack)
+    for action, resource in allowed(stack, _JOB_ROLE):
+        assert ".cdk-braket" not in resource
+        assert not action.startswith(("iam:", "lambda:", "braket:"))
+
+
+def test_only_braket_assumes_the_role() -> None:
+    stack = new_stack()
+    image_job(stack)
+    [role] = [r for n, r in resources(stack, "AWS::IAM::Role").items() if _JOB_ROLE in n]
+    assert "'Service': 'braket.amazonaws.com'" in text(role["Properties"])
+    assert "ManagedPolicyArns" not in str(role["Properties"])
+
+
+@pytest.mark.parametrize("device", [Device.AMAZON_SV1, Device.IONQ_FORTE_1])
+def test_a_job_on_a_managed_device_may_run_tasks_on_that_device(device: Device) -> None:
+    stack = new_stack()
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=device)
+    tasks = "arn:aws:braket:*:111122223333:quantum-task/*"
+    braket = {p for p in _short(allowed(stack, _JOB_ROLE)) if p[0].startswith("braket:")}
+    assert braket == {
+        ("braket:GetDevice", device.arn),
+        ("braket:CreateQuantumTask", device.arn),
+        ("braket:CreateQuantumTask", tasks),
+        ("braket:CancelQuantumTask", tasks),
+        ("braket:GetQuantumTask", tasks),
+    }
+
+
+def test_inputs_and_script_in_s3_are_readable_and_no_more_of_their_buckets() -> None:
+    stack = new_stack()
+    key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:111122223333:key/mine")
+    bucket = s3.Bucket.from_bucket_attributes(
+        stack, "Bucket", bucket_name="amazon-braket-mine", encryption_key=key
+    )
+    HybridJob(
+        stack,
+        "Job",
+        algorithm=AlgorithmScript.from_bucket(bucket, "algo.tar.gz", entry_point="algo:run"),
+        input_data={
+            "bucket": InputChannel.from_bucket(bucket, "in/"),
+            "uri": InputChannel.from_s3_uri("s3://amazon-braket-other/data"),
+            "https": InputChannel.from_s3_uri(
+                "https://amazon-braket-web.s3.us-east-1.amazonaws.com/data"
+            ),
+        },
+        device=LOCAL,
+    )
+    theirs = {p for p in _short(allowed(stack, _JOB_ROLE)) if "amazon-braket-" in p[1]}
+    theirs = {p for p in theirs if p[0].startswith("s3:")}
+    arn = "arn:aws:s3:::amazon-braket-"
+    assert theirs == {
+        ("s3:GetObject", f"{arn}mine/algo.tar.gz"),
+        ("s3:GetObject", f"{arn}mine/in/*"),
+        ("s3:ListBucket", f"{arn}mine"),
+        ("s3:GetObject", f"{arn}other/data*"),
+        ("s3:ListBucket", f"{arn}other"),
+        ("s3:GetObject", f"{arn}web/data*"),
+        ("s3:ListBucket", f"{arn}web"),
+    }
+    assert ("kms:Decrypt", key.key_arn) in allowed(stack, _JOB_ROLE)
+
+
+def test_an_input_that_is_known_at_deploy_time_only_is_readable_too() -> None:
+    stack = new_stack()
+    uri = CfnParameter(stack, "Uri").value_as_string
+    HybridJob(
+        stack,
+        "Job",
+        image=ContainerImage.base(),
+        input_data={"data": InputChannel.from_s3_uri(uri)},
+        device=LOCAL,
+    )
+    theirs = [p for p in _short(allowed(stack, _JOB_ROLE)) if "'Uri'" in p[1]]
+    assert sorted(action for action, _ in theirs) == ["s3:GetObject", "s3:ListBucket"]
+
+
+def test_buckets_of_the_users_for_results_and_checkpoints_are_writable_there() -> None:
+    stack = new_stack()
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
+    HybridJob(
+        stack,
+        "Job",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        output_data=OutputData(bucket=bucket, prefix="out"),
+        checkpoint=Checkpoint(bucket=bucket),
+    )
+    written = {p[1] for p in _short(allowed(stack, _JOB_ROLE)) if p[0] == "s3:PutObject"}
+    assert written == {
+        "<results>/jobs/*",
+        "arn:aws:s3:::amazon-braket-mine/out/*",
+        "arn:aws:s3:::amazon-braket-mine/jobs/Stack-Job/*",
+    }
+
+
+def test_a_role_of_the_app_is_given_what_the_job_needs() -> None:
+    stack = new_stack()
+    role = iam.Role(stack, "Mine", assumed_by=iam.ServicePrincipal("braket.amazonaws.com"))
+    job = HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, role=role)
+    assert job.role is role
+    actions = {action for action, _ in allowed(stack, "MineDefaultPolicy")}
+    assert {"s3:GetObject", "s3:PutObject", "ecr:BatchGetImage", "logs:PutLogEvents"} <= actions
+    assert "Mine" in str([p for p in allowed(stack, _HANDLER_ROLE) if p[0] == "iam:PassRole"])
+
+
+def test_nothing_is_attached_to_an_imported_role() -> None:
+    stack = new_stack()
+    role = iam.Role.from_role_arn(stack, "Theirs", "arn:aws:iam::111122223333:role/theirs")
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, role=role)
+    assert not [name for name in resources(stack, "AWS::IAM::Policy") if "Theirs" in name]
+    assert ("iam:PassRole", role.role_arn) in allowed(stack, _HANDLER_ROLE)
+
+
+def test_what_is_granted_to_the_job_is_granted_to_its_role() -> None:
+    stack = new_stack()
+    job = image_job(stack)
+    s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine").grant_read(job)
+    assert any("amazon-braket-mine" in resource for _, resource in allowed(stack, _JOB_ROLE))
+
+
+def test_the_handler_may_do_what_its_list_says(tmp_path: Path) -> None:
+    stack = new_stack()
+    HybridJob(stack, "Job", algorithm=script(tmp_path), device=LOCAL)
+    jobs = "arn:aws:braket:us-east-1:111122223333:job/*"
+    assets = "arn:aws:s3:::cdk-hnb659fds-assets-111122223333-us-east-1"
+    assert _short(allowed(stack, _HANDLER_ROLE)) == {
+        ("braket:CreateJob", "*"),
+        ("braket:SearchJobs", "*"),
+        ("braket:CancelJob", jobs),
+        ("braket:GetJob", jobs),
+        ("braket:TagResource", jobs),
+        ("braket:UntagResource", jobs),
+        ("iam:PassRole", "<role>"),
+        ("s3:GetObject", f"{assets}/*"),
+        ("s3:ListBucket", assets),
+        ("s3:GetObject", "<inputs>/scripts/*"),
+        ("s3:PutObject", "<inputs>/scripts/*"),
+        ("s3:GetObject", "<inputs>/inputs/*"),
+        ("s3:PutObject", "<inputs>/inputs/*"),
+        ("s3:GetObject", "<inputs>/.cdk-braket/jobs/*"),
+        ("s3:PutObject", "<inputs>/.cdk-braket/jobs/*"),
+        ("s3:ListBucket", "<inputs>"),
+        ("kms:Decrypt", "<key>"),
+        ("kms:GenerateDataKey", "<key>"),
+        ("logs:CreateLogStream", "<logs>"),
+        ("logs:PutLogEvents", "<logs>"),
+    }
+
+
+def test_roles_are_passed_to_braket_only() -> None:
+    stack = new_stack()
+    image_job(stack)
+    [passing] = [s for s in statements(stack, _HANDLER_ROLE) if s["Action"] == "iam:PassRole"]
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": ["braket.amazonaws.com", "sagemaker.amazonaws.com"]}
+    }
+
+
+def test_the_handlers_policy_does_not_grow_with_the_jobs_files(tmp_path: Path) -> None:
+    def grants(files: int) -> int:
+        directory = tmp_path / str(files)
+        directory.mkdir()
+        for index in range(files):
+            (directory / f"{index}").write_text("", encoding="utf-8")
+        stack = new_stack()
+        channel = InputChannel.from_asset(directory)
+        HybridJob(
+            stack,
+            "Job",
+            image=ContainerImage.base(),
+            input_data={"d": channel},
+            device=LOCAL,
+        )
+        return len(allowed(stack, _HANDLER_ROLE))
+
+    assert grants(1) == grants(20)
+
+
+def test_copied_checkpoints_are_readable_to_the_handler_alone() -> None:
+    stack = new_stack()
+    first = image_job(stack, "First")
+    HybridJob(
+        stack,
+        "Second",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        copy_checkpoints_from=CheckpointSource.from_job(first),
+    )
+    jobs = resources(stack, "Custom::BraketHybridJob")
+    [source] = [r["Properties"] for n, r in jobs.items() if n.startswith("Second")]
+    assert isinstance(source, dict)
+    assert source["CopyCheckpointsFrom"]["Fn::GetAtt"][1] == "CheckpointS3Uri"
+    read = {r for a, r in allowed(stack, _HANDLER_ROLE) if a == "s3:GetObject"}
+    assert any("FirstEnvironmentResults" in r and "/jobs/Stack-First/*" in r for r in read)
+    written = {r for a, r in allowed(stack, _HANDLER_ROLE) if a == "s3:PutObject"}
+    assert any("SecondEnvironmentResults" in r and "/jobs/Stack-Second/*" in r for r in written)
+    assert not any("FirstEnvironmentResults" in r for r in written)
+    of_the_job = {r for _, r in allowed(stack, "SecondEnvironmentRole")}
+    assert not any("FirstEnvironment" in r for r in of_the_job)
+
+
+def test_checkpoints_of_a_job_of_another_stack_can_be_copied() -> None:
+    app = App()
+    first = image_job(Stack(app, "One"), "First")
+    two = Stack(app, "Two")
+    HybridJob(
+        two,
+        "Second",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        copy_checkpoints_from=CheckpointSource.from_job(first),
+    )
+    assert "CopyCheckpointsFrom" in only(two, "Custom::BraketHybridJob")
+
+
+def test_an_image_of_the_users_is_pulled_from_its_repository_only() -> None:
+    stack = new_stack()
+    repository = ecr.Repository(stack, "Images")
+    HybridJob(
+        stack,
+        "Job",
+        image=ContainerImage.from_ecr_repository(repository, "v1"),
+        device=LOCAL,
+    )
+    pulled = {r for a, r in allowed(stack, _JOB_ROLE) if a == "ecr:BatchGetImage"}
+    assert len(pulled) == 1
+    assert "Images" in pulled.pop()
+    assert _REPOSITORY not in str(allowed(stack, _JOB_ROLE))

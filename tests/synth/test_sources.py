@@ -1,0 +1,144 @@
+"""Scripts and inputs: where they go, and that only their content names them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import cast
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Annotations, Match
+
+from cdk_braket import AlgorithmScript, HybridJob, InputChannel, ValidationError
+from cdk_braket._sources import MAX_INPUT_FILES
+from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
+
+
+def _assets(stack: Stack) -> list[dict[str, str]]:
+    return cast("list[dict[str, str]]", json.loads(text(job_properties(stack)["Assets"])))
+
+
+def _job(stack: Stack, directory: Path, **options: object) -> HybridJob:
+    everything = {"algorithm": script(directory / "script"), "device": LOCAL, **options}
+    return HybridJob(stack, "Job", **everything)  # type: ignore[arg-type]  # one way for all
+
+
+def _uri_of_channel(stack: Stack) -> str:
+    [channel] = cast(
+        "list[dict[str, dict[str, dict[str, str]]]]", request_of(stack)["inputDataConfig"]
+    )
+    return channel["dataSource"]["s3DataSource"]["s3Uri"]
+
+
+def test_the_script_is_copied_from_its_asset_to_where_the_request_says(tmp_path: Path) -> None:
+    stack = new_stack()
+    _job(stack, tmp_path)
+    [copy] = _assets(stack)
+    algorithm = request_of(stack)["algorithmSpecification"]
+    assert isinstance(algorithm, dict)
+    assert copy["destination"] == algorithm["scriptModeConfig"]["s3Uri"]
+    assert copy["source"].startswith("s3://cdk-")
+
+
+def test_a_file_becomes_one_object_below_a_prefix_of_its_content(tmp_path: Path) -> None:
+    data = tmp_path / "h2.json"
+    data.write_text("{}", encoding="utf-8")
+    stack = new_stack()
+    _job(stack, tmp_path, input_data={"data": InputChannel.from_asset(data)})
+    _, copy = _assets(stack)
+    assert copy["destination"] == f"{_uri_of_channel(stack)}h2.json"
+    assert "/inputs/" in copy["destination"]
+
+
+def test_a_directory_becomes_one_object_for_each_file(tmp_path: Path) -> None:
+    for name in ("a.csv", "deep/er/b.csv", "left.out", "__pycache__/c.pyc"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    stack = new_stack()
+    channel = InputChannel.from_asset(tmp_path / "data", exclude=["*.out"])
+    _job(stack, tmp_path, input_data={"data": channel})
+    prefix = _uri_of_channel(stack)
+    assert prefix.endswith("/")
+    assert [copy["destination"].removeprefix(prefix) for copy in _assets(stack)[1:]] == [
+        "a.csv",
+        "deep/er/b.csv",
+    ]
+
+
+def test_the_same_content_elsewhere_is_the_same_definition(tmp_path: Path) -> None:
+    def built(directory: Path, content: str) -> object:
+        (directory / "data").mkdir(parents=True)
+        (directory / "data" / "a.csv").write_text(content, encoding="utf-8")
+        stack = new_stack()
+        channel = InputChannel.from_asset(directory / "data")
+        _job(stack, directory, input_data={"data": channel})
+        return request_of(stack)
+
+    first, again, changed = (
+        built(tmp_path / str(index), content) for index, content in enumerate(("1", "1", "2"))
+    )
+    assert first == again
+    assert first != changed
+
+
+def test_a_renamed_input_file_is_another_definition(tmp_path: Path) -> None:
+    uris = []
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("1", encoding="utf-8")
+        stack = new_stack()
+        _job(stack, tmp_path, input_data={"d": InputChannel.from_asset(tmp_path / name)})
+        uris.append(_uri_of_channel(stack))
+        shutil.rmtree(tmp_path / "script")
+    assert len(set(uris)) == 2
+
+
+def test_too_many_input_files_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for index in range(MAX_INPUT_FILES):
+        (data / str(index)).write_text("", encoding="utf-8")
+    _job(new_stack(), tmp_path, input_data={"d": InputChannel.from_asset(data)})
+    (data / "more").write_text("", encoding="utf-8")
+    with pytest.raises(ValidationError, match=r"InputChannel\.from_bucket"):
+        _job(new_stack(), tmp_path, input_data={"d": InputChannel.from_asset(data)})
+
+
+def test_a_link_that_leads_outside_is_refused_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("", encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(ValidationError, match="data/link: links outside the source"):
+        _job(new_stack(), tmp_path, input_data={"d": InputChannel.from_asset(tmp_path / "data")})
+
+
+def test_a_missing_path_is_one_problem_among_the_others(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError) as caught:
+        HybridJob(
+            new_stack(),
+            "Job",
+            algorithm=AlgorithmScript.from_asset(tmp_path / "no", entry_point="no:main"),
+            input_data={"d": InputChannel.from_asset(tmp_path / "none")},
+            device=LOCAL,
+        )
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "algorithm",
+        "input_data['d']",
+    ]
+
+
+def test_what_was_packed_is_said(tmp_path: Path) -> None:
+    stack = new_stack()
+    _job(stack, tmp_path)
+    [note] = Annotations.from_stack(stack).find_info("*", Match.any_value())
+    assert str(note.entry.data).startswith("algorithm: algo.py: 1 file, 17 B, packed ")
+
+
+def test_jobs_of_one_script_share_its_asset(tmp_path: Path) -> None:
+    app = App()
+    stack = Stack(app, "Stack")
+    algorithm = script(tmp_path)
+    for name in ("One", "Two"):
+        HybridJob(stack, name, algorithm=algorithm, device=LOCAL)
+    directory = Path(app.synth().directory)
+    assert len(list(directory.glob("asset.*.gz"))) == 1

@@ -1,0 +1,68 @@
+"""Both type checkers accept what a user writes, and refuse what a user must not."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack
+
+import cdk_braket
+from tests.types.every_public_name import declare, refused
+
+SAMPLE = Path(__file__).with_name("every_public_name.py")
+ROOT = SAMPLE.parents[2]
+
+_CHECKERS = {
+    "mypy": ["mypy", "--strict"],
+    "pyright": ["pyright", "--level", "warning", "--pythonpath", sys.executable],
+}
+
+_WRONG = {
+    "a misspelt argument": "HybridJob(stack, 'Job', device=Device.AMAZON_SV1, hyper={})",
+    "a hyperparameter of another type": (
+        "HybridJob(stack, 'Job', device=Device.AMAZON_SV1, hyperparameters={'a': [1]})"
+    ),
+    "an instance type that there is none of": "InstanceType.M99_LARGE",
+    "a device as text": "HybridJob(stack, 'Job', device='arn')",
+}
+
+
+def _check(checker: str, file: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *_CHECKERS[checker], str(file)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_sample_uses_every_public_name_and_runs() -> None:
+    source = SAMPLE.read_text(encoding="utf-8")
+    assert not [name for name in cdk_braket.__all__ if name not in source]
+    stack = Stack(App(), "Stack")
+    assert len(declare(stack)) == 2
+    assert refused(stack)
+
+
+@pytest.mark.parametrize("checker", _CHECKERS)
+def test_a_type_checker_accepts_the_sample(checker: str) -> None:
+    checked = _check(checker, SAMPLE)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("checker", _CHECKERS)
+def test_a_type_checker_refuses_what_is_wrong(checker: str, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.py"
+    start = [
+        "from aws_cdk import App, Stack",
+        "from cdk_braket import Device, HybridJob, InstanceType",
+        "stack = Stack(App(), 'Stack')",
+    ]
+    file.write_text("\n".join([*start, *_WRONG.values(), ""]), encoding="utf-8")
+    checked = _check(checker, file)
+    for line, what in enumerate(_WRONG, start=len(start) + 1):
+        assert f"wrong.py:{line}:" in checked.stdout, f"{checker} accepts {what}"
+
+
+def test_no_public_signature_has_any() -> None:
+    """`Any` hides mistakes: it is in no annotation of the public modules."""
+    for file in (ROOT / "constructs" / "cdk_braket").glob("*.py"):
+        assert not re.search(r"\bAny\b", file.read_text(encoding="utf-8")), file.name
