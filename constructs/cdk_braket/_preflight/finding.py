@@ -5,7 +5,16 @@ from enum import StrEnum
 
 
 class PreflightCheck(StrEnum):
-    """The checks by name; a name turns its check off."""
+    """The checks of a script, by name: what `disabled_checks` turns off.
+
+    A check is there because the container would fail on what it finds, after the instance has
+    started. Turn one off where it is wrong about your script.
+
+    Example:
+        >>> from cdk_braket import PreflightCheck
+        >>> PreflightCheck("entry-point") is PreflightCheck.ENTRY_POINT
+        True
+    """
 
     ENTRY_POINT = "entry-point"
     """The entry point names a module and a function that the container will find and can run."""

@@ -65,10 +65,19 @@ class Property(StrEnum):
 
 
 class OnDelete(StrEnum):
-    """What happens to a job that is not over when its resource is deleted or replaced."""
+    """What happens to a job that is not over when its resource is deleted or replaced.
+
+    Example:
+        >>> from cdk_braket import OnDelete
+        >>> OnDelete.RETAIN_JOB.value
+        'RETAIN_JOB'
+    """
 
     CANCEL_JOB = "CANCEL_JOB"
+    """It is cancelled, and the deployment fails if that cannot be confirmed."""
+
     RETAIN_JOB = "RETAIN_JOB"
+    """It runs on, and costs what it costs, until it is over by itself."""
 
 
 class Attribute(StrEnum):
