@@ -13,7 +13,8 @@ import pytest
 
 from cdk_braket_local.instance import LocalAws
 from tests.local import environments
-from tests.local.cdk import ROOT, CdkApp
+from tests.local.cdk import CdkApp
+from tests.local.environments import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -48,6 +49,7 @@ def test_the_default_stack_deploys_updates_and_is_destroyed(
     first = _finished(local_aws, outputs["JobArn"])
     assert first["status"] == "COMPLETED", first.get("failureReason")
     assert _energy(local_aws, outputs["ResultsS3Uri"]) == pytest.approx(_exact_energy(), abs=1e-3)
+    assert "energy=" in _log(local_aws, outputs["LogGroupName"], outputs["LogStreamPrefix"])
 
     (unchanged,) = default_app.deploy().values()
     assert unchanged["JobArn"] == outputs["JobArn"]
@@ -112,6 +114,12 @@ def _finished(local_aws: LocalAws, arn: str) -> "GetJobResponseTypeDef":
         assert time.monotonic() < deadline, f"still {job['status']}"
         time.sleep(0.5)
     return job
+
+
+def _log(local_aws: LocalAws, group: str, stream_prefix: str) -> str:
+    logs = boto3.client("logs", **local_aws.client_settings)
+    found = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=stream_prefix)
+    return "\n".join(event["message"] for event in found["events"])
 
 
 def _energy(local_aws: LocalAws, results_s3_uri: str) -> float:

@@ -44,6 +44,7 @@ def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() ->
     assert "HybridJobStack.JobArn = arn:aws:braket:" in end
     assert "COMPLETED after " in end
     assert "Energy " in end
+    assert "  energy = -1.1" in done.stdout, "the last metric is part of the progress"
     (results,) = set((ROOT / "results").glob("*")) - before
     assert str(results) in end
     assert {path.name for path in results.iterdir()} == {"model.tar.gz", "convergence.png"}
@@ -70,7 +71,8 @@ def test_a_deployment_that_fails_ends_in_one_line_after_the_cdk_clis_own() -> No
 def test_interrupted_at_any_step_it_leaves_nothing(step: str, signum: signal.Signals) -> None:
     before = scratch_directories()
     with subprocess.Popen(
-        [ROOT / "dev", "deploy"],
+        # A job that is not over before the signal comes.
+        [ROOT / "dev", "deploy", "-c", "iterations=1000000"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -12,6 +12,7 @@ from cdk_braket_local.ministack_adapter import (
     braket_handler,
     buckets,
     custom_resources,
+    log_resources,
     rollback,
     spending_limits,
 )
@@ -31,7 +32,7 @@ class LocalAwsApplication:
     def __init__(self, braket: "Service") -> None:
         self._braket = braket
         braket_handler.register(braket)
-        for mend in (buckets, custom_resources, rollback, spending_limits):
+        for mend in (buckets, custom_resources, log_resources, rollback, spending_limits):
             mend.install()
         self.asgi = custom_resources.with_responses(cast("Application", app.app))
 

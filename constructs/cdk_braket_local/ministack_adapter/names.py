@@ -18,6 +18,23 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
     "ministack.core.arn:ArnParseError": None,
     "ministack.core.arn:parse_arn": ("value",),
     "ministack.core.concurrency:run_reentrant": ("fn", "args", "thread_name"),
+    "ministack.core.iam_actions:extract_resource_arn": (
+        "service",
+        "method",
+        "path",
+        "headers",
+        "body",
+        "query_params",
+        "region",
+        "account_id",
+    ),
+    "ministack.core.iam_actions:logs_service_context": (
+        "action",
+        "body",
+        "resource_arn",
+        "region",
+        "account_id",
+    ),
     "ministack.core.iam_actions:identity_denial_message": (
         "action",
         "principal_arn",

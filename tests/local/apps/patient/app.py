@@ -15,7 +15,7 @@ job = HybridJob(
         str(Path(__file__).parent / "patient.py"), entry_point="patient:main"
     ),
     device=Device.local("braket/default"),
-    hyperparameters={"seconds": int(app.node.get_context("seconds"))},
+    hyperparameters={"seconds": app.node.get_context("seconds")},
 )
 CfnOutput(stack, "JobArn", value=job.job_arn)
 CfnOutput(stack, "ResultsS3Uri", value=job.results_s3_uri)
