@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -32,6 +33,9 @@ from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
 
 SYNC_SECONDS = 1.0
 GRACE_SECONDS = 3.0
+
+# What a call of AWS can raise; an upload that is refused raises one of boto3's own.
+_CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError)
 
 # Not part of a line, and the end of none: what `splitlines` takes for one as well.
 _STOP = "stop"
@@ -106,7 +110,7 @@ class _Container:
         except _SetUpError as error:
             self._log.write(str(error))
             return {"failure": f"AlgorithmError: {error}, exit code: 1"}
-        except (ClientError, BotoCoreError, MissingObjectError, OSError) as error:
+        except (*_CALL_ERRORS, MissingObjectError) as error:
             self._log.write(str(error))
             return {"failure": f"ClientError: {error}"}
         finally:
@@ -288,7 +292,7 @@ def _pushing(mirror: Mirror | None) -> Iterator[None]:
     def push_until_over() -> None:
         while not over.wait(SYNC_SECONDS):
             # A file that the script is just replacing is there the next time.
-            with contextlib.suppress(OSError, ClientError, BotoCoreError):
+            with contextlib.suppress(*_CALL_ERRORS):
                 mirror.push()
 
     thread = threading.Thread(target=push_until_over, daemon=True)
