@@ -90,11 +90,19 @@ class JobHandler(Construct):
         Their keys are content hashes, and can be so many that no policy could name them all.
         """
         self.role.add_to_policy(_s3.objects_statement(["s3:GetObject"], bucket_arn, ["*"]))
-        self.role.add_to_policy(_look_statement(bucket_arn))
 
     def copy_objects(self, source: _s3.Location, target: _s3.Location) -> None:
         """Allow to copy objects from one place to another."""
-        for statement in (*source.read_statements(), *target.write_statements()):
+        statements = [
+            *source.read_statements(),
+            _s3.objects_statement(
+                ["s3:GetObject", "s3:PutObject"], target.bucket_arn, [f"{target.prefix}*"]
+            ),
+            _look_statement(target.bucket_arn),
+        ]
+        if target.key is not None:
+            statements.append(_s3.key_statement(target.key, ["kms:Decrypt", "kms:GenerateDataKey"]))
+        for statement in statements:
             self.role.add_to_policy(statement)
 
     def pass_role(self, role: iam.IRole) -> None:
@@ -118,6 +126,8 @@ class JobHandler(Construct):
 
 def _look_statement(bucket_arn: str) -> iam.PolicyStatement:
     """What it takes to be told 404, not 403, of an object that is not there.
+
+    A condition on the prefix would not do: such a request has none.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """

@@ -229,7 +229,6 @@ def test_the_handler_may_do_what_its_list_says(tmp_path: Path) -> None:
         ("braket:UntagResource", jobs),
         ("iam:PassRole", "<role>"),
         ("s3:GetObject", f"{assets}/*"),
-        ("s3:ListBucket", assets),
         ("s3:GetObject", "<inputs>/scripts/*"),
         ("s3:PutObject", "<inputs>/scripts/*"),
         ("s3:GetObject", "<inputs>/inputs/*"),

@@ -13,6 +13,7 @@ from cdk_braket_local.ministack_adapter import (
     buckets,
     custom_resources,
     log_resources,
+    missing_objects,
     rollback,
     spending_limits,
 )
@@ -20,6 +21,8 @@ from cdk_braket_local.ministack_adapter import (
 if TYPE_CHECKING:
     from cdk_braket_local.guard import Application
     from cdk_braket_local.ministack_adapter.braket_handler import Service
+
+_MENDS = (buckets, custom_resources, log_resources, missing_objects, rollback, spending_limits)
 
 
 class LocalAwsApplication:
@@ -32,7 +35,7 @@ class LocalAwsApplication:
     def __init__(self, braket: "Service") -> None:
         self._braket = braket
         braket_handler.register(braket)
-        for mend in (buckets, custom_resources, log_resources, rollback, spending_limits):
+        for mend in _MENDS:
             mend.install()
         self.asgi = custom_resources.with_responses(cast("Application", app.app))
 
