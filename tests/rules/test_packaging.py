@@ -17,6 +17,7 @@ from braket.jobs.quantum_job_creation import _tar_and_upload_to_code_location
 
 from cdk_braket import _packaging
 from cdk_braket._packaging import DEFAULT_EXCLUDES, PackagingError, package_source, read_tree
+from cdk_braket_local.braket.archive import unpack
 
 
 def write_tree(root: Path, files: dict[str, bytes]) -> Path:
@@ -28,8 +29,9 @@ def write_tree(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def unpacked(archive: Path, into: Path) -> dict[str, bytes]:
-    """Unpack as the job container does, and read everything back."""
-    shutil.unpack_archive(archive, into, filter="data")
+    """Unpack as a local job does, and read everything back."""
+    into.mkdir(parents=True, exist_ok=True)
+    unpack(archive, into)
     return {
         str(path.relative_to(into)): path.read_bytes() for path in into.rglob("*") if path.is_file()
     }
