@@ -26,31 +26,14 @@ from cdk_braket import (
     OutputData,
     ValidationError,
 )
-from cdk_braket._lambda.hybrid_job_handler.service_model import Shape, shape
+from cdk_braket._lambda.hybrid_job_handler.service_model import Shape
 from cdk_braket._problems import SURFACE, property_at
+from tests.create_job import EACH, KEYS, Path, members
 from tests.synth.support import LOCAL
 
-_REQUEST: Final = "CreateJobRequest"
-_ANY: Final = "*"
 _BUCKET: Final = "amazon-braket-mine"
 
-Path = tuple[str, ...]
-
-
-def _members(name: str, path: Path = ()) -> Iterator[tuple[Path, Shape]]:
-    """Every member of a shape, to its leaves. A map's keys are at `<keys>`."""
-    found = shape(name)
-    if path:
-        yield path, found
-    for member, inner in found.members.items():
-        yield from _members(inner, (*path, member))
-    if found.key:
-        yield from _members(found.key, (*path, "<keys>"))
-    if found.element:
-        yield from _members(found.element, (*path, _ANY))
-
-
-_MEMBERS: Final = dict(_members(_REQUEST))
+_MEMBERS: Final = members()
 
 
 class _Fixture:
@@ -136,7 +119,7 @@ def _itself(size: int) -> object:
     return size
 
 
-_S3: Final = ("inputDataConfig", _ANY, "dataSource", "s3DataSource", "s3Uri")
+_S3: Final = ("inputDataConfig", EACH, "dataSource", "s3DataSource", "s3Uri")
 _SCRIPT: Final = ("algorithmSpecification", "scriptModeConfig", "s3Uri")
 _IMAGE: Final = ("algorithmSpecification", "containerImage", "uri")
 _RESERVATION: Final = "arn:aws:braket:us-east-1:111122223333:reservation/r"
@@ -158,11 +141,11 @@ _WAYS: Final[Mapping[Path, _Way]] = {
         least=len("111122223333.dkr.ecr.us-east-1.amazonaws.com/a:") + 1,
     ),
     ("inputDataConfig",): _Way(_channels, _itself),
-    ("inputDataConfig", _ANY, "channelName"): _Way(
+    ("inputDataConfig", EACH, "channelName"): _Way(
         lambda f, v: f.job(input_data={v: InputChannel.from_s3_uri("s3://b/k")}),
         odd=("a b", "a/b", "ä"),
     ),
-    ("inputDataConfig", _ANY, "contentType"): _Way(
+    ("inputDataConfig", EACH, "contentType"): _Way(
         lambda f, v: f.job(
             input_data={"c": InputChannel.from_s3_uri("s3://b/k", content_type=str(v))}
         )
@@ -198,14 +181,14 @@ _WAYS: Final[Mapping[Path, _Way]] = {
         lambda f, v: f.job(instance=InstanceConfig(instance_count=int(str(v)))), _itself, least=-9
     ),
     ("hyperParameters",): _Way(_hyperparameters, _itself),
-    ("hyperParameters", "<keys>"): _Way(lambda f, v: f.job(hyperparameters={v: "a"})),
-    ("hyperParameters", _ANY): _Way(
+    ("hyperParameters", KEYS): _Way(lambda f, v: f.job(hyperparameters={v: "a"})),
+    ("hyperParameters", EACH): _Way(
         lambda f, v: f.job(hyperparameters={"h": v}), odd=("a\nb", "\n")
     ),
     ("deviceConfig", "device"): _Way(
         lambda f, v: f.job(device=Device.from_arn(str(v))), _padded("local:a/"), least=9
     ),
-    ("associations", _ANY, "arn"): _Way(
+    ("associations", EACH, "arn"): _Way(
         lambda f, v: f.job(reservation_arn=v),
         lambda _: _RESERVATION,
         odd=("a", "arn:aws:braket:us-east-1:1:reservation/r", "arn:aws:s3:::b"),
@@ -216,7 +199,7 @@ _WAYS: Final[Mapping[Path, _Way]] = {
 _NO_WAY: Final = {
     ("clientToken",): "derived by the handler",
     ("associations",): "there is one, or none",
-    ("associations", _ANY, "type"): "there is one",
+    ("associations", EACH, "type"): "there is one",
     ("algorithmSpecification", "scriptModeConfig", "compressionType"): "Compression is closed",
     ("instanceConfig", "instanceType"): "a newer one is a warning",
 }
@@ -272,7 +255,7 @@ def test_every_constraint_of_create_job_has_a_way_in() -> None:
 
 
 def test_every_member_of_create_job_has_a_property() -> None:
-    members = {path for path in _MEMBERS if "<keys>" not in path}
+    members = {path for path in _MEMBERS if KEYS not in path}
     assert set(SURFACE) == members
     for path in members:
         assert property_at(path) is SURFACE[path]

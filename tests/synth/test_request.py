@@ -1,5 +1,6 @@
 """The CreateJob request that a job's properties make, member by member."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,17 +9,15 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket import (
-    AlgorithmScript,
-    Checkpoint,
     ContainerImage,
     Device,
-    Distribution,
     HybridJob,
-    InputChannel,
     InstanceConfig,
     InstanceType,
     OutputData,
 )
+from tests.create_job import filled, members
+from tests.synth import every_member
 from tests.synth.support import (
     LOCAL,
     image_job,
@@ -26,6 +25,7 @@ from tests.synth.support import (
     new_stack,
     request_of,
     script,
+    text,
 )
 
 
@@ -87,84 +87,17 @@ def test_an_image_alone_has_no_script() -> None:
 
 def test_every_argument_reaches_the_request() -> None:
     stack = new_stack()
-    bucket = s3.Bucket.from_bucket_name(stack, "Mine", "amazon-braket-mine")
-    key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:111122223333:key/mine")
-    HybridJob(
-        stack,
-        "Job",
-        algorithm=AlgorithmScript.from_bucket(bucket, "a/algo.tar.gz", entry_point="algo:run"),
-        image=ContainerImage.from_uri("111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:v1"),
-        device=Device.IONQ_FORTE_1,
-        hyperparameters={"text": "a", "int": 3, "float": 0.1, "bool": False},
-        input_data={
-            "one": InputChannel.from_bucket(bucket, "one/", content_type="text/csv"),
-            "two": InputChannel.from_s3_uri("s3://amazon-braket-other/two"),
-        },
-        output_data=OutputData(bucket=bucket, prefix="results/", encryption_key=key),
-        checkpoint=Checkpoint(local_path="/opt/ckpt", bucket=bucket, prefix="/ckpt"),
-        instance=InstanceConfig(
-            instance_type=InstanceType.P3_16XLARGE,
-            volume_size=Size.tebibytes(1),
-            instance_count=2,
-        ),
-        distribution=Distribution.DATA_PARALLEL,
-        max_runtime=Duration.hours(2),
-        job_name="my-job",
-        reservation_arn="arn:aws:braket:us-east-1:111122223333:reservation/r",
-    )
+    every_member.declare(stack)
     request = dict(request_of(stack))
     assert "Role" in str(request.pop("roleArn"))
-    assert request == {
-        "jobName": "my-job",
-        "algorithmSpecification": {
-            "scriptModeConfig": {
-                "entryPoint": "algo:run",
-                "s3Uri": "s3://amazon-braket-mine/a/algo.tar.gz",
-                "compressionType": "GZIP",
-            },
-            "containerImage": {"uri": "111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:v1"},
-        },
-        "deviceConfig": {"device": "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"},
-        "instanceConfig": {
-            "instanceType": "ml.p3.16xlarge",
-            "volumeSizeInGb": 1024,
-            "instanceCount": 2,
-        },
-        "outputDataConfig": {
-            "s3Path": "s3://amazon-braket-mine/results/RUNID0000000/data",
-            "kmsKeyId": "arn:aws:kms:us-east-1:111122223333:key/mine",
-        },
-        "checkpointConfig": {
-            "s3Uri": "s3://amazon-braket-mine/ckpt/RUNID0000000/checkpoints",
-            "localPath": "/opt/ckpt",
-        },
-        "inputDataConfig": [
-            {
-                "channelName": "one",
-                "contentType": "text/csv",
-                "dataSource": {"s3DataSource": {"s3Uri": "s3://amazon-braket-mine/one/"}},
-            },
-            {
-                "channelName": "two",
-                "dataSource": {"s3DataSource": {"s3Uri": "s3://amazon-braket-other/two"}},
-            },
-        ],
-        "hyperParameters": {
-            "text": "a",
-            "int": "3",
-            "float": "0.1",
-            "bool": "False",
-            "sagemaker_distributed_dataparallel_enabled": "true",
-            "sagemaker_instance_type": "ml.p3.16xlarge",
-        },
-        "stoppingCondition": {"maxRuntimeInSeconds": 7200},
-        "associations": [
-            {
-                "arn": "arn:aws:braket:us-east-1:111122223333:reservation/r",
-                "type": "RESERVATION_TIME_WINDOW_ARN",
-            }
-        ],
-    }
+    assert request == every_member.REQUEST
+    assert json.loads(text(job_properties(stack)["Tags"])) == every_member.TAGS
+
+
+def test_every_member_of_the_request_is_in_the_test_above() -> None:
+    offered = {**every_member.REQUEST, "roleArn": "", "tags": every_member.TAGS}
+    derived = {("clientToken",)}
+    assert filled(offered) | derived == set(members())
 
 
 def test_tokens_pass_through_text_and_numbers() -> None:
