@@ -4,6 +4,7 @@ import sys
 
 from aws_cdk import App
 
+from cdk_braket import ValidationError
 from stacks.hybrid_job_stack import HybridJobStack
 
 STACK = "HybridJobStack"
@@ -23,13 +24,15 @@ def _number(app: App, name: str, default: int) -> int:
 def main() -> None:
     """Make the cloud assembly."""
     app = App()
-    HybridJobStack(
-        app,
-        STACK,
-        shots=_number(app, "shots", 0),
-        iterations=_number(app, "iterations", 40),
-        seed=_number(app, "seed", 7),
-    )
+    settings = {
+        "shots": _number(app, "shots", 0),
+        "iterations": _number(app, "iterations", 40),
+        "seed": _number(app, "seed", 7),
+    }
+    try:
+        HybridJobStack(app, STACK, **settings)
+    except ValidationError as error:
+        sys.exit(str(error))
     app.synth()
 
 

@@ -92,6 +92,14 @@ class TestEntryPoint:
         assert finding.message.endswith(f"Use entry_point={right!r}.")
         assert preflight(root, right, {}) == []
 
+    @pytest.mark.parametrize("text", ["vars(self)", "vars(parse())", "setattr(self, 'main', 1)"])
+    def test_code_about_objects_binds_no_name_of_the_module(
+        self, tmp_path: Path, text: str
+    ) -> None:
+        source = f"def main(): pass\ndef other(self): {text}"
+        [finding] = check(tmp_path, source, "algo:mian")
+        assert finding.message.endswith("Use entry_point='algo:main'.")
+
     @pytest.mark.parametrize(
         "text",
         [
@@ -104,6 +112,8 @@ class TestEntryPoint:
             "from somewhere import *",
             "def __getattr__(name): ...",
             "globals()['main'] = print",
+            "vars()['main'] = print",
+            "setattr(module, 'main', print)",
             "try:\n    from fast import main\nexcept ImportError:\n    def main(): pass",
             "if True:\n    def main(): pass\nelse:\n    def main(x): pass",
             "def install():\n    global main\n    main = print",

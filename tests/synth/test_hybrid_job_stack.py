@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import cast
 
+import pytest
 from aws_cdk import App
 
 from stacks.hybrid_job_stack import HybridJobStack
@@ -33,13 +35,15 @@ def test_the_stack_runs_the_example_with_its_hyperparameters() -> None:
     assert request["deviceConfig"] == {"device": "local:braket/default"}
 
 
-def _synth(tmp_path: Path, context: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _synth(
+    tmp_path: Path, context: dict[str, str], project: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """Run the app as the CLI does."""
     app = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))
     return subprocess.run(  # noqa: S602 - as the CLI does
         app["app"],
         shell=True,
-        cwd=ROOT,
+        cwd=project,
         env={
             **os.environ,
             "CDK_OUTDIR": str(tmp_path),
@@ -61,6 +65,35 @@ def test_a_hyperparameter_that_is_no_number_is_one_clear_line(tmp_path: Path) ->
     run = _synth(tmp_path, {"iterations": "many"})
     assert run.returncode == 1
     assert run.stderr.strip() == ("iterations=many: must be a whole number. Use -c iterations=40.")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        (
+            "algorithm.vqe:main",
+            "algorithm.vqe:mian",
+            "module 'algorithm.vqe' defines no 'mian'. Use entry_point='algorithm.vqe:main'.",
+        ),
+        ('_EXAMPLE / "algorithm"', '_EXAMPLE / "nowhere"', "No such file or directory"),
+    ],
+)
+def test_a_mistake_in_the_stack_is_one_clear_line(
+    tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    project = tmp_path / "project"
+    for name in ("stacks", "examples"):
+        shutil.copytree(ROOT / name, project / name)
+    shutil.copy(ROOT / "app.py", project)
+    stack = project / "stacks" / "hybrid_job_stack.py"
+    source = stack.read_text(encoding="utf-8")
+    assert right in source
+    stack.write_text(source.replace(right, wrong), encoding="utf-8")
+    run = _synth(tmp_path / "out", {}, project)
+    assert run.returncode == 1
+    assert run.stderr.startswith("[HybridJobStack/Vqe] ")
+    assert said in run.stderr
+    assert len(run.stderr.splitlines()) == 1
 
 
 def test_the_app_knows_nothing_of_the_local_aws() -> None:

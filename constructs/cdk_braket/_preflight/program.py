@@ -16,6 +16,8 @@ _BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
 
 # A module that calls one of these may bind names that its syntax does not show.
 _BINDS_UNSEEN: Final = frozenset({"exec", "eval", "globals", "setattr", "vars", "locals"})
+# `setattr(self, …)` and `vars(anything)` are everyday code about objects, not about the module.
+_OF_AN_OBJECT: Final = frozenset({"self", "cls"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +94,24 @@ class Module:
             return self.file is not None
         if "__getattr__" in self.bindings:
             return True
-        return any(
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in _BINDS_UNSEEN
-            for node in ast.walk(self.tree)
-        )
+        return any(_may_bind_unseen(node) for node in ast.walk(self.tree))
 
     @cached_property
     def globals_in_functions(self) -> frozenset[str]:
         """Names that functions declare global."""
         nodes = ast.walk(self.tree) if self.tree else ()
         return frozenset(n for node in nodes if isinstance(node, ast.Global) for n in node.names)
+
+
+def _may_bind_unseen(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="vars"), args=[_]):
+            return False
+        case ast.Call(func=ast.Name(id="setattr"), args=[ast.Name(id=name), *_]):
+            return name not in _OF_AN_OBJECT
+        case ast.Call(func=ast.Name(id=name)):
+            return name in _BINDS_UNSEEN
+    return False
 
 
 @dataclass(frozen=True, slots=True)
