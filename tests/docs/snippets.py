@@ -225,6 +225,11 @@ def _check_npx(arguments: list[str]) -> None:
     check_command(arguments)
 
 
+def _check_npm(arguments: list[str]) -> None:
+    if arguments != ["ci"] or not (ROOT / "package-lock.json").is_file():
+        raise ValueError(f"no check knows npm {arguments}, or there is no package-lock.json")
+
+
 def _check_options(options: list[str], *program: str) -> None:
     """Every option must stand in the program's own help."""
     for option in (word.partition("=")[0] for word in options if word.startswith("-")):
@@ -265,6 +270,7 @@ _PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     ".ci/run": _nothing_to_check,
     "cdk-braket-local": _check_local,
     "cdk": _check_cdk,
+    "npm": _check_npm,
     "npx": _check_npx,
     "pip": _check_pip,
     "python": _check_python,
