@@ -124,3 +124,8 @@ def allowed(stack: Stack, role_part: str) -> set[tuple[str, str]]:
 
 def _many(value: object) -> list[str]:
     return cast("list[str]", value if isinstance(value, list) else [value])
+
+
+def json_of(value: object) -> dict[str, object]:
+    """A template's value that is a JSON object."""
+    return cast("dict[str, object]", json.loads(text(value)))
