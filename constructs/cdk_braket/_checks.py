@@ -24,6 +24,7 @@ from ._request import (
     run_uri,
 )
 from ._sources import LocalData, LocalFiles, LocalScript
+from ._tokens import is_unknown
 from .container_image import REGIONS
 
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
@@ -231,11 +232,6 @@ def _local_uri(files: LocalFiles | None) -> str:
 def pretended_bucket(purpose: str) -> str:
     """A name as long as that of the bucket which does not exist yet."""
     return bucket_name(purpose, "0000", _NO_UUID)
-
-
-def is_unknown(value: object) -> bool:
-    """Whether a value is known only at deploy time; number tokens included."""
-    return isinstance(value, (str, int, float)) and Token.is_unresolved(value)
 
 
 def _check_script(

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aws_cdk import Duration, SizeRoundingBehavior, Token, Tokenization
+from aws_cdk import Duration, SizeRoundingBehavior, Tokenization
 
 from . import _s3
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.contract import RUN_ID_PLACEHOLDER
+from ._tokens import is_unknown
 from .algorithm_script import AlgorithmScript
 from .container_image import ContainerImage
 from .device import Device
@@ -160,7 +161,7 @@ def render_hyperparameters(options: JobOptions) -> dict[str, str]:
 def _text(value: Hyperparameter) -> str:
     if isinstance(value, str) or not isinstance(value, (int, float)):
         return value  # what is neither text nor number is left for the rules to refuse
-    if not isinstance(value, bool) and Token.is_unresolved(value):
+    if is_unknown(value):
         return Tokenization.stringify_number(value)
     return str(value)
 
@@ -175,7 +176,7 @@ def _gibibytes(instance: InstanceConfig) -> float:
 
 def _whole(number: float) -> float:
     """A whole number as an int: jsii hands some over as floats, and fractions are a problem."""
-    if Token.is_unresolved(number) or number != int(number):
+    if is_unknown(number) or number != int(number):
         return number
     return int(number)
 

@@ -3,6 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from aws_cdk import ArnFormat, Aws, CfnMapping, Fn, Stack, Token
@@ -10,6 +11,8 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
+
+from ._packaging import shown
 
 # Source: `braket/jobs/image_uri_config/*.json` of amazon-braket-sdk; tests/contract compares.
 REGISTRY: Final = "292282985366"
@@ -116,7 +119,7 @@ class ContainerImage(ABC):
         return _UriImage(uri)
 
     @staticmethod
-    def from_asset(directory: str, *, file: str | None = None) -> "ContainerImage":
+    def from_asset(directory: str | Path, *, file: str | None = None) -> "ContainerImage":
         """Build an image from a Dockerfile on this machine, for the platform of Braket's instances.
 
         Args:
@@ -126,7 +129,7 @@ class ContainerImage(ABC):
         Example:
             >>> image = ContainerImage.from_asset("images/chemistry")
         """
-        return _AssetImage(directory, file)
+        return _AssetImage(Path(directory), file)
 
     @abstractmethod
     def known_uri(self, region: str) -> str:
@@ -206,18 +209,26 @@ class _UriImage(ContainerImage):
 
 
 class _AssetImage(ContainerImage):
-    def __init__(self, directory: str, file: str | None) -> None:
+    def __init__(self, directory: Path, file: str | None) -> None:
         self._directory = directory
         self._file = file
 
     def known_uri(self, region: str) -> str:  # noqa: ARG002 - told by the build
         return Token.as_string({"Ref": "AWS::NoValue"})
 
+    def fault(self, region: str) -> str | None:  # noqa: ARG002 - it is the same in all
+        recipe = self._directory / (self._file or "Dockerfile")
+        if recipe.is_file():
+            return None
+        return (
+            f"{shown(recipe)}: there is no such file. Name the folder of a Dockerfile, and file=…."
+        )
+
     def bind(self, scope: Construct) -> BoundImage:
         asset = ecr_assets.DockerImageAsset(
             scope,
             "Image",
-            directory=self._directory,
+            directory=str(self._directory),
             file=self._file,
             # Whatever machine builds it: Braket's instances are x86.
             platform=ecr_assets.Platform.LINUX_AMD64,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import jsii
 from aws_cdk import (
@@ -26,7 +26,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from . import _s3
-from ._checks import Checked, check, is_unknown
+from ._checks import Checked, check
 from ._environment import JobEnvironment, device_statements
 from ._handler import SERVICE_TIMEOUT, JobHandler
 from ._lambda.hybrid_job_handler import rules
@@ -49,6 +49,8 @@ from ._request import (
     run_uri,
 )
 from ._sources import Copy, LocalData, LocalFiles, LocalScript, copy_in
+from ._tokens import is_unknown
+from ._types import wrong_types
 from .algorithm_script import AlgorithmScript
 from .checkpoint_source import CheckpointSource
 from .container_image import BoundImage, ContainerImage
@@ -150,7 +152,7 @@ class HybridJob(Resource):
         checkpoint: Checkpoint | None = None,
         copy_checkpoints_from: CheckpointSource | None = None,
         instance: InstanceConfig | None = None,
-        distribution: Distribution | None = None,
+        distribution: Distribution | Literal["data_parallel"] | None = None,
         max_runtime: Duration | None = None,
         job_name: str | None = None,
         reservation_arn: str | None = None,
@@ -179,7 +181,8 @@ class HybridJob(Resource):
             copy_checkpoints_from: Checkpoints that the job goes on from. Part of the definition: to
                 change it starts a new job. Default: it starts without.
             instance: What the script runs on. Default: the Braket SDK's, one ml.m5.large.
-            distribution: How the script is spread over the instances. Default: it is not.
+            distribution: How the script is spread over the instances: `Distribution.DATA_PARALLEL`
+                or its text. Default: it is not.
             max_runtime: How long the job may run; the API bounds it. Default: the service's.
             job_name: A label; it needs not be unique. Default: the end of the construct's path and
                 an id of the run.
@@ -195,16 +198,38 @@ class HybridJob(Resource):
 
         Raises:
             ValidationError: The service would refuse the job, or the script would fail in the
-                container. Everything that is wrong is said at once, and nothing was created.
+                container. Everything that is wrong is said at once, and nothing was created. Only
+                arguments of a wrong type are said before the rest, which would look into them.
         """
+        path = f"{scope.node.path}/{id}".lstrip("/")
+        if faults := wrong_types(
+            {
+                "device": device,
+                "algorithm": algorithm,
+                "image": image,
+                "hyperparameters": hyperparameters,
+                "input_data": input_data,
+                "output_data": output_data,
+                "checkpoint": checkpoint,
+                "copy_checkpoints_from": copy_checkpoints_from,
+                "instance": instance,
+                "distribution": distribution,
+                "max_runtime": max_runtime,
+                "role": role,
+                "tags": tags,
+                "on_delete": on_delete,
+                "disabled_checks": disabled_checks,
+            }
+        ):
+            raise ValidationError(path, faults)
         options = JobOptions(
-            label=label_from(f"{scope.node.path}/{id}"),
+            label=label_from(path),
             job_name=job_name,
             algorithm=algorithm,
             image=ContainerImage.base() if image is None and algorithm is not None else image,
             device=device,
             instance=instance or InstanceConfig(),
-            distribution=distribution,
+            distribution=Distribution(distribution) if distribution else None,
             hyperparameters=dict(hyperparameters or {}),
             input_data=dict(input_data or {}),
             output_data=output_data or OutputData(),
@@ -222,7 +247,7 @@ class HybridJob(Resource):
             scratch=_scratch(scope),
         )
         if checked.problems:
-            raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), checked.problems)
+            raise ValidationError(path, checked.problems)
         super().__init__(scope, id)
         self._annotate(checked)
         self._tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})

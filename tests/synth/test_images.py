@@ -6,7 +6,7 @@ import pytest
 from aws_cdk import CfnParameter
 from aws_cdk import aws_ecr as ecr
 
-from cdk_braket import ContainerImage, HybridJob
+from cdk_braket import ContainerImage, HybridJob, ValidationError
 from tests.synth.support import LOCAL, allowed, new_stack, request_of, template_of
 
 
@@ -90,3 +90,20 @@ def test_an_image_is_built_for_the_platform_of_brakets_instances(tmp_path: Path)
     assert "container-assets" in uri
     pulled = {r for a, r in allowed(stack, "EnvironmentRole") if a == "ecr:BatchGetImage"}
     assert "container-assets" in pulled.pop()
+
+
+def test_an_image_without_a_dockerfile_is_one_problem_among_the_others(tmp_path: Path) -> None:
+    stack = new_stack()
+    with pytest.raises(ValidationError) as caught:
+        HybridJob(
+            stack,
+            "Job",
+            image=ContainerImage.from_asset(tmp_path, file="of/none"),
+            device=LOCAL,
+            job_name="-",
+        )
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "image",
+        "job_name='-'",
+    ]
+    assert stack.node.children == []

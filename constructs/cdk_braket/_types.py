@@ -1,0 +1,127 @@
+"""What is said to those who pass an argument of another type, and run no type checker.
+
+The other checks look into the values, so that these come first, and all at once.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import Duration, Size
+
+from ._lambda.hybrid_job_handler.contract import OnDelete
+from ._preflight import PreflightCheck
+from ._problems import shorten
+from .algorithm_script import AlgorithmScript, Compression
+from .checkpoint_source import CheckpointSource
+from .container_image import ContainerImage
+from .device import Device
+from .input_channel import InputChannel
+from .instance_type import InstanceType
+from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What an argument has to be.
+
+    Attributes:
+        fits: Whether a value is that.
+        what: What that is, in words.
+        fix: The way out.
+    """
+
+    fits: Callable[[object], bool]
+    what: str
+    fix: str
+
+
+def _a(owner: type, fix: str) -> _Kind:
+    article = "an" if owner.__name__[0] in "AEIO" else "a"
+    return _Kind(lambda value: isinstance(value, owner), f"{article} {owner.__name__}", fix)
+
+
+def _with(attribute: str, what: str, fix: str) -> _Kind:
+    """What has an attribute: any implementation of an interface of CDK's."""
+    return _Kind(lambda value: hasattr(value, attribute), what, fix)
+
+
+_BUCKET: Final = _with("bucket_name", "an s3.IBucket", "Use s3.Bucket.from_bucket_name(…)")
+_TEXT: Final = _a(str, "Use text, or leave it out")
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "device": _a(Device, "Use a constant of Device, Device.from_arn(…) or Device.local(…)"),
+    "algorithm": _a(AlgorithmScript, "Use AlgorithmScript.from_asset(…) or .from_bucket(…)"),
+    "algorithm.entry_point": _a(str, "Use 'module:function'"),
+    "algorithm.compression": _a(Compression, "Use Compression.GZIP or Compression.NONE"),
+    "image": _a(ContainerImage, "Use ContainerImage.base() or .from_uri(…)"),
+    "hyperparameters": _a(Mapping, "Use {'name': value}"),
+    "input_data": _a(Mapping, "Use {'name': InputChannel.from_asset(…)}"),
+    "output_data": _a(OutputData, "Use OutputData(bucket=…, prefix=…)"),
+    "output_data.bucket": _BUCKET,
+    "output_data.prefix": _TEXT,
+    "output_data.encryption_key": _with(
+        "key_arn", "a kms.IKey", "Use kms.Key.from_key_arn(…), or leave it out"
+    ),
+    "checkpoint": _a(Checkpoint, "Use Checkpoint(…)"),
+    "checkpoint.bucket": _BUCKET,
+    "checkpoint.prefix": _TEXT,
+    "copy_checkpoints_from": _a(
+        CheckpointSource, "Use CheckpointSource.from_job(…), .from_bucket(…) or .from_s3_uri(…)"
+    ),
+    "instance": _a(InstanceConfig, "Use InstanceConfig(instance_type=…)"),
+    "instance.instance_type": _a(
+        InstanceType, "Use a constant of InstanceType, or InstanceType.of(…)"
+    ),
+    "instance.volume_size": _a(Size, "Use Size.gibibytes(…)"),
+    "distribution": _Kind(
+        lambda value: value in set(Distribution),
+        "a Distribution",
+        "Use Distribution.DATA_PARALLEL or 'data_parallel'",
+    ),
+    "max_runtime": _a(Duration, "Use Duration.hours(…)"),
+    "tags": _a(Mapping, "Use {'key': 'value'}"),
+    "role": _with("role_arn", "an iam.IRole", "Use iam.Role.from_role_arn(…), or leave it out"),
+    "on_delete": _a(OnDelete, "Use OnDelete.CANCEL_JOB or OnDelete.RETAIN_JOB"),
+    "disabled_checks": _Kind(
+        lambda value: isinstance(value, Collection) and set(value) <= set(PreflightCheck),
+        "a list of PreflightCheck",
+        f"There are {', '.join(PreflightCheck)}",
+    ),
+}
+
+_CHANNEL: Final = _a(InputChannel, "Use InputChannel.from_asset(…), .from_bucket(…) or …")
+_KEY: Final = _a(str, "Use text")
+
+
+def wrong_types(arguments: Mapping[str, object]) -> list[str]:
+    """Return a line for each argument that is of another type than it is declared.
+
+    Args:
+        arguments: The arguments of `HybridJob` by name; None where there is none.
+    """
+    return list(_wrong(arguments))
+
+
+def _wrong(arguments: Mapping[str, object]) -> Iterator[str]:
+    for name, kind in _KINDS.items():
+        first, _, attribute = name.partition(".")
+        value = arguments[first]
+        if attribute:
+            value = getattr(value, attribute, None)
+        if first == "device" or value is not None:
+            yield from _line(name, value, kind)
+    channels, hyperparameters = arguments["input_data"], arguments["hyperparameters"]
+    if isinstance(channels, Mapping):
+        for name, channel in channels.items():
+            yield from _line(f"input_data[{name!r}]", channel, _CHANNEL)
+    if isinstance(hyperparameters, Mapping):
+        for key in hyperparameters:
+            yield from _line("hyperparameters", key, _KEY)
+
+
+def _line(name: str, value: object, kind: _Kind) -> Iterator[str]:
+    if not kind.fits(value):
+        shown = f"={shorten(value)}" if isinstance(value, str) else ""
+        kept = "" if shown else f", is of type {type(value).__name__}"
+        yield f"{name}{shown}: must be {kind.what}{kept}. {kind.fix}."
