@@ -21,7 +21,7 @@ from cdk_braket._lambda.hybrid_job_handler import gateway as module
 from cdk_braket._lambda.hybrid_job_handler import rules, service_model
 from cdk_braket._lambda.hybrid_job_handler.calls import Job
 from cdk_braket._lambda.hybrid_job_handler.definition import Location, render
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
+from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError, explain
 from cdk_braket._lambda.hybrid_job_handler.gateway import AwsGateway
 from tests.handler.worlds import request
 
@@ -373,11 +373,19 @@ def test_keys_are_listed_over_all_pages(gateway: AwsGateway, s3: Stubber) -> Non
     assert list(gateway.list_keys(Location("b", "p/"))) == []
 
 
-def test_a_missing_asset_is_named(gateway: AwsGateway, s3: Stubber) -> None:
+def test_a_missing_asset_is_named_whether_s3_tells_or_hides_it(
+    gateway: AwsGateway, s3: Stubber
+) -> None:
     expect_head(s3, SOURCE, None)
     with pytest.raises(ServiceError, match=r"s3://cdk-assets/abc\.tar\.gz") as raised:
         gateway.copy_asset(SOURCE, TARGET)
     assert raised.value.kind is Kind.PERMANENT
+
+    s3.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
+    with pytest.raises(ServiceError, match=r"s3://cdk-assets/abc\.tar\.gz") as raised:
+        gateway.copy_asset(SOURCE, TARGET)
+    assert raised.value.kind is Kind.PERMANENT
+    assert "not there, or the handler's role lacks" in explain(raised.value, {}, "us-east-1")
 
 
 # --- The answer to CloudFormation. ---

@@ -80,6 +80,9 @@ class UnconfirmedCancelFailure(Failure):
 ASSET_NOT_FOUND = "AssetNotFound"
 """Our own code for a copy whose source is not there: S3 says 404 and no more."""
 
+FORBIDDEN = "403"
+"""The code of what S3 refuses in answer to HEAD, where there is no body to say more."""
+
 _ADVICE: Mapping[tuple[str, str], str] = {
     ("CreateJob", "ServiceQuotaExceededException"): (
         "A quota of this account in {region} is used up: concurrent hybrid jobs, or instances of "
@@ -116,6 +119,9 @@ _ADVICE: Mapping[tuple[str, str], str] = {
 }
 
 _ADVICE_ON_CODE: Mapping[str, str] = {
+    FORBIDDEN: (
+        "The object is not there, or the handler's role lacks a permission on it or on its key"
+    ),
     "AccessDenied": "The handler's role lacks a permission on this object, or on its key",
     "AccessDeniedException": "The handler's role lacks this permission",
     "NoSuchBucket": "The bucket is gone: restore it, or change the stack so that it is made anew",

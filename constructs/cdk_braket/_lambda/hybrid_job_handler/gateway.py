@@ -63,12 +63,13 @@ from botocore.exceptions import (
 from . import rules
 from .calls import Job
 from .definition import Location
-from .failures import ASSET_NOT_FOUND, Kind, ServiceError
+from .failures import ASSET_NOT_FOUND, FORBIDDEN, Kind, ServiceError
 from .lifecycle import CALL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -206,8 +207,7 @@ class AwsGateway:
 
     def _measured(self, source: Location) -> tuple[int, str]:
         try:
-            with _translated("CopyObject"):
-                head = self._s3.head_object(Bucket=source.bucket, Key=source.key)
+            head = self._head("CopyObject", source)
         except ServiceError as error:
             if error.kind is not Kind.NOT_FOUND:
                 raise
@@ -219,13 +219,22 @@ class AwsGateway:
 
     def _is_copy(self, destination: Location, size: int, etag: str) -> bool:
         try:
-            with _translated("HeadObject"):
-                head = self._s3.head_object(Bucket=destination.bucket, Key=destination.key)
+            head = self._head("HeadObject", destination)
         except ServiceError as error:
             if error.kind is Kind.NOT_FOUND:
                 return False
             raise
         return head["ContentLength"] == size and head["Metadata"].get(SOURCE_ETAG) == etag
+
+    def _head(self, operation: str, place: Location) -> "HeadObjectOutputTypeDef":
+        """Describe an object. S3 refuses without a word, so the error says which one it was."""
+        try:
+            with _translated(operation):
+                return self._s3.head_object(Bucket=place.bucket, Key=place.key)
+        except ServiceError as error:
+            if error.code == FORBIDDEN:
+                error.message = f"s3://{place.bucket}/{place.key}"
+            raise
 
     # --- Jobs. ---
 
