@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from . import _s3
 from ._environment import bucket_name
 from ._lambda.hybrid_job_handler import rules
+from ._lambda.hybrid_job_handler.beyond_model import is_prefix
 from ._lambda.hybrid_job_handler.rules import Problem, Rule
 from ._packaging import PackagingError
 from ._preflight import Finding, PreflightCheck, Severity, preflight
@@ -151,7 +152,7 @@ def _check_buckets(checked: Checked, options: JobOptions) -> None:
     for owner, location in locations.items():
         if not isinstance(location, _s3.Location):
             continue
-        if location.is_object and (not location.prefix or location.prefix.endswith("/")):
+        if location.is_object and is_prefix(location.prefix):
             checked.problems.append(
                 f"{owner}={shorten(location.uri)}: is a prefix, and the job would fail once its "
                 "instance runs. Use the key of one object."

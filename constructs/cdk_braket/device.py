@@ -1,17 +1,11 @@
 """The device that a hybrid job has priority on."""
 
-import re
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from aws_cdk import Token
 
-_LOCAL: Final = "local:"
-# arn:partition:braket:region:account:device/kind/provider/name
-_ARN: Final = re.compile(
-    r"arn:(?P<partition>[^:]+):braket:(?P<region>[^:]*):(?P<account>[^:]*)"
-    r":device/(?P<kind>[^/]+)/(?P<provider>[^/]+)/(?P<name>.+)"
-)
+from ._lambda.hybrid_job_handler.beyond_model import DEVICE_ARN, LOCAL_DEVICE, is_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +58,12 @@ class Device:
             simulator: `<provider>/<simulator>`, such as `braket/default`. Source:
                 https://docs.aws.amazon.com/braket/latest/developerguide/pennylane-embedded-simulators.html
         """
-        return Device(f"{_LOCAL}{simulator}")
+        return Device(f"{LOCAL_DEVICE}{simulator}")
 
     @property
     def is_local(self) -> bool:
         """Whether it is an embedded simulator."""
-        return self.arn.startswith(_LOCAL)
+        return self.arn.startswith(LOCAL_DEVICE)
 
     @property
     def is_qpu(self) -> bool:
@@ -82,7 +76,7 @@ class Device:
         return self._part("region") or None
 
     def _part(self, name: str) -> str | None:
-        match = _ARN.fullmatch(self.arn)
+        match = DEVICE_ARN.fullmatch(self.arn)
         return match[name] if match else None
 
     def fault(self) -> str | None:
@@ -91,17 +85,14 @@ class Device:
         The model bounds the length only, and a device that does not exist is told only after the
         job was created.
         """
-        if Token.is_unresolved(self.arn) or _ARN.fullmatch(self.arn):
+        if Token.is_unresolved(self.arn) or is_device(self.arn):
             return None
-        if not self.is_local:
-            return (
-                "must be the ARN of a device or local:<provider>/<simulator>. "
-                "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')."
-            )
-        provider, _, simulator = self.arn.removeprefix(_LOCAL).partition("/")
-        if provider and simulator:
-            return None
-        return "must name <provider>/<simulator>. Use Device.local('braket/default')."
+        if self.is_local:
+            return "must name <provider>/<simulator>. Use Device.local('braket/default')."
+        return (
+            "must be the ARN of a device or local:<provider>/<simulator>. "
+            "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')."
+        )
 
 
 Device.AMAZON_SV1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/sv1")

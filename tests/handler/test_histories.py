@@ -14,7 +14,7 @@ from cdk_braket._lambda.hybrid_job_handler.lifecycle import (
     FAILED,
     FINAL,
 )
-from tests.handler.worlds import LOGICAL, STACK, Killed, Stack, World, properties
+from tests.handler.worlds import LOGICAL, STACK, Killed, Stack, World, properties, request
 
 OTHER_STACK = STACK.replace("5d3f1a90", "6e4f2b01")
 MADE_UP = "Vqe-JobResource7A1B-1ABCDEFGHIJKL"
@@ -769,6 +769,21 @@ def test_a_definition_that_braket_would_refuse_is_refused_with_all_problems(
     assert answer["Status"] == "FAILED"
     for place in ("jobName", "hyperParameters.secret", "stoppingCondition.maxRuntimeInSeconds"):
         assert place in str(answer["Reason"])
+    assert world.calls == ["put_answer"]
+
+
+def test_what_synth_could_not_see_is_refused_before_the_job_is_created(
+    world: World, stack: Stack
+) -> None:
+    import json
+
+    asked = request(deviceConfig={"device": "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"})
+    script = {"entryPoint": "a", "s3Uri": "s3://amazon-braket-a/b/", "compressionType": "GZIP"}
+    asked["algorithmSpecification"] = {"scriptModeConfig": script}
+    answer = stack.create({**properties(), Property.REQUEST: json.dumps(asked)})
+    assert answer["Status"] == "FAILED"
+    assert "is in eu-north-1, and the job would be in us-east-1" in str(answer["Reason"])
+    assert "s3Uri must name one object" in str(answer["Reason"])
     assert world.calls == ["put_answer"]
 
 

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import logging
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket._lambda.hybrid_job_handler.beyond_model import problems_of_service
 from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
@@ -20,7 +20,6 @@ CONCURRENT_JOBS = 3
 
 # Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
 _REACHABLE_BUCKETS = "amazon-braket-"
-_LOCAL_DEVICE = re.compile(r"local:[^/\s]+/\S+")
 _PASSED_TO = "braket.amazonaws.com"
 _STATE_CHANGE = "Braket Job State Change"
 
@@ -232,15 +231,7 @@ def _same(known: tuple[str, str], content: str) -> str:
 
 def _check_request(caller: Caller, request: _Parameters) -> None:
     """Refuse what AWS refuses beyond the model's constraints."""
-    problems = []
-    device = _text(request, "deviceConfig", "device")
-    if not device.startswith("arn:") and not _LOCAL_DEVICE.fullmatch(device):
-        problems.append("deviceConfig.device is neither an ARN nor local:<provider>/<simulator>")
-    region = device.split(":")[3] if device.count(":") > 3 else ""  # noqa: PLR2004 - arn:p:s:REGION
-    if device.startswith("arn:") and region not in {"", caller.region}:
-        problems.append(f"deviceConfig.device is in {region}, and the job in {caller.region}")
-    if not request["algorithmSpecification"]:
-        problems.append("algorithmSpecification has neither a script nor a container image")
+    problems = problems_of_service(request, caller.region)
     problems += [
         f"the bucket {bucket} does not begin with {_REACHABLE_BUCKETS}"
         for bucket in sorted(_buckets(request))

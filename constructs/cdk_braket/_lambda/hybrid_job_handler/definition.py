@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import contract, rules
+from .beyond_model import problems_of_container, problems_of_service
 from .contract import Attribute, OnDelete, Property
 from .failures import Failure
 
@@ -196,7 +197,7 @@ def _member(request: Mapping[str, object], *path: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def problems_of(definition: Definition) -> list[str]:
+def problems_of(definition: Definition, region: str) -> list[str]:
     """Return what the service would refuse, now that every token has its value.
 
     An enumeration is left to the service: the runtime's model may be older than the one that the
@@ -209,20 +210,22 @@ def problems_of(definition: Definition) -> list[str]:
         "tags": {**definition.tags, contract.TOKEN_TAG: token},
     }
     found = rules.check("CreateJobRequest", request)
-    return [
+    of_the_model = [
         f"{'.'.join(map(str, problem.path))} {problem.message}"
         for problem in found
         if problem.rule is not rules.Rule.ENUM
     ]
+    beyond = problems_of_service(request, region) + problems_of_container(request)
+    return of_the_model + beyond
 
 
-def refuse_problems(definition: Definition) -> None:
+def refuse_problems(definition: Definition, region: str) -> None:
     """Refuse a definition that cannot become a job, with everything that is wrong with it.
 
     Raises:
         Failure: It has problems.
     """
-    problems = problems_of(definition)
+    problems = problems_of(definition, region)
     if problems:
         raise Failure("Amazon Braket would refuse the job: " + "; ".join(problems) + ".")
     attributes = attributes_of("", render(definition.request, "")).values()

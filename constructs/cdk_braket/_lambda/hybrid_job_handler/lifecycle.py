@@ -177,7 +177,7 @@ class Lifecycle:
 
     def _create(self) -> Outcome:
         definition = read_definition(self._event.properties)
-        refuse_problems(definition)
+        refuse_problems(definition, self._gateway.region)
         record = self._record_at(definition.records)
         return self._bring_about(definition, record, self._ask(definition, record))
 
@@ -186,7 +186,7 @@ class Lifecycle:
         record = self._record_at(definition.records)
         if definition.digest == digest_or_none(self._event.old_properties):
             return self._keep(definition, record)
-        refuse_problems(definition)
+        refuse_problems(definition, self._gateway.region)
         run = self._ask(definition, record)
         self._end_orphans(definition, record)
         return self._bring_about(definition, record, run)

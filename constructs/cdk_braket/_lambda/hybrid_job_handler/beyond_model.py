@@ -1,0 +1,78 @@
+"""What cannot become a hybrid job and that the service model does not tell. Pure.
+
+The constructs ask here for what is known at synth, the handler for all of a request once tokens
+have their values, and the local service as Amazon Braket does.
+"""
+
+import re
+from collections.abc import Mapping
+
+LOCAL_DEVICE = "local:"
+"""What the name of an embedded simulator begins with."""
+
+DEVICE_ARN = re.compile(
+    r"arn:(?P<partition>[^:]+):braket:(?P<region>[^:]*):(?P<account>[^:]*)"
+    r":device/(?P<kind>[^/]+)/(?P<provider>[^/]+)/(?P<name>.+)"
+)
+"""arn:partition:braket:region:account:device/kind/provider/name"""
+
+
+def is_device(device: str) -> bool:
+    """Say whether a text names a device: an ARN, or `local:<provider>/<simulator>`."""
+    if not device.startswith(LOCAL_DEVICE):
+        return DEVICE_ARN.fullmatch(device) is not None
+    provider, _, simulator = device.removeprefix(LOCAL_DEVICE).partition("/")
+    return bool(provider and simulator)
+
+
+def device_region(device: str) -> str | None:
+    """Return the region that a device is in; None when it is in any."""
+    match = DEVICE_ARN.fullmatch(device)
+    return match["region"] or None if match else None
+
+
+def is_prefix(key: str) -> bool:
+    """Say whether a key of S3 names no single object.
+
+    The container would fail on it once the instance runs, and is billed for.
+    """
+    return not key or key.endswith("/")
+
+
+def problems_of_service(request: Mapping[str, object], region: str) -> list[str]:
+    """Return what the service has against a CreateJob request beyond its model.
+
+    Args:
+        request: The request, without tokens. What the model refuses is passed over.
+        region: Where the job is to run.
+    """
+    found = []
+    device = _text(request, "deviceConfig", "device")
+    if device and not is_device(device):
+        found.append(
+            "deviceConfig.device must be the ARN of a device or local:<provider>/<simulator>"
+        )
+    elsewhere = device_region(device)
+    if elsewhere not in {None, region}:
+        found.append(
+            f"deviceConfig.device is in {elsewhere}, and the job would be in {region}; a job runs "
+            "in its device's region"
+        )
+    if request.get("algorithmSpecification") == {}:
+        found.append("algorithmSpecification must have a script, a container image or both")
+    return found
+
+
+def problems_of_container(request: Mapping[str, object]) -> list[str]:
+    """Return what the service takes and the job's container would fail on."""
+    script = _text(request, "algorithmSpecification", "scriptModeConfig", "s3Uri")
+    if script and is_prefix(script.partition("://")[2].partition("/")[2]):
+        return ["algorithmSpecification.scriptModeConfig.s3Uri must name one object, not a prefix"]
+    return []
+
+
+def _text(request: Mapping[str, object], *path: str) -> str:
+    value: object = request
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
