@@ -1,8 +1,14 @@
 """What holds for the whole suite."""
 
 import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from cdk_braket_local.instance import LocalAws
+from tests.local import environments
 
 
 class _ExitCodeOfCtrlC:
@@ -23,3 +29,28 @@ class _ExitCodeOfCtrlC:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_ExitCodeOfCtrlC())
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS for the whole session; what tests put in it needs names of its own."""
+    with LocalAws.start(tmp_path_factory.mktemp("local-aws")) as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def bootstrapped_aws(local_aws: LocalAws) -> LocalAws:
+    """The same local AWS, ready for `cdk deploy`: bootstrapping takes longer than starting."""
+    subprocess.run(
+        [
+            environments.CDK,
+            "bootstrap",
+            "--no-notices",
+            f"aws://{local_aws.account}/{local_aws.region}",
+        ],
+        cwd=Path(environments.CDK).parents[2],
+        env=environments.of_command(local_aws),
+        check=True,
+        timeout=120,
+    )
+    return local_aws
