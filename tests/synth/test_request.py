@@ -16,6 +16,7 @@ from cdk_braket import (
     InstanceType,
     OutputData,
 )
+from cdk_braket._lambda.hybrid_job_handler import rules
 from tests.create_job import filled, members
 from tests.synth import every_member
 from tests.synth.support import (
@@ -27,6 +28,8 @@ from tests.synth.support import (
     script,
     text,
 )
+
+LONGEST = rules.bounds(rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
 
 
 def test_the_least_job_has_what_the_api_requires_and_the_sdks_defaults() -> None:
@@ -131,7 +134,7 @@ def test_tokens_pass_through_text_and_numbers() -> None:
         ("Vqe", "Stack-Vqe"),
         ("a_b.c d", "Stack-a-b-c-d"),
         ("Ünïcode", "Stack-n-code"),
-        ("x" * 80, "x" * 37),
+        ("x" * 80, "x" * (LONGEST - len("-RUNID0000000"))),
     ],
 )
 def test_the_default_name_is_the_end_of_the_constructs_path(id: str, label: str) -> None:

@@ -19,6 +19,7 @@ from cdk_braket import (
     PreflightCheck,
     ValidationError,
 )
+from cdk_braket._lambda.hybrid_job_handler import rules
 from tests.synth.support import LOCAL, new_stack, script
 
 
@@ -30,10 +31,16 @@ def _refused(**options: object) -> ValidationError:
 
 
 def test_an_error_names_path_property_value_rule_and_way_out() -> None:
-    error = _refused(max_runtime=Duration.days(6))
+    bounds = rules.bounds(
+        rules.shape_of("CreateJobRequest", "stoppingCondition", "maxRuntimeInSeconds")
+    )
+    assert bounds.maximum
+    days = bounds.maximum // (24 * 60 * 60)
+    longer = Duration.days(days + 1)
+    error = _refused(max_runtime=longer)
     assert str(error) == (
-        "[Stack/Job] max_runtime=518400 s: must be 1 s to 432000 s (5 days). "
-        "Use Duration.days(5) or less."
+        f"[Stack/Job] max_runtime={longer.to_seconds():.0f} s: must be {bounds.minimum} s to "
+        f"{bounds.maximum} s ({days} days). Use Duration.days({days}) or less."
     )
 
 
