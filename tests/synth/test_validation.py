@@ -131,6 +131,17 @@ def test_the_preflight_refuses_a_script_that_would_fail(tmp_path: Path) -> None:
     assert problem.endswith("(check bool-arguments)")
 
 
+def test_a_function_that_does_not_take_what_distribution_adds_is_told_why(tmp_path: Path) -> None:
+    algorithm = script(tmp_path, "def main(shots: int): pass\n")
+    error = _refused(
+        algorithm=algorithm,
+        hyperparameters={"shots": 1},
+        distribution=Distribution.DATA_PARALLEL,
+    )
+    assert len(error.problems) == 2
+    assert all("It comes with distribution: take **hyper" in text for text in error.problems)
+
+
 def test_a_check_can_be_turned_off_by_its_name(tmp_path: Path) -> None:
     HybridJob(
         new_stack(),

@@ -41,6 +41,9 @@ _NO_CASTS: Final = frozenset(
 
 _SHOWN_LENGTH: Final = 60
 
+# What the hyperparameters begin with that data parallelism adds.
+_OF_DISTRIBUTION: Final = "sagemaker_"
+
 _POSTPONED: Final = (
     "the container casts it by its annotation, which `from __future__ import annotations` makes a "
     "text, so the job fails with a TypeError. Remove that import."
@@ -166,13 +169,21 @@ def _misfits(
     for key in hyperparameters:
         if key in signature.by_name or key in signature.by_position or signature.takes_any:
             continue
-        near = difflib.get_close_matches(key, list(signature.by_name), n=1)
-        fix = f"Use {near[0]!r}" if near else "Remove it"
         yield _misfit(
             f"hyperparameter {key!r}",
             f"{name}() takes no {key!r}, and then the container passes none of them at all. "
-            f"{fix}, or add the argument.",
+            f"{_way_out(key, signature)}.",
         )
+
+
+def _way_out(key: str, signature: _Signature) -> str:
+    if key.startswith(_OF_DISTRIBUTION):
+        return (
+            "It comes with distribution: take **hyperparameters, or no argument and read "
+            "braket.jobs.get_hyperparameters()"
+        )
+    near = difflib.get_close_matches(key, list(signature.by_name), n=1)
+    return f"{f'Use {near[0]!r}' if near else 'Remove it'}, or add the argument"
 
 
 def _misfit(subject: str, message: str) -> Finding:
