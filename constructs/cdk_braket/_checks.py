@@ -13,8 +13,7 @@ from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.beyond_model import is_prefix
 from ._lambda.hybrid_job_handler.rules import Problem, Rule
 from ._packaging import PackagingError
-from ._preflight import Finding, PreflightCheck, Severity, preflight
-from ._preflight.credentials import check_credentials
+from ._preflight import Finding, PreflightCheck, Severity, preflight, preflight_unread
 from ._problems import INSTANCE_TYPE, REQUEST, line, shorten
 from ._request import (
     OWNED_HYPERPARAMETERS,
@@ -256,13 +255,10 @@ def _findings(
     disabled: Collection[PreflightCheck],
 ) -> list[Finding]:
     script = options.algorithm
-    if (
-        script is None
-        or checked.script is None
-        or not isinstance(script.source, LocalScript)
-        or Token.is_unresolved(script.entry_point)
-    ):
-        return [f for f in check_credentials(hyperparameters) if f.check not in disabled]
+    if script is None or Token.is_unresolved(script.entry_point):
+        return preflight_unread(None, hyperparameters, disabled=disabled)
+    if checked.script is None or not isinstance(script.source, LocalScript):
+        return preflight_unread(script.entry_point, hyperparameters, disabled=disabled)
     return preflight(
         script.source.path,
         script.entry_point,

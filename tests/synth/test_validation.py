@@ -110,6 +110,34 @@ def test_a_scripts_prefix_is_refused_as_it_would_fail_in_the_container(key: str)
     assert "is a prefix" in problem
 
 
+@pytest.mark.parametrize(
+    ("entry_point", "told"),
+    [
+        ("algo.py", "not a file. Use entry_point='algo:main'."),
+        ("pkg/algo.py:run", "not a file. Use entry_point='pkg.algo:run'."),
+        (":run", "it names no module. "),
+        ("pkg..algo:run", "it names no module. "),
+        ("algo:", "it names no function. "),
+        ("algo:a.b", "it names no function. "),
+    ],
+)
+def test_an_entry_point_of_a_script_in_s3_is_checked_by_its_form(
+    entry_point: str, told: str
+) -> None:
+    bucket = s3.Bucket.from_bucket_name(new_stack(), "Bucket", "amazon-braket-mine")
+    source = AlgorithmScript.from_bucket(bucket, "a.tar.gz", entry_point=entry_point)
+    [problem] = _refused(algorithm=source).problems
+    assert told in problem
+    assert problem.endswith("(check entry-point)")
+    HybridJob(
+        new_stack(),
+        "Job",
+        algorithm=source,
+        device=LOCAL,
+        disabled_checks=[PreflightCheck.ENTRY_POINT],
+    )
+
+
 def test_tokens_are_left_to_the_handler() -> None:
     token = Token.as_string({"Ref": "P"})
     HybridJob(

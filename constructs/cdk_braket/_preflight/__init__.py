@@ -11,12 +11,12 @@ from cdk_braket._packaging import read_tree
 
 from .arguments import check_arguments, check_read
 from .credentials import check_credentials
-from .entry_point import EntryPoint, Located, check_module_name, locate
+from .entry_point import EntryPoint, Located, check_form, check_module_name, locate
 from .finding import Finding, PreflightCheck, Severity
 from .imports import check_imports
 from .program import Module, Program
 
-__all__ = ["Finding", "PreflightCheck", "Severity", "preflight"]
+__all__ = ["Finding", "PreflightCheck", "Severity", "preflight", "preflight_unread"]
 
 
 def preflight(
@@ -55,6 +55,25 @@ def preflight(
     """
     program = Program(read_tree(source, exclude=exclude))
     findings = _findings(program, EntryPoint.parse(entry_point), hyperparameters)
+    return [finding for finding in findings if finding.check not in disabled]
+
+
+def preflight_unread(
+    entry_point: str | None,
+    hyperparameters: Mapping[str, str],
+    *,
+    disabled: Collection[PreflightCheck] = (),
+) -> list[Finding]:
+    """Say what would go wrong as far as can be told without the script.
+
+    Args:
+        entry_point: The entry point; None where there is none, or a token.
+        hyperparameters: The rendered values by name.
+        disabled: Checks to leave out.
+    """
+    findings = list(check_credentials(hyperparameters))
+    if entry_point is not None:
+        findings += check_form(EntryPoint.parse(entry_point))
     return [finding for finding in findings if finding.check not in disabled]
 
 

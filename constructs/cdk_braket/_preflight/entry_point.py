@@ -19,6 +19,8 @@ from .program import Function, FunctionNode, Module, Program, Unseen, is_main_gu
 _GONE: Final = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"})
 _TAKEN: Final = (sys.stdlib_module_names - _GONE) | {"braket"}
 
+_A_FILE: Final = "an entry point is a module's dotted name, not a file"
+
 _NESTED_SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -43,6 +45,11 @@ class EntryPoint:
         return cls(text, module, function if colon else None)
 
     @property
+    def names_a_file(self) -> bool:
+        """Whether it is a file's path, not a module's name."""
+        return "/" in self.text or self.text.endswith(".py") or ".py:" in self.text
+
+    @property
     def subject(self) -> str:
         """How findings name it."""
         return f"entry_point={self.text!r}"
@@ -65,8 +72,8 @@ def locate(program: Program, entry: EntryPoint) -> tuple[Located, list[Finding]]
     module = program.modules.get(entry.module)
     if module is None:
         why = f"the archive holds no module {entry.module!r}"
-        if "/" in entry.text or entry.text.endswith(".py") or ".py:" in entry.text:
-            why = "an entry point is a module's dotted name, not a file"
+        if entry.names_a_file:
+            why = _A_FILE
         return Located(), [_error(entry, why, _suggest(program, entry))]
     if module.fault is not None and module.tree is None:
         return Located(module), []
@@ -79,6 +86,18 @@ def locate(program: Program, entry: EntryPoint) -> tuple[Located, list[Finding]]
     if isinstance(found, Unseen):
         return Located(module), []
     return Located(module, found), list(_check_kind(found, entry))
+
+
+def check_form(entry: EntryPoint) -> Iterator[Finding]:
+    """Check what can be told of an entry point whose script cannot be read."""
+    if entry.names_a_file:
+        module = entry.module.removesuffix(".py").strip("/").replace("/", ".")
+        function = entry.function or "main"
+        yield _error(entry, _A_FILE, f"Use entry_point='{module}:{function}'.")
+    elif not all(entry.module.split(".")):
+        yield _error(entry, "it names no module", "Use entry_point='module:function'.")
+    elif entry.function is not None and not entry.function.isidentifier():
+        yield _error(entry, "it names no function", "Use entry_point='module:function'.")
 
 
 def check_module_name(program: Program, entry: EntryPoint) -> Iterator[Finding]:
