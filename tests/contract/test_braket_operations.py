@@ -1,13 +1,10 @@
 """Each operation of the local Braket service answers as the service model says."""
 
-import io
 import json
 import re
-import tarfile
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 import boto3
 import botocore.config
@@ -16,19 +13,16 @@ from botocore.exceptions import ClientError
 
 from cdk_braket._lambda.hybrid_job_handler import rules, service_model
 from cdk_braket_local.instance import ClientSettings, LocalAws
+from tests.local.jobs import Jobs, Json
 from tests.local.users import user_who_may
 
-SCRIPT = b"import time\ndef main():\n    time.sleep(600)\n"
-BUCKET = "amazon-braket-contract"
+SCRIPT = "import time\ndef main():\n    time.sleep(600)\n"
 OPERATIONS = {
     "CreateJob", "GetJob", "CancelJob", "SearchJobs", "TagResource", "UntagResource",
     "ListTagsForResource",
 }  # fmt: skip
 
 LONGEST_NAME = rules.bounds(rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
-
-# What goes over the wire: nothing of it is typed.
-Json = Any
 
 
 class Wire:
@@ -63,56 +57,19 @@ def wire(local_aws: LocalAws) -> Wire:
 
 
 @pytest.fixture(scope="module")
-def role_arn(local_aws: LocalAws) -> str:
-    """A role that jobs may have, and a script for them."""
-    s3 = boto3.client("s3", **local_aws.client_settings)
-    s3.create_bucket(Bucket=BUCKET)
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        member = tarfile.TarInfo("algo.py")
-        member.size = len(SCRIPT)
-        archive.addfile(member, io.BytesIO(SCRIPT))
-    s3.put_object(Bucket=BUCKET, Key="source.tar.gz", Body=packed.getvalue())
-    iam = boto3.client("iam", **local_aws.client_settings)
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": "braket.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-    everything = {"Effect": "Allow", "Action": ["s3:*", "logs:*"], "Resource": "*"}
-    role = iam.create_role(
-        RoleName="contract", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
-    )
-    iam.put_role_policy(
-        RoleName="contract",
-        PolicyName="all",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
-    )
-    return role["Role"]["Arn"]
+def jobs(local_aws: LocalAws) -> Jobs:
+    return Jobs(local_aws)
 
 
 @pytest.fixture
-def request_(role_arn: str) -> dict[str, Json]:
+def request_(jobs: Jobs) -> dict[str, Json]:
     """A request that is taken, with a client token of its own."""
-    return {
-        "clientToken": str(uuid.uuid4()),
-        "jobName": "contract",
-        "roleArn": role_arn,
-        "algorithmSpecification": {
-            "scriptModeConfig": {
-                "entryPoint": "algo:main",
-                "s3Uri": f"s3://{BUCKET}/source.tar.gz",
-                "compressionType": "GZIP",
-            }
-        },
-        "deviceConfig": {"device": "local:braket/default"},
-        "instanceConfig": {"instanceType": "ml.m5.large", "volumeSizeInGb": 30},
-        "outputDataConfig": {"s3Path": f"s3://{BUCKET}/out"},
-        "checkpointConfig": {"s3Uri": f"s3://{BUCKET}/checkpoints", "localPath": "/opt/jobs/c"},
-        "hyperParameters": {"a": "1"},
-        "stoppingCondition": {"maxRuntimeInSeconds": 600},
-        "tags": {"team": "chemistry"},
-    }
+    return jobs.request(
+        SCRIPT,
+        hyperParameters={"a": "1"},
+        stoppingCondition={"maxRuntimeInSeconds": 600},
+        tags={"team": "chemistry"},
+    )
 
 
 @pytest.fixture

@@ -176,6 +176,7 @@ class Runner:
                 return self._accompany(run, process, plan)
             finally:
                 timer.cancel()
+                run.process = process  # even if it was never told its plan
                 self._kill(run)
                 errors.seek(0)
                 if text := errors.read():
