@@ -73,6 +73,7 @@ def check(
     _check_device(checked, options, region)
     _check_image(checked, options, region)
     _check_owned(checked, options)
+    _check_checkpoint_source(checked, options)
     _check_buckets(checked, options)
     _check_request(checked, options, region, role, tags)
     _check_script(checked, options, disabled)
@@ -139,6 +140,18 @@ def _check_owned(checked: Checked, options: JobOptions) -> None:
         for key, owner in OWNED_HYPERPARAMETERS.items()
         if key in options.hyperparameters
     ]
+
+
+def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
+    """The API has no rule for it: the handler copies the checkpoints, by s3:// alone."""
+    source = options.checkpoint_source
+    if source is None or is_unknown(source.uri):
+        return
+    if not source.bucket_name or not source.uri.startswith("s3://"):
+        checked.problems.append(
+            f"copy_checkpoints_from={shorten(source.uri)}: must be s3://bucket/prefix. "
+            "Use CheckpointSource.from_bucket(…) or .from_s3_uri(…)."
+        )
 
 
 def _check_buckets(checked: Checked, options: JobOptions) -> None:

@@ -498,6 +498,10 @@ class _ImportedHybridJob(Resource):
         raise self._unknown("checkpoint_s3_uri")
 
     @property
+    def checkpoint_bucket(self) -> s3.IBucket:
+        raise self._unknown("checkpoint_bucket")
+
+    @property
     def log_group_name(self) -> str:
         return JOB_LOG_GROUP
 

@@ -9,6 +9,7 @@ from aws_cdk.assertions import Annotations, Match
 
 from cdk_braket import (
     AlgorithmScript,
+    CheckpointSource,
     ContainerImage,
     Device,
     Distribution,
@@ -136,6 +137,19 @@ def test_an_entry_point_of_a_script_in_s3_is_checked_by_its_form(
         device=LOCAL,
         disabled_checks=[PreflightCheck.ENTRY_POINT],
     )
+
+
+@pytest.mark.parametrize("uri", ["nowhere", "s3://", "https://a.s3.us-east-1.amazonaws.com/b", ""])
+def test_checkpoints_to_go_on_from_are_at_an_s3_uri(uri: str) -> None:
+    [problem] = _refused(copy_checkpoints_from=CheckpointSource.from_s3_uri(uri)).problems
+    assert problem.startswith(f"copy_checkpoints_from={uri!r}: must be s3://bucket/prefix. Use ")
+
+
+def test_checkpoints_of_a_job_that_only_its_arn_is_known_of_cannot_be_told() -> None:
+    arn = "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"
+    job = HybridJob.from_hybrid_job_arn(new_stack(), "Other", arn)
+    with pytest.raises(ValidationError, match="checkpoint_bucket: cannot be told from a job's ARN"):
+        CheckpointSource.from_job(job)  # type: ignore[arg-type]  # as those do who run no checker
 
 
 def test_tokens_are_left_to_the_handler() -> None:
