@@ -8,11 +8,13 @@ import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from braket.aws import AwsQuantumJob
 
 from cdk_braket._lambda.hybrid_job_handler import contract
 from cdk_braket_local.instance import LocalAws
@@ -241,6 +243,17 @@ def test_the_job_ran_with_what_it_was_given(deployed: Deployed) -> None:
     assert results["earlier"] == 2, "the earlier scan's checkpoint was copied"
     assert results["0.5"] == 0.25, "what was measured earlier is not measured again"
     assert results["3.0"] == pytest.approx(math.cos(3.25), abs=0.5)
+
+
+def test_the_braket_sdk_reads_the_job_by_its_arn(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in deployed.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    job = AwsQuantumJob(deployed.outputs["JobArn"])
+    assert (job.name, job.state()) == ("scan", "COMPLETED")
+    assert job.result()["label"] == "first light"
 
 
 def _results(deployed: Deployed) -> dict[str, Any]:

@@ -78,6 +78,13 @@ def declare(stack: Stack) -> list[str]:
         on_delete=OnDelete.RETAIN_JOB,
         disabled_checks=[PreflightCheck.CREDENTIALS],
     )
+    HybridJob(
+        stack,
+        "Second",
+        device=Device.local("braket/default"),
+        image=ContainerImage.pytorch(),
+        distribution="data_parallel",
+    )
     bucket.grant_read(first)
     imported = HybridJob.from_hybrid_job_arn(
         stack, "Other", "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"

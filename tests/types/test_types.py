@@ -25,6 +25,9 @@ _WRONG = {
         "HybridJob(stack, 'Job', device=Device.AMAZON_SV1, hyperparameters={'a': [1]})"
     ),
     "an instance type that there is none of": "InstanceType.M99_LARGE",
+    "a distribution that there is none of": (
+        "HybridJob(stack, 'Job', device=Device.AMAZON_SV1, distribution='model_parallel')"
+    ),
     "a device as text": "HybridJob(stack, 'Job', device='arn')",
 }
 
