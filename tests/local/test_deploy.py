@@ -84,6 +84,20 @@ def test_an_update_replaces_a_running_job_and_destroy_cancels_it(
     assert _finished(local_aws, second)["status"] == "CANCELLED"
 
 
+def test_data_that_nobody_wants_to_keep_goes_with_the_stack(
+    local_aws: LocalAws, patient_app: CdkApp
+) -> None:
+    settings = {"stack_name": "PatientGone", "seconds": 0, "removal_policy": "DESTROY"}
+    (outputs,) = patient_app.deploy(**settings).values()
+    assert _finished(local_aws, outputs["JobArn"])["status"] == "COMPLETED"
+    bucket = outputs["ResultsS3Uri"].split("/")[2]
+    assert bucket in _buckets(local_aws)
+    before = _buckets(local_aws)
+    patient_app.destroy(**settings)
+    assert len(before - _buckets(local_aws)) == 3, "inputs, results and their access logs"
+    assert bucket not in _buckets(local_aws)
+
+
 def test_a_wrong_value_is_told_before_anything_is_deployed(patient_app: CdkApp) -> None:
     printed = patient_app.fail_to_deploy(stack_name="PatientWrong", seconds="")
     assert "hyperparameters" in printed
@@ -96,6 +110,10 @@ def _braket(local_aws: LocalAws) -> "BraketClient":
 
 def _s3(local_aws: LocalAws) -> "S3Client":
     return boto3.client("s3", **local_aws.client_settings)
+
+
+def _buckets(local_aws: LocalAws) -> set[str]:
+    return {bucket["Name"] for bucket in _s3(local_aws).list_buckets()["Buckets"]}
 
 
 def _jobs(local_aws: LocalAws, name_prefix: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, CustomResource, Stack
+from aws_cdk import App, CfnOutput, CustomResource, RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -49,6 +49,7 @@ def declare(app: App) -> Construct:
         ),
         device=Device.local("braket/default"),
         hyperparameters={"seconds": app.node.get_context("seconds")},
+        removal_policy=RemovalPolicy[app.node.try_get_context("removal_policy") or "RETAIN"],
     )
     CfnOutput(stack, "JobArn", value=job.job_arn)
     CfnOutput(stack, "ResultsS3Uri", value=job.results_s3_uri)

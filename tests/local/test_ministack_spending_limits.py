@@ -1,0 +1,46 @@
+"""CloudFormation knows Braket's spending limits, and refuses what the service would."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk_braket_local.instance import LocalAws
+from tests.local.stacks import Stack
+
+QPU = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
+OTHER = "arn:aws:braket:us-east-1::device/qpu/ionq/Aria-1"
+
+
+@pytest.fixture
+def stack(local_aws: LocalAws, tmp_path: Path) -> Stack:
+    return Stack(local_aws, tmp_path / "record")
+
+
+def _limit(**properties: str) -> dict[str, Any]:
+    return {"Type": "AWS::Braket::SpendingLimit", "Properties": properties}
+
+
+def test_one_is_created_changed_replaced_and_deleted(stack: Stack) -> None:
+    limit = _limit(DeviceArn=QPU, SpendingLimit="100")
+    assert stack.create({"Limit": limit}) == "CREATE_COMPLETE"
+    first = stack.physical_id("Limit")
+    assert ":spending-limit/" in first
+    assert stack.update({"Limit": _limit(DeviceArn=QPU, SpendingLimit="50")}) == "UPDATE_COMPLETE"
+    assert stack.physical_id("Limit") == first
+    assert stack.update({"Limit": _limit(DeviceArn=OTHER, SpendingLimit="50")}) == "UPDATE_COMPLETE"
+    assert stack.physical_id("Limit") != first
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("properties", "member"),
+    [
+        ({"DeviceArn": QPU}, "spendingLimit"),
+        ({"SpendingLimit": "100"}, "deviceArn"),
+        ({"DeviceArn": QPU, "SpendingLimit": "much"}, "spendingLimit"),
+    ],
+)
+def test_a_wrong_one_fails_the_stack(stack: Stack, properties: dict[str, str], member: str) -> None:
+    assert stack.create({"Limit": _limit(**properties)}) == "ROLLBACK_COMPLETE"
+    assert member in stack.reasons()

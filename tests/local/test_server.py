@@ -1,0 +1,216 @@
+"""The local AWS is for local programs alone, and is gone when it is stopped."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from cdk_braket_local.instance import ClientSettings, LocalAws, LocalAwsError
+from tests.local.jobs import Jobs
+from tests.local.stacks import Stack, recorder
+from tests.local.users import user_who_may
+
+LOOPBACK = "0100007F"
+LISTENS = "0A"
+
+
+def _group(leader: int) -> list[int]:
+    """The living processes of a process group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z" and int(fields[2]) == leader:
+            found.append(int(folder.name))
+    return found
+
+
+def _sockets(process: int) -> Iterator[str]:
+    """The inodes of a process's sockets."""
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        try:
+            target = str(link.readlink())
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield target.removeprefix("socket:[").removesuffix("]")
+
+
+def _listening(processes: list[int]) -> set[str]:
+    """The addresses, in hex, on which processes listen or take datagrams."""
+    inodes = {inode for process in processes for inode in _sockets(process)}
+    addresses = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[9] in inodes and (fields[3] == LISTENS or table.startswith("udp")):
+                addresses.add(fields[1])
+    return addresses
+
+
+def test_it_listens_on_one_port_of_the_loopback_interface_and_nowhere_else(
+    local_aws: LocalAws, tmp_path: Path
+) -> None:
+    stack = Stack(local_aws, tmp_path / "record")  # a function runs, too
+    assert stack.create({"Resource": recorder({})}) == "CREATE_COMPLETE"
+    port = int(local_aws.endpoint_url.rpartition(":")[2])
+    processes = _group(local_aws._process.pid)
+    assert len(processes) > 1
+    assert _listening(processes) == {f"{LOOPBACK}:{port:04X}"}
+
+
+def test_two_at_once_know_nothing_of_each_other(local_aws: LocalAws, tmp_path: Path) -> None:
+    with LocalAws.start(tmp_path / "other") as other:
+        boto3.client("s3", **other.client_settings).create_bucket(Bucket="only-there")
+        buckets = boto3.client("s3", **local_aws.client_settings).list_buckets()["Buckets"]
+        assert "only-there" not in {bucket["Name"] for bucket in buckets}
+        mixed = ClientSettings(**{**other.client_settings, "endpoint_url": local_aws.endpoint_url})
+        with pytest.raises(ClientError):
+            boto3.client("s3", **mixed).list_buckets()
+
+
+@pytest.mark.parametrize("end", ["stop", "parent is killed"])
+def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from cdk_braket_local.instance import LocalAws\n"
+        "from tests.local.jobs import Jobs\n"
+        "aws = LocalAws.start(Path(sys.argv[1]))\n"
+        "Jobs(aws).start('import time\\ndef main(): time.sleep(600)')\n"
+        "time.sleep(1)\n"
+        "print(aws._process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+        "aws.stop()\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path / "aws"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    with parent:
+        assert parent.stdout is not None
+        leader = int(parent.stdout.readline())
+        assert _group(leader)
+        if end == "stop":
+            parent.communicate("", timeout=30)
+        else:
+            parent.kill()
+    deadline = time.monotonic() + 20
+    while (left := _group(leader)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def test_a_port_that_is_taken_is_one_line(local_aws: LocalAws, tmp_path: Path) -> None:
+    port = int(local_aws.endpoint_url.rpartition(":")[2])
+    with pytest.raises(LocalAwsError, match=f"^port {port} of 127.0.0.1 is in use$"):
+        LocalAws.start(tmp_path / "other", port=port)
+
+
+def _answer(aws: LocalAws, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(aws.endpoint_url.removeprefix("http://"), timeout=10)
+    connection.request("GET", path, headers=dict(headers))
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def _signed(aws: LocalAws) -> dict[str, str]:
+    key = aws.client_settings["aws_access_key_id"]
+    scope = f"{key}/20261123/us-east-1/s3/aws4_request"
+    return {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00"
+    }
+
+
+def test_a_request_of_its_own_key_is_let_in(local_aws: LocalAws) -> None:
+    assert _answer(local_aws, "/", _signed(local_aws))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"Host": "example.com"}, "loopback"),
+        ({"Host": "127.0.0.1.example.com"}, "loopback"),
+        ({"Origin": "http://127.0.0.1"}, "web pages"),
+        ({"Origin": "null"}, "web pages"),
+        ({"Sec-Fetch-Site": "cross-site"}, "web pages"),
+    ],
+)
+def test_a_web_page_is_kept_out(local_aws: LocalAws, headers: dict[str, str], why: str) -> None:
+    status, text = _answer(local_aws, "/", {**_signed(local_aws), **headers})
+    assert status == 403
+    assert why in text
+
+
+@pytest.mark.parametrize("key", ["test", "000000000000", "222222222222"])
+def test_the_keys_that_everybody_knows_are_refused(local_aws: LocalAws, key: str) -> None:
+    own = local_aws.client_settings["aws_access_key_id"]
+    headers = {name: text.replace(own, key) for name, text in _signed(local_aws).items()}
+    assert _answer(local_aws, "/", headers)[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/_ministack/reset", "/_localstack/health"])
+def test_a_request_without_a_key_is_refused(local_aws: LocalAws, path: str) -> None:
+    assert _answer(local_aws, path, {})[0] == 403
+
+
+def test_policies_are_enforced(local_aws: LocalAws) -> None:
+    boto3.client("s3", **local_aws.client_settings).create_bucket(Bucket="enforced")
+    reader = boto3.client("s3", **user_who_may(local_aws, ["s3:ListBucket"]))
+    reader.list_objects_v2(Bucket="enforced")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.put_object(Bucket="enforced", Key="a", Body=b"")
+
+
+def test_its_files_are_for_its_user_alone(local_aws: LocalAws) -> None:
+    assert local_aws.state_directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_neither_response_urls_nor_credentials_reach_its_log(tmp_path: Path) -> None:
+    with LocalAws.start(tmp_path / "aws") as aws:
+        stack = Stack(aws, tmp_path / "record")
+        assert stack.create({"Resource": recorder({"Create": "raise once"})}) == "CREATE_COMPLETE"
+        (url, *_) = (request["ResponseURL"] for request in stack.requests())
+        jobs = Jobs(aws)
+        script = "import os\ndef main(secret): print(os.environ['AWS_SESSION_TOKEN'])"
+        job = jobs.run(script, hyperParameters={"secret": "canary-7f3a"})
+        token = jobs.log(job).strip()
+        log = "".join(
+            path.read_text(errors="replace") for path in aws.state_directory.glob("*log*")
+        )
+    assert log
+    assert len(token) > 20
+    for secret in (
+        url,
+        url.rpartition("/")[2],
+        token,
+        "canary-7f3a",
+        aws.client_settings["aws_secret_access_key"],
+    ):
+        assert secret not in log
+
+
+def test_a_signal_stops_it(tmp_path: Path) -> None:
+    aws = LocalAws.start(tmp_path / "aws")
+    try:
+        os.kill(aws._process.pid, signal.SIGINT)
+        deadline = time.monotonic() + 20
+        while aws.is_running() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not aws.is_running()
+    finally:
+        aws.stop()
