@@ -89,7 +89,7 @@ def test_create_starts_the_job_that_was_asked_for(world: World, stack: Stack) ->
         ),
         Attribute.CHECKPOINT_S3_URI: f"s3://amazon-braket-results/jobs/vqe/{run_id}/checkpoints",
         Attribute.LOG_GROUP_NAME: "/aws/braket/jobs",
-        Attribute.LOG_STREAM_PREFIX: f"vqe-{run_id}/",
+        Attribute.LOG_STREAM_PREFIX: f"vqe-{run_id}/{job.arn.rpartition('/')[2]}/",
     }
 
 

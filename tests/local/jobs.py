@@ -82,7 +82,11 @@ class Jobs:
             "roleArn": self.role_arn,
             "algorithmSpecification": {"scriptModeConfig": script},
             "deviceConfig": {"device": "local:braket/default"},
-            "instanceConfig": {"instanceType": "ml.m5.large", "volumeSizeInGb": 30},
+            "instanceConfig": {
+                "instanceType": "ml.m5.large",
+                "volumeSizeInGb": 30,
+                "instanceCount": 1,
+            },
             "outputDataConfig": {"s3Path": f"s3://{self.bucket}/{name}/data"},
             "checkpointConfig": {"s3Uri": f"s3://{self.bucket}/{name}/checkpoints"},
             **changes,

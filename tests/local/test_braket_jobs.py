@@ -43,7 +43,11 @@ def _gone(process: int) -> bool:
 
 
 def test_results_of_the_sdk_are_stored_and_read_by_the_sdk(
-    local_aws: LocalAws, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    local_aws: LocalAws,
+    jobs: Jobs,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     script = (
         "from braket.jobs import save_job_result\n"
@@ -66,6 +70,8 @@ def test_results_of_the_sdk_are_stored_and_read_by_the_sdk(
     seen = AwsQuantumJob(job["jobArn"], aws_session=session)
     assert seen.state() == "COMPLETED"
     assert seen.result() == {"label": "a b", "times": 3}
+    seen.logs()
+    assert "Metrics - timestamp=" in capsys.readouterr().out
 
 
 def test_hyperparameters_that_do_not_all_fit_are_none_of_them_passed(jobs: Jobs) -> None:

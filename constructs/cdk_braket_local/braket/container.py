@@ -71,7 +71,7 @@ class _Container:
         config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 3})
         endpoint = plan.endpoint_url
         self._objects = Objects(self._session.client("s3", endpoint_url=endpoint, config=config))
-        stream = f"{plan.job_name}/algo-1-{int(time.time() * 1000)}"
+        stream = f"{plan.job_name}/{plan.job_id}/algo-1-{int(time.time() * 1000)}"
         logs = self._session.client("logs", endpoint_url=endpoint, config=config)
         self._log = LogStream(logs, LOG_GROUP, stream)
         self._stopped = threading.Event()

@@ -11,7 +11,7 @@ from .failures import Failure
 
 _SHOWN = 200  # characters of a malformed value that a reason shows
 
-LARGEST_ATTRIBUTES = 2800
+LARGEST_ATTRIBUTES = 2700
 """Bytes of the attributes that leave room for the rest of a response of 4096 bytes."""
 
 
@@ -172,16 +172,18 @@ def render(request: Mapping[str, object], token: str) -> dict[str, object]:
 
 def attributes_of(arn: str, request: Mapping[str, object]) -> dict[str, str]:
     """Return the resource's attributes, from a rendered request."""
-    name = _member(request, "jobName")
+    name, job_id = _member(request, "jobName"), arn.rpartition("/")[2]
     results = _member(request, "outputDataConfig", "s3Path").rstrip("/")
     return {
         Attribute.JOB_ARN: arn,
-        Attribute.JOB_ID: arn.rpartition("/")[2],
+        Attribute.JOB_ID: job_id,
         Attribute.JOB_NAME: name,
         Attribute.RESULTS_S3_URI: f"{results}/{contract.RESULTS_FILE}",
         Attribute.CHECKPOINT_S3_URI: checkpoint_uri(request),
         Attribute.LOG_GROUP_NAME: contract.JOB_LOG_GROUP,
-        Attribute.LOG_STREAM_PREFIX: f"{name}/",
+        # Source: `AwsQuantumJob._logs_prefix` in `braket/aws/aws_quantum_job.py` of
+        # amazon-braket-sdk.
+        Attribute.LOG_STREAM_PREFIX: f"{name}/{job_id}/",
     }
 
 
