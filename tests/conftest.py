@@ -1,6 +1,5 @@
 """What holds for the whole suite."""
 
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,27 +7,10 @@ from pathlib import Path
 import pytest
 
 from cdk_braket_local.instance import LocalAws
+from tests.exit_code import pytest_configure
 from tests.local import environments
 
-
-class _ExitCodeOfCtrlC:
-    """Ends an interrupted run with the exit code that shells give it: 130, where pytest has 2."""
-
-    def __init__(self) -> None:
-        self._interrupted = False
-
-    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        # Pytest's own ways to stop, such as --maxfail, derive from the same exception.
-        self._interrupted = excinfo.type is KeyboardInterrupt
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self._interrupted:
-            session.exitstatus = 128 + signal.SIGINT
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(_ExitCodeOfCtrlC())
+__all__ = ["bootstrapped_aws", "local_aws", "pytest_configure"]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from tools import checks, processes, setup
 ROOT = Path(__file__).resolve().parent.parent
 
 USAGE_ERROR = 2
+# Each worker has a local AWS of its own.
+_MOST_WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,15 @@ def _deploy(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
 
 
 def _test(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    if not arguments:
+        return _whole_suite(checkout)
     return _become(checkout, [checkout.python, "-m", "pytest", *arguments])
+
+
+def _whole_suite(checkout: setup.Checkout, *arguments: str) -> int:
+    """Run everything, a file of tests at a time on each processor."""
+    parallel = ["--numprocesses", str(min(os.cpu_count() or 1, _MOST_WORKERS)), "--dist=loadfile"]
+    return _become(checkout, [checkout.python, "-m", "pytest", *parallel, *arguments])
 
 
 def _lint(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
@@ -95,7 +105,7 @@ def _check(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
         return USAGE_ERROR
     code = _run_checks(checkout, checks.ALL)
     # The suite runs the same checks as tests of its own; here they have just been run.
-    return code or _test(checkout, ["--ignore", checks.AS_TESTS])
+    return code or _whole_suite(checkout, "--ignore", checks.AS_TESTS)
 
 
 def _lock(checkout: setup.Checkout, arguments: Sequence[str]) -> int:

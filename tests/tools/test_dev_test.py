@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    """A suite of its own under the conftest of ours."""
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    """A suite of its own that ends as ours does."""
+    shutil.copy(ROOT / "tests" / "exit_code.py", tmp_path / "conftest.py")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     return tmp_path
 

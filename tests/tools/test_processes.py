@@ -17,9 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Runs a child that has a child of its own, as npm or the CDK CLI do.
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from tools import processes
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite may run under nohup
 processes.GRACE_SECONDS = 1.0
 processes.raise_stopped_on_signals()
 try:
