@@ -1,10 +1,9 @@
 """Each operation of the local Braket service answers as the service model says."""
 
 import json
-import re
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import boto3
 import botocore.config
@@ -111,7 +110,6 @@ def test_every_operation_answers_what_the_model_says(
 
 def test_an_arn_ends_in_a_uuid_and_times_are_read_as_times(wire: Wire, job: str) -> None:
     assert uuid.UUID(job.rpartition("/")[2])
-    assert re.fullmatch(r"arn:aws:braket:us-east-1:\d{12}:job/[^/]+", job)
     described = wire.call("GetJob", jobArn=job)
     assert isinstance(described["createdAt"], datetime)
     assert described["createdAt"].tzinfo is not None
@@ -135,9 +133,30 @@ def test_one_token_is_one_job(wire: Wire, request_: dict[str, Json]) -> None:
         wire.call("CancelJob", jobArn=arn)
 
 
-def test_a_cancelled_job_cannot_be_cancelled_again(wire: Wire, job: str) -> None:
+def test_what_is_over_is_described_as_the_model_says(wire: Wire, jobs: Jobs) -> None:
+    scripts = ["def main(): pass", "def main(): raise ValueError('x' * 9000)"]
+    made = [jobs.start(script) for script in scripts]
+    made.append(jobs.start(SCRIPT, stoppingCondition={"maxRuntimeInSeconds": 1}))
+    assert [jobs.over(arn)["status"] for arn in made] == ["COMPLETED", "FAILED", "FAILED"]
+    for arn in made:
+        described = wire.call("GetJob", jobArn=arn)
+        assert described["createdAt"] <= described["startedAt"] <= described["endedAt"]
+        assert described["billableDuration"] > 0
+        (found,) = wire.call("SearchJobs", filters=[_by("jobArn", "EQUAL", arn)])["jobs"]
+        assert found == {name: described.get(name, found["device"]) for name in found}
+        for operation in ("GetJob", "SearchJobs"):
+            shape = service_model.operation(operation).output_shape
+            assert rules.check(shape, wire.answers[operation]) == [], operation
+
+
+def _by(name: str, operator: str, *values: str) -> dict[str, Json]:
+    return {"name": name, "operator": operator, "values": list(values)}
+
+
+def test_a_cancelled_job_cannot_be_cancelled_again(wire: Wire, jobs: Jobs, job: str) -> None:
     answer = wire.call("CancelJob", jobArn=job)
     assert answer["cancellationStatus"] in rules.enum_values("CancellationStatus")
+    assert jobs.over(job)["status"] == "CANCELLED"
     assert wire.refused("CancelJob", jobArn=job)[0] == "ConflictException"
 
 
@@ -166,6 +185,31 @@ def test_jobs_are_found_newest_first_in_pages(wire: Wire, request_: dict[str, Js
     assert found == made[::-1]
     for arn in made:
         wire.call("CancelJob", jobArn=arn)
+
+
+def test_jobs_are_found_by_when_they_were_made(wire: Wire, job: str) -> None:
+    at = wire.call("GetJob", jobArn=job)["createdAt"]
+    before, after = ((at + timedelta(seconds=s)).isoformat() for s in (-1, 1))
+    matching = [
+        _by("createdAt", "BETWEEN", before, after),
+        _by("createdAt", "GT", before),
+        _by("createdAt", "LT", after),
+        _by("createdAt", "LTE", after),
+    ]
+    this = _by("jobArn", "EQUAL", job)
+    for filters in ([this], *([this, each] for each in matching), [this, *matching]):
+        assert [found["jobArn"] for found in wire.call("SearchJobs", filters=filters)["jobs"]] == [
+            job
+        ]
+    for other in (_by("createdAt", "LT", before), _by("createdAt", "GTE", after)):
+        assert wire.call("SearchJobs", filters=[this, other])["jobs"] == []
+
+
+def test_a_job_is_known_in_its_region_alone(local_aws: LocalAws, wire: Wire, job: str) -> None:
+    elsewhere = Wire({**local_aws.client_settings, "region_name": "eu-west-2"})
+    assert elsewhere.refused("GetJob", jobArn=job)[0] == "ResourceNotFoundException"
+    assert elsewhere.call("SearchJobs", filters=[_by("jobArn", "EQUAL", job)])["jobs"] == []
+    assert wire.call("GetJob", jobArn=job)["jobArn"] == job
 
 
 def test_an_unknown_job_is_not_found(wire: Wire, job: str) -> None:
@@ -208,6 +252,35 @@ def test_a_wrong_value_is_refused(
     wire: Wire, request_: dict[str, Json], wrong: dict[str, Json]
 ) -> None:
     assert wire.refused("CreateJob", **{**request_, **wrong})[0] == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    ("operation", "wrong"),
+    [
+        ("GetJob", {"jobArn": "not an ARN"}),
+        ("CancelJob", {"jobArn": "not an ARN"}),
+        ("GetJob", {"additionalAttributeNames": ["Everything"]}),
+        ("SearchJobs", {}),
+        ("SearchJobs", {"filters": [{"name": "jobArn", "values": ["a"]}]}),
+        ("SearchJobs", {"filters": [_by("jobArn", "NEAR", "a")]}),
+        ("SearchJobs", {"filters": [_by("jobArn", "LT", "a")]}),
+        ("SearchJobs", {"filters": [_by("jobName", "EQUAL", "a")]}),
+        ("SearchJobs", {"filters": [_by("createdAt", "LT", "yesterday")]}),
+        ("SearchJobs", {"filters": [], "maxResults": 0}),
+        ("SearchJobs", {"filters": [], "nextToken": "made up"}),
+        ("TagResource", {"tags": {"a": 1}}),
+        ("TagResource", {"tags": None}),
+        ("UntagResource", {"tagKeys": []}),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_of_another_operation_is_refused(
+    wire: Wire, job: str, operation: str, wrong: dict[str, Json]
+) -> None:
+    name = {"GetJob": "jobArn", "CancelJob": "jobArn"}.get(operation, "resourceArn")
+    given = wrong if operation == "SearchJobs" else {name: job, **wrong}
+    status = service_model.shape("ValidationException").error_status
+    assert wire.refused(operation, **given) == ("ValidationException", status)
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def test_results_of_the_sdk_are_stored_and_read_by_the_sdk(
     assert seen.result() == {"label": "a b", "times": 3}
     seen.logs()
     assert "Metrics - timestamp=" in capsys.readouterr().out
+    metrics = seen.metrics()
+    assert (metrics["iteration_number"], metrics["value"]) == ([0, 1, 2], [0, 2, 4])
 
 
 def test_hyperparameters_that_do_not_all_fit_are_none_of_them_passed(jobs: Jobs) -> None:
@@ -88,14 +91,14 @@ def test_an_entry_point_may_be_a_module_that_is_run(jobs: Jobs) -> None:
 
 
 def test_input_channels_are_folders(jobs: Jobs) -> None:
-    for key in ("in/a.txt", "in/deep/b.txt", "other/c.txt"):
+    for key in ("in/a.txt", "in/deep/b.txt", "other/c#1?.txt"):
         jobs.s3.put_object(Bucket=jobs.bucket, Key=key, Body=key.encode())
     channels = [
         {
             "channelName": name,
             "dataSource": {"s3DataSource": {"s3Uri": f"s3://{jobs.bucket}/{prefix}"}},
         }
-        for name, prefix in (("first", "in/"), ("second", "other/c.txt"))
+        for name, prefix in (("first", "in/"), ("second", "other/c#1?.txt"))
     ]
     script = (
         "import os\nfrom pathlib import Path\n"
@@ -108,7 +111,7 @@ def test_input_channels_are_folders(jobs: Jobs) -> None:
     assert jobs.log(job).splitlines() == [
         "first/a.txt = in/a.txt",
         "first/deep/b.txt = in/deep/b.txt",
-        "second/c.txt = other/c.txt",
+        "second/c#1?.txt = other/c#1?.txt",
     ]
 
 
@@ -182,6 +185,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
         ("def other(): pass", "AttributeError: module 'algo' has no attribute 'main'"),
         ("import not_there_at_all", "ModuleNotFoundError"),
         ("def main(:", "SyntaxError"),
+        ("def main(): raise ValueError('odd \\udcff')", "ValueError: odd \\udcff"),
         ("import os\ndef main(): os._exit(7)", "exit code: 7"),
         ("import os, signal\ndef main(): os.kill(os.getpid(), signal.SIGKILL)", "exit code: 137"),
     ],
@@ -234,14 +238,18 @@ def test_the_script_sees_the_roles_credentials_and_no_others(
         "import boto3, os\n"
         "def main():\n"
         "    print(boto3.client('sts').get_caller_identity()['Arn'])\n"
-        "    print(sorted(os.environ))\n"
+        "    print(dict(os.environ))\n"
+        "    print('names', *sorted(os.environ))\n"
         "    boto3.client('iam').list_users()\n"
     )
     job = jobs.run(script)
     log = jobs.log(job)
     assert f":assumed-role/{jobs.name}/" in log
     assert "AccessDenied" in job["failureReason"]
-    assert "MINISTACK" not in log
+    names = next(line for line in log.splitlines() if line.startswith("names ")).split()[1:]
+    others = {name for name in names if not name.startswith(("AWS_", "AMZN_BRAKET_"))}
+    assert others <= {"HOME", "LANG", "LC_CTYPE", "PATH", "TMPDIR"}
+    assert local_aws.client_settings["aws_access_key_id"] not in log
     assert local_aws.client_settings["aws_secret_access_key"] not in log
 
 
@@ -250,6 +258,7 @@ def test_a_job_does_only_what_its_role_may(local_aws: LocalAws) -> None:
     job = blind.run("def main(): pass")
     assert job["status"] == "FAILED"
     assert job["failureReason"].startswith("ClientError: ")
+    assert "AccessDenied" in job["failureReason"]
 
 
 def test_a_role_that_braket_may_not_assume_fails_the_job(local_aws: LocalAws) -> None:
@@ -290,18 +299,29 @@ def events(local_aws: LocalAws) -> Iterator[tuple["SQSClient", str]]:
 
 
 def test_state_changes_are_events(jobs: Jobs, events: tuple["SQSClient", str]) -> None:
-    job = jobs.run("def main(): pass")
+    done = jobs.run("def main(): pass")
+    assert _statuses(done, events) == ["QUEUED", "RUNNING", "COMPLETED"]
+    arn = jobs.start(SLEEP)
+    jobs.running(arn, "begun")
+    for _ in range(2):
+        assert jobs.braket.cancel_job(jobArn=arn)["cancellationStatus"] == "CANCELLING"
+    cancelled = jobs.over(arn)
+    assert _statuses(cancelled, events) == ["QUEUED", "RUNNING", "CANCELLING", "CANCELLED"]
+
+
+def _statuses(job: Json, events: tuple["SQSClient", str]) -> list[str]:
+    """What the queue got of a job that is over."""
     sqs, url = events
     statuses: list[str] = []
     deadline = time.monotonic() + 20
-    while "COMPLETED" not in statuses and time.monotonic() < deadline:
+    while job["status"] not in statuses and time.monotonic() < deadline:
         for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
             event = json.loads(message["Body"])
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             if event["detail"]["jobArn"] == job["jobArn"]:
                 assert event["resources"] == [job["jobArn"]]
                 statuses.append(event["detail"]["status"])
-    assert statuses == ["QUEUED", "RUNNING", "COMPLETED"]
+    return statuses
 
 
 def test_more_jobs_than_there_is_room_for_wait_their_turn(tmp_path: Path) -> None:
@@ -336,8 +356,8 @@ def test_with_its_local_aws_a_job_ends_and_leaves_nothing(tmp_path: Path, end: s
         words = jobs.log(jobs.running(jobs.start(script), "folder")).split()
         process, folder = int(words[words.index("process") + 1]), Path(words[-1])
         assert _lives(process)
-        private = [path for path in folder.parents if path.is_relative_to(tmp_path / "aws")]
-        assert any(path.stat().st_mode & 0o777 == 0o700 for path in private)
+        assert folder.is_relative_to(tmp_path / "aws")
+        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
         if end == "kill":
             os.kill(aws._process.pid, signal.SIGKILL)
     finally:

@@ -85,7 +85,8 @@ class Job:
     def happened(self, event_type: str, message: str) -> None:
         """Remember an event; the API shows the latest."""
         most = rules.bounds("JobEvents").maximum
-        event = {"eventType": event_type, "timeOfEvent": now(), "message": message}
+        longest = rules.bounds(rules.shape_of("JobEventDetails", "message")).maximum
+        event = {"eventType": event_type, "timeOfEvent": now(), "message": message[:longest]}
         self.events = [*self.events, event][-(most or 0) :]
 
     def ended(self, status: Status, reason: str | None = None) -> None:

@@ -27,9 +27,12 @@ class Place:
     @classmethod
     def parse(cls, uri: str) -> "Place":
         """Read `s3://bucket/key`, or the https form that the API takes too."""
+        scheme, _, rest = uri.partition("://")
+        if scheme == "s3":
+            # Not a URL's parts: `#` and `?` are letters of a key like others.
+            bucket, _, key = rest.partition("/")
+            return cls(bucket, key.lstrip("/"))
         parts = urlsplit(uri)
-        if parts.scheme == "s3":
-            return cls(parts.netloc, parts.path.lstrip("/"))
         if ".s3." in parts.netloc or parts.netloc.endswith(".s3"):
             return cls(parts.netloc.partition(".s3")[0], unquote(parts.path.lstrip("/")))
         bucket, _, key = parts.path.lstrip("/").partition("/")

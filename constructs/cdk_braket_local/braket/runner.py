@@ -93,6 +93,8 @@ class Runner:
         with self._lock:
             if job.is_over:
                 return False
+            if job.status is Status.CANCELLING:
+                return True
             run = self._runs.get(job.arn)
             if run is None:
                 self._queue.remove(job)
@@ -100,6 +102,8 @@ class Runner:
                 job.ended(Status.CANCELLED)
             else:
                 job.status = Status.CANCELLING
+                # Now, not when it is told: it may end of itself before.
+                run.stopping = run.stopping or (Status.CANCELLED, None)
         self._changed(job)
         if run is not None:
             self._stop(run, Status.CANCELLED, None)

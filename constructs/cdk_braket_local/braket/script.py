@@ -28,7 +28,9 @@ def main(code: str, entry_point: str, failure_file: str) -> int:
         function(**_bound_hyperparameters(function))
     except Exception as error:
         name, text = type(error).__name__, str(error)
-        Path(failure_file).write_text(f"{name}: {text}" if text else name, encoding="utf-8")
+        # A text may hold what UTF-8 has not, such as a file name's undecodable bytes.
+        reason = (f"{name}: {text}" if text else name).encode("utf-8", "backslashreplace")
+        Path(failure_file).write_bytes(reason)
         raise
     return 0
 

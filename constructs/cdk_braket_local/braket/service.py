@@ -170,8 +170,7 @@ class BraketService:
             found = [
                 job.summary()
                 for job in reversed(self._jobs.values())
-                if (job.caller.account, job.caller.region) == (caller.account, caller.region)
-                and all(matches(job) for matches in wanted)
+                if _is_visible(job, caller) and all(matches(job) for matches in wanted)
             ]
         most = rules.bounds(rules.shape_of("SearchJobsRequest", "maxResults")).maximum or len(found)
         size = request.get("maxResults", most)
@@ -205,7 +204,7 @@ class BraketService:
         self._platform.authorize(caller, action, str(arn), {})
         with self._lock:
             job = self._jobs.get(str(arn))
-        if job is None or job.caller.account != caller.account:
+        if job is None or not _is_visible(job, caller):
             raise BraketError("ResourceNotFoundException", f"there is no {arn}")
         return job
 
@@ -213,6 +212,11 @@ class BraketService:
         with self._lock:
             detail = {"jobArn": job.arn, "status": job.status.value}
         self._platform.put_event(job.caller, _STATE_CHANGE, detail, [job.arn])
+
+
+def _is_visible(job: Job, caller: Caller) -> bool:
+    """Whether a caller is in the job's account and speaks to the job's region."""
+    return (job.caller.account, job.caller.region) == (caller.account, caller.region)
 
 
 def _same(known: tuple[str, str], content: str) -> str:
