@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from .hybrid_job import HybridJob, IHybridJob
     from .input_channel import InputChannel
     from .instance_type import InstanceType
-    from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+    from .job_options import (
+        Checkpoint,
+        Distribution,
+        InstanceConfig,
+        OutputData,
+        WaitForCompletion,
+    )
     from .validation_error import ValidationError
 
 __all__ = [
@@ -37,6 +43,7 @@ __all__ = [
     "OutputData",
     "PreflightCheck",
     "ValidationError",
+    "WaitForCompletion",
 ]
 
 _HOMES: Final = {
@@ -56,6 +63,7 @@ _HOMES: Final = {
     "OutputData": "job_options",
     "PreflightCheck": "_preflight",
     "ValidationError": "validation_error",
+    "WaitForCompletion": "job_options",
 }
 
 

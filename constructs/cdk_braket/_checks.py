@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 
 from . import _s3
 from ._environment import bucket_name
+from ._handler import LONGEST_WAIT
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.beyond_model import is_prefix
 from ._lambda.hybrid_job_handler.rules import Problem, Rule
@@ -22,6 +23,7 @@ from ._request import (
     build,
     render_hyperparameters,
     run_uri,
+    seconds_of,
 )
 from ._sources import LocalData, LocalFiles, LocalScript
 from ._tokens import is_unknown
@@ -75,6 +77,7 @@ def check(
     _check_owned(checked, options)
     _check_checkpoint_source(checked, options)
     _check_buckets(checked, options)
+    _check_wait(checked, options)
     _check_request(checked, options, region, role, tags)
     _check_script(checked, options, disabled)
     return checked
@@ -151,6 +154,16 @@ def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
         checked.problems.append(
             f"copy_checkpoints_from={shorten(source.uri)}: must be s3://bucket/prefix. "
             "Use CheckpointSource.from_bucket(…) or .from_s3_uri(…)."
+        )
+
+
+def _check_wait(checked: Checked, options: JobOptions) -> None:
+    seconds = seconds_of(options.wait.timeout) if options.wait else 1
+    if not is_unknown(seconds) and not (seconds == int(seconds) and 1 <= seconds <= LONGEST_WAIT):
+        checked.problems.append(
+            f"wait_for_completion.timeout={seconds:g} s: must be 1 s to {LONGEST_WAIT} s, in whole "
+            "seconds, as CloudFormation waits no longer than an hour. Use Duration.minutes(55) or "
+            "less, or do not wait."
         )
 
 

@@ -12,6 +12,7 @@ from constructs import Construct
 from . import _s3
 from ._environment import RECORDS, JobEnvironment
 from ._sources import INPUTS, SCRIPTS
+from ._tokens import is_unknown
 
 _ID: Final = "BraketHybridJobHandler"
 _ASSET: Final = Path(__file__).parent / "_lambda"
@@ -19,7 +20,25 @@ _ASSET: Final = Path(__file__).parent / "_lambda"
 # The function divides what it has by itself and answers before it ends; CloudFormation waits a
 # little longer than that, and not its default of an hour, should the function never answer.
 _TIMEOUT: Final = Duration.minutes(14)
-SERVICE_TIMEOUT: Final = Duration.minutes(15)
+_SERVICE_TIMEOUT_SECONDS: Final = 15 * 60
+
+# Source:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html
+_LONGEST_SERVICE_TIMEOUT_SECONDS: Final = 60 * 60
+_ANSWER_SECONDS: Final = 5 * 60
+LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - _ANSWER_SECONDS
+"""Seconds for which a deployment can wait for a job."""
+
+
+def service_timeout(waits_seconds: float) -> Duration:
+    """Return how long CloudFormation waits for an answer.
+
+    Args:
+        waits_seconds: How long the deployment waits for the job; a token when it is not known.
+    """
+    if is_unknown(waits_seconds):
+        return Duration.seconds(_LONGEST_SERVICE_TIMEOUT_SECONDS)
+    return Duration.seconds(max(_SERVICE_TIMEOUT_SECONDS, waits_seconds + _ANSWER_SECONDS))
 
 
 class JobHandler(Construct):
@@ -28,6 +47,7 @@ class JobHandler(Construct):
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
         self._served: set[str] = set()
+        self._goes_on: iam.Policy | None = None
         self._log_group = logs.LogGroup(
             self,
             "Logs",
@@ -104,6 +124,22 @@ class JobHandler(Construct):
             statements.append(_s3.key_statement(target.key, ["kms:Decrypt", "kms:GenerateDataKey"]))
         for statement in statements:
             self.role.add_to_policy(statement)
+
+    def go_on(self) -> iam.Policy:
+        """Allow the function to have itself run again, to go on waiting for a job."""
+        if self._goes_on is None:
+            # A policy of its own: the role's comes before the function, and cannot name it.
+            self._goes_on = iam.Policy(
+                self,
+                "GoOn",
+                roles=[self.role],
+                statements=[
+                    iam.PolicyStatement(
+                        actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]
+                    )
+                ],
+            )
+        return self._goes_on
 
     def pass_role(self, role: iam.IRole) -> None:
         """Allow to start jobs as a role.

@@ -19,7 +19,13 @@ from .algorithm_script import AlgorithmScript
 from .container_image import ContainerImage
 from .device import Device
 from .input_channel import InputChannel
-from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+from .job_options import (
+    Checkpoint,
+    Distribution,
+    InstanceConfig,
+    OutputData,
+    WaitForCompletion,
+)
 
 Hyperparameter = str | int | float | bool
 """What a hyperparameter's value may be; the job gets its text."""
@@ -58,6 +64,7 @@ class JobOptions:
     checkpoint_source: _s3.Location | None
     max_runtime: Duration | None
     reservation_arn: str | None
+    wait: WaitForCompletion | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +118,7 @@ def build(options: JobOptions, places: Places) -> dict[str, object]:
     if hyperparameters := render_hyperparameters(options):
         request["hyperParameters"] = hyperparameters
     if options.max_runtime is not None:
-        request["stoppingCondition"] = {"maxRuntimeInSeconds": _seconds(options.max_runtime)}
+        request["stoppingCondition"] = {"maxRuntimeInSeconds": seconds_of(options.max_runtime)}
     if options.reservation_arn is not None:
         request["associations"] = [{"arn": options.reservation_arn, "type": _RESERVATION}]
     return request
@@ -166,7 +173,7 @@ def _text(value: Hyperparameter) -> str:
     return str(value)
 
 
-def _seconds(duration: Duration) -> float:
+def seconds_of(duration: Duration) -> float:
     return _whole(duration.to_seconds(integral=False))
 
 

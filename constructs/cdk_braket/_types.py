@@ -18,7 +18,13 @@ from .container_image import ContainerImage
 from .device import Device
 from .input_channel import InputChannel
 from .instance_type import InstanceType
-from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+from .job_options import (
+    Checkpoint,
+    Distribution,
+    InstanceConfig,
+    OutputData,
+    WaitForCompletion,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,10 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "max_runtime": _a(Duration, "Use Duration.hours(…)"),
     "tags": _a(Mapping, "Use {'key': 'value'}"),
     "role": _with("role_arn", "an iam.IRole", "Use iam.Role.from_role_arn(…), or leave it out"),
+    "rerun_token": _TEXT,
+    "wait_for_completion": _a(WaitForCompletion, "Use WaitForCompletion(timeout=…)"),
+    "wait_for_completion.timeout": _a(Duration, "Use Duration.minutes(…)"),
+    "wait_for_completion.fail_stack": _a(bool, "Use True or False"),
     "on_delete": _a(OnDelete, "Use OnDelete.CANCEL_JOB or OnDelete.RETAIN_JOB"),
     "disabled_checks": _Kind(
         lambda value: isinstance(value, Collection) and set(value) <= set(PreflightCheck),

@@ -28,7 +28,7 @@ from constructs import Construct
 from . import _s3
 from ._checks import Checked, check
 from ._environment import JobEnvironment, device_statements
-from ._handler import SERVICE_TIMEOUT, JobHandler
+from ._handler import JobHandler, service_timeout
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.contract import (
     JOB_LOG_GROUP,
@@ -47,6 +47,7 @@ from ._request import (
     build,
     label_from,
     run_uri,
+    seconds_of,
 )
 from ._sources import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from ._tokens import is_unknown
@@ -56,7 +57,13 @@ from .checkpoint_source import CheckpointSource
 from .container_image import BoundImage, ContainerImage
 from .device import Device
 from .input_channel import InputChannel
-from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+from .job_options import (
+    Checkpoint,
+    Distribution,
+    InstanceConfig,
+    OutputData,
+    WaitForCompletion,
+)
 from .validation_error import ValidationError
 
 _WARNING: Final = "cdk-braket"
@@ -160,6 +167,8 @@ class HybridJob(Resource):
         role: iam.IRole | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         on_delete: OnDelete = OnDelete.CANCEL_JOB,
+        rerun_token: str | None = None,
+        wait_for_completion: WaitForCompletion | None = None,
         disabled_checks: Collection[PreflightCheck] = (),
     ) -> None:
         """Declare a hybrid job.
@@ -194,6 +203,10 @@ class HybridJob(Resource):
                 DESTROY empties the buckets. Default: RETAIN.
             on_delete: What happens to the job, if it is not over, when it leaves the stack or is
                 replaced. Default: it is cancelled.
+            rerun_token: A text. Part of the definition: to change it runs the job again, whatever
+                became of it. Default: the job runs again only when something else changes.
+            wait_for_completion: How the deployment waits for the job to complete. Default: the
+                deployment succeeds as soon as the job was created.
             disabled_checks: Checks of the script that are turned off. Default: none.
 
         Raises:
@@ -218,6 +231,8 @@ class HybridJob(Resource):
                 "role": role,
                 "tags": tags,
                 "on_delete": on_delete,
+                "rerun_token": rerun_token,
+                "wait_for_completion": wait_for_completion,
                 "disabled_checks": disabled_checks,
             }
         ):
@@ -237,6 +252,7 @@ class HybridJob(Resource):
             checkpoint_source=copy_checkpoints_from.source if copy_checkpoints_from else None,
             max_runtime=max_runtime,
             reservation_arn=reservation_arn,
+            wait=wait_for_completion,
         )
         checked = check(
             options,
@@ -256,7 +272,10 @@ class HybridJob(Resource):
         self._environment = JobEnvironment(self, "Environment", removal_policy=removal_policy)
         self._role = role or self._environment.role
         self._options = options
-        self._resource = self._create(options, checked, on_delete)
+        life = {ResourceProperty.ON_DELETE.value: on_delete.value}
+        if rerun_token is not None:
+            life[ResourceProperty.RERUN_TOKEN.value] = rerun_token
+        self._resource = self._create(options, checked, life)
 
     @property
     def job_arn(self) -> str:
@@ -294,6 +313,24 @@ class HybridJob(Resource):
         return self._attribute(Attribute.LOG_STREAM_PREFIX)
 
     @property
+    def job_status(self) -> str:
+        """The job's status once the deployment has waited for it, a token.
+
+        Raises:
+            ValidationError: The deployment does not wait, so that it cannot tell.
+        """
+        return self._end_attribute(Attribute.JOB_STATUS, "job_status")
+
+    @property
+    def failure_reason(self) -> str:
+        """Why the job failed once the deployment has waited for it, a token; else empty.
+
+        Raises:
+            ValidationError: The deployment does not wait, so that it cannot tell.
+        """
+        return self._end_attribute(Attribute.FAILURE_REASON, "failure_reason")
+
+    @property
     def role(self) -> iam.IRole:
         """The execution role."""
         return self._role
@@ -326,6 +363,12 @@ class HybridJob(Resource):
     def _attribute(self, attribute: Attribute) -> str:
         return self._resource.get_att_string(attribute.value)
 
+    def _end_attribute(self, attribute: Attribute, name: str) -> str:
+        if self._options.wait is None:
+            text = f"{name}: is known only to a deployment that waits. Use wait_for_completion=…."
+            raise ValidationError(self.node.path, [text])
+        return self._attribute(attribute)
+
     def _annotate(self, checked: Checked) -> None:
         annotations = Annotations.of(self)
         for name, text in checked.warnings:
@@ -333,7 +376,9 @@ class HybridJob(Resource):
         for note in checked.notes:
             annotations.add_info(note)
 
-    def _create(self, options: JobOptions, checked: Checked, on_delete: OnDelete) -> CustomResource:
+    def _create(
+        self, options: JobOptions, checked: Checked, life: Mapping[str, str]
+    ) -> CustomResource:
         environment, stack = self._environment, Stack.of(self)
         handler = JobHandler.of(self)
         handler.serve(environment)
@@ -350,21 +395,34 @@ class HybridJob(Resource):
             "Resource",
             resource_type=RESOURCE_TYPE,
             service_token=handler.function.function_arn,
-            service_timeout=SERVICE_TIMEOUT,
+            service_timeout=service_timeout(_waits_seconds(options)),
             properties={
                 ResourceProperty.REQUEST.value: stack.to_json_string(request),
                 ResourceProperty.TAGS.value: stack.to_json_string(
                     Lazy.any(_RenderedTags(self._tags))
                 ),
                 ResourceProperty.ASSETS.value: stack.to_json_string(assets),
-                ResourceProperty.ON_DELETE.value: on_delete.value,
+                **life,
+                **self._wait(options),
                 ResourceProperty.RECORDS.value: environment.records_uri,
                 **self._copied_checkpoints(options),
             },
         )
         # The bucket policies, the key and the role's policy come before the job and go after it.
         resource.node.add_dependency(environment, self._role)
+        if options.wait is not None:
+            resource.node.add_dependency(handler.go_on())
         return resource
+
+    def _wait(self, options: JobOptions) -> dict[str, str]:
+        if options.wait is None:
+            return {}
+        wait = {
+            "timeoutSeconds": seconds_of(options.wait.timeout),
+            "failStack": options.wait.fail_stack,
+        }
+        text = Stack.of(self).to_json_string(wait)
+        return {ResourceProperty.WAIT_FOR_COMPLETION.value: text}
 
     def _copied_checkpoints(self, options: JobOptions) -> dict[str, str]:
         source = options.checkpoint_source
@@ -525,6 +583,10 @@ class _RenderedTags:
 
     def produce(self) -> dict[str, str]:
         return dict(self._tags.tag_values())
+
+
+def _waits_seconds(options: JobOptions) -> float:
+    return 0 if options.wait is None else seconds_of(options.wait.timeout)
 
 
 def _locations(options: JobOptions) -> list[_s3.Location]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from aws_cdk import Size
+from aws_cdk import Duration, Size
 
 from .instance_type import InstanceType
 
@@ -25,6 +25,30 @@ class Distribution(StrEnum):
     DATA_PARALLEL = "data_parallel"
     """Data parallelism of PyTorch or TensorFlow. It sets two hyperparameters, as the Braket SDK
     does: `sagemaker_distributed_dataparallel_enabled` and `sagemaker_instance_type`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForCompletion:
+    """Has the deployment wait for the job, and succeed only if the job completes.
+
+    A job is cancelled when its deployment fails and is rolled back. To change how a deployment
+    waits runs nothing again.
+
+    Attributes:
+        timeout: How long it waits, in whole seconds, at most 55 minutes: CloudFormation waits an
+            hour, and needs a while to be told. Default: 55 minutes.
+        fail_stack: Whether the deployment fails when the job fails, is cancelled or takes longer.
+            Otherwise `HybridJob.job_status` and `.failure_reason` tell. Default: it does.
+
+    Example:
+        >>> from aws_cdk import Duration
+        >>> from cdk_braket import WaitForCompletion
+        >>> WaitForCompletion(timeout=Duration.minutes(20)).fail_stack
+        True
+    """
+
+    timeout: Duration = field(default_factory=lambda: Duration.minutes(55))
+    fail_stack: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The real gateway against botocore's Stubber and a real HTTP server."""
 
 import io
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -67,6 +68,29 @@ def copies(gateway: AwsGateway) -> Iterator[Stubber]:
         stub.assert_no_pending_responses()
 
 
+# --- The function itself. ---
+
+
+def test_the_function_invokes_itself_without_waiting_for_it(gateway: AwsGateway) -> None:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:handler"
+    event = {"RequestType": "Create", "CdkBraketWaitsUntil": 1.5}
+    with Stubber(gateway._lambda) as stub:
+        stub.add_response(
+            "invoke",
+            {"StatusCode": 202},
+            {
+                "FunctionName": arn,
+                "InvocationType": "Event",
+                "Payload": json.dumps(event).encode(),
+            },
+        )
+        gateway.invoke_again(arn, event)
+        stub.add_client_error("invoke", "TooManyRequestsException", http_status_code=429)
+        with pytest.raises(ServiceError) as raised:
+            gateway.invoke_again(arn, event)
+    assert raised.value.kind is Kind.TRANSIENT
+
+
 # --- Braket. ---
 
 
@@ -93,7 +117,7 @@ def job_response(**changes: object) -> dict[str, object]:
 
 def test_get_job_reads_what_the_lifecycle_needs(gateway: AwsGateway, braket: Stubber) -> None:
     checkpoint = {"s3Uri": "s3://amazon-braket-results/c"}
-    response = job_response(tags={"a": "b"}, checkpointConfig=checkpoint)
+    response = job_response(tags={"a": "b"}, checkpointConfig=checkpoint, failureReason="no")
     braket.add_response("get_job", response, {"jobArn": JOB})
     assert gateway.get_job(JOB) == Job(
         arn=JOB,
@@ -102,6 +126,7 @@ def test_get_job_reads_what_the_lifecycle_needs(gateway: AwsGateway, braket: Stu
         tags={"a": "b"},
         results_path=f"s3://amazon-braket-results/jobs/vqe/{TOKEN[:12]}",
         checkpoint_uri=checkpoint["s3Uri"],
+        failure_reason="no",
     )
 
 

@@ -5,15 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from cdk_braket._lambda.hybrid_job_handler import contract, index, rules
-from cdk_braket._lambda.hybrid_job_handler.contract import Attribute, OnDelete, Property
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.lifecycle import (
+from cdk_braket._lambda.hybrid_job_handler.calls import (
     CANCELLED,
     CANCELLING,
     COMPLETED,
     FAILED,
     FINAL,
 )
+from cdk_braket._lambda.hybrid_job_handler.contract import Attribute, OnDelete, Property
+from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import LOGICAL, STACK, Killed, Stack, World, properties, request
 
 OTHER_STACK = STACK.replace("5d3f1a90", "6e4f2b01")

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cdk_braket._lambda.hybrid_job_handler import contract, index, rules
-from cdk_braket._lambda.hybrid_job_handler.calls import Job
-from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete, Property
-from cdk_braket._lambda.hybrid_job_handler.definition import Location
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.lifecycle import (
+from cdk_braket._lambda.hybrid_job_handler.calls import (
     CANCELLED,
     CANCELLING,
     COMPLETED,
     FAILED,
     FINAL,
+    Job,
 )
+from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete, Property
+from cdk_braket._lambda.hybrid_job_handler.definition import Location
+from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 
 ACCOUNT = "123456789012"
 STACK = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/Vqe/5d3f1a90-0000-11ee-9c2f-0affe0000001"
@@ -44,6 +44,9 @@ class FakeJob:
     status: str = "QUEUED"
     tags: dict[str, str] = field(default_factory=dict)
     cancel_at: float | None = None
+    ends_at: float | None = None
+    ends_as: str = COMPLETED
+    failure_reason: str = ""
 
 
 @dataclass
@@ -66,6 +69,10 @@ class World:
     answers: list[dict[str, object]] = field(default_factory=list)
     answer_statuses: list[int] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    invoked: list[Mapping[str, object]] = field(default_factory=list)
+    job_takes: float | None = None
+    job_ends_as: str = COMPLETED
+    failure_reason: str = ""
     before: Callable[[str, int], None] = lambda _name, _number: None
     after: Callable[[str, int], None] = lambda _name, _number: None
     region: str = "us-east-1"
@@ -138,13 +145,19 @@ class World:
         arn = f"arn:aws:braket:us-east-1:{ACCOUNT}:job/{tail}"
         tags = request["tags"]
         assert isinstance(tags, dict)
-        self.jobs[arn] = FakeJob(arn, token, request, self.time, tags=dict(tags))
+        job = FakeJob(arn, token, request, self.time, tags=dict(tags))
+        if self.job_takes is not None:
+            job.ends_at, job.ends_as = self.time + self.job_takes, self.job_ends_as
+            job.failure_reason = self.failure_reason
+        self.jobs[arn] = job
         return arn
 
     def get_job(self, arn: str) -> Job:
         with self._call("get_job"):
             job = self._known(arn, "GetJob")
-            return Job(arn, job.status, str(job.request["jobName"]), dict(job.tags))
+            reason = job.failure_reason if job.status == FAILED else ""
+            name = str(job.request["jobName"])
+            return Job(arn, job.status, name, dict(job.tags), failure_reason=reason)
 
     def find_jobs(self, created_after: float) -> Iterator[Job]:
         with self._call("find_jobs"):
@@ -192,6 +205,13 @@ class World:
     def _advance(self, job: FakeJob) -> None:
         if job.cancel_at is not None and self.time >= job.cancel_at and job.status not in FINAL:
             job.status = CANCELLED
+        if job.ends_at is not None and self.time >= job.ends_at and job.status not in FINAL:
+            job.status = job.ends_as
+
+    def invoke_again(self, function_arn: str, event: Mapping[str, object]) -> None:
+        assert function_arn == Context.invoked_function_arn
+        with self._call("invoke_again"):
+            self.invoked.append(json.loads(json.dumps(event)))
 
     def _call(self, name: str) -> "_Call":
         return _Call(self, name)
@@ -220,6 +240,7 @@ class Context:
 
     world: World
     seconds: float = 900.0
+    invoked_function_arn: str = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:handler"
 
     def __post_init__(self) -> None:
         self._ends = self.world.time + self.seconds
@@ -319,7 +340,10 @@ class Stack:
     def send(self, event: Mapping[str, object]) -> dict[str, object]:
         """Deliver an event once; return the answer."""
         before = len(self.world.answers)
-        index.respond_to(event, Context(self.world, self.seconds), self.world)
+        self.world.invoked.append(event)
+        while self.world.invoked:
+            again = self.world.invoked.pop(0)
+            index.respond_to(again, Context(self.world, self.seconds), self.world)
         [answer] = self.world.answers[before:]
         return answer
 

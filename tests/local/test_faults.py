@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from cdk_braket._lambda.hybrid_job_handler.lifecycle import FINAL
+from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
 from cdk_braket_local.instance import LocalAws
 from tests.local import environments
 from tests.local.cdk import CdkApp

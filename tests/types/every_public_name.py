@@ -24,6 +24,7 @@ from cdk_braket import (
     OutputData,
     PreflightCheck,
     ValidationError,
+    WaitForCompletion,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def declare(stack: Stack) -> list[str]:
         role=iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/mine"),
         removal_policy=RemovalPolicy.DESTROY,
         on_delete=OnDelete.RETAIN_JOB,
+        rerun_token="2026-11-23",
+        wait_for_completion=WaitForCompletion(timeout=Duration.minutes(30), fail_stack=False),
         disabled_checks=[PreflightCheck.CREDENTIALS],
     )
     HybridJob(

@@ -11,6 +11,13 @@ from .definition import Location
 from .failures import Kind, OutOfTimeFailure, ServiceError, UnreadableRecordFailure
 from .ledger import Ledger, UnreadableLedgerError, key, load
 
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+CANCELLED = "CANCELLED"
+CANCELLING = "CANCELLING"
+FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
+"""The states that a job never leaves. A state that is not known here counts as alive."""
+
 _T = TypeVar("_T")
 
 _FIRST_PAUSE = 0.5
@@ -27,6 +34,12 @@ class Job:
     tags: Mapping[str, str] | None
     results_path: str = ""
     checkpoint_uri: str = ""
+    failure_reason: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its state is one that it never leaves."""
+        return self.status in FINAL
 
 
 class Gateway(Protocol):

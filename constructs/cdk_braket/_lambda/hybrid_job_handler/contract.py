@@ -57,6 +57,14 @@ class Property(StrEnum):
     before it creates the job. Left out when nothing is copied. Part of the definition where it is
     there: a job that starts from elsewhere is another job."""
 
+    RERUN_TOKEN = "RerunToken"  # noqa: S105 - a name, not a secret
+    """Text that is part of the definition and of nothing else: another text is another job. Left
+    out when the user gives none."""
+
+    WAIT_FOR_COMPLETION = "WaitForCompletion"
+    """JSON text: `{"timeoutSeconds": number, "failStack": bool}`. Left out when the deployment does
+    not wait. Not part of the definition."""
+
     ON_DELETE = "OnDelete"
     """An `OnDelete` value: what happens to a job that still runs."""
 
@@ -90,6 +98,10 @@ class Attribute(StrEnum):
     CHECKPOINT_S3_URI = "CheckpointS3Uri"
     LOG_GROUP_NAME = "LogGroupName"
     LOG_STREAM_PREFIX = "LogStreamPrefix"
+    JOB_STATUS = "JobStatus"
+    """Only where the deployment waits for the job."""
+    FAILURE_REASON = "FailureReason"
+    """Only where the deployment waits for the job; empty unless it failed."""
 
 
 def definition_digest(request: Mapping[str, object]) -> str:

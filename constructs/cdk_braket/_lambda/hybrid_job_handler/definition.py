@@ -9,6 +9,11 @@ from .beyond_model import problems_of_container, problems_of_service
 from .contract import Attribute, OnDelete, Property
 from .failures import Failure
 
+_MORE_OF_THE_DEFINITION = {
+    "from": Property.COPY_CHECKPOINTS_FROM,
+    "rerun": Property.RERUN_TOKEN,
+}
+
 _SHOWN = 200  # characters of a malformed value that a reason shows
 
 LARGEST_ATTRIBUTES = 2700
@@ -38,6 +43,19 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """How a deployment waits for its job.
+
+    Attributes:
+        seconds: For how long.
+        fails_stack: Whether a job that does not complete in time fails the deployment.
+    """
+
+    seconds: float
+    fails_stack: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """What the properties of the resource ask for."""
 
@@ -48,6 +66,7 @@ class Definition:
     checkpoints_from: Location | None
     records: Location
     on_delete: OnDelete
+    wait: Wait | None
 
 
 def read_definition(properties: Mapping[str, object]) -> Definition:
@@ -65,14 +84,18 @@ def read_definition(properties: Mapping[str, object]) -> Definition:
         checkpoints_from=_read_checkpoints_from(properties, request),
         records=Location.parse(text_of(properties, Property.RECORDS)),
         on_delete=_read_on_delete(properties),
+        wait=read_wait(properties),
     )
 
 
 def _digest(request: Mapping[str, object], properties: Mapping[str, object]) -> str:
-    if Property.COPY_CHECKPOINTS_FROM not in properties:
-        return contract.definition_digest(request)
-    source = text_of(properties, Property.COPY_CHECKPOINTS_FROM)
-    return contract.definition_digest({"request": request, "from": source})
+    """Return the definition's digest; what is left out does not change it."""
+    more = {
+        name: text_of(properties, prop)
+        for name, prop in _MORE_OF_THE_DEFINITION.items()
+        if prop in properties
+    }
+    return contract.definition_digest({"request": request, **more} if more else request)
 
 
 def _read_checkpoints_from(
@@ -127,6 +150,21 @@ def _read_asset(entry: object) -> tuple[Location, Location]:
     uris = entry.get("source"), entry.get("destination")
     source, destination = (Location.parse(uri if isinstance(uri, str) else "") for uri in uris)
     return source, destination
+
+
+def read_wait(properties: Mapping[str, object]) -> Wait | None:
+    """Return how the deployment waits for the job; None when it does not.
+
+    Raises:
+        Failure: The property is not of the form that the constructs write.
+    """
+    if Property.WAIT_FOR_COMPLETION not in properties:
+        return None
+    wait = _json_object(properties, Property.WAIT_FOR_COMPLETION)
+    seconds, fails_stack = wait.get("timeoutSeconds"), wait.get("failStack")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (seconds > 0):
+        raise Failure(f"The property {Property.WAIT_FOR_COMPLETION} has no timeoutSeconds.")
+    return Wait(float(seconds), fails_stack is not False)
 
 
 def _read_on_delete(properties: Mapping[str, object]) -> OnDelete:

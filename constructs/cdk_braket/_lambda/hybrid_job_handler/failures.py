@@ -61,6 +61,20 @@ class OutOfTimeFailure(Failure):
     """The time to answer in is used up."""
 
 
+class UnfinishedWait(Exception):  # noqa: N818 - not an error: another invocation goes on
+    """This invocation's time is over before the wait for the job is.
+
+    Attributes:
+        until: When the wait is over (seconds since the epoch).
+        physical_id: What to answer with if nobody can go on.
+    """
+
+    def __init__(self, until: float) -> None:
+        super().__init__("the wait goes on")
+        self.until = until
+        self.physical_id = ""
+
+
 class UnreadableRecordFailure(Failure):
     """The record of the resource's jobs is damaged, or of a newer release."""
 

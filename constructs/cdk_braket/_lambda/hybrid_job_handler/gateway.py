@@ -39,6 +39,7 @@ AWS Lambda's logs: `logs:CreateLogStream` and `logs:PutLogEvents` on the functio
 """
 
 import http.client
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -68,6 +69,7 @@ from .lifecycle import CALL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
@@ -124,6 +126,11 @@ class AwsGateway:
     @cached_property
     def _braket(self) -> "BraketClient":
         client: BraketClient = boto3.client("braket", config=_config(READ_SECONDS))
+        return client
+
+    @cached_property
+    def _lambda(self) -> "LambdaClient":
+        client: LambdaClient = boto3.client("lambda", config=_config(READ_SECONDS))
         return client
 
     @cached_property
@@ -236,6 +243,17 @@ class AwsGateway:
                 error.message = f"s3://{place.bucket}/{place.key}"
             raise
 
+    # --- The function itself. ---
+
+    def invoke_again(self, function_arn: str, event: Mapping[str, object]) -> None:
+        """Have the function run once more, with this event, after this invocation."""
+        with _translated("Invoke"):
+            self._lambda.invoke(
+                FunctionName=function_arn,
+                InvocationType="Event",
+                Payload=json.dumps(event).encode(),
+            )
+
     # --- Jobs. ---
 
     def create_job(self, request: Mapping[str, object]) -> str:
@@ -255,6 +273,7 @@ class AwsGateway:
             tags=found.get("tags", {}),
             results_path=found["outputDataConfig"]["s3Path"],
             checkpoint_uri=found.get("checkpointConfig", {"s3Uri": ""})["s3Uri"],
+            failure_reason=found.get("failureReason", ""),
         )
 
     def find_jobs(self, created_after: float) -> Iterator[Job]:

@@ -5,6 +5,7 @@ it holds the presigned ResponseURL and the request with its hyperparameters.
 """
 
 import hashlib
+import itertools
 import json
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from .calls import Budget, Gateway
-from .failures import Failure, Kind, ServiceError
+from .failures import Failure, Kind, ServiceError, UnfinishedWait
 from .gateway import AwsGateway
 from .lifecycle import Event, Lifecycle, Outcome, RequestType
 
@@ -38,12 +39,21 @@ METRICS_NAMESPACE = "CdkBraket"
 _LONGEST_NAME = 512  # bytes; CloudFormation's own ids are shorter
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
 _CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
+_ANSWER_LEAST = 5.0  # seconds kept for answering when the wait cannot go on
 _ANSWER_ATTEMPTS = 6
 _HTTP_TOO_MANY, _HTTP_ERROR = 429, 500
 
 
+WAITS_UNTIL = "CdkBraketWaitsUntil"
+"""What an event gets when another invocation goes on waiting: until when, since the epoch."""
+
+
 class Context(Protocol):
     """What is used of Lambda's context."""
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The function's own ARN."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long the function may still run."""
@@ -54,6 +64,9 @@ class AnsweringGateway(Gateway, Protocol):
 
     def put_answer(self, url: str, body: bytes) -> int:
         """Send a response document; return the HTTP status."""
+
+    def invoke_again(self, function_arn: str, event: Mapping[str, object]) -> None:
+        """Have the function run once more, with this event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,12 @@ def respond_to(event: object, context: Context, gateway: AnsweringGateway) -> No
         return
     ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
     answer = _dealt_with(event, gateway, ends)
+    if isinstance(answer, UnfinishedWait):
+        again = {**event, WAITS_UNTIL: answer.until}
+        failure = _gone_on(again, context.invoked_function_arn, gateway, ends)
+        if failure is None:
+            return
+        answer = _Answer(answer.physical_id, failure)
     _deliver(url, body_of(event, answer), gateway, ends)
 
 
@@ -102,7 +121,9 @@ def _response_url(event: object) -> str | None:
 # --- Dealing with the event, in a thread, so that nothing in it can outlast the time. ---
 
 
-def _dealt_with(event: Mapping[str, object], gateway: Gateway, ends: float) -> _Answer:
+def _dealt_with(
+    event: Mapping[str, object], gateway: Gateway, ends: float
+) -> "_Answer | UnfinishedWait":
     remaining = max(ends - gateway.now(), 0.0)
     answer_seconds = min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
     cleanup_seconds = min(_CLEANUP_MOST, remaining * _CLEANUP_SHARE)
@@ -122,7 +143,7 @@ class _Work:
         self._raw = event
         self._gateway = gateway
         self._budget = budget
-        self._answer: _Answer | None = None
+        self._answer: _Answer | UnfinishedWait | None = None
         self._broken: BaseException | None = None
         self._lifecycle: Lifecycle | None = None
 
@@ -132,6 +153,9 @@ class _Work:
             self._answer = self._deal()
         except Failure as failure:
             self._answer = _Answer(self._physical_id(), str(failure))
+        except UnfinishedWait as unfinished:
+            unfinished.physical_id = self._physical_id()
+            self._answer = unfinished
         except Exception as error:  # noqa: BLE001 - an event is answered whatever happens
             log("unexpected_error", {"error": type(error).__name__, "at": _place(error)})
             reason = (
@@ -142,7 +166,7 @@ class _Work:
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread
             self._broken = error
 
-    def result(self) -> _Answer:
+    def result(self) -> "_Answer | UnfinishedWait":
         """Return the answer; a failure when the work is not done by now."""
         if self._broken is not None:
             raise self._broken
@@ -193,6 +217,7 @@ def read_event(raw: Mapping[str, object]) -> Event:
             raise Failure(f"The event's {name} is missing or too long.")
     url = _text(raw, "ResponseURL")
     sent_at, expires_at = _times(url)
+    until = raw.get(WAITS_UNTIL)
     return Event(
         type=RequestType(str(kind)),
         id=hashlib.sha256(f"{_text(raw, 'RequestId')}\n{url}".encode()).hexdigest()[:32],
@@ -203,6 +228,7 @@ def read_event(raw: Mapping[str, object]) -> Event:
         old_properties=_mapping(raw, "OldResourceProperties"),
         sent_at=sent_at,
         expires_at=expires_at,
+        waits_until=float(until) if isinstance(until, int | float) else None,
     )
 
 
@@ -263,6 +289,25 @@ def _encoded(value: object) -> bytes:
 def _valid_physical_id(physical_id: str) -> str:
     size = len(physical_id.encode("utf-8", "replace"))
     return physical_id if 0 < size <= LARGEST_PHYSICAL_ID else NOTHING_MADE
+
+
+def _gone_on(
+    event: Mapping[str, object], function_arn: str, gateway: AnsweringGateway, ends: float
+) -> str | None:
+    """Have another invocation go on; return why that cannot be, if it cannot."""
+    for attempt in itertools.count():
+        try:
+            gateway.invoke_again(function_arn, event)
+        except ServiceError as error:
+            log("not_gone_on", {"error": error.code})
+            pause = 0.5 * 2**attempt
+            if error.kind is not Kind.TRANSIENT or gateway.now() + pause >= ends - _ANSWER_LEAST:
+                return f"The wait for the job could not go on: {error}. Deploy again."
+            gateway.sleep(pause)
+        else:
+            log("goes_on", {})
+            return None
+    raise AssertionError("unreachable")
 
 
 def _deliver(url: str, body: bytes, gateway: AnsweringGateway, ends: float) -> None:

@@ -16,7 +16,16 @@ from enum import StrEnum
 from typing import NoReturn
 
 from . import contract
-from .calls import Budget, Calls, Gateway, Job, Record
+from .calls import (
+    CANCELLED,
+    CANCELLING,
+    FAILED,
+    Budget,
+    Calls,
+    Gateway,
+    Job,
+    Record,
+)
 from .contract import OnDelete, Property
 from .definition import (
     Definition,
@@ -27,6 +36,7 @@ from .definition import (
     is_job_arn,
     read_definition,
     read_tags,
+    read_wait,
     refuse_problems,
     render,
     request_or_empty,
@@ -45,13 +55,7 @@ from .failures import (
     without_secrets,
 )
 from .ledger import Ledger, Run
-
-COMPLETED = "COMPLETED"
-FAILED = "FAILED"
-CANCELLED = "CANCELLED"
-CANCELLING = "CANCELLING"
-FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
-"""The states that a job never leaves. A state that is not known here counts as alive."""
+from .waiting import wait_until_over
 
 CALL_SECONDS = 60.0
 """No call of CreateJob is under way for longer, and then a search tells of what it made: the
@@ -91,6 +95,7 @@ class Event:
         old_properties: The properties before an Update; empty otherwise.
         sent_at: When CloudFormation sent it (seconds since the epoch), if the event says.
         expires_at: When CloudFormation stops listening, if the event says.
+        waits_until: When the wait for the job is over, if an earlier invocation began it.
     """
 
     type: RequestType
@@ -102,6 +107,7 @@ class Event:
     old_properties: Mapping[str, object] = field(repr=False)
     sent_at: float | None = None
     expires_at: float | None = None
+    waits_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,7 @@ class Lifecycle:
 
         Raises:
             Failure: Answer FAILED, with its text as the reason.
+            UnfinishedWait: Another invocation has to go on waiting for the job.
         """
         steps = {
             RequestType.CREATE: self._create,
@@ -160,13 +167,25 @@ class Lifecycle:
         }
         request = request_or_empty(self._event.properties)
         try:
-            return steps[self._event.type]()
+            return self._waited_for(steps[self._event.type]())
         except ServiceError as error:
             raise Failure(explain(error, request, self._gateway.region)) from error
         except Failure as failure:
             # It may quote a service, and a service may quote the request.
             failure.args = (without_secrets(str(failure), request),)
             raise
+
+    def _waited_for(self, outcome: Outcome) -> Outcome:
+        """Wait for the job that the event is answered with, if that is asked for."""
+        if self._event.type is RequestType.DELETE:
+            return outcome
+        wait = read_wait(self._event.properties)
+        if wait is None:
+            return outcome
+        until = self._event.waits_until or self._calls.now() + wait.seconds
+        self._log("waits", outcome.physical_id)
+        became = wait_until_over(self._calls, outcome.physical_id, wait, until)
+        return replace(outcome, attributes={**outcome.attributes, **became})
 
     def _record_at(self, records: Location) -> Record:
         uri = self._event.old_properties.get(Property.RECORDS)
@@ -653,7 +672,7 @@ class Lifecycle:
             job = self._calls.job_or_none(arn, missing)
             if job is None:
                 return "unknown to the service"
-            if job.status in FINAL:
+            if job.is_over:
                 return job.status
             if job.status != CANCELLING:
                 self._cancel(arn)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, CustomResource, RemovalPolicy, Stack
+from aws_cdk import App, CfnOutput, CfnResource, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk_braket import AlgorithmScript, Device, HybridJob
+from cdk_braket import AlgorithmScript, Device, HybridJob, WaitForCompletion
 
 _REFUSE = """
 import json
@@ -25,6 +25,11 @@ def handler(event, context):
 """
 
 
+def _wait(app: App) -> WaitForCompletion | None:
+    seconds = app.node.try_get_context("wait")
+    return WaitForCompletion(timeout=Duration.seconds(int(seconds))) if seconds else None
+
+
 def fail_after(job: HybridJob) -> None:
     """Have the deployment fail once the job was started."""
     function = lambda_.Function(
@@ -38,6 +43,18 @@ def fail_after(job: HybridJob) -> None:
     refused.node.add_dependency(job)
 
 
+def hurry(stack: Stack) -> None:
+    """Have an invocation of the handler end so soon that a wait takes several."""
+    handler = stack.node.find_child("BraketHybridJobHandler")
+    function = handler.node.find_child("Function").node.default_child
+    assert isinstance(function, CfnResource)
+    function.add_property_override("Timeout", 10)
+    if stack.node.try_get_context("alone"):
+        policy = handler.node.find_child("GoOn").node.default_child
+        assert isinstance(policy, CfnResource)
+        policy.add_property_override("PolicyDocument.Statement.0.Action", "lambda:GetFunction")
+
+
 def declare(app: App) -> Construct:
     """Declare the stack."""
     stack = Stack(app, app.node.get_context("stack_name"))
@@ -49,10 +66,14 @@ def declare(app: App) -> Construct:
         ),
         device=Device.local("braket/default"),
         hyperparameters={"seconds": app.node.get_context("seconds")},
+        wait_for_completion=_wait(app),
         removal_policy=RemovalPolicy[app.node.try_get_context("removal_policy") or "RETAIN"],
     )
     CfnOutput(stack, "JobArn", value=job.job_arn)
     CfnOutput(stack, "ResultsS3Uri", value=job.results_s3_uri)
+    if app.node.try_get_context("wait"):
+        CfnOutput(stack, "JobStatus", value=job.job_status)
+        hurry(stack)
     if app.node.try_get_context("refused"):
         fail_after(job)
     return stack
