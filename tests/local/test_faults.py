@@ -1,14 +1,11 @@
-"""What CloudFormation and Lambda do to a deployment leaves one job, or none: the real CDK CLI.
-
-The scenarios are played side by side, as most of their time is waiting.
-"""
+"""What CloudFormation and Lambda do to a deployment leaves one job, or none: the real CDK CLI."""
 
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +15,7 @@ import pytest
 
 from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
 from cdk_braket_local.instance import LocalAws
-from tests.local import environments
+from tests.local import scenarios
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
 
@@ -26,8 +23,13 @@ if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
     from mypy_boto3_braket.type_defs import JobSummaryTypeDef
 
+APP = ROOT / "tests/local/apps/patient"
 LONG = 600
 LONGER = 601
+
+
+def _braket(aws: LocalAws) -> "BraketClient":
+    return boto3.client("braket", **aws.client_settings)
 
 
 def _jobs(braket: "BraketClient", stack: str) -> "Sequence[JobSummaryTypeDef]":
@@ -78,15 +80,16 @@ def _handlers(stack: str) -> Iterator[int]:
             yield int(folder.name)
 
 
-def a_handler_that_is_killed_at_once_starts_one_job(app: CdkApp, braket: "BraketClient") -> None:
-    _killed_after(0, "FaultAtOnce", app, braket)
+def a_handler_that_is_killed_at_once_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
+    _killed_after(0, "FaultAtOnce", app, aws)
 
 
-def a_handler_that_is_killed_on_its_way_starts_one_job(app: CdkApp, braket: "BraketClient") -> None:
-    _killed_after(0.5, "FaultOnItsWay", app, braket)
+def a_handler_that_is_killed_on_its_way_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
+    _killed_after(0.5, "FaultOnItsWay", app, aws)
 
 
-def _killed_after(delay: float, stack: str, app: CdkApp, braket: "BraketClient") -> None:
+def _killed_after(delay: float, stack: str, app: CdkApp, aws: LocalAws) -> None:
+    braket = _braket(aws)
     seen: list[float] = []
 
     def is_due() -> bool:
@@ -103,9 +106,9 @@ def _killed_after(delay: float, stack: str, app: CdkApp, braket: "BraketClient")
 
 
 def a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other(
-    app: CdkApp, braket: "BraketClient"
+    app: CdkApp, aws: LocalAws
 ) -> None:
-    stack = "FaultUntold"
+    stack, braket = "FaultUntold", _braket(aws)
     with _handler_killed_when(stack, lambda: bool(_jobs(braket, stack))) as killed:
         (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
     assert killed
@@ -114,17 +117,15 @@ def a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other(
     assert _alive(braket, stack) == []
 
 
-def a_stack_that_is_rolled_back_leaves_no_job(app: CdkApp, braket: "BraketClient") -> None:
-    stack = "FaultRolledBack"
+def a_stack_that_is_rolled_back_leaves_no_job(app: CdkApp, aws: LocalAws) -> None:
+    stack, braket = "FaultRolledBack", _braket(aws)
     printed = app.fail_to_deploy(stack_name=stack, seconds=LONG, refused=1)
     assert "refused on purpose" in printed
     assert [job["status"] for job in _jobs(braket, stack)] == ["CANCELLED"]
 
 
-def an_update_that_is_rolled_back_takes_the_earlier_job_back(
-    app: CdkApp, braket: "BraketClient"
-) -> None:
-    stack = "FaultTakenBack"
+def an_update_that_is_rolled_back_takes_the_earlier_job_back(app: CdkApp, aws: LocalAws) -> None:
+    stack, braket = "FaultTakenBack", _braket(aws)
     (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
     app.fail_to_deploy(stack_name=stack, seconds=LONGER, refused=1)
     assert _alive(braket, stack) == [outputs["JobArn"]]
@@ -137,36 +138,24 @@ def an_update_that_is_rolled_back_takes_the_earlier_job_back(
     assert _alive(braket, stack) == []
 
 
-SCENARIOS: dict[str, Callable[[CdkApp, "BraketClient"], None]] = {
-    scenario.__name__: scenario
-    for scenario in (
-        a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other,
-        an_update_that_is_rolled_back_takes_the_earlier_job_back,
-        a_handler_that_is_killed_at_once_starts_one_job,
-        a_handler_that_is_killed_on_its_way_starts_one_job,
-        a_stack_that_is_rolled_back_leaves_no_job,
-    )
-}
+SCENARIOS = scenarios.by_name(
+    a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other,
+    an_update_that_is_rolled_back_takes_the_earlier_job_back,
+    a_handler_that_is_killed_at_once_starts_one_job,
+    a_handler_that_is_killed_on_its_way_starts_one_job,
+    a_stack_that_is_rolled_back_leaves_no_job,
+)
 
 
 @pytest.fixture(scope="module")
 def played(
     bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[None]]]:
-    """Each scenario, on its way or over."""
-    folder = ROOT / "tests/local/apps/patient"
-    environment = environments.of_command(bootstrapped_aws)
-    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
-        yield {
-            name: pool.submit(
-                scenario,
-                CdkApp(folder, tmp_path_factory.mktemp("scenario"), environment),
-                boto3.client("braket", **bootstrapped_aws.client_settings),
-            )
-            for name, scenario in SCENARIOS.items()
-        }
+) -> Iterator[Mapping[str, Future[None]]]:
+    scratch = tmp_path_factory.mktemp("scenarios")
+    with scenarios.playing(SCENARIOS, bootstrapped_aws, APP, scratch) as started:
+        yield started
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_faults(played: dict[str, Future[None]], name: str) -> None:
+def test_faults(played: Mapping[str, Future[None]], name: str) -> None:
     played[name].result(timeout=240)
