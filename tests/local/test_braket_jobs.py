@@ -91,7 +91,8 @@ def test_an_entry_point_may_be_a_module_that_is_run(jobs: Jobs) -> None:
 
 
 def test_input_channels_are_folders(jobs: Jobs) -> None:
-    for key in ("in/a.txt", "in/deep/b.txt", "other/c#1?.txt"):
+    neighbours = ("inner.txt", "other/c.txt", "other/c#1.txt")
+    for key in ("in/a.txt", "in/deep/b.txt", "other/c#1?.txt", *neighbours):
         jobs.s3.put_object(Bucket=jobs.bucket, Key=key, Body=key.encode())
     channels = [
         {
@@ -240,15 +241,18 @@ def test_the_script_sees_the_roles_credentials_and_no_others(
         "    print(boto3.client('sts').get_caller_identity()['Arn'])\n"
         "    print(dict(os.environ))\n"
         "    print('names', *sorted(os.environ))\n"
+        "    container = open(f'/proc/{os.getppid()}/environ').read().split('\\0')\n"
+        "    print('container', *(entry.partition('=')[0] for entry in container))\n"
         "    boto3.client('iam').list_users()\n"
     )
     job = jobs.run(script)
     log = jobs.log(job)
     assert f":assumed-role/{jobs.name}/" in log
     assert "AccessDenied" in job["failureReason"]
-    names = next(line for line in log.splitlines() if line.startswith("names ")).split()[1:]
-    others = {name for name in names if not name.startswith(("AWS_", "AMZN_BRAKET_"))}
-    assert others <= {"HOME", "LANG", "LC_CTYPE", "PATH", "TMPDIR"}
+    told = {line.split()[0]: set(line.split()[1:]) for line in log.splitlines() if line}
+    jobs_own = {name for name in told["names"] if name.startswith(("AWS_", "AMZN_BRAKET_"))}
+    assert told["names"] - jobs_own <= {"HOME", "LANG", "LC_CTYPE", "PATH", "TMPDIR"}
+    assert told["container"] <= {"HOME", "LANG", "LC_CTYPE", "PATH"}
     assert local_aws.client_settings["aws_access_key_id"] not in log
     assert local_aws.client_settings["aws_secret_access_key"] not in log
 
