@@ -69,13 +69,20 @@ class Stack:
     def __post_init__(self) -> None:
         self.client = boto3.client("cloudformation", **self.aws.client_settings)
 
-    def create(self, resources: Mapping[str, object], *, roll_back: bool = True) -> str:
+    def create(
+        self,
+        resources: Mapping[str, object],
+        *,
+        roll_back: bool = True,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         """Create it; return its last status."""
         self.client.create_stack(
             StackName=self.name,
             TemplateBody=self._template(resources),
             Capabilities=["CAPABILITY_IAM"],
             DisableRollback=not roll_back,
+            Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         )
         return self._settled()
 

@@ -1,6 +1,7 @@
 """Buckets of a template are what they would be on AWS."""
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,55 @@ def test_its_properties_hold(stack: Stack, s3: "S3Client", name: str) -> None:
     assert rules[0]["Expiration"] == {"Days": 3}
 
 
+def test_a_write_is_encrypted_as_the_template_says(stack: Stack, s3: "S3Client", name: str) -> None:
+    by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/mine"}
+    rules = [{"ServerSideEncryptionByDefault": by_default}]
+    encryption = {"ServerSideEncryptionConfiguration": rules}
+    assert stack.create({"Bucket": _bucket(name, BucketEncryption=encryption)}) == "CREATE_COMPLETE"
+    s3.put_object(Bucket=name, Key="a", Body=b"1")
+    described = s3.head_object(Bucket=name, Key="a")
+    assert (described["ServerSideEncryption"], described["SSEKMSKeyId"]) == (
+        "aws:kms",
+        "alias/mine",
+    )
+
+
+def test_the_tags_of_its_stack_reach_it(stack: Stack, s3: "S3Client", name: str) -> None:
+    own = _bucket(name, Tags=[{"Key": "mine", "Value": "1"}, {"Key": "both", "Value": "bucket"}])
+    assert stack.create({"Bucket": own}, tags={"team": "a", "both": "stack"}) == "CREATE_COMPLETE"
+    found = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
+    assert found["aws:cloudformation:stack-name"] == stack.name
+    assert found["aws:cloudformation:logical-id"] == "Bucket"
+    assert (found["team"], found["mine"], found["both"]) == ("a", "1", "bucket")
+
+
+def test_one_that_is_gone_already_is_deleted(stack: Stack, s3: "S3Client", name: str) -> None:
+    assert stack.create({"Bucket": _bucket(name)}) == "CREATE_COMPLETE"
+    s3.delete_bucket(Bucket=name)
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_setting_that_s3_refuses_fails_the_stack_and_leaves_no_bucket(
+    stack: Stack, s3: "S3Client", name: str
+) -> None:
+    wrong = _bucket(name, LifecycleConfiguration={"Rules": [{"Status": "Maybe"}]})
+    assert stack.create({"Bucket": wrong}) == "ROLLBACK_COMPLETE"
+    assert "Service: S3, Status Code: 400" in stack.reasons()
+    with pytest.raises(ClientError, match="404"):
+        s3.head_bucket(Bucket=name)
+
+
+def test_a_replacement_that_s3_refuses_leaves_the_old_bucket_alone(
+    stack: Stack, s3: "S3Client", name: str
+) -> None:
+    assert stack.create({"Bucket": _bucket(name)}) == "CREATE_COMPLETE"
+    wrong = _bucket(f"{name}-2", LifecycleConfiguration={"Rules": [{"Status": "Maybe"}]})
+    assert stack.update({"Bucket": wrong}) == "UPDATE_ROLLBACK_COMPLETE"
+    s3.head_bucket(Bucket=name)
+    with pytest.raises(ClientError, match="404"):
+        s3.head_bucket(Bucket=f"{name}-2")
+
+
 def test_an_update_changes_and_removes_properties(stack: Stack, s3: "S3Client", name: str) -> None:
     tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "1"}]
     lifecycle = {"Rules": [{"Status": "Enabled", "ExpirationInDays": 3}]}
@@ -103,9 +153,45 @@ def test_one_that_is_retained_stays_with_what_is_in_it(
     assert s3.get_object(Bucket=name, Key="a")["Body"].read() == b"kept"
 
 
-def test_a_write_for_kms_without_a_key_takes_s3s_own(s3: "S3Client", name: str) -> None:
+def _put(s3: "S3Client", bucket: str) -> object:
+    return s3.put_object(Bucket=bucket, Key="b", Body=b"1", ServerSideEncryption="aws:kms")
+
+
+def _copy(s3: "S3Client", bucket: str) -> object:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1")
+    source = f"{bucket}/a"
+    return s3.copy_object(Bucket=bucket, Key="b", CopySource=source, ServerSideEncryption="aws:kms")
+
+
+def _upload_in_parts(s3: "S3Client", bucket: str) -> object:
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="b", ServerSideEncryption="aws:kms")
+    part = s3.upload_part(
+        Bucket=bucket, Key="b", UploadId=upload["UploadId"], PartNumber=1, Body=b"1"
+    )
+    return s3.complete_multipart_upload(
+        Bucket=bucket,
+        Key="b",
+        UploadId=upload["UploadId"],
+        MultipartUpload={"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]},
+    )
+
+
+@pytest.mark.parametrize("write", [_put, _copy, _upload_in_parts])
+def test_a_write_for_kms_without_a_key_takes_s3s_own(
+    s3: "S3Client", name: str, write: Callable[["S3Client", str], object]
+) -> None:
     s3.create_bucket(Bucket=name)
-    s3.put_object(Bucket=name, Key="a", Body=b"1", ServerSideEncryption="aws:kms")
-    described = s3.head_object(Bucket=name, Key="a")
+    write(s3, name)
+    described = s3.head_object(Bucket=name, Key="b")
     assert described["ServerSideEncryption"] == "aws:kms"
     assert described["SSEKMSKeyId"].endswith(":alias/aws/s3")
+
+
+def test_a_bucket_that_is_for_kms_without_a_key_takes_s3s_own(
+    stack: Stack, s3: "S3Client", name: str
+) -> None:
+    rules = [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]
+    encryption = {"ServerSideEncryptionConfiguration": rules}
+    assert stack.create({"Bucket": _bucket(name, BucketEncryption=encryption)}) == "CREATE_COMPLETE"
+    s3.put_object(Bucket=name, Key="a", Body=b"1")
+    assert s3.head_object(Bucket=name, Key="a")["SSEKMSKeyId"].endswith(":alias/aws/s3")

@@ -1,5 +1,6 @@
 """The local AWS is for local programs alone, and is gone when it is stopped."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -13,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from cdk_braket_local.instance import ClientSettings, LocalAws, LocalAwsError
+from cdk_braket_local.instance import LOG_FILE, ClientSettings, LocalAws, LocalAwsError
 from tests.local.jobs import Jobs
 from tests.local.stacks import Stack, recorder
 from tests.local.users import user_who_may
@@ -33,6 +34,18 @@ def _group(leader: int) -> list[int]:
         if fields[0] != "Z" and int(fields[2]) == leader:
             found.append(int(folder.name))
     return found
+
+
+def _mentioning(folder: Path) -> set[int]:
+    """The living processes that know a folder, in whichever process group."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            known = [(process / name).read_bytes() for name in ("cmdline", "environ")]
+            here = os.fsencode((process / "cwd").readlink())
+            if any(os.fsencode(folder) in text for text in (*known, here)):
+                found.add(int(process.name))
+    return found - {os.getpid()}
 
 
 def _sockets(process: int) -> Iterator[str]:
@@ -79,21 +92,25 @@ def test_two_at_once_know_nothing_of_each_other(local_aws: LocalAws, tmp_path: P
             boto3.client("s3", **mixed).list_buckets()
 
 
-@pytest.mark.parametrize("end", ["stop", "parent is killed"])
+@pytest.mark.parametrize("end", ["stop", "parent is killed", "server is killed"])
 def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\n"
         "from cdk_braket_local.instance import LocalAws\n"
         "from tests.local.jobs import Jobs\n"
+        "from tests.local.stacks import Stack, recorder\n"
         "aws = LocalAws.start(Path(sys.argv[1]))\n"
-        "Jobs(aws).start('import time\\ndef main(): time.sleep(600)')\n"
-        "time.sleep(1)\n"
-        "print(aws._process.pid, flush=True)\n"
+        "Stack(aws, Path(sys.argv[1]) / 'record').create({'Resource': recorder({})})\n"
+        "jobs = Jobs(aws)\n"
+        "script = 'import time\\ndef main(): print(\"here\", flush=True); time.sleep(600)'\n"
+        "jobs.running(jobs.start(script), 'here')\n"
+        "print(aws.process_group, flush=True)\n"
         "sys.stdin.read()\n"
         "aws.stop()\n"
     )
+    folder = tmp_path / "aws"
     parent = subprocess.Popen(
-        [sys.executable, "-c", program, tmp_path / "aws"],
+        [sys.executable, "-c", program, folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -102,21 +119,49 @@ def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
     with parent:
         assert parent.stdout is not None
         leader = int(parent.stdout.readline())
-        assert _group(leader)
+        group = set(_group(leader))
+        jobs = _mentioning(folder) - group - {parent.pid}
+        assert len(group) > 1, "a function"
+        assert jobs
         if end == "stop":
             parent.communicate("", timeout=30)
-        else:
+        elif end == "parent is killed":
             parent.kill()
+        else:
+            os.kill(leader, signal.SIGKILL)
+            parent.communicate("", timeout=30)
     deadline = time.monotonic() + 20
-    while (left := _group(leader)) and time.monotonic() < deadline:
+    while (left := _mentioning(folder) | set(_group(leader))) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert left == []
+    assert left == set()
 
 
 def test_a_port_that_is_taken_is_one_line(local_aws: LocalAws, tmp_path: Path) -> None:
     port = int(local_aws.endpoint_url.rpartition(":")[2])
     with pytest.raises(LocalAwsError, match=f"^port {port} of 127.0.0.1 is in use$"):
         LocalAws.start(tmp_path / "other", port=port)
+
+
+def test_another_ministack_is_one_line_at_start(tmp_path: Path) -> None:
+    program = (
+        "import functools, sys\n"
+        "from cdk_braket_local import server\n"
+        "from cdk_braket_local.ministack_adapter import names\n"
+        "names.check = functools.partial(names.check, version='0.0.1')\n"
+        "sys.exit(server.main(sys.argv[1:]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, f"--state-directory={tmp_path}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        process_group=0,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stdout.splitlines()
+    assert line.startswith("MiniStack 0.0.1 is needed")
+    assert "Traceback" not in ended.stderr
 
 
 def _answer(aws: LocalAws, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
@@ -183,25 +228,19 @@ def test_its_files_are_for_its_user_alone(local_aws: LocalAws) -> None:
 def test_neither_response_urls_nor_credentials_reach_its_log(tmp_path: Path) -> None:
     with LocalAws.start(tmp_path / "aws") as aws:
         stack = Stack(aws, tmp_path / "record")
-        assert stack.create({"Resource": recorder({"Create": "raise once"})}) == "CREATE_COMPLETE"
-        (url, *_) = (request["ResponseURL"] for request in stack.requests())
+        # Its error names the URL, and what a function's errors say is on its standard error.
+        assert stack.create({"Resource": recorder({"Create": "raise"})}) == "ROLLBACK_COMPLETE"
+        urls = {request["ResponseURL"] for request in stack.requests()}
         jobs = Jobs(aws)
         script = "import os\ndef main(secret): print(os.environ['AWS_SESSION_TOKEN'])"
         job = jobs.run(script, hyperParameters={"secret": "canary-7f3a"})
         token = jobs.log(job).strip()
-        log = "".join(
-            path.read_text(errors="replace") for path in aws.state_directory.glob("*log*")
-        )
-    assert log
+        client = aws.client_settings
+    log = (aws.state_directory / LOG_FILE).read_text()
     assert len(token) > 20
-    for secret in (
-        url,
-        url.rpartition("/")[2],
-        token,
-        "canary-7f3a",
-        aws.client_settings["aws_secret_access_key"],
-    ):
-        assert secret not in log
+    secrets = {token, "canary-7f3a", client["aws_access_key_id"], client["aws_secret_access_key"]}
+    tokens = {url.rpartition("/")[2] for url in urls}
+    assert [secret for secret in secrets | tokens if secret in log] == []
 
 
 def test_a_signal_stops_it(tmp_path: Path) -> None:

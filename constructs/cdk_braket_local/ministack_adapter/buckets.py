@@ -52,21 +52,28 @@ def install() -> None:
 
     def create_bucket(logical_id: str, props: Properties, stack_name: str) -> tuple[str, Any]:
         name, attributes = create(logical_id, props, stack_name)
-        _apply(name, {}, props)
+        _set_up(name, props)
         return name, attributes
 
     def update_bucket(
         name: str, old_props: Properties, new_props: Properties, stack_name: str
     ) -> tuple[str, Any]:
         new_name, attributes = update(name, old_props, new_props, stack_name)
-        _apply(new_name, old_props if new_name == name else {}, new_props)
+        if new_name == name:
+            _apply(name, old_props, new_props)
+        else:
+            _set_up(new_name, new_props)
         return new_name, attributes
 
     handler |= {"create": create_bucket, "update": update_bucket, "delete": _delete}
     resolve = s3._resolve_sse_write_headers
 
-    def resolve_with_key(headers: Mapping[str, str], bucket: str) -> object:
-        return resolve(_with_managed_key(headers), bucket)
+    def resolve_with_key(
+        headers: Mapping[str, str], bucket: str
+    ) -> tuple[Mapping[str, str] | None, _Answer | None]:
+        kept, refusal = resolve(_with_managed_key(headers), bucket)
+        # The bucket's default, too, may name no key.
+        return kept and _with_managed_key(kept), refusal
 
     s3._resolve_sse_write_headers = resolve_with_key
     # Without this, tags of the stack do not reach its buckets.
@@ -74,7 +81,7 @@ def install() -> None:
 
 
 def _with_managed_key(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Name the key that S3 takes when a write asks for `aws:kms` and names none.
+    """Name the key that S3 takes when `aws:kms` is asked for and no key is named.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     """
@@ -89,6 +96,16 @@ def _delete(name: str, _props: Properties) -> None:
     # It is what the user wants if it is gone already.
     if status not in (204, 404):
         raise ValueError(_message(body, status))
+
+
+def _set_up(name: str, props: Properties) -> None:
+    """Set the properties of a new bucket; if one is refused, there is no bucket."""
+    try:
+        _apply(name, {}, props)
+    except ValueError:
+        # MiniStack rolls back what was created, and takes this for one that was not.
+        s3._delete_bucket(name)
+        raise
 
 
 def _apply(name: str, old_props: Properties, new_props: Properties) -> None:
