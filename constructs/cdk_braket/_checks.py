@@ -11,7 +11,7 @@ from . import _s3
 from ._environment import bucket_name
 from ._handler import LONGEST_WAIT
 from ._lambda.hybrid_job_handler import rules
-from ._lambda.hybrid_job_handler.beyond_model import is_prefix
+from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX, is_prefix
 from ._lambda.hybrid_job_handler.rules import Problem, Rule
 from ._packaging import PackagingError
 from ._preflight import Finding, PreflightCheck, Severity, preflight, preflight_unread
@@ -185,7 +185,7 @@ def _check_buckets(checked: Checked, options: JobOptions) -> None:
         if location.is_unreachable:
             text = (
                 f"{owner}={shorten(location.uri)}: Braket reaches a bucket by a name that begins "
-                f"with {_s3.REACHABLE_PREFIX}, or by the tag AmazonBraket=true together with S3's "
+                f"with {REACHABLE_PREFIX}, or by the tag AmazonBraket=true together with S3's "
                 "attribute-based access control, which cannot be seen from here."
             )
             checked.warnings.append(("bucket-name", text))

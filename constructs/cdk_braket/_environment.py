@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from . import _s3
+from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX
 from ._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from ._request import JOBS
 from ._sources import INPUTS, SCRIPTS
@@ -34,7 +35,7 @@ def bucket_name(purpose: str, address: str, stack_uuid: str) -> str:
         address: The address of the bucket's construct, in hex.
         stack_uuid: The stack's id.
     """
-    return f"{_s3.REACHABLE_PREFIX}{purpose}-{_short(address)}-{stack_uuid}"
+    return f"{REACHABLE_PREFIX}{purpose}-{_short(address)}-{stack_uuid}"
 
 
 def _short(address: str) -> str:

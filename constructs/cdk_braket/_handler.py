@@ -11,6 +11,7 @@ from constructs import Construct
 
 from . import _s3
 from ._environment import RECORDS, JobEnvironment
+from ._lambda.hybrid_job_handler.beyond_model import SERVICE_LINKED_ROLE
 from ._sources import INPUTS, SCRIPTS
 from ._tokens import is_unknown
 
@@ -125,6 +126,11 @@ class JobHandler(Construct):
         for statement in statements:
             self.role.add_to_policy(statement)
 
+    def look_at(self, statements: list[iam.PolicyStatement]) -> None:
+        """Allow to look at what a job needs, so that it is missed before the job is created."""
+        for statement in statements:
+            self.role.add_to_policy(statement)
+
     def go_on(self) -> iam.Policy:
         """Allow the function to have itself run again, to go on waiting for a job."""
         if self._goes_on is None:
@@ -160,6 +166,24 @@ class JobHandler(Construct):
         )
 
 
+def device_look_statement(device_arn: str) -> iam.PolicyStatement:
+    """What it takes to see whether a device is online."""
+    return iam.PolicyStatement(actions=["braket:GetDevice"], resources=[device_arn])
+
+
+def script_look_statements(script: _s3.Location) -> list[iam.PolicyStatement]:
+    """What it takes to see whether a script of the user's is there."""
+    return [
+        _s3.objects_statement(["s3:GetObject"], script.bucket_arn, [script.prefix]),
+        _look_statement(script.bucket_arn),
+    ]
+
+
+def tags_look_statement(bucket_arn: str) -> iam.PolicyStatement:
+    """What it takes to see whether Braket reaches a bucket by its tags."""
+    return iam.PolicyStatement(actions=["s3:GetBucketTagging"], resources=[bucket_arn])
+
+
 def _look_statement(bucket_arn: str) -> iam.PolicyStatement:
     """What it takes to be told 404, not 403, of an object that is not there.
 
@@ -177,7 +201,17 @@ def _braket_statements(stack: Stack) -> list[iam.PolicyStatement]:
         resource_name="*",
         arn_format=ArnFormat.SLASH_RESOURCE_NAME,
     )
+    # Of a role that is not there, the path is not known either.
+    service_linked_roles = [
+        stack.format_arn(service="iam", region="", resource="role", resource_name=name)
+        for name in (
+            f"aws-service-role/braket.amazonaws.com/{SERVICE_LINKED_ROLE}",
+            SERVICE_LINKED_ROLE,
+        )
+    ]
     return [
+        # To tell an account in which Amazon Braket is not enabled.
+        iam.PolicyStatement(actions=["iam:GetRole"], resources=service_linked_roles),
         # Neither has a resource before there is a job. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
         iam.PolicyStatement(actions=["braket:CreateJob", "braket:SearchJobs"], resources=["*"]),

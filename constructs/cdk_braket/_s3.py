@@ -9,9 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
-# The service reaches a bucket by its name, or by a tag that cannot be seen at synth. Source:
-# https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
-REACHABLE_PREFIX: Final = "amazon-braket-"
+from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
@@ -43,6 +41,12 @@ class Location:
     def bucket_arn(self) -> str:
         """ARN of the bucket."""
         return f"arn:{Aws.PARTITION}:s3:::{self.bucket_name}"
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the bucket's name is known, and is one that Braket reaches by name."""
+        # A token is no such text either.
+        return self.bucket_name.startswith(REACHABLE_PREFIX)
 
     @property
     def is_unreachable(self) -> bool:

@@ -28,7 +28,13 @@ from constructs import Construct
 from . import _s3
 from ._checks import Checked, check
 from ._environment import JobEnvironment, device_statements
-from ._handler import JobHandler, service_timeout
+from ._handler import (
+    JobHandler,
+    device_look_statement,
+    script_look_statements,
+    service_timeout,
+    tags_look_statement,
+)
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.contract import (
     JOB_LOG_GROUP,
@@ -386,6 +392,7 @@ class HybridJob(Resource):
         copies = self._copies(checked)
         for bucket_arn in {copy.bucket_arn for copy in copies}:
             handler.read_assets(bucket_arn)
+        handler.look_at(_looks(options))
         image = options.image.bind(self) if options.image else None
         self._grant(options, image)
         request = build(options, self._places(options, checked, image))
@@ -583,6 +590,19 @@ class _RenderedTags:
 
     def produce(self) -> dict[str, str]:
         return dict(self._tags.tag_values())
+
+
+def _looks(options: JobOptions) -> list[iam.PolicyStatement]:
+    """What the handler needs to see what is missing before a job is created."""
+    statements = []
+    if not options.device.is_local:
+        statements.append(device_look_statement(options.device.arn))
+    if options.algorithm is not None and isinstance(options.algorithm.source, _s3.Location):
+        statements += script_look_statements(options.algorithm.source)
+    targets = [each.bucket for each in (options.output_data, options.checkpoint) if each.bucket]
+    places = [*_locations(options), *(_s3.in_bucket(bucket, "") for bucket in targets)]
+    arns = {place.bucket_arn for place in places if place.bucket_name and not place.is_reachable}
+    return [*statements, *(tags_look_statement(arn) for arn in sorted(arns))]
 
 
 def _waits_seconds(options: JobOptions) -> float:

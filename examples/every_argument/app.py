@@ -28,6 +28,7 @@ from cdk_braket import (
     OnDelete,
     OutputData,
     PreflightCheck,
+    WaitForCompletion,
 )
 
 _HERE: Final = Path(__file__).resolve().parent
@@ -103,11 +104,14 @@ class ScanStack(Stack):
             role=role,
             removal_policy=RemovalPolicy.DESTROY,
             on_delete=OnDelete.RETAIN_JOB,
+            rerun_token="1",  # noqa: S106 - a name of a run, not a secret
+            wait_for_completion=WaitForCompletion(timeout=Duration.minutes(50)),
             # For scripts that read hyperparameters by ways that the check does not know.
             disabled_checks=[PreflightCheck.HYPERPARAMETERS],
         )
         Tags.of(self).add("team", "chemistry")
         CfnOutput(self, "JobArn", value=job.job_arn)
+        CfnOutput(self, "JobStatus", value=job.job_status)
         CfnOutput(self, "ResultsS3Uri", value=job.results_s3_uri)
         CfnOutput(self, "CheckpointS3Uri", value=job.checkpoint_s3_uri)
 

@@ -68,6 +68,61 @@ def copies(gateway: AwsGateway) -> Iterator[Stubber]:
         stub.assert_no_pending_responses()
 
 
+# --- What must be there. ---
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_role_is_looked_for_by_its_name(gateway: AwsGateway, there: bool) -> None:
+    role = {
+        "Path": "/",
+        "RoleName": "Mine",
+        "RoleId": "AROA" + "A" * 16,
+        "Arn": "arn:aws:iam::123456789012:role/Mine",
+        "CreateDate": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    with Stubber(gateway._iam) as stub:
+        if there:
+            stub.add_response("get_role", {"Role": role}, {"RoleName": "Mine"})
+        else:
+            stub.add_client_error("get_role", "NoSuchEntity", http_status_code=404)
+        assert gateway.has_role("Mine") is there
+
+
+def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket: Stubber) -> None:
+    arn = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
+    device = {
+        "deviceArn": arn,
+        "deviceName": "Forte 1",
+        "providerName": "IonQ",
+        "deviceType": "QPU",
+        "deviceStatus": "OFFLINE",
+        "deviceCapabilities": "{}",
+    }
+    braket.add_response("get_device", device, {"deviceArn": arn})
+    assert gateway.device_status(arn) == "OFFLINE"
+
+
+def test_an_object_is_there_or_not_or_hidden(gateway: AwsGateway, s3: Stubber) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    assert gateway.has_object(SOURCE)
+    expect_head(s3, SOURCE, None)
+    assert not gateway.has_object(SOURCE)
+    s3.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
+    with pytest.raises(ServiceError, match="s3://cdk-assets"):
+        gateway.has_object(SOURCE)
+
+
+def test_a_bucket_s_tags_are_read_and_may_be_none(gateway: AwsGateway, s3: Stubber) -> None:
+    tags = {"TagSet": [{"Key": "AmazonBraket", "Value": "true"}]}
+    s3.add_response("get_bucket_tagging", tags, {"Bucket": "mine"})
+    assert gateway.bucket_tags("mine") == {"AmazonBraket": "true"}
+    s3.add_client_error("get_bucket_tagging", "NoSuchTagSet", http_status_code=404)
+    assert gateway.bucket_tags("mine") == {}
+    s3.add_client_error("get_bucket_tagging", "AccessDenied", http_status_code=403)
+    with pytest.raises(ServiceError):
+        gateway.bucket_tags("mine")
+
+
 # --- The function itself. ---
 
 

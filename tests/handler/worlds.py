@@ -73,6 +73,9 @@ class World:
     job_takes: float | None = None
     job_ends_as: str = COMPLETED
     failure_reason: str = ""
+    roles: set[str] = field(default_factory=lambda: {"AWSServiceRoleForAmazonBraket"})
+    devices: dict[str, str] = field(default_factory=dict)
+    tags_of_buckets: dict[str, dict[str, str]] = field(default_factory=dict)
     before: Callable[[str, int], None] = lambda _name, _number: None
     after: Callable[[str, int], None] = lambda _name, _number: None
     region: str = "us-east-1"
@@ -128,6 +131,22 @@ class World:
         for bucket, key in sorted(self.assets):
             if bucket == prefix.bucket and key.startswith(prefix.key):
                 yield key
+
+    def has_role(self, name: str) -> bool:
+        with self._call("has_role"):
+            return name in self.roles
+
+    def device_status(self, arn: str) -> str:
+        with self._call("device_status"):
+            return self.devices.get(arn, "ONLINE")
+
+    def has_object(self, location: Location) -> bool:
+        with self._call("has_object"):
+            return (location.bucket, location.key) in self.assets
+
+    def bucket_tags(self, bucket: str) -> Mapping[str, str]:
+        with self._call("bucket_tags"):
+            return self.tags_of_buckets.get(bucket, {})
 
     def create_job(self, request: Mapping[str, object]) -> str:
         with self._call("create_job"):

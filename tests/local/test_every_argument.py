@@ -223,7 +223,7 @@ def test_the_client_token_is_derived_from_the_definition(deployed: Deployed) -> 
     request = asked_for(deployed, contract.RUN_ID_PLACEHOLDER, "")
     definition = {name: request[name] for name in request if name not in _ANSWERED_ELSEWHERE}
     digest = contract.definition_digest(
-        {"request": definition, "from": f"s3://{DATA}/earlier/checkpoints"}
+        {"request": definition, "from": f"s3://{DATA}/earlier/checkpoints", "rerun": "1"}
     )
     assert deployed.token == contract.client_token(*deployed.resource, digest, 1)
 

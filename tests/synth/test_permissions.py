@@ -1,5 +1,6 @@
 """What the roles may do: all that is needed, and nothing else."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,7 @@ def test_the_handler_may_do_what_its_list_says(tmp_path: Path) -> None:
     HybridJob(stack, "Job", algorithm=script(tmp_path), device=LOCAL)
     jobs = "arn:aws:braket:us-east-1:111122223333:job/*"
     assets = "arn:aws:s3:::cdk-hnb659fds-assets-111122223333-us-east-1"
+    roles, braket_role = "arn:aws:iam::111122223333:role", "AWSServiceRoleForAmazonBraket"
     assert _short(allowed(stack, _HANDLER_ROLE)) == {
         ("braket:CreateJob", "*"),
         ("braket:SearchJobs", "*"),
@@ -227,6 +229,8 @@ def test_the_handler_may_do_what_its_list_says(tmp_path: Path) -> None:
         ("braket:GetJob", jobs),
         ("braket:TagResource", jobs),
         ("braket:UntagResource", jobs),
+        ("iam:GetRole", f"{roles}/aws-service-role/braket.amazonaws.com/{braket_role}"),
+        ("iam:GetRole", f"{roles}/{braket_role}"),
         ("iam:PassRole", "<role>"),
         ("s3:GetObject", f"{assets}/*"),
         ("s3:GetObject", "<inputs>/scripts/*"),
@@ -322,3 +326,32 @@ def test_an_image_of_the_users_is_pulled_from_its_repository_only() -> None:
     assert len(pulled) == 1
     assert "Images" in pulled.pop()
     assert _REPOSITORY not in str(allowed(stack, _JOB_ROLE))
+
+
+def test_the_handler_may_look_at_what_a_job_of_the_users_needs() -> None:
+    stack = new_stack()
+    theirs = s3.Bucket.from_bucket_name(stack, "Theirs", "amazon-braket-theirs")
+    mine = s3.Bucket.from_bucket_name(stack, "Mine", "mine")
+    before = _looks(new_stack(), image_job)
+    found = _looks(
+        stack,
+        lambda stack: HybridJob(
+            stack,
+            "Job",
+            algorithm=AlgorithmScript.from_bucket(theirs, "algo.py", entry_point="algo"),
+            device=Device.IONQ_FORTE_1,
+            output_data=OutputData(bucket=mine),
+        ),
+    )
+    arn = "arn:aws:s3:::"
+    assert found - before == {
+        ("braket:GetDevice", Device.IONQ_FORTE_1.arn),
+        ("s3:GetObject", f"{arn}amazon-braket-theirs/algo.py"),
+        ("s3:ListBucket", f"{arn}amazon-braket-theirs"),
+        ("s3:GetBucketTagging", f"{arn}mine"),
+    }
+
+
+def _looks(stack: Stack, declare: Callable[[Stack], object]) -> set[tuple[str, str]]:
+    declare(stack)
+    return {pair for pair in _short(allowed(stack, _HANDLER_ROLE)) if "<" not in pair[1]}

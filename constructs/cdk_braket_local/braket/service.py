@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cdk_braket._lambda.hybrid_job_handler import rules
-from cdk_braket._lambda.hybrid_job_handler.beyond_model import problems_of_service
+from cdk_braket._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX, problems_of_service
 from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
@@ -18,8 +18,6 @@ from cdk_braket_local.platform import AccessDeniedError, Caller, Platform
 
 CONCURRENT_JOBS = 3
 
-# Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
-_REACHABLE_BUCKETS = "amazon-braket-"
 _PASSED_TO = "braket.amazonaws.com"
 _STATE_CHANGE = "Braket Job State Change"
 
@@ -237,9 +235,9 @@ def _check_request(caller: Caller, request: _Parameters) -> None:
     """Refuse what AWS refuses beyond the model's constraints."""
     problems = problems_of_service(request, caller.region)
     problems += [
-        f"the bucket {bucket} does not begin with {_REACHABLE_BUCKETS}"
+        f"the bucket {bucket} does not begin with {REACHABLE_PREFIX}"
         for bucket in sorted(_buckets(request))
-        if not bucket.startswith(_REACHABLE_BUCKETS)
+        if not bucket.startswith(REACHABLE_PREFIX)
     ]
     if problems:
         raise BraketError("ValidationException", "; ".join(problems))

@@ -15,6 +15,7 @@ from cdk_braket_local.ministack_adapter import (
     log_resources,
     missing_objects,
     rollback,
+    service_linked_role,
     spending_limits,
 )
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
     from cdk_braket_local.guard import Application
     from cdk_braket_local.ministack_adapter.braket_handler import Service
 
-_MENDS = (buckets, custom_resources, log_resources, missing_objects, rollback, spending_limits)
+_MENDS = (
+    buckets,
+    custom_resources,
+    log_resources,
+    missing_objects,
+    rollback,
+    service_linked_role,
+    spending_limits,
+)
 
 
 class LocalAwsApplication:

@@ -10,6 +10,18 @@ from collections.abc import Mapping
 LOCAL_DEVICE = "local:"
 """What the name of an embedded simulator begins with."""
 
+SERVICE_LINKED_ROLE = "AWSServiceRoleForAmazonBraket"
+"""The role by which Amazon Braket acts in an account.
+
+Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-slr.html
+"""
+
+REACHABLE_PREFIX = "amazon-braket-"
+"""What the name of a bucket begins with that Braket reaches by name.
+
+Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
+"""
+
 DEVICE_ARN = re.compile(
     r"arn:(?P<partition>[^:]+):braket:(?P<region>[^:]*):(?P<account>[^:]*)"
     r":device/(?P<kind>[^/]+)/(?P<provider>[^/]+)/(?P<name>.+)"

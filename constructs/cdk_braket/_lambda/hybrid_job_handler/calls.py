@@ -71,6 +71,18 @@ class Gateway(Protocol):
     def list_keys(self, prefix: Location) -> Iterator[str]:
         """Return the keys of the objects whose key starts with the location's."""
 
+    def has_role(self, name: str) -> bool:
+        """Say whether there is a role of that name."""
+
+    def device_status(self, arn: str) -> str:
+        """Return the status of a device, such as `ONLINE`."""
+
+    def has_object(self, location: Location) -> bool:
+        """Say whether there is that object."""
+
+    def bucket_tags(self, bucket: str) -> Mapping[str, str]:
+        """Return the tags of a bucket."""
+
     def create_job(self, request: Mapping[str, object]) -> str:
         """Create a job and return its ARN."""
 

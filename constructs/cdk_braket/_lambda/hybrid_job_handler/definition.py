@@ -210,8 +210,8 @@ def render(request: Mapping[str, object], token: str) -> dict[str, object]:
 
 def attributes_of(arn: str, request: Mapping[str, object]) -> dict[str, str]:
     """Return the resource's attributes, from a rendered request."""
-    name, job_id = _member(request, "jobName"), arn.rpartition("/")[2]
-    results = _member(request, "outputDataConfig", "s3Path").rstrip("/")
+    name, job_id = text_in(request, "jobName"), arn.rpartition("/")[2]
+    results = text_in(request, "outputDataConfig", "s3Path").rstrip("/")
     return {
         Attribute.JOB_ARN: arn,
         Attribute.JOB_ID: job_id,
@@ -227,10 +227,11 @@ def attributes_of(arn: str, request: Mapping[str, object]) -> dict[str, str]:
 
 def checkpoint_uri(request: Mapping[str, object]) -> str:
     """Return where the job keeps its checkpoints; empty when nowhere."""
-    return _member(request, "checkpointConfig", "s3Uri")
+    return text_in(request, "checkpointConfig", "s3Uri")
 
 
-def _member(request: Mapping[str, object], *path: str) -> str:
+def text_in(request: Mapping[str, object], *path: str) -> str:
+    """Return the text at a place in a request; empty when there is none."""
     value: object = request
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None

@@ -69,6 +69,7 @@ from .lifecycle import CALL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
@@ -100,6 +101,7 @@ _THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
+_NO_TAGS = "NoSuchTagSet"
 _HTTP_NOT_FOUND = 404
 _HTTP_TOO_MANY = 429
 _HTTP_ERROR = 500
@@ -126,6 +128,11 @@ class AwsGateway:
     @cached_property
     def _braket(self) -> "BraketClient":
         client: BraketClient = boto3.client("braket", config=_config(READ_SECONDS))
+        return client
+
+    @cached_property
+    def _iam(self) -> "IAMClient":
+        client: IAMClient = boto3.client("iam", config=_config(READ_SECONDS))
         return client
 
     @cached_property
@@ -242,6 +249,45 @@ class AwsGateway:
             if error.code == FORBIDDEN:
                 error.message = f"s3://{place.bucket}/{place.key}"
             raise
+
+    # --- What must be there. ---
+
+    def has_role(self, name: str) -> bool:
+        """Say whether there is a role of that name."""
+        try:
+            with _translated("GetRole"):
+                self._iam.get_role(RoleName=name)
+        except ServiceError as error:
+            if error.kind is Kind.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    def device_status(self, arn: str) -> str:
+        """Return the status of a device."""
+        with _translated("GetDevice"):
+            return self._braket.get_device(deviceArn=arn)["deviceStatus"]
+
+    def has_object(self, location: Location) -> bool:
+        """Say whether there is that object."""
+        try:
+            self._head("HeadObject", location)
+        except ServiceError as error:
+            if error.kind is Kind.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    def bucket_tags(self, bucket: str) -> Mapping[str, str]:
+        """Return the tags of a bucket."""
+        try:
+            with _translated("GetBucketTagging"):
+                found = self._s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+        except ServiceError as error:
+            if error.code == _NO_TAGS:
+                return {}
+            raise
+        return {tag["Key"]: tag["Value"] for tag in found}
 
     # --- The function itself. ---
 

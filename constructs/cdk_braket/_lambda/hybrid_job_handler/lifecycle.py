@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NoReturn
 
-from . import contract
+from . import contract, preconditions
 from .calls import (
     CANCELLED,
     CANCELLING,
@@ -322,10 +322,22 @@ class Lifecycle:
         run = self._wait_for_call(record, definition.digest, run)
         if run.job is not None:
             return run.job
+        self._refuse_missing(definition, run)
         for source, destination in definition.assets:
             self._copy(source, destination)
         self._copy_checkpoints(definition, run)
         return self._call_create(definition, record, run)
+
+    def _refuse_missing(self, definition: Definition, run: Run) -> None:
+        """Refuse what could not run, before anything is done for it."""
+        if run.calling_until is not None:
+            return  # a call was made: there may be a job, whatever is missing by now
+        missing = preconditions.missing(self._calls, definition, self._unchecked)
+        if missing:
+            raise Failure(f"No job was created. {'. '.join(missing)}.")
+
+    def _unchecked(self, what: str, error: ServiceError) -> None:
+        self._write_log("unchecked", {"what": what, "error": error.code})
 
     def _copy(self, source: Location, destination: Location) -> None:
         self._calls.patiently(lambda: self._gateway.copy_asset(source, destination))
