@@ -67,7 +67,7 @@ ROLE_SECONDS = 120.0
 """How long a role that cannot be assumed yet is waited for: IAM is eventually consistent."""
 
 _POLL_SECONDS = 2.0
-_APPEARS_SECONDS = 15.0  # how long a job just made may be missing from GetJob
+_APPEARS_SECONDS = 15.0  # for how long a GetJob that finds no job is not believed
 _FOUND_SECONDS = 600.0  # how long after a call a search for its job is done again
 _CLOCK_SKEW_SECONDS = 300.0
 
@@ -277,7 +277,7 @@ class Lifecycle:
             return run.released
         if self._event.type is RequestType.UPDATE and not run.released:
             return False  # CloudFormation never let go of it: a rollback takes it back as it is
-        job = self._calls.job_or_none(run.job)
+        job = self._calls.job_or_none(run.job, _APPEARS_SECONDS)
         return job is None or job.status in {FAILED, CANCELLED, CANCELLING}
 
     def _next_attempt(self, definition: Definition, last: Run | None) -> Run:
@@ -426,7 +426,7 @@ class Lifecycle:
         with self._calls.overtime():  # the job exists: its name must get on record
             recorded = record.change(completed).runs.get(definition.digest)
             if recorded is None or recorded.token != run.token or recorded.released:
-                self._end(arn, missing=_APPEARS_SECONDS)
+                self._end(arn)
                 raise LateEventFailure("The resource was deleted while its job was created.")
         return recorded
 
@@ -464,7 +464,7 @@ class Lifecycle:
         """End the job of a failed creation; say so if that could not be confirmed."""
         try:
             if arn is not None:
-                self._end(arn, missing=_APPEARS_SECONDS)
+                self._end(arn)
         except UnconfirmedCancelFailure as failure:
             return f" {failure}"
         return ""
@@ -670,18 +670,18 @@ class Lifecycle:
         run = self._wait_for_call(record, digest, run)
         return run.job or self._find(run, _request_of(self._event, digest))
 
-    def _end(self, arn: str, *, missing: float = 0.0) -> None:
+    def _end(self, arn: str) -> None:
         """Cancel a job unless it is over, and see that it is."""
         try:
-            status = self._cancel_until_over(arn, missing)
+            status = self._cancel_until_over(arn)
         except (ServiceError, OutOfTimeFailure) as error:
             self._log("cancel_unconfirmed", arn, error=error)
             raise UnconfirmedCancelFailure(arn, str(error)) from error
         self._log("ended", arn, status=status)
 
-    def _cancel_until_over(self, arn: str, missing: float) -> str:
+    def _cancel_until_over(self, arn: str) -> str:
         while True:
-            job = self._calls.job_or_none(arn, missing)
+            job = self._calls.job_or_none(arn, _APPEARS_SECONDS)
             if job is None:
                 return "unknown to the service"
             if job.is_over:
