@@ -6,11 +6,15 @@ import tarfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from cdk_braket_local.instance import LocalAws
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 FINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 TRUST = {
@@ -32,6 +36,24 @@ def packed(files: Mapping[str, str | bytes]) -> bytes:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def log_of(logs: "CloudWatchLogsClient", job_name: str) -> str:
+    """What a job has logged so far; a search over streams takes no prefix in the local AWS."""
+    try:
+        streams = logs.describe_log_streams(
+            logGroupName=JOB_LOG_GROUP, logStreamNamePrefix=f"{job_name}/"
+        )["logStreams"]
+    except logs.exceptions.ResourceNotFoundException:
+        return ""
+    events = [
+        event
+        for stream in streams
+        for event in logs.get_log_events(
+            logGroupName=JOB_LOG_GROUP, logStreamName=stream["logStreamName"], startFromHead=True
+        )["events"]
+    ]
+    return "\n".join(event["message"] for event in events)
 
 
 class Jobs:
@@ -119,21 +141,7 @@ class Jobs:
 
     def log(self, job: Json) -> str:
         """What a job has logged so far."""
-        group = "/aws/braket/jobs"
-        try:
-            streams = self.logs.describe_log_streams(
-                logGroupName=group, logStreamNamePrefix=f"{job['jobName']}/"
-            )["logStreams"]
-        except self.logs.exceptions.ResourceNotFoundException:
-            return ""
-        events = [
-            event
-            for stream in streams
-            for event in self.logs.get_log_events(
-                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
-            )["events"]
-        ]
-        return "\n".join(event["message"] for event in events)
+        return log_of(self.logs, job["jobName"])
 
     def results(self, job: Json) -> dict[str, bytes]:
         """The files of a job's results."""

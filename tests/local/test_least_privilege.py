@@ -20,6 +20,7 @@ from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP, TOKEN_
 from cdk_braket_local.instance import LocalAws
 from tests.local import environments
 from tests.local.cdk import CdkApp
+from tests.local.jobs import log_of
 
 APP = environments.ROOT / "tests/local/apps/guarded"
 CUSTOM_RESOURCE = "Custom::BraketHybridJob"
@@ -150,29 +151,11 @@ class _Scenario:
         job = self._over(self._job())
         if job["status"] != "COMPLETED":
             return str(job["failureReason"])
-        if "I read: to be read, older" not in self._log(job["jobName"]):
+        if "I read: to be read, older" not in log_of(self._logs, job["jobName"]):
             return "the log says nothing"
         bucket, _, key = job["checkpointConfig"]["s3Uri"].removeprefix("s3://").partition("/")
         self._s3.head_object(Bucket=bucket, Key=f"{key}/newer.txt")
         return ""
-
-    def _log(self, job_name: str) -> str:
-        """All that a job logged; the search over streams takes no prefix in the local AWS."""
-        group = JOB_LOG_GROUP
-        try:
-            streams = self._logs.describe_log_streams(
-                logGroupName=group, logStreamNamePrefix=f"{job_name}/"
-            )["logStreams"]
-        except self._logs.exceptions.ResourceNotFoundException:
-            return ""
-        events = [
-            event
-            for stream in streams
-            for event in self._logs.get_log_events(
-                logGroupName=group, logStreamName=stream["logStreamName"]
-            )["events"]
-        ]
-        return "\n".join(event["message"] for event in events)
 
     def _job_is_replaced(self) -> str:
         if wrong := self._job_did_its_work():
