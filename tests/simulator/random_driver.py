@@ -4,6 +4,7 @@ A step is one operation: a deployment with its rollback and clean-up, a removal,
 delivery, a job that ends. Each is many calls of the handler.
 """
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ from tests.simulator.lambda_service import (
     modelled_errors,
     quiet,
 )
+
+BLOCKS = 10
+"""Parts that the random steps are played in."""
+
+_STEPS = int(os.environ.get("SIMULATOR_STEPS", "100000"))
+_FIRST_SEED = int(os.environ.get("SIMULATOR_SEED", "0"))
+_IN_A_STORY = 25
 
 _ERRORS = [(call, error) for call in BRAKET_CALLS for error in modelled_errors(call)]
 _RESET = ServiceError("Any", "ConnectionClosedError", "no answer", Kind.TRANSIENT)
@@ -241,3 +249,15 @@ def _definition(job: FakeJob) -> str:
     values = job.request["hyperParameters"]
     assert isinstance(values, dict)
     return str(values["definition"])
+
+
+def play_block(block: int) -> None:
+    """Play one of `BLOCKS` parts of the random steps.
+
+    Raises:
+        AssertionError: The contract is broken.
+    """
+    stories = max(_STEPS // _IN_A_STORY // BLOCKS, 1)
+    first = _FIRST_SEED + block * stories
+    for seed in range(first, first + stories):
+        RandomDriver(seed).play(_IN_A_STORY)

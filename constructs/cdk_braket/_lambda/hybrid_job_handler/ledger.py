@@ -9,7 +9,7 @@ docs/adr/0004-one-job-per-definition.md has the reasoning.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import cast
 from urllib.parse import quote
 
@@ -114,7 +114,8 @@ class Ledger:
 
     def dump(self) -> str:
         """Return the text to store."""
-        return json.dumps({"version": VERSION, **asdict(self)}, indent=1, sort_keys=True)
+        runs = {digest: _members(run) for digest, run in self.runs.items()}
+        return json.dumps({"version": VERSION, **_members(self), "runs": runs}, sort_keys=True)
 
 
 def load(text: str) -> Ledger:
@@ -127,16 +128,20 @@ def load(text: str) -> Ledger:
         raw = json.loads(text)
         if raw.pop("version") != VERSION:
             raise UnreadableLedgerError("the record was written by another release of the handler")
-        runs = {digest: _run(fields) for digest, fields in raw.pop("runs").items()}
+        runs = {digest: _run(stored) for digest, stored in raw.pop("runs").items()}
         return Ledger(runs=runs, **raw)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableLedgerError("the record is damaged") from error
 
 
-def _run(fields: dict[str, object]) -> Run:
+def _members(of: "Ledger | Run") -> dict[str, object]:
+    return {member.name: getattr(of, member.name) for member in fields(of)}
+
+
+def _run(stored: dict[str, object]) -> Run:
     lists = {
         name: tuple(cast("list[str]", value)) if isinstance(value, list) else value
-        for name, value in fields.items()
+        for name, value in stored.items()
     }
     return Run(**lists)  # type: ignore[arg-type]  # what does not fit is a damaged record
 

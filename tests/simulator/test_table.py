@@ -1,0 +1,21 @@
+"""The table in the docs is what the command prints, and our handler breaks nothing in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cdk_braket._lambda.hybrid_job_handler import index
+from tests.simulator.cloudformation import CloudFormation
+from tests.simulator.table import CASES, bears, table
+
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_our_handler_bears_every_named_fault(case: Callable[[CloudFormation], bool]) -> None:
+    assert bears(index.respond_to, case)
+
+
+def test_the_page_has_the_table_that_the_command_prints() -> None:
+    assert table() in PAGE.read_text(encoding="utf-8")
