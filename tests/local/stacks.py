@@ -13,7 +13,7 @@ import boto3
 from cdk_braket_local.instance import LocalAws
 
 _CODE = """
-import json, os, urllib.request
+import json, os, subprocess, urllib.request
 
 def handler(event, context):
     with open(os.environ["RECORD"], "a") as record:
@@ -22,12 +22,15 @@ def handler(event, context):
     if plan == "raise once":
         with open(os.environ["RECORD"]) as record:
             if record.read().count(event["RequestId"]) == 1:
-                raise RuntimeError("once")
+                raise RuntimeError("once " + event["ResponseURL"])
         plan = {}
     if plan == "raise":
         raise RuntimeError("never again " + event["ResponseURL"])
     if plan == "exit":
         os._exit(3)
+    if plan == "leave a process":
+        subprocess.Popen(["sleep", "600"])
+        plan = {}
     if plan == "silence":
         return
     answer = {

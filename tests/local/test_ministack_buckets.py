@@ -52,7 +52,7 @@ def test_its_properties_hold(stack: Stack, s3: "S3Client", name: str) -> None:
                 {"ServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": True}
             ]
         },
-        OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]},
         LoggingConfiguration={"DestinationBucketName": name, "LogFilePrefix": "log/"},
         LifecycleConfiguration={"Rules": [{"Status": "Enabled", "ExpirationInDays": 3}]},
     )
@@ -64,7 +64,7 @@ def test_its_properties_hold(stack: Stack, s3: "S3Client", name: str) -> None:
     assert encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"] == by_default
     assert encryption["Rules"][0]["BucketKeyEnabled"] is True
     ownership = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]
-    assert ownership["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert ownership["Rules"] == [{"ObjectOwnership": "ObjectWriter"}]
     assert s3.get_bucket_logging(Bucket=name)["LoggingEnabled"]["TargetPrefix"] == "log/"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
     assert rules[0]["Expiration"] == {"Days": 3}
@@ -122,13 +122,23 @@ def test_a_replacement_that_s3_refuses_leaves_the_old_bucket_alone(
 def test_an_update_changes_and_removes_properties(stack: Stack, s3: "S3Client", name: str) -> None:
     tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "1"}]
     lifecycle = {"Rules": [{"Status": "Enabled", "ExpirationInDays": 3}]}
-    first = _bucket(name, Tags=tags, LifecycleConfiguration=lifecycle)
+    first = _bucket(
+        name,
+        Tags=tags,
+        LifecycleConfiguration=lifecycle,
+        VersioningConfiguration={"Status": "Enabled"},
+    )
     assert stack.create({"Bucket": first}) == "CREATE_COMPLETE"
-    second = _bucket(name, Tags=[{"Key": "a", "Value": "2"}])
+    second = _bucket(
+        name,
+        Tags=[{"Key": "a", "Value": "2"}],
+        VersioningConfiguration={"Status": "Suspended"},
+    )
     assert stack.update({"Bucket": second}) == "UPDATE_COMPLETE"
     kept = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
     assert kept["a"] == "2"
     assert "b" not in kept
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Suspended"
     with pytest.raises(ClientError, match="NoSuchLifecycleConfiguration"):
         s3.get_bucket_lifecycle_configuration(Bucket=name)
 

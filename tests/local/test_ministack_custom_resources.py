@@ -157,6 +157,15 @@ def test_rolling_a_replacement_back_sends_the_old_properties_and_deletes_the_new
     ]
 
 
+def test_a_stack_is_rolled_back_once_its_clean_up_is_over(stack: Stack) -> None:
+    first = recorder({"Update": {"PhysicalResourceId": "made-by-handler"}}, Version="1")
+    slow = {"Update": {"PhysicalResourceId": "second"}, "Delete": "raise once"}
+    assert stack.create({"Resource": first}) == "CREATE_COMPLETE"
+    assert stack.update(_failing(recorder(slow, Version="2"))) == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.sent()[-2:] == [("Delete", "second")] * 2
+    assert ("Resource", "DELETE_COMPLETE") in stack.events()
+
+
 def test_rolling_back_to_the_same_id_deletes_nothing(stack: Stack) -> None:
     second = recorder({"Update": {"PhysicalResourceId": "second"}}, Version="2")
     assert stack.create({"Resource": recorder({}, Version="1")}) == "CREATE_COMPLETE"

@@ -44,3 +44,13 @@ def test_one_is_created_changed_replaced_and_deleted(stack: Stack) -> None:
 def test_a_wrong_one_fails_the_stack(stack: Stack, properties: dict[str, str], member: str) -> None:
     assert stack.create({"Limit": _limit(**properties)}) == "ROLLBACK_COMPLETE"
     assert member in stack.reasons()
+
+
+def test_a_wrong_change_is_rolled_back(stack: Stack) -> None:
+    limit = _limit(DeviceArn=QPU, SpendingLimit="100")
+    assert stack.create({"Limit": limit}) == "CREATE_COMPLETE"
+    first = stack.physical_id("Limit")
+    wrong = _limit(DeviceArn=QPU, SpendingLimit="much")
+    assert stack.update({"Limit": wrong}) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "spendingLimit" in stack.reasons()
+    assert stack.physical_id("Limit") == first

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -77,9 +78,27 @@ def test_it_listens_on_one_port_of_the_loopback_interface_and_nowhere_else(
     stack = Stack(local_aws, tmp_path / "record")  # a function runs, too
     assert stack.create({"Resource": recorder({})}) == "CREATE_COMPLETE"
     port = int(local_aws.endpoint_url.rpartition(":")[2])
-    processes = _group(local_aws._process.pid)
+    processes = _group(local_aws.process_group)
     assert len(processes) > 1
     assert _listening(processes) == {f"{LOOPBACK}:{port:04X}"}
+
+
+def test_optional_packages_of_ministacks_do_not_make_it_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With these it would serve MQTT and SFTP on all interfaces; that they are found is enough.
+    packages = tmp_path / "packages"
+    for package in ("cryptography", "asyncssh"):
+        (packages / package).mkdir(parents=True)
+        note = "import pathlib; pathlib.Path(__file__).with_name('used').touch()"
+        (packages / package / "__init__.py").write_text(note)
+    path = [str(packages), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    with LocalAws.start(tmp_path / "aws") as aws:
+        boto3.client("transfer", **aws.client_settings).create_server()
+        port = int(aws.endpoint_url.rpartition(":")[2])
+        assert _listening(_group(aws.process_group)) == {f"{LOOPBACK}:{port:04X}"}
+    assert not (packages / "asyncssh" / "used").exists(), "SFTP would be served"
 
 
 def test_two_at_once_know_nothing_of_each_other(local_aws: LocalAws, tmp_path: Path) -> None:
@@ -100,7 +119,8 @@ def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
         "from tests.local.jobs import Jobs\n"
         "from tests.local.stacks import Stack, recorder\n"
         "aws = LocalAws.start(Path(sys.argv[1]))\n"
-        "Stack(aws, Path(sys.argv[1]) / 'record').create({'Resource': recorder({})})\n"
+        "plan = {'Create': 'leave a process'}\n"
+        "Stack(aws, Path(sys.argv[1]) / 'record').create({'Resource': recorder(plan)})\n"
         "jobs = Jobs(aws)\n"
         "script = 'import time\\ndef main(): print(\"here\", flush=True); time.sleep(600)'\n"
         "jobs.running(jobs.start(script), 'here')\n"
@@ -121,7 +141,7 @@ def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
         leader = int(parent.stdout.readline())
         group = set(_group(leader))
         jobs = _mentioning(folder) - group - {parent.pid}
-        assert len(group) > 1, "a function"
+        assert len(group) > 2, "a function, and what it left behind"
         assert jobs
         if end == "stop":
             parent.communicate("", timeout=30)
@@ -181,6 +201,12 @@ def _signed(aws: LocalAws) -> dict[str, str]:
     }
 
 
+def _assert_refused(aws: LocalAws, path: str, headers: Mapping[str, str]) -> None:
+    status, text = _answer(aws, path, headers)
+    assert status == 403
+    assert text.startswith("cdk-braket-local: "), "the emulator was asked"
+
+
 def test_a_request_of_its_own_key_is_let_in(local_aws: LocalAws) -> None:
     assert _answer(local_aws, "/", _signed(local_aws))[0] == 200
 
@@ -201,16 +227,33 @@ def test_a_web_page_is_kept_out(local_aws: LocalAws, headers: dict[str, str], wh
     assert why in text
 
 
-@pytest.mark.parametrize("key", ["test", "000000000000", "222222222222"])
+@pytest.mark.parametrize("key", ["", "test", "000000000000", "222222222222"])
 def test_the_keys_that_everybody_knows_are_refused(local_aws: LocalAws, key: str) -> None:
     own = local_aws.client_settings["aws_access_key_id"]
     headers = {name: text.replace(own, key) for name, text in _signed(local_aws).items()}
-    assert _answer(local_aws, "/", headers)[0] == 403
+    _assert_refused(local_aws, "/", headers)
+
+
+@pytest.mark.parametrize("query", ["X-Amz-Credential=test/20261123", "AWSAccessKeyId=222222222222"])
+def test_nor_are_they_let_in_beside_its_own(local_aws: LocalAws, query: str) -> None:
+    _assert_refused(local_aws, f"/?{query}", _signed(local_aws))
+
+
+def test_a_presigned_url_is_let_in(local_aws: LocalAws) -> None:
+    s3 = boto3.client("s3", **local_aws.client_settings)
+    s3.create_bucket(Bucket="presigned")
+    url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": "presigned"})
+    assert _answer(local_aws, url.removeprefix(local_aws.endpoint_url), {})[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/_ministack/reset", "/_localstack/health"])
 def test_a_request_without_a_key_is_refused(local_aws: LocalAws, path: str) -> None:
-    assert _answer(local_aws, path, {})[0] == 403
+    _assert_refused(local_aws, path, {})
+
+
+@pytest.mark.parametrize("path", ["/_ministack/config", "/_localstack/health"])
+def test_the_emulators_own_paths_are_closed_to_every_key(local_aws: LocalAws, path: str) -> None:
+    _assert_refused(local_aws, path, _signed(local_aws))
 
 
 def test_policies_are_enforced(local_aws: LocalAws) -> None:
@@ -221,16 +264,22 @@ def test_policies_are_enforced(local_aws: LocalAws) -> None:
         reader.put_object(Bucket="enforced", Key="a", Body=b"")
 
 
-def test_its_files_are_for_its_user_alone(local_aws: LocalAws) -> None:
-    assert local_aws.state_directory.stat().st_mode & 0o777 == 0o700
+def test_its_files_are_for_its_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "aws"
+    folder.mkdir(mode=0o755)
+    with LocalAws.start(folder) as aws:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (aws.state_directory / "ready.json").stat().st_mode & 0o777 == 0o600
+    assert not (folder / "ready.json").exists(), "it holds the credentials"
 
 
 def test_neither_response_urls_nor_credentials_reach_its_log(tmp_path: Path) -> None:
     with LocalAws.start(tmp_path / "aws") as aws:
         stack = Stack(aws, tmp_path / "record")
         # Its error names the URL, and what a function's errors say is on its standard error.
-        assert stack.create({"Resource": recorder({"Create": "raise"})}) == "ROLLBACK_COMPLETE"
+        assert stack.create({"Resource": recorder({"Create": "raise once"})}) == "CREATE_COMPLETE"
         urls = {request["ResponseURL"] for request in stack.requests()}
+        _fail(aws, stack.physical_id("Function"), "https://example.com/canary-91c4")
         jobs = Jobs(aws)
         script = "import os\ndef main(secret): print(os.environ['AWS_SESSION_TOKEN'])"
         job = jobs.run(script, hyperParameters={"secret": "canary-7f3a"})
@@ -238,15 +287,26 @@ def test_neither_response_urls_nor_credentials_reach_its_log(tmp_path: Path) -> 
         client = aws.client_settings
     log = (aws.state_directory / LOG_FILE).read_text()
     assert len(token) > 20
-    secrets = {token, "canary-7f3a", client["aws_access_key_id"], client["aws_secret_access_key"]}
-    tokens = {url.rpartition("/")[2] for url in urls}
-    assert [secret for secret in secrets | tokens if secret in log] == []
+    secrets = {token, "canary-7f3a", "canary-91c4"}
+    secrets |= {client["aws_access_key_id"], client["aws_secret_access_key"]}
+    secrets |= {url.rpartition("/")[2] for url in urls}
+    assert [secret for secret in secrets if secret in log] == []
+
+
+def _fail(aws: LocalAws, function: str, url: str) -> None:
+    """Call a recorder's function as users do, and have it raise an error that names a URL."""
+    properties = {"Plan": json.dumps({"Create": "raise"})}
+    event = {"RequestType": "Create", "ResourceProperties": properties, "ResponseURL": url}
+    called = boto3.client("lambda", **aws.client_settings).invoke(
+        FunctionName=function, Payload=json.dumps(event)
+    )
+    assert url in called["Payload"].read().decode()
 
 
 def test_a_signal_stops_it(tmp_path: Path) -> None:
     aws = LocalAws.start(tmp_path / "aws")
     try:
-        os.kill(aws._process.pid, signal.SIGINT)
+        os.kill(aws.process_group, signal.SIGINT)
         deadline = time.monotonic() + 20
         while aws.is_running() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -23,7 +23,6 @@ def install() -> None:
         "update": _update,
         "delete": _delete,
     }
-    provisioners._STACK_TAG_PROPERTY[SPENDING_LIMIT] = ("Tags", "list")
 
 
 def _create(_logical_id: str, props: Properties, _stack_name: str) -> tuple[str, Properties]:
