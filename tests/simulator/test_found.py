@@ -1,10 +1,10 @@
-"""Counter-examples that the random driver found, by name."""
+"""What the random driver found, and what mutants of the handler showed to be untested, by name."""
 
 from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import properties
-from tests.simulator.cloudformation import CloudFormation, Mailbox
+from tests.simulator.cloudformation import MADE_UP, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Failing, Faults
 
 UNKNOWN = ServiceError("GetJob", "ResourceNotFoundException", "", Kind.NOT_FOUND)
@@ -38,3 +38,28 @@ def test_a_completed_job_that_one_answer_calls_unknown_does_not_run_again() -> N
     cfn.update(properties("A"), once_unknown)
     assert cfn.held == first
     assert len(cfn.world.jobs) == 2
+
+
+def test_a_duplicate_of_a_create_that_was_refused_starts_nothing() -> None:
+    quota = ServiceError("CreateJob", "ServiceQuotaExceededException", "", Kind.PERMANENT)
+    cfn = CloudFormation(Mailbox(), index.respond_to)
+    refused = Faults(before=Failing(quota, frozenset({"create_job"}), 0, 1))
+    answer = cfn.create(properties("A"), lambda _attempt: refused)
+    assert answer is not None
+    assert not answer.ok
+    cfn.function.invoke(cfn.sent[0])
+    assert cfn.world.jobs == {}
+
+
+def test_a_delete_before_create_job_is_called_leaves_nothing_to_start() -> None:
+    cfn = CloudFormation(Mailbox(), index.respond_to)
+    deleted = []
+
+    def delete(name: str, _number: int) -> None:
+        if name == "copy_asset" and not deleted:
+            deleted.append(cfn.delete(MADE_UP, properties("A")))
+
+    cfn.create(properties("A"), lambda _attempt: Faults(before=delete))
+    assert cfn.world.jobs == {}
+    assert deleted[0] is not None
+    assert deleted[0].ok
