@@ -4,7 +4,7 @@ from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import properties
-from tests.simulator.cloudformation import MADE_UP, CloudFormation, Mailbox
+from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Failing, Faults
 
 UNKNOWN = ServiceError("GetJob", "ResourceNotFoundException", "", Kind.NOT_FOUND)
@@ -53,7 +53,7 @@ def test_a_duplicate_of_a_create_that_was_refused_starts_nothing() -> None:
 
 def test_a_delete_before_create_job_is_called_leaves_nothing_to_start() -> None:
     cfn = CloudFormation(Mailbox(), index.respond_to)
-    deleted = []
+    deleted: list[Answer | None] = []
 
     def delete(name: str, _number: int) -> None:
         if name == "copy_asset" and not deleted:
