@@ -147,6 +147,8 @@ class LocalAws:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # The CDK CLI remembers there which key belongs to which account.
+            "CDK_HOME": str(self.state_directory.absolute() / "cdk"),
             "CDK_DEFAULT_ACCOUNT": self.account,
             "CDK_DEFAULT_REGION": self.region,
             "NO_PROXY": no_proxy,

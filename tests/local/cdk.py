@@ -52,7 +52,8 @@ class CdkApp:
         return subprocess.run(
             [CDK, *arguments, *settings, f"--output={self.scratch / 'cdk.out'}", "--no-color"],
             cwd=self.folder,
-            env=dict(self.environment),
+            # Of its own: several at once read what others are just writing.
+            env={**self.environment, "CDK_HOME": str(self.scratch / "cdk-home")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -26,6 +26,11 @@ def nothing_is_left() -> Iterator[None]:
     assert scratch_directories() <= before
 
 
+def bootstrap_log() -> str:
+    log = CACHE / "bootstrap.log"
+    return log.read_text(encoding="utf-8") if log.exists() else ""
+
+
 def deploy(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [ROOT / "dev", "deploy", *arguments],
@@ -83,7 +88,7 @@ def test_interrupted_at_any_step_it_leaves_nothing(step: str, signum: signal.Sig
         seen: list[str] = []
         while not (seen and seen[-1].startswith(step)):
             seen.append(run.stderr.readline())
-            assert seen[-1], "it ended before that step: " + "".join(seen)
+            assert seen[-1], "it ended before that step: " + "".join(seen) + bootstrap_log()
         time.sleep(0.5)
         (directory,) = scratch_directories() - before
         run.send_signal(signum)
