@@ -1,14 +1,13 @@
 """What holds for the whole suite."""
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from cdk_braket_local.instance import LocalAws
 from tests.exit_code import pytest_configure
 from tests.local import environments
+from tests.local.cdk import CdkApp
 
 __all__ = ["bootstrapped_aws", "local_aws", "pytest_configure"]
 
@@ -21,18 +20,8 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="session")
-def bootstrapped_aws(local_aws: LocalAws) -> LocalAws:
+def bootstrapped_aws(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> LocalAws:
     """The same local AWS, ready for `cdk deploy`: bootstrapping takes longer than starting."""
-    subprocess.run(
-        [
-            environments.CDK,
-            "bootstrap",
-            "--no-notices",
-            f"aws://{local_aws.account}/{local_aws.region}",
-        ],
-        cwd=Path(environments.CDK).parents[2],
-        env=environments.of_command(local_aws),
-        check=True,
-        timeout=120,
-    )
+    scratch = tmp_path_factory.mktemp("bootstrap")
+    CdkApp(environments.ROOT, scratch, environments.of_command(local_aws)).bootstrap()
     return local_aws

@@ -58,7 +58,7 @@ def _deploy(arguments: Sequence[str]) -> int:
         # aws-cdk-lib keeps digests of assets in ~/.cdk, and has no setting for it.
         ours["HOME"] = str(checkout.cache / "home")
         environment = shell.command_environment(ours, aws.environment, ROOT)
-        _bootstrap(environment, checkout.cache / "bootstrap.log")
+        _bootstrap(environment, directory, checkout.cache / "bootstrap.log")
         outputs = _cdk_deploy(environment, directory, arguments)
         jobs = [_follow(arn, _Clients.of(environment)) for arn in _job_arns(outputs)]
     _show(outputs, jobs)
@@ -66,12 +66,13 @@ def _deploy(arguments: Sequence[str]) -> int:
     return 0 if all(job.end.status == "COMPLETED" for job in jobs) else 1
 
 
-def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
+def _bootstrap(environment: Mapping[str, str], scratch: Path, log: Path) -> None:
     target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
     _say("bootstrapping it (cdk bootstrap)")
     with log.open("wb") as output:
         code = processes.run(
-            ["cdk", "bootstrap", "--no-notices", target],
+            # It reads the app, too, and would be refused while another CLI does that in cdk.out.
+            ["cdk", "bootstrap", "--no-notices", f"--output={scratch / 'bootstrap.out'}", target],
             cwd=ROOT,
             environment=environment,
             output=output,

@@ -208,7 +208,9 @@ def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
         _say("no CDK CLI was found, so this local AWS is not bootstrapped")
         return
     _say("bootstrapping the local AWS …")
-    command = [cdk, "bootstrap", "--no-notices"]
+    # It reads the app, too, and would be refused while another CLI does that in the same folder.
+    assembly = log.absolute().parent / "bootstrap.out"
+    command = [cdk, "bootstrap", "--no-notices", f"--output={assembly}"]
     target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
     with log.open("ab") as output:
         code = foreground.run([*command, target], environment, output=output)

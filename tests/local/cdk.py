@@ -23,6 +23,16 @@ class CdkApp:
     scratch: Path
     environment: Mapping[str, str]
 
+    def bootstrap(self, **context: object) -> None:
+        """Bootstrap the environment that the local AWS is; the CLI reads the app for it."""
+        settings = self.environment
+        self._run(
+            "bootstrap",
+            "--no-notices",
+            f"aws://{settings['CDK_DEFAULT_ACCOUNT']}/{settings['CDK_DEFAULT_REGION']}",
+            **context,
+        )
+
     def deploy(self, **context: object) -> dict[str, dict[str, str]]:
         """Deploy all stacks; return their outputs, by stack."""
         outputs = self.scratch / "outputs.json"

@@ -1,6 +1,5 @@
 """What is missing in the account is told by the deployment, before there is a job."""
 
-import subprocess
 from pathlib import Path
 
 import boto3
@@ -23,15 +22,9 @@ def test_amazon_braket_is_enabled_in_the_local_aws(local_aws: LocalAws) -> None:
 def test_an_account_in_which_it_is_not_is_told_how_to_enable_it(tmp_path: Path) -> None:
     with LocalAws.start(tmp_path / "aws") as aws:
         boto3.client("iam", **aws.client_settings).delete_service_linked_role(RoleName=ROLE)
-        environment = environments.of_command(aws)
-        place = f"aws://{aws.account}/{aws.region}"
-        subprocess.run(
-            [environments.CDK, "bootstrap", "--no-notices", place],
-            cwd=environments.ROOT,
-            env=environment,
-            check=True,
-        )
-        app = CdkApp(environments.ROOT / "tests/local/apps/patient", tmp_path, environment)
+        folder = environments.ROOT / "tests/local/apps/patient"
+        app = CdkApp(folder, tmp_path, environments.of_command(aws))
+        app.bootstrap(stack_name="NotEnabled", seconds=1)
         printed = app.fail_to_deploy(stack_name="NotEnabled", seconds=1)
         assert "create-service-linked-role" in printed
         assert boto3.client("braket", **aws.client_settings).search_jobs(filters=[])["jobs"] == []
