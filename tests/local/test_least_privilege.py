@@ -26,7 +26,7 @@ APP = environments.ROOT / "tests/local/apps/guarded"
 CUSTOM_RESOURCE = "Custom::BraketHybridJob"
 AT_ONCE = 6
 # Less than the handler's patience with a permission that may still be on its way.
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 30
 
 # What the local AWS does not ask for. tests/synth/test_permissions.py has these, word for word.
 _KEY = "S3 uses a bucket's key without asking who may"
