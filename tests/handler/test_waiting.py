@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cdk_braket._lambda.hybrid_job_handler.calls import CANCELLED, COMPLETED, FAILED
-from cdk_braket._lambda.hybrid_job_handler.contract import Attribute, Property
+from cdk_braket._lambda.hybrid_job_handler.contract import Attribute, OnDelete, Property
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import Stack, World, properties
 
@@ -23,10 +23,14 @@ def stack(world: World) -> Stack:
 
 
 def waiting(
-    definition: str = "A", seconds: float = 3300, *, fails_stack: bool = True
+    definition: str = "A",
+    seconds: float = 3300,
+    *,
+    fails_stack: bool = True,
+    on_delete: OnDelete = OnDelete.CANCEL_JOB,
 ) -> dict[str, object]:
     wait = json.dumps({"timeoutSeconds": seconds, "failStack": fails_stack})
-    return {**properties(definition), Property.WAIT_FOR_COMPLETION: wait}
+    return {**properties(definition, on_delete=on_delete), Property.WAIT_FOR_COMPLETION: wait}
 
 
 def data(answer: dict[str, object]) -> dict[str, str]:
@@ -85,6 +89,47 @@ def test_a_wait_that_is_over_before_the_job_fails_and_the_rollback_cancels(
     assert "is QUEUED after 1200 s" in str(answer["Reason"])
     stack.delete(str(answer["PhysicalResourceId"]), waiting(seconds=1200))
     assert world.alive() == []
+
+
+def test_a_job_that_was_waited_for_in_vain_is_cancelled_even_if_jobs_are_retained(
+    world: World, stack: Stack
+) -> None:
+    asked = waiting(seconds=1200, on_delete=OnDelete.RETAIN_JOB)
+    answer = stack.create(asked)
+    assert answer["Status"] == "FAILED"
+    assert stack.delete(str(answer["PhysicalResourceId"]), asked)["Status"] == "SUCCESS"
+    assert world.alive() == []
+
+
+def test_an_update_that_waited_in_vain_leaves_the_earlier_job_only(
+    world: World, stack: Stack
+) -> None:
+    keep = OnDelete.RETAIN_JOB
+    earlier = properties("A", on_delete=keep)
+    first = str(stack.create(earlier)["PhysicalResourceId"])
+    later = waiting("B", 1200, on_delete=keep)
+    assert stack.update(later)["Status"] == "FAILED"
+    back = stack.send(stack.event("Update", earlier, first, later))
+    assert back["PhysicalResourceId"] == first
+    assert [job.arn for job in world.alive()] == [first]
+
+
+def test_a_job_that_was_waited_for_is_retained_if_told_to(world: World, stack: Stack) -> None:
+    asked = waiting(seconds=1200, fails_stack=False, on_delete=OnDelete.RETAIN_JOB)
+    job = str(stack.create(asked)["PhysicalResourceId"])
+    stack.delete(job, asked)
+    assert [each.arn for each in world.alive()] == [job]
+
+
+def test_a_retained_job_stays_so_when_a_longer_wait_for_it_fails(
+    world: World, stack: Stack
+) -> None:
+    asked = properties(on_delete=OnDelete.RETAIN_JOB)
+    job = str(stack.create(asked)["PhysicalResourceId"])
+    later = waiting(seconds=1200, on_delete=OnDelete.RETAIN_JOB)
+    assert stack.update(later)["Status"] == "FAILED"
+    stack.delete(job, later)
+    assert [each.arn for each in world.alive()] == [job]
 
 
 def test_a_wait_that_is_over_need_not_fail_the_stack(world: World, stack: Stack) -> None:

@@ -185,6 +185,10 @@ class Lifecycle:
         until = self._event.waits_until or self._calls.now() + wait.seconds
         self._log("waits", outcome.physical_id)
         became = wait_until_over(self._calls, outcome.physical_id, wait, until)
+        definition = read_definition(self._event.properties)
+        record = self._record_at(definition.records)
+        with self._calls.overtime():
+            record.change(lambda old: _accepted_unless_let_go(old, definition))
         return replace(outcome, attributes={**outcome.attributes, **became})
 
     def _record_at(self, records: Location) -> Record:
@@ -228,7 +232,7 @@ class Lifecycle:
         self._refuse_late(old)
         run = old.runs.get(definition.digest)
         asked = old if run is None else old.with_run(definition.digest, self._asked(run))
-        return _accepted(asked.seen(self._event.sent_at), definition)
+        return self._accepted_now(asked.seen(self._event.sent_at), definition)
 
     def _bring_about(self, definition: Definition, record: Record, run: Run) -> Outcome:
         if run.job is None:
@@ -237,9 +241,17 @@ class Lifecycle:
         job = self._calls.job_or_none(run.job)
         if job is not None:
             self._retag(definition, record, job, run)
-        record.change(lambda old: _accepted(old, definition))
+        record.change(lambda old: self._accepted_now(old, definition))
         self._log("adopted", run.job, definition, run)
         return Outcome(run.job, attributes_of(run.job, render(definition.request, run.token)))
+
+    def _accepted_now(self, old: Ledger, definition: Definition) -> Ledger:
+        """Return the ledger of a resource that is about to be answered.
+
+        While the deployment waits for the job, it may still fail: then the stack never held it.
+        """
+        waits = read_wait(self._event.properties) is not None
+        return old if waits else _accepted(old, definition)
 
     def _ask(self, definition: Definition, record: Record) -> Run:
         """Put this event's wish on record; return the run that answers it."""
@@ -421,7 +433,7 @@ class Lifecycle:
             if now is None or now.token != run.token:
                 return old
             done = old.with_run(definition.digest, replace(now, job=arn))
-            return done if now.released else _accepted(done, definition)
+            return done if now.released else self._accepted_now(done, definition)
 
         with self._calls.overtime():  # the job exists: its name must get on record
             recorded = record.change(completed).runs.get(definition.digest)
@@ -540,13 +552,15 @@ class Lifecycle:
     def _delete(self) -> Outcome:
         physical_id = self._event.physical_id
         held = is_job_arn(physical_id)
-        retained = held and self._retains(self._event.properties)
+        wish = held and self._retains(self._event.properties)
         record = self._record_or_none()
-        ledger = Ledger() if record is None else self._release(record, held, retained)
+        ledger = Ledger() if record is None else self._release(record, held, wish)
         own = ledger.definition_of(physical_id)
         if own is not None and not ledger.runs[own].released:
             self._log("ignored_late_delete", physical_id)
             return Outcome(physical_id, {})
+        # What the stack never came to hold is not what the wish is about.
+        retained = wish and (own is None or ledger.runs[own].accepted)
         if retained:
             self._log("retained", physical_id)
         self._end_all([physical_id] if held and not retained else [], ledger, record)
@@ -577,7 +591,7 @@ class Lifecycle:
     def _let_go(self, old: Ledger, retained: bool) -> Ledger:
         own = old.definition_of(self._event.physical_id)
         if own is not None:
-            new = self._let_run_go(old, own, retained)
+            new = self._let_run_go(old, own, retained and old.runs[own].accepted)
             is_last = old.current == own and new.runs[own].released
             others = _unsettled(old, except_for=own) if is_last else []
         else:
@@ -761,6 +775,11 @@ def _accepted(old: Ledger, definition: Definition) -> Ledger:
     run = old.runs.get(definition.digest)
     new = old if run is None else old.with_run(definition.digest, replace(run, accepted=True))
     return replace(new, current=definition.digest)
+
+
+def _accepted_unless_let_go(old: Ledger, definition: Definition) -> Ledger:
+    run = old.runs.get(definition.digest)
+    return old if run is not None and run.released else _accepted(old, definition)
 
 
 def _with_tags(old: Ledger, definition: Definition) -> Ledger:
