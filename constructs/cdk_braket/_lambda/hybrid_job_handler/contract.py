@@ -85,8 +85,10 @@ class OnDelete(StrEnum):
     """It is cancelled, and the deployment fails if that cannot be confirmed."""
 
     RETAIN_JOB = "RETAIN_JOB"
-    """It runs on, and costs what it costs, until it is over by itself. Only a job that the stack came to
-    hold: one whose creation failed, or that was waited for in vain, is cancelled all the same."""
+    """It runs on, and costs what it costs, until it is over by itself.
+
+    Only a job that the stack came to hold: one whose creation failed, or that was waited for in
+    vain, is cancelled all the same."""
 
 
 class Attribute(StrEnum):
