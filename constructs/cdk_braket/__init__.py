@@ -8,13 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from ._job import IHybridJob
     from ._lambda.hybrid_job_handler.contract import OnDelete
     from ._preflight import PreflightCheck
     from .algorithm_script import AlgorithmScript, Compression
     from .checkpoint_source import CheckpointSource
     from .container_image import ContainerImage
     from .device import Device
-    from .hybrid_job import HybridJob, IHybridJob
+    from .hybrid_job import HybridJob
+    from .hybrid_job_definition import HybridJobDefinition
+    from .hybrid_job_environment import HybridJobEnvironment, IHybridJobEnvironment
     from .input_channel import InputChannel
     from .instance_type import InstanceType
     from .job_options import (
@@ -35,7 +38,10 @@ __all__ = [
     "Device",
     "Distribution",
     "HybridJob",
+    "HybridJobDefinition",
+    "HybridJobEnvironment",
     "IHybridJob",
+    "IHybridJobEnvironment",
     "InputChannel",
     "InstanceConfig",
     "InstanceType",
@@ -55,7 +61,10 @@ _HOMES: Final = {
     "Device": "device",
     "Distribution": "job_options",
     "HybridJob": "hybrid_job",
-    "IHybridJob": "hybrid_job",
+    "HybridJobDefinition": "hybrid_job_definition",
+    "HybridJobEnvironment": "hybrid_job_environment",
+    "IHybridJob": "_job",
+    "IHybridJobEnvironment": "hybrid_job_environment",
     "InputChannel": "input_channel",
     "InstanceConfig": "job_options",
     "InstanceType": "instance_type",

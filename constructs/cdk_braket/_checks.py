@@ -8,11 +8,11 @@ from aws_cdk import Token
 from aws_cdk import aws_iam as iam
 
 from . import _s3
-from ._environment import bucket_name
 from ._handler import LONGEST_WAIT
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX, is_prefix
 from ._lambda.hybrid_job_handler.rules import Problem, Rule
+from ._layout import bucket_name
 from ._packaging import PackagingError
 from ._preflight import Finding, PreflightCheck, Severity, preflight, preflight_unread
 from ._problems import INSTANCE_TYPE, REQUEST, line, shorten
@@ -28,6 +28,7 @@ from ._request import (
 from ._sources import LocalData, LocalFiles, LocalScript
 from ._tokens import is_unknown
 from .container_image import REGIONS
+from .hybrid_job_environment import IHybridJobEnvironment
 
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 
@@ -56,6 +57,7 @@ def check(
     *,
     region: str,
     role: iam.IRole | None,
+    environment: IHybridJobEnvironment | None,
     tags: Mapping[str, str],
     disabled: Collection[PreflightCheck],
     scratch: Path,
@@ -66,6 +68,7 @@ def check(
         options: The job.
         region: The stack's region; a token when it is not known.
         role: The execution role, if it is the user's.
+        environment: What the job stands on, if it is the user's.
         tags: The job's own tags.
         disabled: Checks of the script that are turned off.
         scratch: A directory for archives.
@@ -78,7 +81,7 @@ def check(
     _check_checkpoint_source(checked, options)
     _check_buckets(checked, options)
     _check_wait(checked, options)
-    _check_request(checked, options, region, role, tags)
+    _check_request(checked, options, region, role, tags=tags, buckets=_Buckets.of(environment))
     _check_script(checked, options, disabled)
     return checked
 
@@ -196,20 +199,23 @@ def _check_request(
     options: JobOptions,
     region: str,
     role: iam.IRole | None,
+    *,
     tags: Mapping[str, str],
+    buckets: "_Buckets",
 ) -> None:
     pending = Token.as_string({"Ref": "AWS::NoValue"})
     key = options.output_data.encryption_key
-    results = pretended_bucket("results")
     named = _without_bad_name(options)
     places = Places(
         role_arn=pending if role is None else role.role_arn,
-        script_uri=_script_uri(checked, options),
+        script_uri=_script_uri(checked, options, buckets),
         image_uri=options.image.known_uri(region) if options.image else None,
-        input_uris={name: _input_uri(checked, options, name) for name in options.input_data},
-        output_uri=run_uri(named, options.output_data, results),
+        input_uris={
+            name: _input_uri(checked, options, name, buckets) for name in options.input_data
+        },
+        output_uri=run_uri(named, options.output_data, buckets.results),
         output_key_arn=pending if key is None else key.key_arn,
-        checkpoint_uri=run_uri(named, options.checkpoint, results),
+        checkpoint_uri=run_uri(named, options.checkpoint, buckets.results),
     )
     request = build(options, places) | {"clientToken": pending, "tags": dict(tags)}
     channels = list(options.input_data)
@@ -240,19 +246,36 @@ def _newer_instance_type(problem: Problem) -> tuple[str, str]:
     return "instance-type", text
 
 
-def _script_uri(checked: Checked, options: JobOptions) -> str:
+def _script_uri(checked: Checked, options: JobOptions, buckets: "_Buckets") -> str:
     if options.algorithm is not None and isinstance(options.algorithm.source, _s3.Location):
         return options.algorithm.source.uri
-    return _local_uri(checked.script)
+    return buckets.uri(checked.script)
 
 
-def _input_uri(checked: Checked, options: JobOptions, name: str) -> str:
+def _input_uri(checked: Checked, options: JobOptions, name: str, buckets: "_Buckets") -> str:
     source = options.input_data[name].source
-    return source.uri if isinstance(source, _s3.Location) else _local_uri(checked.inputs.get(name))
+    if isinstance(source, _s3.Location):
+        return source.uri
+    return buckets.uri(checked.inputs.get(name))
 
 
-def _local_uri(files: LocalFiles | None) -> str:
-    return f"s3://{pretended_bucket('inputs')}/{files.key if files else ''}"
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """The names of the buckets of inputs and results."""
+
+    inputs: str
+    results: str
+
+    @staticmethod
+    def of(environment: IHybridJobEnvironment | None) -> "_Buckets":
+        if environment is None:
+            return _Buckets(pretended_bucket("inputs"), pretended_bucket("results"))
+        return _Buckets(
+            environment.inputs_bucket.bucket_name, environment.results_bucket.bucket_name
+        )
+
+    def uri(self, files: LocalFiles | None) -> str:
+        return f"s3://{self.inputs}/{files.key if files else ''}"
 
 
 def pretended_bucket(purpose: str) -> str:

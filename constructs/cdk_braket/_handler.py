@@ -1,22 +1,27 @@
-"""The function behind the custom resources of hybrid jobs: one in each stack."""
+"""The function that starts, tags and cancels jobs."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aws_cdk import ArnFormat, Duration, IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from . import _s3
-from ._environment import RECORDS, JobEnvironment
 from ._lambda.hybrid_job_handler.beyond_model import SERVICE_LINKED_ROLE
-from ._sources import INPUTS, SCRIPTS
+from ._permissions import missing_object_statement
 from ._tokens import is_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ID: Final = "BraketHybridJobHandler"
 _ASSET: Final = Path(__file__).parent / "_lambda"
+_GO_ON: Final = "BraketHybridJobHandlerGoOn"
 
 # The function divides what it has by itself and answers before it ends; CloudFormation waits a
 # little longer than that, and not its default of an hour, should the function never answer.
@@ -42,17 +47,34 @@ def service_timeout(waits_seconds: float) -> Duration:
     return Duration.seconds(max(_SERVICE_TIMEOUT_SECONDS, waits_seconds + _ANSWER_SECONDS))
 
 
+@dataclass(frozen=True, slots=True)
+class HandlerSettings:
+    """How a function differs from the one that a stack's jobs share.
+
+    Attributes:
+        log_retention: How long its log is kept.
+        vpc: Where it runs; None for outside of any.
+        vpc_subnets: In which of its subnets.
+        security_groups: With which security groups.
+        is_bounded: Whether its role is to have a permissions boundary.
+    """
+
+    log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR
+    vpc: ec2.IVpc | None = None
+    vpc_subnets: ec2.SubnetSelection | None = None
+    security_groups: "Sequence[ec2.ISecurityGroup] | None" = None
+    is_bounded: bool = False
+
+
 class JobHandler(Construct):
     """The function, its role and its logs."""
 
-    def __init__(self, scope: Construct, id: str) -> None:
+    def __init__(self, scope: Construct, id: str, settings: HandlerSettings) -> None:
         super().__init__(scope, id)
-        self._served: set[str] = set()
-        self._goes_on: iam.Policy | None = None
         self._log_group = logs.LogGroup(
             self,
             "Logs",
-            retention=logs.RetentionDays.ONE_YEAR,
+            retention=settings.log_retention,
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.role = iam.Role(
@@ -76,106 +98,67 @@ class JobHandler(Construct):
             timeout=_TIMEOUT,
             log_group=self._log_group,
             role=self.role,
+            vpc=settings.vpc,
+            vpc_subnets=settings.vpc_subnets,
+            security_groups=settings.security_groups,
         )
         for statement in _braket_statements(Stack.of(self)):
             self.role.add_to_policy(statement)
+        if settings.vpc is not None:
+            self.role.add_to_policy(_network_statement())
 
     @staticmethod
-    def of(scope: Construct) -> "JobHandler":
-        """Return the handler of the scope's stack, made on first use."""
+    def of(scope: Construct, settings: HandlerSettings) -> "JobHandler":
+        """Return the handler of the scope's stack, or one of the scope's own.
+
+        All that ask for nothing special share one.
+        """
+        if settings != HandlerSettings():
+            return JobHandler(scope, "Handler", settings)
         stack = Stack.of(scope)
         existing = stack.node.try_find_child(_ID)
-        return existing if isinstance(existing, JobHandler) else JobHandler(stack, _ID)
+        return existing if isinstance(existing, JobHandler) else JobHandler(stack, _ID, settings)
 
-    def serve(self, environment: JobEnvironment) -> None:
-        """Allow what the jobs of an environment take. Its logs stay if its data does."""
-        if environment.node.path in self._served:
-            return
-        self._served.add(environment.node.path)
-        if environment.removal_policy is not RemovalPolicy.DESTROY:
-            self._log_group.apply_removal_policy(environment.removal_policy)
-        inputs = environment.inputs.bucket_arn
-        for statement in (
-            _s3.objects_statement(
-                ["s3:GetObject", "s3:PutObject"], inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]
-            ),
-            _s3.objects_statement(["s3:GetObject", "s3:PutObject"], inputs, [f"{RECORDS}/*"]),
-            _look_statement(inputs),
-            _s3.key_statement(environment.key, ["kms:Decrypt", "kms:GenerateDataKey"]),
-        ):
-            self.role.add_to_policy(statement)
-
-    def read_assets(self, bucket_arn: str) -> None:
-        """Allow to read a bootstrap bucket's assets.
-
-        Their keys are content hashes, and can be so many that no policy could name them all.
-        """
-        self.role.add_to_policy(_s3.objects_statement(["s3:GetObject"], bucket_arn, ["*"]))
-
-    def copy_objects(self, source: _s3.Location, target: _s3.Location) -> None:
-        """Allow to copy objects from one place to another."""
-        statements = [
-            *source.read_statements(),
-            _s3.objects_statement(
-                ["s3:GetObject", "s3:PutObject"], target.bucket_arn, [f"{target.prefix}*"]
-            ),
-            _look_statement(target.bucket_arn),
-        ]
-        if target.key is not None:
-            statements.append(_s3.key_statement(target.key, ["kms:Decrypt", "kms:GenerateDataKey"]))
-        for statement in statements:
-            self.role.add_to_policy(statement)
-
-    def look_at(self, statements: list[iam.PolicyStatement]) -> None:
-        """Allow to look at what a job needs, so that it is missed before the job is created."""
-        for statement in statements:
-            self.role.add_to_policy(statement)
-
-    def go_on(self) -> iam.Policy:
-        """Allow the function to have itself run again, to go on waiting for a job."""
-        if self._goes_on is None:
-            # A policy of its own: the role's comes before the function, and cannot name it.
-            self._goes_on = iam.Policy(
-                self,
-                "GoOn",
-                roles=[self.role],
-                statements=[
-                    iam.PolicyStatement(
-                        actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]
-                    )
-                ],
-            )
-        return self._goes_on
-
-    def pass_role(self, role: iam.IRole) -> None:
-        """Allow to start jobs as a role.
-
-        Source of the two services:
-        https://docs.aws.amazon.com/service-authorization/latest/reference/list_braket.html
-        """
-        self.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[role.role_arn],
-                conditions={
-                    "StringEquals": {
-                        "iam:PassedToService": ["braket.amazonaws.com", "sagemaker.amazonaws.com"]
-                    }
-                },
-            )
-        )
+    def keep_logs(self, removal_policy: RemovalPolicy) -> None:
+        """Keep the log when data of the jobs is kept."""
+        if removal_policy is not RemovalPolicy.DESTROY:
+            self._log_group.apply_removal_policy(removal_policy)
 
 
-def device_look_statement(device_arn: str) -> iam.PolicyStatement:
-    """What it takes to see whether a device is online."""
-    return iam.PolicyStatement(actions=["braket:GetDevice"], resources=[device_arn])
+def read_assets_statement(bucket_arn: str) -> iam.PolicyStatement:
+    """What it takes to read a bootstrap bucket's assets.
+
+    Their keys are content hashes, and can be so many that no policy could name them all.
+    """
+    return _s3.objects_statement(["s3:GetObject"], bucket_arn, ["*"])
+
+
+def go_on(function: lambda_.IFunction) -> iam.Policy | None:
+    """Allow a function to have itself run again, to go on waiting for a job.
+
+    Returns:
+        What has to be there before; None for a function of another app.
+    """
+    role = function.role
+    if not isinstance(role, iam.Role):
+        return None
+    stack = Stack.of(function)
+    name = f"{_GO_ON}{function.node.addr[-8:]}"
+    existing = stack.node.try_find_child(name)
+    if isinstance(existing, iam.Policy):
+        return existing
+    # A policy of its own: the role's comes before the function, and cannot name it.
+    statement = iam.PolicyStatement(
+        actions=["lambda:InvokeFunction"], resources=[function.function_arn]
+    )
+    return iam.Policy(stack, name, roles=[role], statements=[statement])
 
 
 def script_look_statements(script: _s3.Location) -> list[iam.PolicyStatement]:
     """What it takes to see whether a script of the user's is there."""
     return [
         _s3.objects_statement(["s3:GetObject"], script.bucket_arn, [script.prefix]),
-        _look_statement(script.bucket_arn),
+        missing_object_statement(script.bucket_arn),
     ]
 
 
@@ -184,14 +167,36 @@ def tags_look_statement(bucket_arn: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=["s3:GetBucketTagging"], resources=[bucket_arn])
 
 
-def _look_statement(bucket_arn: str) -> iam.PolicyStatement:
-    """What it takes to be told 404, not 403, of an object that is not there.
+def copy_statements(source: _s3.Location, target: _s3.Location) -> list[iam.PolicyStatement]:
+    """What it takes to copy objects from one place to another."""
+    statements = [
+        *source.read_statements(),
+        _s3.objects_statement(
+            ["s3:GetObject", "s3:PutObject"], target.bucket_arn, [f"{target.prefix}*"]
+        ),
+        missing_object_statement(target.bucket_arn),
+    ]
+    if target.key is not None:
+        statements.append(_s3.key_statement(target.key, ["kms:Decrypt", "kms:GenerateDataKey"]))
+    return statements
 
-    A condition on the prefix would not do: such a request has none.
 
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+def _network_statement() -> iam.PolicyStatement:
+    """What a function takes to run in a VPC. None of it knows a resource beforehand.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
-    return iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket_arn])
+    return iam.PolicyStatement(
+        actions=[
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        resources=["*"],
+    )
 
 
 def _braket_statements(stack: Stack) -> list[iam.PolicyStatement]:

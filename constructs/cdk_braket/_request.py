@@ -4,6 +4,7 @@ Pure but for tokens. The request is built twice: before anything exists, with pl
 checked; and with the real places, to be deployed.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from aws_cdk import Duration, SizeRoundingBehavior, Tokenization
 from . import _s3
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.contract import RUN_ID_PLACEHOLDER
+from ._layout import JOBS, stack_uuid
 from ._tokens import is_unknown
 from .algorithm_script import AlgorithmScript
 from .container_image import ContainerImage
@@ -30,10 +32,8 @@ from .job_options import (
 Hyperparameter = str | int | float | bool
 """What a hyperparameter's value may be; the job gets its text."""
 
-JOBS: Final = "jobs"
-"""Where results and checkpoints lie, unless the user says otherwise."""
-
 _REQUEST: Final = "CreateJobRequest"
+_ISOLATION_LENGTH: Final = 8
 _RESERVATION: Final = "RESERVATION_TIME_WINDOW_ARN"
 
 # What the Braket SDK sets for data parallelism. Source: `prepare_quantum_job` in
@@ -51,6 +51,7 @@ class JobOptions:
     """What the user asked for, with the defaults filled in."""
 
     label: str
+    isolation: str | None
     job_name: str | None
     algorithm: AlgorithmScript | None
     image: ContainerImage | None
@@ -190,6 +191,8 @@ def _whole(number: float) -> float:
 
 def base_prefix(options: JobOptions, target: OutputData | Checkpoint) -> str:
     """Return the key prefix that all runs of a job share."""
+    if target.prefix is None and options.isolation is not None:
+        return f"{JOBS}/{options.isolation}/"
     if target.prefix is None:
         name = options.label if options.job_name is None else options.job_name
         return f"{JOBS}/{name}/"
@@ -216,3 +219,13 @@ def label_from(path: str) -> str:
     words = re.findall("[a-zA-Z0-9]+", path)
     text = "-".join(words) or "job"
     return text[-(longest - len(RUN_ID_PLACEHOLDER) - 1) :].lstrip("-")
+
+
+def isolation_of(path: str) -> str:
+    """Return the prefix that no other job has, of this stack or of another: a token.
+
+    Args:
+        path: The construct's path.
+    """
+    digest = hashlib.sha256(path.encode()).hexdigest()[:_ISOLATION_LENGTH]
+    return f"{stack_uuid()}/{digest}"

@@ -81,18 +81,23 @@ def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Lo
     return Location(uri, bucket.bucket_name, prefix, bucket.encryption_key, is_object)
 
 
-def at_uri(uri: str) -> Location:
-    """Name what an S3 URI names, which may be a token."""
+def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
+    """Name what an S3 URI names, which may be a token.
+
+    Args:
+        uri: The URI.
+        key: The KMS key of the bucket, where it is known.
+    """
     if Token.is_unresolved(uri):
         rest = Fn.select(1, Fn.split("s3://", uri))
         bucket_name = Fn.select(2, Fn.split("/", uri))
-        return _TokenLocation(uri, bucket_name, rest)
+        return _TokenLocation(uri, bucket_name, rest, key)
     match = _S3_URI.fullmatch(uri)
     if match:
-        return Location(uri, match["bucket"], match["key"])
+        return Location(uri, match["bucket"], match["key"], key)
     match = _HTTPS_URI.fullmatch(uri)
     if match:
-        return Location(uri, match["bucket"] or match["path_bucket"], match["key"])
+        return Location(uri, match["bucket"] or match["path_bucket"], match["key"], key)
     return Location(uri, "", "")
 
 
@@ -102,11 +107,14 @@ class _TokenLocation(Location):
 
     def read_statements(self) -> list[iam.PolicyStatement]:
         objects = f"arn:{Aws.PARTITION}:s3:::{self.prefix}*"
-        return [
+        statements = [
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
             # Which prefix may be listed cannot be told from the URI, so the bucket's names can be.
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
         ]
+        if self.key is not None:
+            statements.append(key_statement(self.key, ["kms:Decrypt"]))
+        return statements
 
 
 def objects_statement(

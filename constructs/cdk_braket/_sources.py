@@ -13,13 +13,14 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
+from ._layout import INPUTS, SCRIPTS
 from ._packaging import ARCHIVE_NAME, PackagingError, package_source, read_tree, shown
-
-SCRIPTS: Final = "scripts"
-INPUTS: Final = "inputs"
 
 # Each file is an asset of its own: a copy by the handler, and some 250 bytes of the template.
 MAX_INPUT_FILES: Final = 100
+
+# 160 bits: no two contents share them by chance, and keys stay short, for templates hold many.
+_DIGEST_LENGTH: Final = 40
 
 _KILO: Final = 1000
 
@@ -62,7 +63,7 @@ class LocalScript:
             PackagingError: It cannot be packed.
         """
         packed = package_source(self.path, scratch, exclude=self.exclude)
-        key = f"{SCRIPTS}/{packed.asset_hash}/{ARCHIVE_NAME}"
+        key = f"{SCRIPTS}/{packed.asset_hash[:_DIGEST_LENGTH]}/{ARCHIVE_NAME}"
         summary = (
             f"{self.path.name}: {_count(packed.file_count)}, "
             f"{_size(packed.uncompressed_size)}, packed {_size(packed.archive_size)}"
@@ -106,27 +107,29 @@ class LocalData:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An object that the handler copies from the bootstrap bucket to the inputs bucket."""
+    """An object that the handler copies from the bootstrap bucket to the inputs bucket.
 
+    Attributes:
+        bucket: The bootstrap bucket.
+        source: The object's key there.
+        destination: Its key in the inputs bucket.
+    """
+
+    bucket: s3.IBucket
     source: str
     destination: str
-    bucket_arn: str
 
 
-def copy_in(scope: Construct, files: LocalFiles, inputs: s3.IBucket) -> list[Copy]:
+def copy_in(scope: Construct, files: LocalFiles) -> list[Copy]:
     """Make an asset of each file, and say where the handler is to copy it."""
-    return [_copy(scope, index, file, inputs) for index, file in enumerate(files.files)]
+    return [_copy(scope, index, file) for index, file in enumerate(files.files)]
 
 
-def _copy(scope: Construct, index: int, file: LocalFile, inputs: s3.IBucket) -> Copy:
+def _copy(scope: Construct, index: int, file: LocalFile) -> Copy:
     asset = s3_assets.Asset(
         scope, f"Asset{index}", path=str(file.path), asset_hash=file.content_hash
     )
-    return Copy(
-        source=asset.s3_object_url,
-        destination=f"s3://{inputs.bucket_name}/{file.key}",
-        bucket_arn=asset.bucket.bucket_arn,
-    )
+    return Copy(asset.bucket, asset.s3_object_key, file.key)
 
 
 def _content_hash(path: Path) -> str:
@@ -137,7 +140,7 @@ def _content_hash(path: Path) -> str:
 def _fingerprint(files: Sequence[tuple[str, str]]) -> str:
     # Lengths before texts: no two lists of files are the same bytes.
     parts = [f"{len(text)}:{text}" for file in files for text in file]
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def _count(files: int) -> str:

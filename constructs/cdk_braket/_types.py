@@ -88,6 +88,10 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "max_runtime": _a(Duration, "Use Duration.hours(…)"),
     "tags": _a(Mapping, "Use {'key': 'value'}"),
     "role": _with("role_arn", "an iam.IRole", "Use iam.Role.from_role_arn(…), or leave it out"),
+    "environment": _with(
+        "handler_function", "a HybridJobEnvironment", "Use HybridJobEnvironment(…) or its from_*"
+    ),
+    "isolated": _a(bool, "Use True or False"),
     "rerun_token": _TEXT,
     "wait_for_completion": _a(WaitForCompletion, "Use WaitForCompletion(timeout=…)"),
     "wait_for_completion.timeout": _a(Duration, "Use Duration.minutes(…)"),
@@ -116,7 +120,7 @@ def wrong_types(arguments: Mapping[str, object]) -> list[str]:
 def _wrong(arguments: Mapping[str, object]) -> Iterator[str]:
     for name, kind in _KINDS.items():
         first, _, attribute = name.partition(".")
-        value = arguments[first]
+        value = arguments.get(first)
         if attribute:
             value = getattr(value, attribute, None)
         if first == "device" or value is not None:

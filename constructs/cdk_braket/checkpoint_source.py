@@ -8,7 +8,7 @@ from aws_cdk import aws_s3 as s3
 from . import _s3
 
 if TYPE_CHECKING:
-    from .hybrid_job import HybridJob
+    from ._job import IHybridJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class CheckpointSource:
     source: _s3.Location = field(repr=False)
 
     @staticmethod
-    def from_job(job: "HybridJob") -> "CheckpointSource":
+    def from_job(job: "IHybridJob") -> "CheckpointSource":
         """Take the checkpoints of another job of this app.
 
         Args:

@@ -385,7 +385,7 @@ def test_a_change_beside_the_definition_runs_nothing_again(
 ) -> None:
     first = stack.create(properties())
     changed = {
-        Property.ASSETS: "[]",
+        Property.ASSETS: "{}",
         Property.ON_DELETE: OnDelete.RETAIN_JOB,
         Property.RECORDS: "s3://elsewhere/records",
     }

@@ -300,14 +300,7 @@ def properties(
         "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:handler",
         Property.REQUEST: json.dumps(request(hyperParameters={"definition": definition})),
         Property.TAGS: json.dumps(tags if tags is not None else {"team": "quantum"}),
-        Property.ASSETS: json.dumps(
-            [
-                {
-                    "source": "s3://cdk-assets/abc.tar.gz",
-                    "destination": "s3://amazon-braket-inputs/scripts/abc/source.tar.gz",
-                }
-            ]
-        ),
+        Property.ASSETS: json.dumps({"cdk-assets": {"abc.tar.gz": "scripts/abc/source.tar.gz"}}),
         Property.ON_DELETE: on_delete,
         Property.RECORDS: RECORDS,
     }

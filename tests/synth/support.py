@@ -1,7 +1,8 @@
 """Stacks to synthesize, and ways to read what they became. One process serves all tests."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -94,11 +95,22 @@ def text(value: object) -> str:
     """A template's value as text; what CloudFormation fills in reads as `<its JSON>`."""
     if isinstance(value, str):
         return value
-    joined = value.get("Fn::Join") if isinstance(value, dict) else None
-    if joined is None:
-        return f"<{json.dumps(value, sort_keys=True)}>".replace('"', "'")
-    separator, parts = cast("tuple[str, Sequence[object]]", joined)
-    return separator.join(text(part) for part in parts)
+    match value:
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(text(part) for part in parts)
+        case {"Fn::Sub": str(template)}:
+            return _filled_in(template, {})
+        case {"Fn::Sub": [str(template), dict(values)]}:
+            return _filled_in(template, values)
+    return f"<{json.dumps(value, sort_keys=True)}>".replace('"', "'")
+
+
+def _filled_in(template: str, values: Mapping[str, object]) -> str:
+    def intrinsic(name: str) -> object:
+        resource, dot, attribute = name.partition(".")
+        return values.get(name, {"Fn::GetAtt": [resource, attribute]} if dot else {"Ref": name})
+
+    return re.sub(r"\$\{([^}]+)\}", lambda found: text(intrinsic(found[1])), template)
 
 
 def statements(stack: Stack, role_part: str) -> list[Json]:

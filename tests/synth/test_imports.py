@@ -29,7 +29,7 @@ def test_what_an_arn_does_not_tell_is_an_error(attribute: str) -> None:
 
 
 def test_what_is_no_jobs_arn_is_refused() -> None:
-    with pytest.raises(ValidationError, match="hybrid_job_arn='my-job'"):
+    with pytest.raises(ValidationError, match="job_arn='my-job'"):
         HybridJob.from_hybrid_job_arn(new_stack(), "Job", "my-job")
 
 

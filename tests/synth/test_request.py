@@ -120,7 +120,7 @@ def test_tokens_pass_through_text_and_numbers() -> None:
         max_runtime=Duration.seconds(shots.value_as_number),
         job_name=Token.as_string({"Ref": "Name"}),
     )
-    raw = str(job_properties(stack)["Request"])
+    raw = text(job_properties(stack)["Request"])
     assert "e+289" not in raw
     assert "Token[" not in raw
     assert raw.count("{'Ref': 'Shots'}") == 4

@@ -14,8 +14,16 @@ from cdk_braket._sources import MAX_INPUT_FILES
 from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
 
 
-def _assets(stack: Stack) -> list[dict[str, str]]:
-    return cast("list[dict[str, str]]", json.loads(text(job_properties(stack)["Assets"])))
+def _destinations(stack: Stack) -> list[str]:
+    """Keys in the inputs bucket."""
+    assets: dict[str, dict[str, str]] = json.loads(text(job_properties(stack)["Assets"]))
+    [(bucket, objects)] = assets.items()
+    assert bucket.startswith("cdk-")
+    return list(objects.values())
+
+
+def _key(uri: str) -> str:
+    return uri.partition("://")[2].partition("/")[2]
 
 
 def _job(stack: Stack, directory: Path, **options: object) -> HybridJob:
@@ -33,11 +41,11 @@ def _uri_of_channel(stack: Stack) -> str:
 def test_the_script_is_copied_from_its_asset_to_where_the_request_says(tmp_path: Path) -> None:
     stack = new_stack()
     _job(stack, tmp_path)
-    [copy] = _assets(stack)
+    [destination] = _destinations(stack)
     algorithm = request_of(stack)["algorithmSpecification"]
     assert isinstance(algorithm, dict)
-    assert copy["destination"] == algorithm["scriptModeConfig"]["s3Uri"]
-    assert copy["source"].startswith("s3://cdk-")
+    assert destination == _key(algorithm["scriptModeConfig"]["s3Uri"])
+    assert "InputsBucket" in algorithm["scriptModeConfig"]["s3Uri"]
 
 
 def test_a_file_becomes_one_object_below_a_prefix_of_its_content(tmp_path: Path) -> None:
@@ -45,9 +53,9 @@ def test_a_file_becomes_one_object_below_a_prefix_of_its_content(tmp_path: Path)
     data.write_text("{}", encoding="utf-8")
     stack = new_stack()
     _job(stack, tmp_path, input_data={"data": InputChannel.from_asset(data)})
-    _, copy = _assets(stack)
-    assert copy["destination"] == f"{_uri_of_channel(stack)}h2.json"
-    assert "/inputs/" in copy["destination"]
+    _, destination = _destinations(stack)
+    assert destination == f"{_key(_uri_of_channel(stack))}h2.json"
+    assert destination.startswith("inputs/")
 
 
 def test_a_directory_becomes_one_object_for_each_file(tmp_path: Path) -> None:
@@ -58,9 +66,9 @@ def test_a_directory_becomes_one_object_for_each_file(tmp_path: Path) -> None:
     stack = new_stack()
     channel = InputChannel.from_asset(tmp_path / "data", exclude=["*.out"])
     _job(stack, tmp_path, input_data={"data": channel})
-    prefix = _uri_of_channel(stack)
+    prefix = _key(_uri_of_channel(stack))
     assert prefix.endswith("/")
-    assert [copy["destination"].removeprefix(prefix) for copy in _assets(stack)[1:]] == [
+    assert [key.removeprefix(prefix) for key in _destinations(stack)[1:]] == [
         "a.csv",
         "deep/er/b.csv",
     ]

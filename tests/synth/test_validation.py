@@ -148,8 +148,8 @@ def test_checkpoints_to_go_on_from_are_at_an_s3_uri(uri: str) -> None:
 def test_checkpoints_of_a_job_that_only_its_arn_is_known_of_cannot_be_told() -> None:
     arn = "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"
     job = HybridJob.from_hybrid_job_arn(new_stack(), "Other", arn)
-    with pytest.raises(ValidationError, match="checkpoint_bucket: cannot be told from a job's ARN"):
-        CheckpointSource.from_job(job)  # type: ignore[arg-type]  # as those do who run no checker
+    with pytest.raises(ValidationError, match="checkpoint_s3_uri: cannot be told from a job's ARN"):
+        CheckpointSource.from_job(job)
 
 
 def test_tokens_are_left_to_the_handler() -> None:

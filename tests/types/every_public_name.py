@@ -16,7 +16,10 @@ from cdk_braket import (
     Device,
     Distribution,
     HybridJob,
+    HybridJobDefinition,
+    HybridJobEnvironment,
     IHybridJob,
+    IHybridJobEnvironment,
     InputChannel,
     InstanceConfig,
     InstanceType,
@@ -34,6 +37,11 @@ if TYPE_CHECKING:
 def arn_of(job: IHybridJob) -> str:
     """A function of a user's that takes any job."""
     return job.job_arn
+
+
+def role_of(environment: IHybridJobEnvironment) -> str:
+    """A function of a user's that takes any environment."""
+    return environment.role.role_arn
 
 
 def declare(stack: Stack) -> list[str]:
@@ -89,10 +97,26 @@ def declare(stack: Stack) -> list[str]:
         distribution="data_parallel",
     )
     bucket.grant_read(first)
+    environment = HybridJobEnvironment(stack, "Environment")
+    HybridJob(
+        stack,
+        "Third",
+        environment=environment,
+        isolated=True,
+        device=Device.local("braket/default"),
+        image=ContainerImage.base(),
+    )
+    HybridJobDefinition(
+        stack,
+        "Later",
+        environment=environment,
+        device=Device.local("braket/default"),
+        image=ContainerImage.base(),
+    )
     imported = HybridJob.from_hybrid_job_arn(
         stack, "Other", "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"
     )
-    return [arn_of(first), arn_of(imported)]
+    return [arn_of(first), arn_of(imported), role_of(environment)]
 
 
 def refused(stack: Stack) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def test_the_sample_uses_every_public_name_and_runs() -> None:
     source = SAMPLE.read_text(encoding="utf-8")
     assert not [name for name in cdk_braket.__all__ if name not in source]
     stack = Stack(App(), "Stack")
-    assert len(declare(stack)) == 2
+    assert len(declare(stack)) == 3
     assert refused(stack)
 
 

@@ -49,8 +49,8 @@ class Property(StrEnum):
     """JSON text: a map of the job's tags."""
 
     ASSETS = "Assets"
-    """JSON text: a list of `{"source": "s3://…", "destination": "s3://…"}`, the objects that the
-    handler copies before it creates the job."""
+    """JSON text: `{bucket: {key: key in the inputs bucket}}`, the objects that the handler copies
+    to the bucket of its records before it creates the job."""
 
     COPY_CHECKPOINTS_FROM = "CopyCheckpointsFrom"
     """`s3://bucket/prefix`: what the handler copies below the run's own `checkpointConfig.s3Uri`

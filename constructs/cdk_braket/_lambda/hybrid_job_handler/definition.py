@@ -76,13 +76,14 @@ def read_definition(properties: Mapping[str, object]) -> Definition:
         Failure: One of them is missing or not of the form that the constructs write.
     """
     request = _json_object(properties, Property.REQUEST)
+    records = Location.parse(text_of(properties, Property.RECORDS))
     return Definition(
         request=request,
         digest=_digest(request, properties),
         tags=read_tags(properties),
-        assets=_read_assets(properties),
+        assets=_read_assets(properties, records.bucket),
         checkpoints_from=_read_checkpoints_from(properties, request),
-        records=Location.parse(text_of(properties, Property.RECORDS)),
+        records=records,
         on_delete=_read_on_delete(properties),
         wait=read_wait(properties),
     )
@@ -137,19 +138,23 @@ def read_tags(properties: Mapping[str, object]) -> Mapping[str, str]:
     return value
 
 
-def _read_assets(properties: Mapping[str, object]) -> tuple[tuple[Location, Location], ...]:
-    value = _json(properties, Property.ASSETS, "[]")
-    if not isinstance(value, list):
-        raise Failure(f"The property {Property.ASSETS} is not a JSON list.")
-    return tuple(_read_asset(entry) for entry in value)
+def _read_assets(
+    properties: Mapping[str, object], inputs_bucket: str
+) -> tuple[tuple[Location, Location], ...]:
+    buckets = _json(properties, Property.ASSETS, "{}")
+    if not isinstance(buckets, dict):
+        raise Failure(f"The property {Property.ASSETS} is not a JSON object.")
+    return tuple(
+        (Location(bucket, source), Location(inputs_bucket, destination))
+        for bucket, objects in buckets.items()
+        for source, destination in _read_objects(objects)
+    )
 
 
-def _read_asset(entry: object) -> tuple[Location, Location]:
-    if not isinstance(entry, dict):
-        raise Failure(f"An entry of the property {Property.ASSETS} is not an object.")
-    uris = entry.get("source"), entry.get("destination")
-    source, destination = (Location.parse(uri if isinstance(uri, str) else "") for uri in uris)
-    return source, destination
+def _read_objects(objects: object) -> list[tuple[str, str]]:
+    if not isinstance(objects, dict) or not all(isinstance(v, str) for v in objects.values()):
+        raise Failure(f"An entry of the property {Property.ASSETS} is not an object of texts.")
+    return list(objects.items())
 
 
 def read_wait(properties: Mapping[str, object]) -> Wait | None:

@@ -1,0 +1,69 @@
+"""Shorter texts in templates: hundreds of jobs in a stack have to fit what CloudFormation takes."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import jsii
+from aws_cdk import IAnyProducer, IResolveContext, Lazy, Token
+
+
+def compact(text: str) -> str:
+    """Return a text that becomes one `Fn::Sub` in the template, where it would be an `Fn::Join`.
+
+    Args:
+        text: A text with tokens.
+    """
+    return Token.as_string(Lazy.uncached_any(_Compact(text)))
+
+
+def substituted(rendered: object) -> object:
+    """Turn an `Fn::Join` without a delimiter into the `Fn::Sub` that says the same.
+
+    What cannot be said so without escaping is left as it is.
+
+    Args:
+        rendered: What a text with tokens became.
+    """
+    parts = _parts_of(rendered)
+    if any(isinstance(part, str) and ("${" in part or part.endswith("$")) for part in parts):
+        return rendered
+    values: dict[str, object] = {}
+    text = "".join(_as_text(part, values) for part in parts)
+    if not parts or not _has_intrinsics(parts):
+        return rendered
+    return {"Fn::Sub": [text, values] if values else text}
+
+
+def _parts_of(rendered: object) -> list[object]:
+    join = rendered.get("Fn::Join") if isinstance(rendered, Mapping) else None
+    if not isinstance(join, list) or join[0] != "":
+        return []
+    return cast("list[object]", join[1])
+
+
+def _has_intrinsics(parts: list[object]) -> bool:
+    return any(not isinstance(part, str) for part in parts)
+
+
+def _as_text(part: object, values: dict[str, object]) -> str:
+    if isinstance(part, str):
+        return part
+    match part:
+        case {"Ref": str(name)}:
+            return f"${{{name}}}"
+        case {"Fn::GetAtt": [str(name), str(attribute)]}:
+            return f"${{{name}.{attribute}}}"
+        case {"Fn::Sub": str(text)}:
+            return text
+    name = f"Value{len(values)}"
+    values[name] = part
+    return f"${{{name}}}"
+
+
+@jsii.implements(IAnyProducer)
+class _Compact:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def produce(self, context: IResolveContext) -> object:
+        return substituted(context.resolve(self._text))

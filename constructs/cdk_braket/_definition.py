@@ -1,0 +1,460 @@
+"""A job's definition: checked before anything of it exists, then bound to where it will run."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import jsii
+from aws_cdk import (
+    Annotations,
+    Duration,
+    IStableAnyProducer,
+    Lazy,
+    RemovalPolicy,
+    Stack,
+    Stage,
+    TagManager,
+    TagType,
+)
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct, IDependable
+
+from . import _s3
+from ._checks import Checked, check
+from ._compact import compact
+from ._handler import (
+    copy_statements,
+    go_on,
+    read_assets_statement,
+    script_look_statements,
+    tags_look_statement,
+)
+from ._lambda.hybrid_job_handler.contract import RESOURCE_TYPE
+from ._lambda.hybrid_job_handler.contract import Property as ResourceProperty
+from ._layout import RECORDS
+from ._permissions import (
+    attach,
+    device_look_statement,
+    device_statements,
+    key_statements,
+    log_statements,
+    objects_statements,
+    pass_role_statement,
+)
+from ._preflight import PreflightCheck
+from ._reach import refuse_unreachable
+from ._request import (
+    Hyperparameter,
+    JobOptions,
+    Places,
+    base_prefix,
+    build,
+    isolation_of,
+    label_from,
+    run_uri,
+)
+from ._sources import Copy, LocalData, LocalFiles, LocalScript, copy_in
+from ._types import wrong_types
+from .algorithm_script import AlgorithmScript
+from .checkpoint_source import CheckpointSource
+from .container_image import ContainerImage
+from .device import Device
+from .hybrid_job_environment import (
+    HybridJobEnvironment,
+    IHybridJobEnvironment,
+    shared_statements,
+)
+from .input_channel import InputChannel
+from .job_options import (
+    Checkpoint,
+    Distribution,
+    InstanceConfig,
+    OutputData,
+    WaitForCompletion,
+)
+from .validation_error import ValidationError
+
+_WARNING: Final = "cdk-braket"
+
+# CDK's own tags have priorities of 50 to 100: what the job is given explicitly is stronger.
+_EXPLICIT: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a user gives for a definition, as it was given; `HybridJobDefinition` says what is what.
+
+    Not in the words of the API, and not checked.
+    """
+
+    device: Device
+    algorithm: AlgorithmScript | None
+    image: ContainerImage | None
+    hyperparameters: Mapping[str, Hyperparameter] | None
+    input_data: Mapping[str, InputChannel] | None
+    output_data: OutputData | None
+    checkpoint: Checkpoint | None
+    copy_checkpoints_from: CheckpointSource | None
+    instance: InstanceConfig | None
+    distribution: Distribution | Literal["data_parallel"] | None
+    max_runtime: Duration | None
+    job_name: str | None
+    reservation_arn: str | None
+    tags: Mapping[str, str] | None
+    role: iam.IRole | None
+    environment: IHybridJobEnvironment | None
+    isolated: bool
+    removal_policy: RemovalPolicy | None
+    disabled_checks: Collection[PreflightCheck]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A definition that was checked, and of which nothing exists yet."""
+
+    arguments: Arguments
+    options: JobOptions
+    checked: Checked
+
+
+def prepare(
+    scope: Construct,
+    id: str,
+    arguments: Arguments,
+    *,
+    wait: WaitForCompletion | None = None,
+    more: Mapping[str, object] | None = None,
+) -> Prepared:
+    """Check what was given, all at once. Creates no construct.
+
+    Args:
+        scope: The scope.
+        id: The id in the scope.
+        arguments: What was given.
+        wait: How the deployment waits for the job.
+        more: Further arguments, by name, of which only the types are checked.
+
+    Raises:
+        ValidationError: Something is wrong.
+    """
+    path = f"{scope.node.path}/{id}".lstrip("/")
+    given = {name: getattr(arguments, name) for name in Arguments.__slots__}
+    if faults := wrong_types(given | {"wait_for_completion": wait} | dict(more or {})):
+        raise ValidationError(path, faults)
+    options = _options(path, arguments, wait)
+    checked = check(
+        options,
+        region=Stack.of(scope).region,
+        role=arguments.role,
+        environment=arguments.environment,
+        tags=arguments.tags or {},
+        disabled=arguments.disabled_checks,
+        scratch=_scratch(scope),
+    )
+    problems = [*checked.problems, *_contradictions(arguments)]
+    if problems:
+        raise ValidationError(path, problems)
+    return Prepared(arguments, options, checked)
+
+
+def _options(path: str, given: Arguments, wait: WaitForCompletion | None) -> JobOptions:
+    algorithm, source = given.algorithm, given.copy_checkpoints_from
+    image = given.image
+    return JobOptions(
+        label=label_from(path),
+        isolation=isolation_of(path) if given.isolated else None,
+        job_name=given.job_name,
+        algorithm=algorithm,
+        image=ContainerImage.base() if image is None and algorithm is not None else image,
+        device=given.device,
+        instance=given.instance or InstanceConfig(),
+        distribution=Distribution(given.distribution) if given.distribution else None,
+        hyperparameters=dict(given.hyperparameters or {}),
+        input_data=dict(given.input_data or {}),
+        output_data=given.output_data or OutputData(),
+        checkpoint=given.checkpoint or Checkpoint(),
+        checkpoint_source=source.source if source else None,
+        max_runtime=given.max_runtime,
+        reservation_arn=given.reservation_arn,
+        wait=wait,
+    )
+
+
+def _contradictions(given: Arguments) -> list[str]:
+    problems = []
+    if given.environment is not None and given.removal_policy is not None:
+        problems.append(
+            "removal_policy: belongs to the environment, which has the buckets and the key. "
+            "Use HybridJobEnvironment(…, removal_policy=…)."
+        )
+    if given.isolated and given.role is not None:
+        problems.append(
+            "isolated: gives the job a role of its own, and role=… is another. "
+            "Leave one of them out."
+        )
+    return problems
+
+
+@jsii.implements(IStableAnyProducer)
+class _RenderedTags:
+    """The tags as they are when all aspects have run."""
+
+    def __init__(self, tags: TagManager) -> None:
+        self._tags = tags
+
+    def produce(self) -> dict[str, str]:
+        return dict(self._tags.tag_values())
+
+
+class Definition:
+    """A definition with the places, roles and permissions that its jobs need.
+
+    Attributes:
+        options: The job.
+        environment: What it stands on.
+        role: What it runs as.
+        statements: What that role has to be allowed.
+        tags: The job's tags.
+        prerequisites: What has to be there before a job is started, and go after it is over.
+    """
+
+    def __init__(self, owner: Construct, prepared: Prepared) -> None:
+        """Make what the jobs need.
+
+        Args:
+            owner: The construct whose definition it is; what is made are its children.
+            prepared: What was checked.
+        """
+        given, self._checked = prepared.arguments, prepared.checked
+        self.options = prepared.options
+        self._owner = owner
+        _annotate(owner, self._checked)
+        self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
+        for key, value in (given.tags or {}).items():
+            self.tags.set_tag(key, value, _EXPLICIT)
+        self.environment = given.environment or HybridJobEnvironment(
+            owner, "Environment", removal_policy=given.removal_policy or RemovalPolicy.RETAIN
+        )
+        image = self.options.image
+        self._image = image.bind(owner) if image else None
+        self._copies = self._copy_in()
+        for argument, target in (
+            ("output_data.bucket", self.options.output_data),
+            ("checkpoint.bucket", self.options.checkpoint),
+        ):
+            if target.bucket is not None:
+                refuse_unreachable(owner, argument, target.bucket)
+        self.role = given.role or (_own_role(owner) if given.isolated else self.environment.role)
+        base = (
+            self._isolated_statements()
+            if given.isolated
+            else shared_statements(self.environment, Stack.of(owner))
+        )
+        beyond = self._statements_beyond()
+        self.statements = [*base, *beyond]
+        # The environment's role is allowed the rest already.
+        missing = beyond if self.role is self.environment.role else self.statements
+        self.prerequisites = self._attach(missing)
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """Where the results go."""
+        return self.options.output_data.bucket or self.environment.results_bucket
+
+    @property
+    def results_prefix(self) -> str:
+        """What the keys of the results of all runs begin with."""
+        return base_prefix(self.options, self.options.output_data)
+
+    @property
+    def checkpoint_bucket(self) -> s3.IBucket:
+        """Where the checkpoints go."""
+        return self.options.checkpoint.bucket or self.environment.results_bucket
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What the keys of the checkpoints of all runs begin with."""
+        return base_prefix(self.options, self.options.checkpoint)
+
+    @property
+    def execution_policy(self) -> iam.PolicyDocument:
+        """What the role has to be allowed, whether it is or not."""
+        return iam.PolicyDocument(statements=self.statements)
+
+    def properties(self) -> dict[str, str]:
+        """What the handler has to be told to start the job."""
+        stack = Stack.of(self._owner)
+        assets = _by_bucket(self._copies, stack)
+        records = f"s3://{self.environment.inputs_bucket.bucket_name}/{RECORDS}"
+        properties = {
+            ResourceProperty.REQUEST: compact(stack.to_json_string(self._request())),
+            ResourceProperty.TAGS: stack.to_json_string(Lazy.any(_RenderedTags(self.tags))),
+            ResourceProperty.ASSETS: compact(stack.to_json_string(assets)),
+            ResourceProperty.RECORDS: compact(records),
+        }
+        if self.options.checkpoint_source is not None:
+            uri = self.options.checkpoint_source.uri
+            properties[ResourceProperty.COPY_CHECKPOINTS_FROM] = uri
+        return {name.value: value for name, value in properties.items()}
+
+    def _request(self) -> dict[str, object]:
+        options = self.options
+        results = self.environment.results_bucket.bucket_name
+        places = Places(
+            role_arn=self.role.role_arn,
+            script_uri=self._script_uri(),
+            image_uri=None if self._image is None else self._image.uri,
+            input_uris={
+                name: self._uri(channel.source, self._checked.inputs.get(name))
+                for name, channel in options.input_data.items()
+            },
+            output_uri=run_uri(options, options.output_data, results),
+            output_key_arn=self._output_key_arn(),
+            checkpoint_uri=run_uri(options, options.checkpoint, results),
+        )
+        return build(options, places)
+
+    def _script_uri(self) -> str | None:
+        algorithm = self.options.algorithm
+        return None if algorithm is None else self._uri(algorithm.source, self._checked.script)
+
+    def _uri(self, source: LocalScript | LocalData | _s3.Location, files: LocalFiles | None) -> str:
+        if isinstance(source, _s3.Location):
+            return source.uri
+        bucket = self.environment.inputs_bucket.bucket_name
+        return f"s3://{bucket}/{files.key if files else ''}"
+
+    def _output_key_arn(self) -> str | None:
+        output = self.options.output_data
+        key = output.encryption_key or self.results_bucket.encryption_key
+        return None if key is None else key.key_arn
+
+    def _copy_in(self) -> list[Copy]:
+        copies: list[Copy] = []
+        if self._checked.script is not None:
+            copies += copy_in(Construct(self._owner, "Script"), self._checked.script)
+        if self._checked.inputs:
+            channels = Construct(self._owner, "Inputs")
+            for name, files in self._checked.inputs.items():
+                copies += copy_in(Construct(channels, name), files)
+        return copies
+
+    def _attach(self, missing: Sequence[iam.PolicyStatement]) -> list[IDependable]:
+        """Allow the roles what they need beyond what the environment allows them already."""
+        environment, owner = self.environment, self._owner
+        function = environment.handler_function
+        outlasts = (
+            environment.outlasts_jobs() if isinstance(environment, HybridJobEnvironment) else []
+        )
+        found: list[IDependable | None] = [
+            *outlasts,
+            # The role itself is named in the request.
+            self.role.node.try_find_child("DefaultPolicy"),
+            attach(owner, self.role, missing),
+            attach(owner, function.role, self._handler_statements()),
+            None if self.options.wait is None else go_on(function),
+        ]
+        return [each for each in found if each is not None]
+
+    def _handler_statements(self) -> list[iam.PolicyStatement]:
+        """What the handler has to be allowed for this definition."""
+        options = self.options
+        statements = _looks(options)
+        if self.role is not self.environment.role:
+            statements.append(pass_role_statement(self.role))
+        arns = {copy.bucket.bucket_arn for copy in self._copies}
+        statements += [read_assets_statement(arn) for arn in sorted(arns)]
+        if options.checkpoint_source is not None:
+            target = _s3.in_bucket(self.checkpoint_bucket, self.checkpoint_prefix)
+            statements += copy_statements(options.checkpoint_source, target)
+        return statements
+
+    def _isolated_statements(self) -> list[iam.PolicyStatement]:
+        """What every job needs, but of this job's objects alone."""
+        environment, options = self.environment, self.options
+        files = [self._checked.script, *self._checked.inputs.values()]
+        keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
+        targets = (options.output_data, options.checkpoint)
+        prefixes = {base_prefix(options, each) for each in targets if each.bucket is None}
+        written = [f"{prefix}*" for prefix in sorted(prefixes)]
+        inputs, results = environment.inputs_bucket, environment.results_bucket
+        return [
+            *(objects_statements(inputs, keys) if keys else []),
+            *(objects_statements(results, written, writes=True) if written else []),
+            *key_statements([inputs.encryption_key, results.encryption_key]),
+            *log_statements(Stack.of(self._owner)),
+        ]
+
+    def _statements_beyond(self) -> list[iam.PolicyStatement]:
+        """What this definition needs beyond what every job of its environment does."""
+        options = self.options
+        statements = [] if self._image is None else self._image.pull_statements()
+        if not options.device.is_local:
+            statements += device_statements(Stack.of(self._owner), options.device.arn)
+        for location in _locations(options):
+            statements += location.read_statements()
+        for target in (options.output_data, options.checkpoint):
+            if target.bucket is not None:
+                prefix = base_prefix(options, target)
+                statements += _s3.in_bucket(target.bucket, prefix).write_statements()
+        if options.output_data.encryption_key is not None:
+            statements += key_statements([options.output_data.encryption_key])
+        return statements
+
+
+def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]]:
+    """Group copies by the bucket they come from: each asset has a token of its own for it."""
+    names: dict[str, str] = {}
+    grouped: dict[str, dict[str, str]] = {}
+    for copy in copies:
+        resolved = json.dumps(stack.resolve(copy.bucket.bucket_name), sort_keys=True)
+        name = names.setdefault(resolved, copy.bucket.bucket_name)
+        grouped.setdefault(name, {})[copy.source] = copy.destination
+    return grouped
+
+
+def _annotate(owner: Construct, checked: Checked) -> None:
+    annotations = Annotations.of(owner)
+    for name, text in checked.warnings:
+        annotations.add_warning_v2(f"{_WARNING}:{name}", text)
+    for note in checked.notes:
+        annotations.add_info(note)
+
+
+def _own_role(owner: Construct) -> iam.Role:
+    return iam.Role(
+        owner,
+        "Role",
+        assumed_by=iam.ServicePrincipal("braket.amazonaws.com"),
+        description=f"Execution role of the hybrid job {owner.node.path}",
+    )
+
+
+def _looks(options: JobOptions) -> list[iam.PolicyStatement]:
+    """What the handler needs to see what is missing before a job is created."""
+    statements = []
+    if not options.device.is_local:
+        statements.append(device_look_statement(options.device.arn))
+    if options.algorithm is not None and isinstance(options.algorithm.source, _s3.Location):
+        statements += script_look_statements(options.algorithm.source)
+    targets = [each.bucket for each in (options.output_data, options.checkpoint) if each.bucket]
+    places = [*_locations(options), *(_s3.in_bucket(bucket, "") for bucket in targets)]
+    arns = {place.bucket_arn for place in places if place.bucket_name and not place.is_reachable}
+    return [*statements, *(tags_look_statement(arn) for arn in sorted(arns))]
+
+
+def _locations(options: JobOptions) -> list[_s3.Location]:
+    """What a job reads that is in S3 already."""
+    sources: list[object] = [channel.source for channel in options.input_data.values()]
+    if options.algorithm is not None:
+        sources.append(options.algorithm.source)
+    return [source for source in sources if isinstance(source, _s3.Location)]
+
+
+def _scratch(scope: Construct) -> Path:
+    """Where archives are made: beside the assets, so that CDK finds them until it is done."""
+    stage = Stage.of(scope)
+    return Path(stage.asset_outdir if stage else ".") / "braket-scripts"

@@ -1,0 +1,104 @@
+"""What a hybrid job is to others, whoever deploys it."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from aws_cdk import Resource
+from aws_cdk import aws_s3 as s3
+
+from . import _s3
+
+
+class IHybridJob(Protocol):
+    """A hybrid job, of this app or of another.
+
+    Example:
+        >>> from cdk_braket import IHybridJob
+        >>> def arn(job: IHybridJob) -> str:
+        ...     return job.job_arn
+    """
+
+    @property
+    def job_arn(self) -> str:
+        """The job's ARN. It ends in an id, not in the job's name."""
+
+    @property
+    def job_id(self) -> str:
+        """The last part of the ARN."""
+
+    @property
+    def job_name(self) -> str:
+        """The job's name: a label, which other jobs may bear too."""
+
+    @property
+    def results_s3_uri(self) -> str:
+        """Where the job's results are, or will be."""
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """The bucket of the job's results."""
+
+    @property
+    def results_prefix(self) -> str:
+        """What the keys of the results of all the job's runs begin with."""
+
+    @property
+    def checkpoint_s3_uri(self) -> str:
+        """Where the job's checkpoints are, or will be."""
+
+    @property
+    def checkpoint_bucket(self) -> s3.IBucket:
+        """The bucket of the job's checkpoints."""
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What the keys of the checkpoints of all the job's runs begin with."""
+
+    @property
+    def log_group_name(self) -> str:
+        """The log group of the job's logs."""
+
+    @property
+    def log_stream_prefix(self) -> str:
+        """What the names of the job's log streams begin with."""
+
+    @property
+    def console_url(self) -> str:
+        """The job's page in the AWS console."""
+
+
+class HybridJobBase(Resource):
+    """What every hybrid job can do, whether this app deploys it or knows it by its attributes."""
+
+    @property
+    @abstractmethod
+    def job_arn(self) -> str:
+        """The job's ARN."""
+
+    @property
+    @abstractmethod
+    def job_name(self) -> str:
+        """The job's name."""
+
+    @property
+    @abstractmethod
+    def results_bucket(self) -> s3.IBucket:
+        """The bucket of the job's results."""
+
+    @property
+    @abstractmethod
+    def results_prefix(self) -> str:
+        """What the keys of the results of all the job's runs begin with."""
+
+    @abstractmethod
+    def results_location(self) -> _s3.Location:
+        """Where the results of all the job's runs are, and with which key."""
+
+    @property
+    def console_url(self) -> str:
+        """The job's page in the AWS console, a token.
+
+        The console's addresses are not documented; this one is as a browser shows it. *Unverified.*
+        """
+        home = f"https://{self.env.region}.console.aws.amazon.com/braket/home"
+        return f"{home}?region={self.env.region}#/job/{self.job_arn}"

@@ -1,0 +1,556 @@
+"""What hybrid jobs stand on, and share: buckets, key, role, logs and handler."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from aws_cdk import Fn, RemovalPolicy, Resource, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct, IDependable
+
+from . import _s3
+from ._handler import HandlerSettings, JobHandler, go_on
+from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
+from ._permissions import (
+    attach,
+    device_look_statement,
+    device_statements,
+    key_statements,
+    log_statements,
+    missing_object_statement,
+    objects_statements,
+    pass_role_statement,
+)
+from ._reach import refuse_unreachable
+from .container_image import ContainerImage
+from .device import Device
+from .validation_error import ValidationError
+
+_NO_KEY: Final = "none"
+# The id that CDK gives what empties a bucket before it is deleted.
+_EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
+
+
+class IHybridJobEnvironment(Protocol):
+    """What hybrid jobs share, of this app or of another.
+
+    Example:
+        >>> from cdk_braket import IHybridJobEnvironment
+        >>> def role_arn(environment: IHybridJobEnvironment) -> str:
+        ...     return environment.role.role_arn
+    """
+
+    @property
+    def inputs_bucket(self) -> s3.IBucket:
+        """Scripts and inputs; jobs only read it."""
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """Results and checkpoints."""
+
+    @property
+    def encryption_key(self) -> kms.IKey | None:
+        """What the results are encrypted with; None for S3's own keys."""
+
+    @property
+    def role(self) -> iam.IRole:
+        """What jobs run as."""
+
+    @property
+    def handler_function(self) -> lambda_.IFunction:
+        """What starts, tags and cancels them."""
+
+
+def shared_statements(
+    environment: IHybridJobEnvironment, stack: Stack
+) -> list[iam.PolicyStatement]:
+    """What every job of an environment needs, whatever its device and image."""
+    inputs, results = environment.inputs_bucket, environment.results_bucket
+    return [
+        *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
+        *objects_statements(results, [f"{JOBS}/*"], writes=True),
+        *key_statements([inputs.encryption_key, results.encryption_key]),
+        *log_statements(stack),
+    ]
+
+
+class HybridJobEnvironment(Resource):
+    """The buckets, key, role, logs and handler that many hybrid jobs share.
+
+    A `HybridJob` without an environment makes one of its own. In an environment, a further job
+    costs one resource of CloudFormation. Jobs of other stacks of the same app can use it, and those
+    of other apps by `from_attributes` or `from_parameter_name`.
+
+    The jobs of an environment share its role, and so reach each other's inputs and results; a job
+    with `isolated=True` has a role of its own.
+
+    Example:
+        >>> from aws_cdk import App, Stack
+        >>> from cdk_braket import ContainerImage, Device, HybridJob, HybridJobEnvironment
+        >>> stack = Stack(App(), "Chemistry")
+        >>> environment = HybridJobEnvironment(stack, "Jobs")
+        >>> for distance in (0.7, 0.8, 0.9):
+        ...     job = HybridJob(
+        ...         stack,
+        ...         f"H2At{int(distance * 10)}",
+        ...         environment=environment,
+        ...         image=ContainerImage.base(),
+        ...         device=Device.local("braket/default"),
+        ...         hyperparameters={"distance": distance},
+        ...     )
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        inputs_bucket: s3.IBucket | None = None,
+        results_bucket: s3.IBucket | None = None,
+        access_logs_bucket: s3.IBucket | None = None,
+        encryption: s3.BucketEncryption = s3.BucketEncryption.KMS,
+        encryption_key: kms.IKey | None = None,
+        role: iam.IRole | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        """Declare an environment.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            inputs_bucket: An existing bucket for scripts, inputs and the handler's records. Braket
+                must reach it: by a name that begins with `amazon-braket-`, or by the tag
+                AmazonBraket=true together with S3's attribute-based access control. Default: one
+                that is made.
+            results_bucket: An existing bucket for results and checkpoints, as `inputs_bucket`.
+                Default: one that is made.
+            access_logs_bucket: An existing bucket for the access logs of the buckets that are made.
+                Default: one that is made.
+            encryption: `KMS`, or `S3_MANAGED` for keys of S3, which cost nothing and cannot be
+                denied to anybody who may read the objects. Of the buckets that are made. Default:
+                KMS.
+            encryption_key: An existing key for the buckets that are made. Default: one with
+                rotation.
+            role: An execution role. One of this app is given what the jobs need; one that is
+                imported is left as it is: see `execution_policy`. Default: one that is made.
+            permissions_boundary: The boundary of all roles that are made here. Default: none.
+            log_retention: How long the handler's log is kept. The jobs' own log group is the
+                account's, and not made here. Default: a year.
+            vpc: A VPC for the handler. Its subnets need a way to Amazon Braket, S3, IAM and
+                CloudFormation's answers. Default: none.
+            vpc_subnets: Which subnets of the VPC. Default: CDK's.
+            security_groups: Security groups of the handler. Default: one that is made, which
+                lets everything out and nothing in.
+            removal_policy: What happens to buckets, key and logs when the environment leaves the
+                stack. DESTROY empties the buckets that are made. Default: RETAIN.
+
+        Raises:
+            ValidationError: The arguments contradict each other. Nothing was created.
+        """
+        path = f"{scope.node.path}/{id}".lstrip("/")
+        in_vpc = {"vpc_subnets": vpc_subnets, "security_groups": security_groups}
+        problems = _contradictions(
+            encryption=encryption,
+            has_key=encryption_key is not None,
+            makes_buckets=inputs_bucket is None or results_bucket is None,
+            without_vpc=[name for name, value in in_vpc.items() if vpc is None and value],
+        )
+        if problems:
+            raise ValidationError(path, problems)
+        super().__init__(scope, id)
+        self._removal_policy = removal_policy
+        self._encryption = encryption
+        self._key = encryption_key
+        self._access_logs = access_logs_bucket
+        if permissions_boundary is not None:
+            iam.PermissionsBoundary.of(self).apply(permissions_boundary)
+        for argument, bucket in _given(inputs_bucket=inputs_bucket, results_bucket=results_bucket):
+            refuse_unreachable(self, argument, bucket)
+        self._inputs = inputs_bucket or self._data_bucket("InputsBucket", "inputs")
+        self._results = results_bucket or self._data_bucket("ResultsBucket", "results")
+        self._role = role or self._own_role()
+        attach(self, self._role, shared_statements(self, Stack.of(self)))
+        settings = HandlerSettings(
+            log_retention=log_retention,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=None if security_groups is None else tuple(security_groups),
+            is_bounded=permissions_boundary is not None,
+        )
+        self._handler = JobHandler.of(self, settings)
+        self._handler.keep_logs(removal_policy)
+        attach(self, self._handler.role, self._handler_statements())
+
+    @property
+    def inputs_bucket(self) -> s3.IBucket:
+        """Scripts and inputs; jobs only read it."""
+        return self._inputs
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """Results and checkpoints."""
+        return self._results
+
+    @property
+    def encryption_key(self) -> kms.IKey | None:
+        """What the results are encrypted with; None for S3's own keys."""
+        return self._results.encryption_key
+
+    @property
+    def role(self) -> iam.IRole:
+        """What jobs run as, unless they are given a role of their own."""
+        return self._role
+
+    @property
+    def handler_function(self) -> lambda_.IFunction:
+        """What starts, tags and cancels the jobs."""
+        return self._handler.function
+
+    @property
+    def execution_policy(self) -> iam.PolicyDocument:
+        """What an execution role needs for every job of this environment.
+
+        A role that is imported is given nothing: attach this to it, as text or as a
+        `iam.ManagedPolicy`. What one job needs beyond it, for its device, say, is in
+        `HybridJob.execution_policy`.
+
+        Example:
+            >>> from aws_cdk import App, Stack, aws_iam as iam
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> role = iam.Role.from_role_name(stack, "Role", "braket-jobs")
+            >>> environment = HybridJobEnvironment(stack, "Jobs", role=role)
+            >>> policy = iam.ManagedPolicy(
+            ...     stack, "Policy", document=environment.execution_policy, roles=[role]
+            ... )
+        """
+        return iam.PolicyDocument(statements=shared_statements(self, Stack.of(self)))
+
+    def allow_device(self, device: Device) -> None:
+        """Let jobs of other apps use a device; those of this app bring the permission along.
+
+        Args:
+            device: The device. An embedded simulator needs no permission.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import Device, HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_device(Device.AMAZON_SV1)
+        """
+        if device.is_local:
+            return
+        attach(self, self._role, device_statements(Stack.of(self), device.arn))
+        attach(self, self._handler.role, [device_look_statement(device.arn)])
+
+    def allow_image(self, image: ContainerImage) -> None:
+        """Let jobs of other apps use an image; those of this app bring the permission along.
+
+        Args:
+            image: The image.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import ContainerImage, HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_image(ContainerImage.base())
+        """
+        attach(self, self._role, image.bind(self).pull_statements())
+
+    def allow_waiting(self) -> None:
+        """Let deployments of other apps wait for their jobs; this app's bring it along.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_waiting()
+        """
+        go_on(self.handler_function)
+
+    def publish(self, parameter_name: str) -> ssm.StringListParameter:
+        """Put what other apps need into a parameter of Systems Manager.
+
+        They take it with `HybridJobEnvironment.from_parameter_name`. Their deployments may wait.
+
+        Args:
+            parameter_name: The parameter's name, such as `/quantum/jobs`.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> parameter = environment.publish("/quantum/jobs")
+        """
+        self.allow_waiting()
+        key = self.encryption_key
+        return ssm.StringListParameter(
+            self,
+            "Parameter",
+            parameter_name=parameter_name,
+            description="A cdk-braket HybridJobEnvironment: buckets, role, handler and key",
+            string_list_value=[
+                self._inputs.bucket_name,
+                self._results.bucket_name,
+                self._role.role_arn,
+                self.handler_function.function_arn,
+                _NO_KEY if key is None else key.key_arn,
+            ],
+        )
+
+    def outlasts_jobs(self) -> list[IDependable]:
+        """What has to be there before a job is started, and go after it is over.
+
+        Without what empties a bucket, the records and results would go before the job.
+        """
+        own = [self._inputs, self._results]
+        parts = [
+            part
+            for bucket in own
+            if bucket.node.scope is self
+            for part in (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
+        ]
+        return [part for part in parts if part is not None]
+
+    def _handler_statements(self) -> list[iam.PolicyStatement]:
+        """What the handler needs for every job of this environment."""
+        bucket = self._inputs.bucket_arn
+        reads_and_writes = ["s3:GetObject", "s3:PutObject"]
+        return [
+            _s3.objects_statement(reads_and_writes, bucket, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
+            _s3.objects_statement(reads_and_writes, bucket, [f"{RECORDS}/*"]),
+            missing_object_statement(bucket),
+            *key_statements([self._inputs.encryption_key]),
+            pass_role_statement(self._role),
+        ]
+
+    def _own_role(self) -> iam.Role:
+        return iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("braket.amazonaws.com"),
+            description=f"Execution role of the hybrid jobs of {self.node.path}",
+        )
+
+    def _own_key(self) -> kms.IKey | None:
+        if self._encryption is s3.BucketEncryption.S3_MANAGED:
+            return None
+        if self._key is None:
+            self._key = kms.Key(
+                self,
+                "Key",
+                description=f"Inputs and results of the hybrid jobs of {self.node.path}",
+                enable_key_rotation=True,
+                removal_policy=self._removal_policy,
+            )
+        return self._key
+
+    def _access_log_bucket(self) -> s3.IBucket:
+        if self._access_logs is None:
+            # No key of ours: log delivery would need to use it, and the log says nothing of the
+            # data.
+            self._access_logs = s3.Bucket(
+                self,
+                "AccessLogsBucket",
+                block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+                encryption=s3.BucketEncryption.S3_MANAGED,
+                enforce_ssl=True,
+                removal_policy=self._removal_policy,
+                auto_delete_objects=self._deletes_objects,
+            )
+        return self._access_logs
+
+    def _data_bucket(self, id: str, purpose: str) -> s3.Bucket:
+        key = self._own_key()
+        return s3.Bucket(
+            self,
+            id,
+            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid()),
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=self._encryption,
+            encryption_key=key,
+            bucket_key_enabled=None if key is None else True,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            server_access_logs_bucket=self._access_log_bucket(),
+            server_access_logs_prefix=f"{purpose}/",
+            removal_policy=self._removal_policy,
+            auto_delete_objects=self._deletes_objects,
+        )
+
+    @property
+    def _deletes_objects(self) -> bool:
+        return self._removal_policy is RemovalPolicy.DESTROY
+
+    @staticmethod
+    def from_attributes(
+        scope: Construct,
+        id: str,
+        *,
+        inputs_bucket_name: str,
+        results_bucket_name: str,
+        role_arn: str,
+        handler_function_arn: str,
+        encryption_key_arn: str | None = None,
+    ) -> IHybridJobEnvironment:
+        """Take an environment of another app, in the same account and region.
+
+        Nothing is attached to what is not of this app: the environment allows devices and images
+        with `allow_device` and `allow_image`, and waiting with `allow_waiting`.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            inputs_bucket_name: Name of its inputs bucket.
+            results_bucket_name: Name of its results bucket.
+            role_arn: ARN of its execution role.
+            handler_function_arn: ARN of its handler.
+            encryption_key_arn: ARN of the key of its results. Default: none, and then the bucket's
+                own encryption is what is used.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment.from_attributes(
+            ...     Stack(App(), "Other"),
+            ...     "Jobs",
+            ...     inputs_bucket_name="amazon-braket-inputs-1",
+            ...     results_bucket_name="amazon-braket-results-1",
+            ...     role_arn="arn:aws:iam::111122223333:role/jobs",
+            ...     handler_function_arn="arn:aws:lambda:us-east-1:111122223333:function:jobs",
+            ... )
+        """
+        return _ImportedEnvironment(
+            scope,
+            id,
+            inputs_bucket_name=inputs_bucket_name,
+            results_bucket_name=results_bucket_name,
+            role_arn=role_arn,
+            handler_function_arn=handler_function_arn,
+            encryption_key_arn=encryption_key_arn,
+        )
+
+    @staticmethod
+    def from_parameter_name(
+        scope: Construct, id: str, parameter_name: str, *, has_encryption_key: bool = True
+    ) -> IHybridJobEnvironment:
+        """Take an environment that another app has published.
+
+        CloudFormation reads the parameter at each deployment, and so jobs start anew when the
+        environment was replaced.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            parameter_name: What `publish` was given.
+            has_encryption_key: Whether the environment's results have a KMS key, which cannot be
+                told before the deployment. Default: they have.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment.from_parameter_name(
+            ...     Stack(App(), "Other"), "Jobs", "/quantum/jobs"
+            ... )
+        """
+        values = ssm.StringListParameter.value_for_typed_list_parameter(scope, parameter_name)
+        inputs, results, role, function, key = (Fn.select(index, values) for index in range(5))
+        return HybridJobEnvironment.from_attributes(
+            scope,
+            id,
+            inputs_bucket_name=inputs,
+            results_bucket_name=results,
+            role_arn=role,
+            handler_function_arn=function,
+            encryption_key_arn=key if has_encryption_key else None,
+        )
+
+
+class _ImportedEnvironment(Resource):
+    """An environment of another app."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        inputs_bucket_name: str,
+        results_bucket_name: str,
+        role_arn: str,
+        handler_function_arn: str,
+        encryption_key_arn: str | None,
+    ) -> None:
+        super().__init__(scope, id)
+        key = encryption_key_arn
+        self._key = None if key is None else kms.Key.from_key_arn(self, "Key", key)
+        self._inputs = s3.Bucket.from_bucket_attributes(
+            self, "InputsBucket", bucket_name=inputs_bucket_name, encryption_key=self._key
+        )
+        self._results = s3.Bucket.from_bucket_attributes(
+            self, "ResultsBucket", bucket_name=results_bucket_name, encryption_key=self._key
+        )
+        self._role = iam.Role.from_role_arn(self, "Role", role_arn, mutable=False)
+        self._function = lambda_.Function.from_function_arn(self, "Handler", handler_function_arn)
+
+    @property
+    def inputs_bucket(self) -> s3.IBucket:
+        return self._inputs
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        return self._results
+
+    @property
+    def encryption_key(self) -> kms.IKey | None:
+        return self._key
+
+    @property
+    def role(self) -> iam.IRole:
+        return self._role
+
+    @property
+    def handler_function(self) -> lambda_.IFunction:
+        return self._function
+
+
+def _given(**buckets: s3.IBucket | None) -> list[tuple[str, s3.IBucket]]:
+    return [(name, bucket) for name, bucket in buckets.items() if bucket is not None]
+
+
+def _contradictions(
+    *,
+    encryption: s3.BucketEncryption,
+    has_key: bool,
+    makes_buckets: bool,
+    without_vpc: Sequence[str],
+) -> list[str]:
+    problems = []
+    if encryption not in {s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED}:
+        problems.append(
+            f"encryption={encryption.name}: must be KMS or S3_MANAGED. "
+            "Use s3.BucketEncryption.KMS, with encryption_key=… for a key of yours."
+        )
+    if has_key and encryption is s3.BucketEncryption.S3_MANAGED:
+        problems.append(
+            "encryption_key: has no use with encryption=S3_MANAGED. Leave one of them out."
+        )
+    if has_key and not makes_buckets:
+        problems.append(
+            "encryption_key: has no use where both buckets are given. Leave it out, and give the "
+            "buckets the key."
+        )
+    problems += [
+        f"{name}: has no use without a VPC. Use vpc=…, or leave it out." for name in without_vpc
+    ]
+    return problems
