@@ -17,6 +17,7 @@ from aws_cdk import (
     Stage,
     TagManager,
     TagType,
+    Token,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -200,13 +201,15 @@ def _contradictions(given: Arguments) -> list[str]:
 
 @jsii.implements(IStableAnyProducer)
 class _RenderedTags:
-    """The tags as they are when all aspects have run."""
+    """The tags as they are when all aspects have run, as JSON text; nothing if there are none."""
 
-    def __init__(self, tags: TagManager) -> None:
+    def __init__(self, owner: Construct, tags: TagManager) -> None:
+        self._owner = owner
         self._tags = tags
 
-    def produce(self) -> dict[str, str]:
-        return dict(self._tags.tag_values())
+    def produce(self) -> str | None:
+        tags = self._tags.tag_values()
+        return Stack.of(self._owner).to_json_string(dict(tags)) if tags else None
 
 
 class Definition:
@@ -291,7 +294,7 @@ class Definition:
         records = f"s3://{self.environment.inputs_bucket.bucket_name}/{RECORDS}"
         properties = {
             ResourceProperty.REQUEST: compact(stack.to_json_string(self._request())),
-            ResourceProperty.TAGS: stack.to_json_string(Lazy.any(_RenderedTags(self.tags))),
+            ResourceProperty.TAGS: Token.as_string(Lazy.any(_RenderedTags(self._owner, self.tags))),
             ResourceProperty.ASSETS: compact(stack.to_json_string(assets)),
             ResourceProperty.RECORDS: compact(records),
         }

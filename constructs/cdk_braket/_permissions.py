@@ -1,7 +1,9 @@
 """What it takes to run a job: statements, and how they come to the roles that need them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import MutableMapping, Sequence
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from aws_cdk import Arn, ArnComponents, ArnFormat, Stack
 from aws_cdk import aws_iam as iam
@@ -17,6 +19,8 @@ KEY_ACTIONS: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 
 # Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-metrics.html
 METRICS_NAMESPACE: Final = "/aws/braket"
+
+_HELD: Final[MutableMapping[Construct, set[str]]] = WeakKeyDictionary()
 
 
 def attach(
@@ -40,14 +44,31 @@ def attach(
         return None
     stack = Stack.of(scope)
     if Stack.of(role) is stack:
-        for statement in statements:
+        for statement in _new(role, stack, statements):
             role.add_to_policy(statement)
         return None
     name = f"BraketHybridJobs{role.node.addr[-8:]}"
     existing = stack.node.try_find_child(name)
     policy = existing if isinstance(existing, iam.Policy) else iam.Policy(stack, name, roles=[role])
-    policy.add_statements(*statements)
+    policy.add_statements(*_new(policy, stack, statements))
     return policy
+
+
+def _new(
+    holder: iam.Role | iam.Policy, stack: Stack, statements: Sequence[iam.PolicyStatement]
+) -> list[iam.PolicyStatement]:
+    """Leave out what a role or policy holds already.
+
+    CDK does so too, but only after it has split a policy that is too long with the repetitions.
+    """
+    held = _HELD.setdefault(holder, set())
+    texts = {
+        json.dumps(stack.resolve(statement.to_statement_json()), sort_keys=True): statement
+        for statement in statements
+    }
+    found = [statement for text, statement in texts.items() if text not in held]
+    held.update(texts)
+    return found
 
 
 def objects_statements(

@@ -19,8 +19,8 @@ from ._packaging import ARCHIVE_NAME, PackagingError, package_source, read_tree,
 # Each file is an asset of its own: a copy by the handler, and some 250 bytes of the template.
 MAX_INPUT_FILES: Final = 100
 
-# 160 bits: no two contents share them by chance, and keys stay short, for templates hold many.
-_DIGEST_LENGTH: Final = 40
+# 128 bits: no two contents share them by chance, and keys stay short, for templates hold many.
+_DIGEST_LENGTH: Final = 32
 
 _KILO: Final = 1000
 

@@ -165,11 +165,11 @@ class _BraketImage(ContainerImage):
         region = stack.region
         registry = REGISTRY
         if Token.is_unresolved(region):
-            # The mapping fails a deployment to a region without the images before it starts.
+            # The mapping fails a deployment to a region without the images before it starts. In
+            # the role's policy, not in each job of what may be hundreds.
             registry = _mapping(stack).find_in_map(Aws.REGION, _REGISTRY_KEY)
         return BoundImage(
-            _uri(registry, region, f"{self._repository}:latest"),
-            _repository_arn(stack, registry, region, self._repository),
+            self.known_uri(region), _repository_arn(stack, registry, region, self._repository)
         )
 
 

@@ -1,10 +1,18 @@
 """The Amazon Braket hybrid job as a construct."""
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import jsii
-from aws_cdk import CustomResource, Duration, ITaggableV2, RemovalPolicy, Stack, TagManager
+from aws_cdk import (
+    CfnResource,
+    CustomResource,
+    Duration,
+    ITaggableV2,
+    RemovalPolicy,
+    Stack,
+    TagManager,
+)
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -291,7 +299,9 @@ class HybridJob(HybridJobBase):
         self, on_delete: OnDelete, rerun_token: str | None, wait: WaitForCompletion | None
     ) -> CustomResource:
         definition = self._definition
-        properties = definition.properties() | {ResourceProperty.ON_DELETE.value: on_delete.value}
+        properties = definition.properties()
+        if on_delete is not OnDelete.CANCEL_JOB:
+            properties[ResourceProperty.ON_DELETE.value] = on_delete.value
         if rerun_token is not None:
             properties[ResourceProperty.RERUN_TOKEN.value] = rerun_token
         if wait is not None:
@@ -305,6 +315,7 @@ class HybridJob(HybridJobBase):
             properties=properties,
         )
         resource.node.add_dependency(*definition.prerequisites)
+        _without_defaults(resource)
         return resource
 
     def _wait(self, wait: WaitForCompletion) -> str:
@@ -382,3 +393,9 @@ class HybridJob(HybridJobBase):
             encryption_key=encryption_key,
         )
         return imported(scope, id, attributes)
+
+
+def _without_defaults(resource: CustomResource) -> None:
+    """Leave out of the template what CloudFormation does anyway: it may hold hundreds of these."""
+    options = cast("CfnResource", resource.node.default_child).cfn_options
+    options.deletion_policy = options.update_replace_policy = None

@@ -180,6 +180,7 @@ class HybridJobEnvironment(Resource):
         self._results = results_bucket or self._data_bucket("ResultsBucket", "results")
         self._role = role or self._own_role()
         attach(self, self._role, shared_statements(self, Stack.of(self)))
+        self._outlasts_jobs = self._what_outlasts_jobs()
         settings = HandlerSettings(
             log_retention=log_retention,
             vpc=vpc,
@@ -309,18 +310,24 @@ class HybridJobEnvironment(Resource):
         )
 
     def outlasts_jobs(self) -> list[IDependable]:
-        """What has to be there before a job is started, and go after it is over.
+        """What has to be there before a job is started, and go after it is over."""
+        return self._outlasts_jobs
 
-        Without what empties a bucket, the records and results would go before the job.
-        """
-        own = [self._inputs, self._results]
+    def _what_outlasts_jobs(self) -> list[IDependable]:
+        # Without what empties a bucket, the records and results would go before the job.
         parts = [
             part
-            for bucket in own
+            for bucket in (self._inputs, self._results)
             if bucket.node.scope is self
             for part in (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
+            if part is not None
         ]
-        return [part for part in parts if part is not None]
+        policy = self._role.node.try_find_child("DefaultPolicy")
+        if policy is None or Stack.of(policy) is not Stack.of(self):
+            return list(parts)
+        # One name in each of what may be hundreds of jobs, not four.
+        policy.node.add_dependency(*parts)
+        return [policy]
 
     def _handler_statements(self) -> list[iam.PolicyStatement]:
         """What the handler needs for every job of this environment."""

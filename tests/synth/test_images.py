@@ -46,9 +46,11 @@ def test_a_mapping_knows_the_images_where_the_region_is_not_known() -> None:
 
 
 def test_the_mapping_fails_the_deployment_to_a_region_without_images() -> None:
-    uri = _uri(ContainerImage.base(), None)
-    assert uri.startswith("<{'Fn::FindInMap': ['BraketRegions', {'Ref': 'AWS::Region'}")
-    assert "DefaultValue" not in uri
+    stack = new_stack(region=None)
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL)
+    [repository] = [arn for action, arn in allowed(stack, "Role") if action == "ecr:BatchGetImage"]
+    assert "{'Fn::FindInMap': ['BraketRegions', {'Ref': 'AWS::Region'}" in repository
+    assert "DefaultValue" not in repository
 
 
 @pytest.mark.parametrize("which", ["v1", "sha256:" + "a" * 64])

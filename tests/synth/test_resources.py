@@ -190,25 +190,36 @@ def test_the_custom_resource_has_the_contracts_properties_as_text() -> None:
     properties = job_properties(_stack_with_a_job())
     assert set(properties) == {
         "Assets",
-        "OnDelete",
         "Records",
         "Request",
         "ServiceTimeout",
         "ServiceToken",
-        "Tags",
     }
     assert json.loads(text(properties["Assets"])) == {}
-    assert json.loads(text(properties["Tags"])) == {}
-    assert properties["OnDelete"] == "CANCEL_JOB"
     assert text(properties["Records"]).endswith("/.cdk-braket/jobs")
     assert "InputsBucket" in text(properties["Records"])
+
+
+def test_what_empties_the_buckets_goes_after_the_job() -> None:
+    stack = _stack_with_a_job(RemovalPolicy.DESTROY)
+    policy = resources(stack, "AWS::IAM::Policy")[_policy_of_role(stack)]
+    depends = " ".join(cast("list[str]", policy["DependsOn"]))
+    for part in ("Inputs", "Results"):
+        assert f"{part}BucketAutoDeleteObjects" in depends
+
+
+def _policy_of_role(stack: Stack) -> str:
+    [name] = [n for n in resources(stack, "AWS::IAM::Policy") if "EnvironmentRole" in n]
+    return name
 
 
 def test_the_job_comes_after_all_it_needs_and_goes_before_it() -> None:
     stack = _stack_with_a_job()
     [job] = resources(stack, "Custom::BraketHybridJob").values()
-    depends = " ".join(cast("list[str]", job["DependsOn"]))
-    for part in ("InputsBucketPolicy", "ResultsBucketPolicy", "RoleDefaultPolicy"):
+    assert cast("list[str]", job["DependsOn"]) == [_policy_of_role(stack)]
+    policy = resources(stack, "AWS::IAM::Policy")[_policy_of_role(stack)]
+    depends = " ".join(cast("list[str]", policy["DependsOn"]))
+    for part in ("InputsBucketPolicy", "ResultsBucketPolicy"):
         assert part in depends
     [function] = resources(stack, "AWS::Lambda::Function").values()
     assert "HandlerRoleDefaultPolicy" in " ".join(cast("list[str]", function["DependsOn"]))

@@ -46,7 +46,7 @@ class Property(StrEnum):
     while it stays the same, the job does; when it changes, there is a new job."""
 
     TAGS = "Tags"
-    """JSON text: a map of the job's tags."""
+    """JSON text: a map of the job's tags. Left out when there are none."""
 
     ASSETS = "Assets"
     """JSON text: `{bucket: {key: key in the inputs bucket}}`, the objects that the handler copies
@@ -66,7 +66,7 @@ class Property(StrEnum):
     not wait. Not part of the definition."""
 
     ON_DELETE = "OnDelete"
-    """An `OnDelete` value: what happens to a job that still runs."""
+    """An `OnDelete` value: what happens to a job that still runs. Left out for `CANCEL_JOB`."""
 
     RECORDS = "Records"
     """`s3://bucket/prefix`: where the handler keeps which definition started which job."""
