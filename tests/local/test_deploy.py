@@ -1,9 +1,6 @@
 """The whole of it: the real CDK CLI, a real handler, a job that really runs."""
 
-import io
 import json
-import tarfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +12,12 @@ from cdk_braket_local.instance import LocalAws
 from tests.local import environments
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
+from tests.local.outcomes import finished, results
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
-    from mypy_boto3_braket.type_defs import GetJobResponseTypeDef
     from mypy_boto3_s3 import S3Client
 
-FINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 PAULI = {
     "I": np.eye(2),
     "X": np.array([[0, 1], [1, 0]]),
@@ -46,7 +42,7 @@ def test_the_default_stack_deploys_updates_and_is_destroyed(
     local_aws: LocalAws, default_app: CdkApp
 ) -> None:
     (outputs,) = default_app.deploy().values()
-    first = _finished(local_aws, outputs["JobArn"])
+    first = finished(local_aws, outputs["JobArn"])
     assert first["status"] == "COMPLETED", first.get("failureReason")
     assert _energy(local_aws, outputs["ResultsS3Uri"]) == pytest.approx(_exact_energy(), abs=1e-3)
     assert "energy=" in _log(local_aws, outputs["LogGroupName"], outputs["LogStreamPrefix"])
@@ -57,7 +53,7 @@ def test_the_default_stack_deploys_updates_and_is_destroyed(
 
     (changed,) = default_app.deploy(iterations=3).values()
     assert changed["JobArn"] != outputs["JobArn"]
-    second = _finished(local_aws, changed["JobArn"])
+    second = finished(local_aws, changed["JobArn"])
     assert second["status"] == "COMPLETED"
     assert second["hyperParameters"]["iterations"] == "3"
     assert _energy(local_aws, outputs["ResultsS3Uri"]), "the first job's results are still there"
@@ -77,11 +73,11 @@ def test_an_update_replaces_a_running_job_and_destroy_cancels_it(
     (outputs,) = patient_app.deploy(stack_name=stack, seconds=601).values()
     second = outputs["JobArn"]
     assert second != first
-    assert _finished(local_aws, first)["status"] == "CANCELLED"
+    assert finished(local_aws, first)["status"] == "CANCELLED"
     assert _status(local_aws, second) in {"QUEUED", "RUNNING"}
 
     patient_app.destroy(stack_name=stack, seconds=601)
-    assert _finished(local_aws, second)["status"] == "CANCELLED"
+    assert finished(local_aws, second)["status"] == "CANCELLED"
 
 
 def test_data_that_nobody_wants_to_keep_goes_with_the_stack(
@@ -89,7 +85,7 @@ def test_data_that_nobody_wants_to_keep_goes_with_the_stack(
 ) -> None:
     settings = {"stack_name": "PatientGone", "seconds": 0, "removal_policy": "DESTROY"}
     (outputs,) = patient_app.deploy(**settings).values()
-    assert _finished(local_aws, outputs["JobArn"])["status"] == "COMPLETED"
+    assert finished(local_aws, outputs["JobArn"])["status"] == "COMPLETED"
     bucket = outputs["ResultsS3Uri"].split("/")[2]
     assert bucket in _buckets(local_aws)
     before = _buckets(local_aws)
@@ -125,15 +121,6 @@ def _status(local_aws: LocalAws, arn: str) -> str:
     return _braket(local_aws).get_job(jobArn=arn)["status"]
 
 
-def _finished(local_aws: LocalAws, arn: str) -> "GetJobResponseTypeDef":
-    braket = _braket(local_aws)
-    deadline = time.monotonic() + 90
-    while (job := braket.get_job(jobArn=arn))["status"] not in FINAL:
-        assert time.monotonic() < deadline, f"still {job['status']}"
-        time.sleep(0.5)
-    return job
-
-
 def _log(local_aws: LocalAws, group: str, stream_prefix: str) -> str:
     logs = boto3.client("logs", **local_aws.client_settings)
     found = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=stream_prefix)
@@ -141,12 +128,9 @@ def _log(local_aws: LocalAws, group: str, stream_prefix: str) -> str:
 
 
 def _energy(local_aws: LocalAws, results_s3_uri: str) -> float:
-    bucket, _, key = results_s3_uri.removeprefix("s3://").partition("/")
-    body = _s3(local_aws).get_object(Bucket=bucket, Key=key)["Body"].read()
-    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
-        member = archive.extractfile("results.json")
-        assert member is not None
-        return float(json.load(member)["dataDictionary"]["energy"])
+    energy = results(local_aws, results_s3_uri)["energy"]
+    assert isinstance(energy, float)
+    return energy
 
 
 def _exact_energy() -> float:
