@@ -1,13 +1,31 @@
-"""The CDK app: `cdk deploy`, or `cdk deploy -c iterations=40`."""
+"""The CDK app: `cdk deploy`, or `cdk deploy -c iterations=40`; others with `-c example=sweep`."""
 
 import sys
+from collections.abc import Callable
+from typing import Final
 
 from aws_cdk import App
 
 from cdk_braket import ValidationError
 from stacks.hybrid_job_stack import HybridJobStack
+from stacks.sweep_stack import SweepStack
 
-STACK = "HybridJobStack"
+
+def _job(app: App) -> None:
+    HybridJobStack(
+        app,
+        "HybridJobStack",
+        shots=_number(app, "shots", 0),
+        iterations=_number(app, "iterations", 40),
+        seed=_number(app, "seed", 7),
+    )
+
+
+def _sweep(app: App) -> None:
+    SweepStack(app, "SweepStack", iterations=_number(app, "iterations", 20))
+
+
+_EXAMPLES: Final[dict[str, Callable[[App], None]]] = {"job": _job, "sweep": _sweep}
 
 
 def _number(app: App, name: str, default: int) -> int:
@@ -24,13 +42,11 @@ def _number(app: App, name: str, default: int) -> int:
 def main() -> None:
     """Make the cloud assembly."""
     app = App()
-    settings = {
-        "shots": _number(app, "shots", 0),
-        "iterations": _number(app, "iterations", 40),
-        "seed": _number(app, "seed", 7),
-    }
+    example = app.node.try_get_context("example") or "job"
+    if example not in _EXAMPLES:
+        sys.exit(f"example={example}: must be one of {', '.join(_EXAMPLES)}. Use -c example=job.")
     try:
-        HybridJobStack(app, STACK, **settings)
+        _EXAMPLES[example](app)
     except ValidationError as error:
         sys.exit(str(error))
     app.synth()

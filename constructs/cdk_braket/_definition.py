@@ -354,9 +354,9 @@ class Definition:
         )
         found: list[IDependable | None] = [
             *outlasts,
-            # The role itself is named in the request.
-            self.role.node.try_find_child("DefaultPolicy"),
             attach(owner, self.role, missing),
+            # Once that is attached. The role itself is named in the request.
+            self.role.node.try_find_child("DefaultPolicy"),
             attach(owner, function.role, self._handler_statements()),
             None if self.options.wait is None else go_on(function),
         ]

@@ -4,7 +4,8 @@ The word after the fence says what a block is:
 
 - `python`: a whole program, run as it stands in a folder that has a copy of `examples/`. With
   `continued`, it goes on where the block before it stopped. With `raises=NAME`, it must end in that
-  error, whose message stands in the block as comments below the line `# NAME:`.
+  error, whose message stands in the block as comments below the line `# NAME:`. With `file=PATH`,
+  it must stand in that file, word for word, and is not run: that file has tests of its own.
 - `bash`: commands. Each program must be one that `_PROGRAMS` knows, which checks its arguments.
 - `json`, `toml`: must parse.
 - `text`, `mermaid`: for people; not checked.
@@ -59,6 +60,12 @@ class Block:
         return names[0] if names else None
 
     @property
+    def file(self) -> str | None:
+        """The file that it is a part of."""
+        names = [mark.removeprefix("file=") for mark in self.marks if mark.startswith("file=")]
+        return names[0] if names else None
+
+    @property
     def where(self) -> str:
         """Where it is, as editors understand it."""
         return f"{self.page.name}:{self.line}"
@@ -102,6 +109,9 @@ def check(block: Block, namespace: dict[str, object]) -> dict[str, object]:
     Raises:
         SnippetError: It is not as it should be.
     """
+    if block.file is not None:
+        _compare(block, ROOT / block.file)
+        return namespace
     if block.language == "python":
         return _run_python(block, namespace)
     unknown = set(block.marks)
@@ -114,6 +124,13 @@ def check(block: Block, namespace: dict[str, object]) -> dict[str, object]:
     except ValueError as error:
         raise SnippetError(f"{block.where}: {error}") from error
     return namespace
+
+
+def _compare(block: Block, file: Path) -> None:
+    if not file.is_file():
+        raise SnippetError(f"{block.where}: there is no {block.file}")
+    if f"\n{block.code}" not in f"\n{file.read_text(encoding='utf-8')}":
+        raise SnippetError(f"{block.where}: this is not what {block.file} says")
 
 
 # --- Python -------------------------------------------------------------------------------------

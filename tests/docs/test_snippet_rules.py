@@ -107,3 +107,11 @@ def test_the_pages_are_found() -> None:
     names = {str(page.relative_to(snippets.ROOT)) for page in snippets.pages()}
     assert {"README.md", "CHANGELOG.md", "docs/adr/README.md"} <= names
     assert not any(name.startswith(("node_modules", ".")) for name in names)
+
+
+def test_a_part_of_a_file_must_be_what_the_file_says(tmp_path: Path) -> None:
+    check(tmp_path, ("python file=stacks/__init__.py", '"""The example stacks."""'))
+    with pytest.raises(snippets.SnippetError, match=r"not what stacks/__init__\.py says"):
+        check(tmp_path, ("python file=stacks/__init__.py", '"""The stacks."""'))
+    with pytest.raises(snippets.SnippetError, match=r"there is no stacks/nothing\.py"):
+        check(tmp_path, ("python file=stacks/nothing.py", ""))

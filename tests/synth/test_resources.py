@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 from aws_cdk import App, RemovalPolicy, Stack, Stage
+from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
 from cdk_braket import ContainerImage, HybridJob
@@ -206,6 +207,14 @@ def test_what_empties_the_buckets_goes_after_the_job() -> None:
     depends = " ".join(cast("list[str]", policy["DependsOn"]))
     for part in ("Inputs", "Results"):
         assert f"{part}BucketAutoDeleteObjects" in depends
+
+
+def test_the_job_comes_after_the_policy_of_a_role_of_the_users() -> None:
+    stack = new_stack()
+    role = iam.Role(stack, "Mine", assumed_by=iam.ServicePrincipal("braket.amazonaws.com"))
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, role=role)
+    [job] = resources(stack, "Custom::BraketHybridJob").values()
+    assert any("MineDefaultPolicy" in name for name in cast("list[str]", job["DependsOn"]))
 
 
 def _policy_of_role(stack: Stack) -> str:
