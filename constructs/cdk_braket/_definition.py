@@ -79,6 +79,10 @@ from .job_options import (
 from .validation_error import ValidationError
 
 _WARNING: Final = "cdk-braket"
+_LEFT_AS_IT_IS: Final = (
+    "role: is not of this app, and nothing was attached to it. It has to allow what "
+    "execution_policy says; an environment of another app has allow_device and allow_image for it."
+)
 
 # CDK's own tags have priorities of 50 to 100: what the job is given explicitly is stronger.
 _EXPLICIT: Final = 1_000_000
@@ -155,7 +159,7 @@ def prepare(
         disabled=arguments.disabled_checks,
         scratch=_scratch(scope),
     )
-    problems = [*checked.problems, *_contradictions(arguments)]
+    problems = [*checked.problems, *_contradictions(arguments), *_elsewhere(scope, arguments)]
     if problems:
         raise ValidationError(path, problems)
     return Prepared(arguments, options, checked)
@@ -197,6 +201,20 @@ def _contradictions(given: Arguments) -> list[str]:
             "Leave one of them out."
         )
     return problems
+
+
+def _elsewhere(scope: Construct, given: Arguments) -> list[str]:
+    """A job runs in its stack's region, and its buckets must be there too."""
+    if not isinstance(given.environment, HybridJobEnvironment):
+        return []
+    here, there = Stack.of(scope).region, given.environment.env.region
+    if Token.is_unresolved(here) or Token.is_unresolved(there) or here == there:
+        return []
+    text = (
+        f"environment: is in {there}, and the job would be in {here}. "
+        f"Use a HybridJobEnvironment of a stack in {here}."
+    )
+    return [text]
 
 
 @jsii.implements(IStableAnyProducer)
@@ -261,6 +279,8 @@ class Definition:
         # The environment's role is allowed the rest already.
         missing = beyond if self.role is self.environment.role else self.statements
         self.prerequisites = self._attach(missing)
+        if missing and not isinstance(self.role, iam.Role):
+            Annotations.of(owner).add_info(_LEFT_AS_IT_IS)
 
     @property
     def results_bucket(self) -> s3.IBucket:

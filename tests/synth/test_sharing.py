@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from aws_cdk import App, Duration, Environment, RemovalPolicy, Stack
+from aws_cdk import App, Duration, Environment, RemovalPolicy, Stack, Stage
 from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Annotations, Match
 
 from cdk_braket import (
     AlgorithmScript,
@@ -212,3 +213,30 @@ def test_a_job_without_an_environment_has_its_own_and_shares_the_stacks_handler(
     one, two = image_job(stack, "One"), image_job(stack, "Two")
     assert one.environment is not two.environment
     assert one.environment.handler_function is two.environment.handler_function
+
+
+def test_an_environment_of_another_region_is_refused() -> None:
+    app = App()
+    there = Stack(app, "There", env=Environment(account=ACCOUNT, region="us-west-2"))
+    here = Stack(app, "Here", env=Environment(account=ACCOUNT, region="us-east-1"))
+    environment = HybridJobEnvironment(there, "Environment")
+    with pytest.raises(ValidationError, match="environment: is in us-west-2, and the job would be"):
+        _job(here, "Job", environment)
+
+
+def test_each_stage_of_a_pipeline_has_an_environment_of_its_account_and_region() -> None:
+    app = App()
+    for name, region in (("Test", "us-west-2"), ("Prod", "eu-west-2")):
+        stage = Stage(app, name, env=Environment(account=ACCOUNT, region=region))
+        stack = Stack(stage, "Stack")
+        _job(stack, "Job", HybridJobEnvironment(stack, "Environment"))
+        assert f".dkr.ecr.{region}." in str(request_of(stack)["algorithmSpecification"])
+
+
+def test_what_is_not_attached_to_a_role_of_another_app_is_told() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment.from_parameter_name(stack, "Environment", "/quantum/jobs")
+    _job(stack, "Job", environment)
+    Annotations.from_stack(stack).has_info(
+        "/Stack/Job", Match.string_like_regexp("nothing was attached to it.*execution_policy")
+    )
