@@ -302,11 +302,6 @@ class Definition:
         """What the keys of the checkpoints of all runs begin with."""
         return base_prefix(self.options, self.options.checkpoint)
 
-    @property
-    def execution_policy(self) -> iam.PolicyDocument:
-        """What the role has to be allowed, whether it is or not."""
-        return iam.PolicyDocument(statements=self.statements)
-
     def properties(self) -> dict[str, str]:
         """What the handler has to be told to start the job."""
         stack = Stack.of(self._owner)
@@ -426,6 +421,61 @@ class Definition:
         if options.output_data.encryption_key is not None:
             statements += key_statements([options.output_data.encryption_key])
         return statements
+
+
+class Defined:
+    """What a construct can tell that has a definition."""
+
+    _definition: Definition
+
+    @property
+    def role(self) -> iam.IRole:
+        """The execution role."""
+        return self._definition.role
+
+    @property
+    def environment(self) -> IHybridJobEnvironment:
+        """What the job stands on: the environment that was given, or its own."""
+        return self._definition.environment
+
+    @property
+    def execution_policy(self) -> iam.PolicyDocument:
+        """What the execution role has to be allowed.
+
+        A role that is imported is given nothing: attach this to it, as text or as a
+        `iam.ManagedPolicy`.
+        """
+        return iam.PolicyDocument(statements=self._definition.statements)
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """The bucket of the results."""
+        return self._definition.results_bucket
+
+    @property
+    def results_prefix(self) -> str:
+        """What the keys of the results of all runs begin with."""
+        return self._definition.results_prefix
+
+    @property
+    def checkpoint_bucket(self) -> s3.IBucket:
+        """The bucket of the checkpoints."""
+        return self._definition.checkpoint_bucket
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What the keys of the checkpoints of all runs begin with."""
+        return self._definition.checkpoint_prefix
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Who gets what is granted to the job: its execution role."""
+        return self._definition.role
+
+    @property
+    def cdk_tag_manager(self) -> TagManager:
+        """The job's tags. CDK's own interface to them: use `Tags.of(…)`."""
+        return self._definition.tags
 
 
 def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]]:

@@ -11,15 +11,13 @@ from aws_cdk import (
     ITaggableV2,
     RemovalPolicy,
     Stack,
-    TagManager,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from . import _s3
-from ._definition import Arguments, Definition, prepare
+from ._definition import Arguments, Defined, Definition, prepare
 from ._handler import service_timeout
 from ._imported_job import HybridJobAttributes, imported
 from ._job import HybridJobBase, IHybridJob
@@ -44,7 +42,7 @@ from .validation_error import ValidationError
 
 
 @jsii.implements(ITaggableV2, iam.IGrantable)
-class HybridJob(HybridJobBase):
+class HybridJob(Defined, HybridJobBase):
     """An Amazon Braket hybrid job that a deployment starts.
 
     One definition is one job: the job runs once, and again only when something in its definition
@@ -233,58 +231,9 @@ class HybridJob(HybridJobBase):
         """
         return self._end_attribute(Attribute.FAILURE_REASON, "failure_reason")
 
-    @property
-    def role(self) -> iam.IRole:
-        """The execution role."""
-        return self._definition.role
-
-    @property
-    def environment(self) -> IHybridJobEnvironment:
-        """What the job stands on: the environment it was given, or its own."""
-        return self._definition.environment
-
-    @property
-    def execution_policy(self) -> iam.PolicyDocument:
-        """What the execution role has to be allowed for this job.
-
-        A role that is imported is given nothing: attach this to it, as text or as a
-        `iam.ManagedPolicy`.
-        """
-        return self._definition.execution_policy
-
-    @property
-    def results_bucket(self) -> s3.IBucket:
-        """The bucket of the job's results."""
-        return self._definition.results_bucket
-
-    @property
-    def results_prefix(self) -> str:
-        """What the keys of the results of all the job's runs begin with."""
-        return self._definition.results_prefix
-
     def results_location(self) -> _s3.Location:
         """Where the results of all the job's runs are, and with which key."""
         return _s3.in_bucket(self.results_bucket, self.results_prefix)
-
-    @property
-    def checkpoint_bucket(self) -> s3.IBucket:
-        """The bucket of the job's checkpoints."""
-        return self._definition.checkpoint_bucket
-
-    @property
-    def checkpoint_prefix(self) -> str:
-        """What the keys of the checkpoints of all the job's runs begin with."""
-        return self._definition.checkpoint_prefix
-
-    @property
-    def grant_principal(self) -> iam.IPrincipal:
-        """Who gets what is granted to the job: its execution role."""
-        return self._definition.role
-
-    @property
-    def cdk_tag_manager(self) -> TagManager:
-        """The job's tags. CDK's own interface to them: use `Tags.of(job)`."""
-        return self._definition.tags
 
     def _attribute(self, attribute: Attribute) -> str:
         return self._resource.get_att_string(attribute.value)

@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 import jsii
-from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource, TagManager
+from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ._definition import Arguments, Definition, prepare
+from ._definition import Arguments, Defined, Definition, prepare
 from ._preflight import PreflightCheck
 from ._request import Hyperparameter
 from .algorithm_script import AlgorithmScript
@@ -22,7 +21,7 @@ from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
 
 
 @jsii.implements(ITaggableV2, iam.IGrantable)
-class HybridJobDefinition(Resource):
+class HybridJobDefinition(Defined, Resource):
     """A hybrid job that a deployment defines and does not run.
 
     A deployment puts everything in place that the job needs: scripts, inputs, roles, permissions.
@@ -129,38 +128,3 @@ class HybridJobDefinition(Resource):
         prepared = prepare(scope, id, arguments)
         super().__init__(scope, id)
         self._definition = Definition(self, prepared)
-
-    @property
-    def role(self) -> iam.IRole:
-        """The execution role."""
-        return self._definition.role
-
-    @property
-    def environment(self) -> IHybridJobEnvironment:
-        """What the jobs stand on: the environment that was given, or their own."""
-        return self._definition.environment
-
-    @property
-    def execution_policy(self) -> iam.PolicyDocument:
-        """What the execution role has to be allowed; see `HybridJob.execution_policy`."""
-        return self._definition.execution_policy
-
-    @property
-    def results_bucket(self) -> s3.IBucket:
-        """The bucket of the results."""
-        return self._definition.results_bucket
-
-    @property
-    def results_prefix(self) -> str:
-        """What the keys of the results of all runs begin with."""
-        return self._definition.results_prefix
-
-    @property
-    def grant_principal(self) -> iam.IPrincipal:
-        """Who gets what is granted to the jobs: their execution role."""
-        return self._definition.role
-
-    @property
-    def cdk_tag_manager(self) -> TagManager:
-        """The jobs' tags. CDK's own interface to them: use `Tags.of(definition)`."""
-        return self._definition.tags

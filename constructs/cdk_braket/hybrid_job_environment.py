@@ -79,7 +79,35 @@ def shared_statements(
     ]
 
 
-class HybridJobEnvironment(Resource):
+class _Environment(Resource):
+    """What an environment can tell, of this app or of another."""
+
+    _inputs: s3.IBucket
+    _results: s3.IBucket
+    _role: iam.IRole
+
+    @property
+    def inputs_bucket(self) -> s3.IBucket:
+        """Scripts and inputs; jobs only read it."""
+        return self._inputs
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """Results and checkpoints."""
+        return self._results
+
+    @property
+    def encryption_key(self) -> kms.IKey | None:
+        """What the results are encrypted with; None for S3's own keys."""
+        return self._results.encryption_key
+
+    @property
+    def role(self) -> iam.IRole:
+        """What jobs run as, unless they are given a role of their own."""
+        return self._role
+
+
+class HybridJobEnvironment(_Environment):
     """The buckets, key, role, logs and handler that many hybrid jobs share.
 
     A `HybridJob` without an environment makes one of its own. In an environment, a further job
@@ -191,26 +219,6 @@ class HybridJobEnvironment(Resource):
         self._handler = JobHandler.of(self, settings)
         self._handler.keep_logs(removal_policy)
         attach(self, self._handler.role, self._handler_statements())
-
-    @property
-    def inputs_bucket(self) -> s3.IBucket:
-        """Scripts and inputs; jobs only read it."""
-        return self._inputs
-
-    @property
-    def results_bucket(self) -> s3.IBucket:
-        """Results and checkpoints."""
-        return self._results
-
-    @property
-    def encryption_key(self) -> kms.IKey | None:
-        """What the results are encrypted with; None for S3's own keys."""
-        return self._results.encryption_key
-
-    @property
-    def role(self) -> iam.IRole:
-        """What jobs run as, unless they are given a role of their own."""
-        return self._role
 
     @property
     def handler_function(self) -> lambda_.IFunction:
@@ -484,7 +492,7 @@ class HybridJobEnvironment(Resource):
         )
 
 
-class _ImportedEnvironment(Resource):
+class _ImportedEnvironment(_Environment):
     """An environment of another app."""
 
     def __init__(
@@ -499,32 +507,16 @@ class _ImportedEnvironment(Resource):
         encryption_key_arn: str | None,
     ) -> None:
         super().__init__(scope, id)
-        key = encryption_key_arn
-        self._key = None if key is None else kms.Key.from_key_arn(self, "Key", key)
+        arn = encryption_key_arn
+        key = None if arn is None else kms.Key.from_key_arn(self, "Key", arn)
         self._inputs = s3.Bucket.from_bucket_attributes(
-            self, "InputsBucket", bucket_name=inputs_bucket_name, encryption_key=self._key
+            self, "InputsBucket", bucket_name=inputs_bucket_name, encryption_key=key
         )
         self._results = s3.Bucket.from_bucket_attributes(
-            self, "ResultsBucket", bucket_name=results_bucket_name, encryption_key=self._key
+            self, "ResultsBucket", bucket_name=results_bucket_name, encryption_key=key
         )
         self._role = iam.Role.from_role_arn(self, "Role", role_arn, mutable=False)
         self._function = lambda_.Function.from_function_arn(self, "Handler", handler_function_arn)
-
-    @property
-    def inputs_bucket(self) -> s3.IBucket:
-        return self._inputs
-
-    @property
-    def results_bucket(self) -> s3.IBucket:
-        return self._results
-
-    @property
-    def encryption_key(self) -> kms.IKey | None:
-        return self._key
-
-    @property
-    def role(self) -> iam.IRole:
-        return self._role
 
     @property
     def handler_function(self) -> lambda_.IFunction:
