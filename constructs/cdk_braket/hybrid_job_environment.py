@@ -207,8 +207,8 @@ class HybridJobEnvironment(_Environment):
         self._inputs = inputs_bucket or self._data_bucket("InputsBucket", "inputs")
         self._results = results_bucket or self._data_bucket("ResultsBucket", "results")
         self._role = role or self._own_role()
-        attach(self, self._role, shared_statements(self, Stack.of(self)))
-        self._outlasts_jobs = self._what_outlasts_jobs()
+        policy = attach(self, self._role, shared_statements(self, Stack.of(self)))
+        self._outlasts_jobs = self._what_outlasts_jobs(policy)
         settings = HandlerSettings(
             log_retention=log_retention,
             vpc=vpc,
@@ -321,7 +321,7 @@ class HybridJobEnvironment(_Environment):
         """What has to be there before a job is started, and go after it is over."""
         return self._outlasts_jobs
 
-    def _what_outlasts_jobs(self) -> list[IDependable]:
+    def _what_outlasts_jobs(self, attached: iam.Policy | None) -> list[IDependable]:
         # Without what empties a bucket, the records and results would go before the job.
         parts = [
             part
@@ -330,8 +330,8 @@ class HybridJobEnvironment(_Environment):
             for part in (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
             if part is not None
         ]
-        policy = self._role.node.try_find_child("DefaultPolicy")
-        if policy is None or Stack.of(policy) is not Stack.of(self):
+        policy = attached or self._role.node.try_find_child("DefaultPolicy")
+        if policy is None:
             return list(parts)
         # One name in each of what may be hundreds of jobs, not four.
         policy.node.add_dependency(*parts)

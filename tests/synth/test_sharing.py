@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from aws_cdk import App, Duration, Environment, RemovalPolicy, Stack, Stage
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match
 
@@ -240,3 +241,14 @@ def test_what_is_not_attached_to_a_role_of_another_app_is_told() -> None:
     Annotations.from_stack(stack).has_info(
         "/Stack/Job", Match.string_like_regexp("nothing was attached to it.*execution_policy")
     )
+
+
+def test_a_role_of_another_stack_has_its_policy_before_the_job() -> None:
+    theirs, ours = _two_stacks()
+    role = iam.Role(theirs, "Role", assumed_by=iam.ServicePrincipal("braket.amazonaws.com"))
+    _job(ours, "Job", HybridJobEnvironment(ours, "Environment", role=role))
+    [job] = resources(ours, "Custom::BraketHybridJob").values()
+    depends = cast("list[str]", job["DependsOn"])
+    policies = resources(ours, "AWS::IAM::Policy")
+    assert any("BraketHybridJobs" in name for name in depends if name in policies)
+    assert not theirs.dependencies
