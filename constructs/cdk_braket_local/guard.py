@@ -21,7 +21,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_LOCAL_NAMES = (b"127.0.0.1", b"localhost", b"[::1]")
+# `<bucket>.localhost`: browsers resolve the names under localhost to the loopback only.
+_LOCAL_HOST = re.compile(
+    rb"(127\.0\.0\.1|\[::1\]|([a-z0-9_-]+\.)*localhost)(:[0-9]{1,5})?", re.IGNORECASE
+)
 # Emulator administration that needs no credentials; programs of the local AWS use only these.
 _OPEN_ADMINISTRATION = (
     "/_ministack/health",
@@ -65,10 +68,13 @@ def guarded(application: Application, access_key_id: str) -> Application:
 
 def refusal(scope: Scope, access_key_id: str) -> str | None:
     """Why a request is refused, or None."""
-    headers: dict[bytes, bytes] = {name.lower(): value for name, value in scope["headers"]}
-    if not _is_local(headers.get(b"host", b"")):
+    hosts = _values(scope, b"host")
+    # Of two, MiniStack might read the other one.
+    if len(hosts) != 1 or not _LOCAL_HOST.fullmatch(hosts[0]):
         return "the Host header does not name this machine's loopback interface"
-    if b"origin" in headers or headers.get(b"sec-fetch-site", b"none") != b"none":
+    if _values(scope, b"origin") or any(
+        site != b"none" for site in _values(scope, b"sec-fetch-site")
+    ):
         return "web pages may not use the local AWS"
     path: str = scope["path"]
     if path.startswith(_OPEN_ADMINISTRATION):
@@ -76,6 +82,10 @@ def refusal(scope: Scope, access_key_id: str) -> str | None:
     if path.startswith("/_"):
         return "this path of the emulator is closed"
     return _key_problem(set(_access_keys(scope)), access_key_id)
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for given, value in scope["headers"] if given.lower() == name]
 
 
 def _key_problem(keys: set[str], access_key_id: str) -> str | None:
@@ -88,20 +98,11 @@ def _key_problem(keys: set[str], access_key_id: str) -> str | None:
 
 def _access_keys(scope: Scope) -> Iterator[str]:
     """Every access key that a request names, in whichever way."""
-    for name, value in scope["headers"]:
-        if name.lower() == b"authorization":
-            yield from _KEY_OF_HEADER.findall(value.decode("latin-1"))
+    for value in _values(scope, b"authorization"):
+        yield from _KEY_OF_HEADER.findall(value.decode("latin-1"))
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     for name in ("X-Amz-Credential", "AWSAccessKeyId"):
         yield from (value.split("/")[0] for value in query.get(name, []))
-
-
-def _is_local(host: bytes) -> bool:
-    name, _, port = host.rpartition(b":")
-    if not port.isdigit():
-        name = host
-    # `<bucket>.localhost`: browsers resolve the names under localhost to the loopback only.
-    return name.lower() in _LOCAL_NAMES or name.lower().endswith(b".localhost")
 
 
 async def _refuse(send: Send, problem: str) -> None:

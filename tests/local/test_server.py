@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -225,6 +226,24 @@ def test_a_web_page_is_kept_out(local_aws: LocalAws, headers: dict[str, str], wh
     status, text = _answer(local_aws, "/", {**_signed(local_aws), **headers})
     assert status == 403
     assert why in text
+
+
+def test_a_bucket_named_in_the_host_is_reached(local_aws: LocalAws) -> None:
+    s3 = boto3.client("s3", **local_aws.client_settings)
+    s3.create_bucket(Bucket="amazon-braket-in-host")
+    s3.put_object(Bucket="amazon-braket-in-host", Key="in/side", Body=b"found")
+    port = local_aws.endpoint_url.rpartition(":")[2]
+    for below in ("localhost", "s3.localhost", "s3.us-east-1.localhost"):
+        headers = {**_signed(local_aws), "Host": f"amazon-braket-in-host.{below}:{port}"}
+        assert _answer(local_aws, "/in/side", headers) == (200, "found")
+
+
+def test_a_request_with_two_hosts_is_refused(local_aws: LocalAws) -> None:
+    port = int(local_aws.endpoint_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        hosts = "Host: localhost\r\nHost: example.com\r\n"
+        connection.sendall(f"GET /_ministack/health HTTP/1.1\r\n{hosts}\r\n".encode())
+        assert connection.recv(4096).split()[1] in {b"400", b"403"}
 
 
 @pytest.mark.parametrize("key", ["", "test", "000000000000", "222222222222"])

@@ -10,6 +10,7 @@ from ministack.core import lambda_runtime
 
 from cdk_braket_local.ministack_adapter import (
     braket_handler,
+    bucket_hosts,
     buckets,
     custom_resources,
     log_resources,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cdk_braket_local.ministack_adapter.braket_handler import Service
 
 _MENDS = (
+    bucket_hosts,
     buckets,
     custom_resources,
     log_resources,

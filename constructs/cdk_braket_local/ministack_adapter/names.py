@@ -14,6 +14,7 @@ _ROLL_BACK = ("stack_name", "stack_id", "stack", "operation", "reason_override")
 NAMES: Mapping[str, tuple[str, ...] | None] = {
     "ministack.app:app": ("scope", "receive", "send"),
     "ministack.app:AUTH": None,
+    "ministack.app:_MINISTACK_HOST": None,
     "ministack.app:SERVICE_HANDLERS": None,
     "ministack.core.arn:ArnParseError": None,
     "ministack.core.arn:parse_arn": ("value",),
