@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None, make_braket: "MakeBraket | None
     if options.exit_with_parent:
         _stop_at_end_of_input()
     _lead_a_process_group()
+    process_group.adopt_orphans()
     try:
         _run(options, make_braket or _make_braket)
     except (ServerError, names.IncompatibleError) as error:

@@ -368,3 +368,51 @@ def test_with_its_local_aws_a_job_ends_and_leaves_nothing(tmp_path: Path, end: s
         aws.stop()
     assert _gone(process)
     assert end == "kill" or not folder.exists()
+
+
+# A process in a session of its own, whose parent has ended.
+DAEMON = (
+    "import os, subprocess, sys, time\n"
+    "def main():\n"
+    "    child = subprocess.Popen(['setsid', '--fork', 'sh', '-c', 'echo daemon $$; sleep 600'])\n"
+    "    child.wait()\n"
+    "    print('begun', flush=True)\n"
+)
+
+
+def _daemon(jobs: Jobs, job: Json) -> int:
+    words = jobs.log(job).split()
+    return int(words[words.index("daemon") + 1])
+
+
+def test_a_daemon_of_the_scripts_ends_with_the_script(jobs: Jobs) -> None:
+    job = jobs.run(DAEMON)
+    assert job["status"] == "COMPLETED"
+    assert _gone(_daemon(jobs, job))
+
+
+def test_a_daemon_of_the_scripts_ends_when_the_job_is_cancelled(jobs: Jobs) -> None:
+    arn = jobs.start(DAEMON + "    time.sleep(600)\n")
+    daemon = _daemon(jobs, jobs.running(arn, "begun"))
+    jobs.braket.cancel_job(jobArn=arn)
+    assert jobs.over(arn)["status"] == "CANCELLED"
+    assert _gone(daemon)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_daemon_of_the_scripts_ends_with_the_local_aws(tmp_path: Path, end: str) -> None:
+    script = f"{DAEMON}    time.sleep(600)\n"
+    if end == "stop":
+        # It halts the container, its parent, once that has logged: it cannot do its part then.
+        script = f"{DAEMON}    time.sleep(2)\n    os.kill(os.getppid(), 19)\n    time.sleep(600)\n"
+    aws = LocalAws.start(tmp_path / "aws")
+    try:
+        jobs = Jobs(aws)
+        daemon = _daemon(jobs, jobs.running(jobs.start(script), "begun"))
+        if end == "stop":
+            time.sleep(2)
+        else:
+            os.kill(aws._process.pid, signal.SIGKILL)
+    finally:
+        aws.stop()
+    assert _gone(daemon)

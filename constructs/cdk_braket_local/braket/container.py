@@ -26,6 +26,7 @@ from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cdk_braket_local import process_group
 from cdk_braket_local.braket import archive
 from cdk_braket_local.braket.log_stream import LogStream
 from cdk_braket_local.braket.objects import Mirror, MissingObjectError, Objects, Place, pack
@@ -48,6 +49,7 @@ class _SetUpError(Exception):
 def main() -> int:
     """Run one job; its outcome is the last line of output."""
     plan = Plan.from_json(sys.stdin.readline())
+    process_group.adopt_orphans()
     container = _Container(plan)
     threading.Thread(target=container.obey, args=(sys.stdin,), daemon=True).start()
     _report(outcome=container.run())
@@ -85,21 +87,19 @@ class _Container:
             if line.strip() == _STOP:
                 self._stopped.set()
                 self._end_script()
-        self._signal_script(signal.SIGKILL)
+        process_group.kill_descendants(os.getpid(), GRACE_SECONDS)
         os.killpg(0, signal.SIGKILL)
 
     def _end_script(self) -> None:
-        self._signal_script(signal.SIGTERM)
+        if self._script is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._script.pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
-        while self._script and self._script.poll() is None and time.monotonic() < deadline:
+        while self._script.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        # Whatever the script started is in its group, and goes with it.
-        self._signal_script(signal.SIGKILL)
-
-    def _signal_script(self, signum: int) -> None:
-        if self._script is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._script.pid, signum)
+        # With whatever it started, wherever that has gone.
+        process_group.kill_descendants(os.getpid(), GRACE_SECONDS)
 
     # --- The job. ---
 
@@ -216,12 +216,11 @@ class _Container:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        _report(script=self._script.pid)
         reader = threading.Thread(target=self._read_output, args=(self._script,), daemon=True)
         reader.start()
         code = self._script.wait()
         # What it left running would hold the pipe open, and the job with it.
-        self._signal_script(signal.SIGKILL)
+        process_group.kill_descendants(os.getpid(), GRACE_SECONDS)
         reader.join(GRACE_SECONDS)
         return code
 

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -14,12 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdk_braket_local import process_group
 from cdk_braket_local.braket.job import Job, Status, now
 from cdk_braket_local.braket.plan import Plan
 from cdk_braket_local.platform import Platform, RoleNotAssumableError
 
 # What a stopped job gets for its last checkpoints and results before it is killed.
 STOP_SECONDS = 15.0
+# What a container gets to kill its processes.
+KILL_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -33,13 +35,11 @@ class _Run:
     Attributes:
         job: The job.
         process: Its container.
-        script: The process group of its script.
         stopping: Why it is being stopped: the state and the reason that it will have.
     """
 
     job: Job
     process: subprocess.Popen[str] | None = None
-    script: int | None = None
     stopping: tuple[Status, str | None] | None = None
     outcome: Mapping[str, object] | None = field(default=None)
 
@@ -239,8 +239,6 @@ class Runner:
 
     def _heard(self, run: _Run, message: Mapping[str, object]) -> None:
         with self._lock:
-            if isinstance(pid := message.get("script"), int):
-                run.script = pid
             if isinstance(event := message.get("event"), str):
                 run.job.happened(event, f"The job is at {event}.")
             if isinstance(outcome := message.get("outcome"), Mapping):
@@ -264,13 +262,17 @@ class Runner:
 
     def _kill(self, run: _Run) -> None:
         """End whatever is left of a job's processes."""
-        for group in (run.script, run.process.pid if run.process else None):
-            if group is not None:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(group, signal.SIGKILL)
-        if run.process is not None and run.process.stdin is not None:
-            with suppress(OSError):
-                run.process.stdin.close()
+        process = run.process
+        if process is None or process.stdin is None:
+            return
+        # At the end of its orders the container kills all that it started, and itself.
+        with suppress(OSError, ValueError):
+            process.stdin.close()
+        try:
+            process.wait(KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process_group.kill_descendants(process.pid, KILL_SECONDS)
+            process.kill()
 
 
 def _environment(workspace: Path) -> dict[str, str]:
