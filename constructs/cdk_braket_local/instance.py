@@ -88,7 +88,7 @@ class LocalAws:
             arguments.append(f"--account={account}")
         try:
             state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            log = (state_directory / LOG_FILE).open("wb")
+            log = _private_file(state_directory / LOG_FILE)
         except OSError as error:
             raise LocalAwsError(
                 f"{state_directory} cannot be the state directory: {error.strerror}"
@@ -217,6 +217,12 @@ class LocalAws:
         # Unlike `poll`, this leaves the process waitable, and its group's number taken.
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+
+def _private_file(path: Path) -> IO[bytes]:
+    """Open a file for writing that its user alone can read, whatever the umask."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _close(pipe: IO[bytes]) -> None:

@@ -1,7 +1,9 @@
 """Opens a local AWS for the command line: every reason why it cannot is one line for the user."""
 
 import contextlib
+import fcntl
 import importlib.util
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,9 @@ from cdk_braket_local import foreground
 if TYPE_CHECKING:
     from cdk_braket_local.instance import LocalAws
 
+_PREFIX = "cdk-braket-local-"
+_LOCK = ".cdk-braket-local-lock"
+_STATE = "aws"
 _NEEDED = ("ministack", "hypercorn", "braket")
 
 
@@ -54,7 +59,7 @@ def local_aws(state_directory: Path, port: int | None) -> Iterator["LocalAws"]:
 def fresh_local_aws(
     port: int | None = None, within: Path | None = None
 ) -> Iterator[tuple["LocalAws", Path]]:
-    """Have a local AWS whose state is thrown away with it.
+    """Have a local AWS whose state is thrown away with it, and what killed ones left.
 
     Args:
         port: The port it listens on, on 127.0.0.1; by default a free one.
@@ -64,12 +69,13 @@ def fresh_local_aws(
         The local AWS, and its temporary directory, with room for more files.
 
     Raises:
-        NotOpenedError: It could not be started. If the message names a log, the log is there.
+        NotOpenedError: It could not be started. If the message names a log, the log is there,
+            until the next one is opened.
     """
-    directory = Path(tempfile.mkdtemp(prefix="cdk-braket-local-", dir=within))
+    directory, lock = _temporary_directory(within)
     keep = False
     try:
-        with local_aws(directory / "aws", port) as aws:
+        with local_aws(directory / _STATE, port) as aws:
             yield aws, directory
     except NotOpenedError as error:
         keep = str(directory) in str(error)
@@ -78,3 +84,45 @@ def fresh_local_aws(
         if not keep:
             with foreground.undisturbed():
                 shutil.rmtree(directory, ignore_errors=True)
+        os.close(lock)
+
+
+def _temporary_directory(within: Path | None) -> tuple[Path, int]:
+    """Make a directory, with the lock in it that keeps others from sweeping it away."""
+    parent = Path(within or tempfile.gettempdir())
+    _sweep(parent)
+    while True:
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        (directory / _LOCK).touch(mode=0o600)
+        lock = _locked(directory / _LOCK)
+        # Another may just have swept it, before it was locked.
+        if lock is not None and directory.exists():
+            return directory, lock
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the directories of local AWSs that were killed; those of living ones are locked."""
+    for directory in parent.glob(f"{_PREFIX}*"):
+        lock = _locked(directory / _LOCK)
+        if lock is None:
+            continue
+        state = _locked(directory / _STATE)
+        # The server ends a little after the command that it was for.
+        if state is not None or not (directory / _STATE).exists():
+            shutil.rmtree(directory, ignore_errors=True)
+        for descriptor in filter(None, (lock, state)):
+            os.close(descriptor)
+
+
+def _locked(path: Path) -> int | None:
+    """Lock a file or folder of this user's, unless it is locked, another's, or a link."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with contextlib.suppress(BlockingIOError):
+        if os.fstat(lock).st_uid == os.getuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+    os.close(lock)
+    return None

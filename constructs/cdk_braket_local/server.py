@@ -8,11 +8,13 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import fcntl
 import http.client
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import stat
@@ -103,6 +105,8 @@ def _account(text: str) -> str:
 
 
 def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
+    # For functions and jobs as well.
+    os.umask(0o077)
     directory = _own_directory(options.state_directory)
     listener = _listen(options.port)
     port: int = listener.getsockname()[1]
@@ -119,6 +123,7 @@ def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
     finally:
         (directory / READY_FILE).unlink(missing_ok=True)
         process_group.end_others(os.getpgrp(), _GRACE_SECONDS)
+        _remove_passing_files(directory)
 
 
 def _new_access_key_id() -> str:
@@ -137,10 +142,29 @@ def _own_directory(directory: Path) -> Path:
             raise ServerError(f"the state directory {directory} belongs to another user")
         if stat.S_IMODE(found.st_mode) & 0o077:
             directory.chmod(0o700)
+        _take(directory)
+        _remove_passing_files(directory)
         make_directories(directory)
     except OSError as error:
         raise ServerError(f"{directory} cannot be the state directory: {error.strerror}") from error
     return directory
+
+
+def _take(directory: Path) -> None:
+    """Lock a directory for as long as we live: two would mix their files up.
+
+    `opening`, which sweeps what dead ones left, sees by it that we are alive.
+    """
+    try:
+        fcntl.flock(os.open(directory, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ServerError(f"another local AWS has {directory} for its state") from error
+
+
+def _remove_passing_files(directory: Path) -> None:
+    """Remove what only a running server needs: jobs' folders, functions' and its own."""
+    for name in ("braket", "tmp"):
+        shutil.rmtree(directory / name, ignore_errors=True)
 
 
 def _listen(port: int) -> socket.socket:

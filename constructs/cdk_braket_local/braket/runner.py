@@ -174,6 +174,8 @@ class Runner:
                 stderr=errors,
                 text=True,
                 start_new_session=True,
+                # As in AWS's containers; nobody else gets into the workspace.
+                umask=0o022,
             )
             timer = self._limit(run)
             try:
