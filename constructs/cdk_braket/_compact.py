@@ -1,10 +1,23 @@
 """Shorter texts in templates: hundreds of jobs in a stack have to fit what CloudFormation takes."""
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Final, cast
 
 import jsii
 from aws_cdk import IAnyProducer, IResolveContext, Lazy, Token
+
+# The functions whose values may be filled in. Source:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
+_TAKEN: Final = frozenset(
+    {"Ref"}
+    | {
+        f"Fn::{name}"
+        for name in (
+            *("Base64", "FindInMap", "GetAtt", "GetAZs", "If"),
+            *("ImportValue", "Join", "Select", "Sub"),
+        )
+    }
+)
 
 
 def compact(text: str) -> str:
@@ -25,13 +38,17 @@ def substituted(rendered: object) -> object:
         rendered: What a text with tokens became.
     """
     parts = _parts_of(rendered)
-    if any(isinstance(part, str) and ("${" in part or part.endswith("$")) for part in parts):
+    if not parts or not all(_can_be_substituted(part) for part in parts):
         return rendered
     values: dict[str, object] = {}
     text = "".join(_as_text(part, values) for part in parts)
-    if not parts or not _has_intrinsics(parts):
-        return rendered
     return {"Fn::Sub": [text, values] if values else text}
+
+
+def _can_be_substituted(part: object) -> bool:
+    if isinstance(part, str):
+        return "${" not in part and not part.endswith("$")
+    return isinstance(part, Mapping) and set(part) <= _TAKEN
 
 
 def _parts_of(rendered: object) -> list[object]:
@@ -39,10 +56,6 @@ def _parts_of(rendered: object) -> list[object]:
     if not isinstance(join, list) or join[0] != "":
         return []
     return cast("list[object]", join[1])
-
-
-def _has_intrinsics(parts: list[object]) -> bool:
-    return any(not isinstance(part, str) for part in parts)
 
 
 def _as_text(part: object, values: dict[str, object]) -> str:
