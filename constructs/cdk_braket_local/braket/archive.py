@@ -1,15 +1,22 @@
 """Unpacks other people's archives: never outside, never without end."""
 
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 MOST_FILES = 100_000
 MOST_BYTES = 4 * 1024**3
 MOST_RATIO = 1_000
+# What describes one member, such as a long name; it is held in memory.
+MOST_HEADER_BYTES = 256 * 1024
+_MOST_COMMON_HEADERS = 100
 _FREE_BYTES = 16 * 1024**2
 
 
@@ -27,30 +34,75 @@ def unpack(archive: Path, destination: Path) -> None:
     Raises:
         ArchiveError: It is no archive; a member would lie outside; it holds a device or a pipe; it
             is larger than `MOST_BYTES`, or `MOST_RATIO` times its compressed size; it has more
-            than `MOST_FILES` members. What was unpacked by then stays in the folder.
+            than `MOST_FILES` members, or one with a header of more than `MOST_HEADER_BYTES`. What
+            was unpacked by then stays in the folder.
     """
-    allowed = _allowed_bytes(archive)
     try:
+        allowed = _allowed_bytes(archive)
         if zipfile.is_zipfile(archive):
             _unpack_zip(archive, destination, allowed)
         else:
             _unpack_tar(archive, destination, allowed)
     except ArchiveError as error:
-        raise ArchiveError(f"{archive.name}: {error}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise ArchiveError(f"{archive.name} cannot be unpacked: {error}") from error
+        raise ArchiveError(_line(f"{archive.name}: {error}")) from error
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise ArchiveError(_line(f"{archive.name} cannot be unpacked: {text}")) from error
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _allowed_bytes(archive: Path) -> int:
     return min(MOST_BYTES, max(archive.stat().st_size * MOST_RATIO, _FREE_BYTES))
 
 
+class _Unfolded:
+    """An archive's bytes without compression, as many as are allowed.
+
+    Attributes:
+        left: How many may be read in all.
+        at_once: How many may be read until this is set again.
+    """
+
+    def __init__(self, stream: IO[bytes], allowed: int) -> None:
+        self._stream = stream
+        self._allowed = allowed
+        self.left = allowed
+        self.at_once = MOST_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self.left -= len(data)
+        self.at_once -= len(data)
+        if self.left < 0:
+            raise ArchiveError(f"it unfolds to more than {self._allowed} bytes")
+        if self.at_once < 0:
+            raise ArchiveError(f"a member has a header of more than {MOST_HEADER_BYTES} bytes")
+        return data
+
+
 def _unpack_tar(archive: Path, destination: Path, allowed: int) -> None:
-    # As a stream: members are checked as they come, before a bomb has been unfolded.
-    with tarfile.open(archive, "r|*") as opened:
-        for member in _within_limits(opened, allowed):
-            # `extract` has its own filter for this, but not in every Python 3.11.
-            _unpack_member(opened, member, destination)
+    with _opened(archive) as stream:
+        unfolded = _Unfolded(stream, allowed)
+        # As a stream: members are checked as they come, before a bomb has been unfolded.
+        with tarfile.open(fileobj=cast("IO[bytes]", unfolded), mode="r|") as opened:
+            for member in _within_limits(opened, unfolded, allowed):
+                # `extract` has its own filter for this, but not in every Python 3.11.
+                _unpack_member(opened, member, destination)
+
+
+def _opened(archive: Path) -> IO[bytes]:
+    with archive.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.open(archive))
+    if start.startswith(b"BZh"):
+        return bz2.open(archive)
+    if start.startswith(b"\xfd7zXZ\x00"):
+        return lzma.open(archive)
+    return archive.open("rb")
 
 
 def _unpack_member(opened: tarfile.TarFile, member: tarfile.TarInfo, destination: Path) -> None:
@@ -95,12 +147,22 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> No
     target.chmod(0o600 | member.mode & 0o755)
 
 
-def _within_limits(opened: tarfile.TarFile, allowed: int) -> Iterator[tarfile.TarInfo]:
-    total = 0
-    for count, member in enumerate(opened, start=1):
-        total += max(member.size, 0)
+def _within_limits(
+    opened: tarfile.TarFile, unfolded: _Unfolded, allowed: int
+) -> Iterator[tarfile.TarInfo]:
+    total = count = 0
+    while (member := opened.next()) is not None:
+        # It keeps all members, each with its headers, and the headers that are for all of them.
+        opened.members.clear()  # type: ignore[attr-defined]
+        if len(opened.pax_headers) > _MOST_COMMON_HEADERS:
+            raise ArchiveError(f"it has more than {_MOST_COMMON_HEADERS} headers for all members")
+        if member.size < 0 or member.issparse():
+            raise ArchiveError(f"{member.name!r} is a sparse file, or has no size")
+        count, total = count + 1, total + member.size
         _check_limits(count, total, allowed)
+        unfolded.at_once = member.size + MOST_HEADER_BYTES
         yield member
+        unfolded.at_once = MOST_HEADER_BYTES
 
 
 def _unpack_zip(archive: Path, destination: Path, allowed: int) -> None:
