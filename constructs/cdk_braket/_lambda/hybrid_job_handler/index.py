@@ -37,6 +37,7 @@ follows looks in the record for what may have been started after all."""
 METRICS_NAMESPACE = "CdkBraket"
 
 _LONGEST_NAME = 512  # bytes; CloudFormation's own ids are shorter
+_LATEST_TIME = 1e11  # seconds since the epoch; what is later is no time
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
 _CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
 _ANSWER_LEAST = 5.0  # seconds kept for answering when the wait cannot go on
@@ -213,14 +214,14 @@ def read_event(raw: Mapping[str, object]) -> Event:
     if kind not in set(RequestType):
         raise Failure(f"The event's RequestType is none of {', '.join(RequestType)}.")
     for name in ("StackId", "LogicalResourceId", "RequestId"):
-        if not 0 < len(_text(raw, name).encode("utf-8", "replace")) <= _LONGEST_NAME:
+        if not _is_name(_text(raw, name)):
             raise Failure(f"The event's {name} is missing or too long.")
     url = _text(raw, "ResponseURL")
     sent_at, expires_at = _times(url)
-    until = raw.get(WAITS_UNTIL)
+    delivery = f"{_text(raw, 'RequestId')}\n{url}".encode("utf-8", "surrogatepass")
     return Event(
         type=RequestType(str(kind)),
-        id=hashlib.sha256(f"{_text(raw, 'RequestId')}\n{url}".encode()).hexdigest()[:32],
+        id=hashlib.sha256(delivery).hexdigest()[:32],
         stack_id=_text(raw, "StackId"),
         logical_id=_text(raw, "LogicalResourceId"),
         physical_id=_text(raw, "PhysicalResourceId"),
@@ -228,8 +229,15 @@ def read_event(raw: Mapping[str, object]) -> Event:
         old_properties=_mapping(raw, "OldResourceProperties"),
         sent_at=sent_at,
         expires_at=expires_at,
-        waits_until=float(until) if isinstance(until, int | float) else None,
+        waits_until=_time_in(raw, WAITS_UNTIL),
     )
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return 0 < len(text.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # JSON can hold what UTF-8 cannot
+        return False
 
 
 def _times(url: str) -> tuple[float | None, float | None]:
@@ -250,6 +258,13 @@ def _text(raw: Mapping[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _time_in(raw: Mapping[str, object], name: str) -> float | None:
+    value = raw.get(name)
+    if not isinstance(value, int | float) or not 0 < value < _LATEST_TIME:
+        return None
+    return float(value)
+
+
 def _mapping(raw: Mapping[str, object], name: str) -> Mapping[str, object]:
     value = raw.get(name)
     return value if isinstance(value, Mapping) else {}
@@ -260,17 +275,19 @@ def _mapping(raw: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def body_of(event: Mapping[str, object], answer: _Answer) -> bytes:
     """Return the response document, never larger than CloudFormation takes."""
-    failed = answer.reason is not None
     fields: dict[str, object] = {
-        "Status": "FAILED" if failed else "SUCCESS",
         "PhysicalResourceId": _valid_physical_id(answer.physical_id),
         "StackId": _echo(event, "StackId"),
         "RequestId": _echo(event, "RequestId"),
         "LogicalResourceId": _echo(event, "LogicalResourceId"),
     }
-    if not failed:
-        return _encoded({**fields, "Data": answer.attributes or {}})
-    reason = answer.reason or "Unknown."
+    reason = answer.reason
+    if reason is None:
+        body = _encoded({"Status": "SUCCESS", **fields, "Data": answer.attributes or {}})
+        if len(body) <= LARGEST_BODY:
+            return body
+        reason = "The job's paths are too long to be answered to CloudFormation: use shorter ones."
+    fields["Status"] = "FAILED"
     room = LARGEST_BODY - len(_encoded({**fields, "Reason": ""}))
     while reason and len(_encoded(reason)) - 2 > room:
         reason = reason[: max(len(reason) * 9 // 10 - 1, 0)]
