@@ -374,8 +374,10 @@ def test_with_its_local_aws_a_job_ends_and_leaves_nothing(tmp_path: Path, end: s
 DAEMON = (
     "import os, subprocess, sys, time\n"
     "def main():\n"
-    "    child = subprocess.Popen(['setsid', '--fork', 'sh', '-c', 'echo daemon $$; sleep 600'])\n"
-    "    child.wait()\n"
+    "    daemon = 'echo daemon $$; touch said; sleep 600'\n"
+    "    subprocess.Popen(['setsid', '--fork', 'sh', '-c', daemon]).wait()\n"
+    "    while not os.path.exists('said'):\n"
+    "        time.sleep(0.05)\n"
     "    print('begun', flush=True)\n"
 )
 
