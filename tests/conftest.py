@@ -6,10 +6,17 @@ import pytest
 
 from cdk_braket_local.instance import LocalAws
 from tests.exit_code import pytest_configure
-from tests.local import environments
+from tests.local import environments, leaks
 from tests.local.cdk import CdkApp
 
-__all__ = ["bootstrapped_aws", "local_aws", "pytest_configure"]
+__all__ = ["bootstrapped_aws", "local_aws", "no_leaks", "pytest_configure"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_leaks() -> Iterator[None]:
+    """Every local AWS of the session is looked through for secrets when it is stopped."""
+    with leaks.watched():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from cdk_braket_local.ministack_adapter.environment import without_proxy
 
 LOG_FILE = "server.log"
 
+_SERVER = ("-m", "cdk_braket_local.server")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 
@@ -95,7 +96,7 @@ class LocalAws:
             ) from error
         with log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cdk_braket_local.server", "--exit-with-parent", *arguments],
+                [sys.executable, *_SERVER, "--exit-with-parent", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

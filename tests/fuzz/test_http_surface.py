@@ -38,6 +38,9 @@ class OpenPlatform:
     def role_session(self, role_arn: str, session_name: str) -> Credentials:
         raise RoleNotAssumableError(role_arn + session_name)
 
+    def bucket_tags(self, *_: object) -> Mapping[str, str]:
+        return {}
+
     def put_event(self, *_: object) -> None:
         """Lose it."""
 

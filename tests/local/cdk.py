@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.local import leaks
 from tests.local.environments import CDK
 
 
@@ -59,7 +60,7 @@ class CdkApp:
 
     def _start(self, *arguments: str, **context: object) -> subprocess.CompletedProcess[str]:
         settings = [f"--context={name}={value}" for name, value in context.items()]
-        return subprocess.run(
+        finished = subprocess.run(
             [CDK, *arguments, *settings, f"--output={self.scratch / 'cdk.out'}", "--no-color"],
             cwd=self.folder,
             # Of its own: several at once read what others are just writing.
@@ -71,3 +72,5 @@ class CdkApp:
             timeout=240,
             check=False,
         )
+        leaks.keep_output(self.environment, finished.stdout)
+        return finished

@@ -18,7 +18,7 @@ HybridJob(
     algorithm=AlgorithmScript.from_asset(HERE / "guarded.py", entry_point="guarded:main"),
     input_data={"words": InputChannel.from_asset(HERE / "words.txt")},
     device=Device.local("braket/default"),
-    hyperparameters={"seconds": 0},
+    hyperparameters={"seconds": 0, "note": "planted-canary-a90e"},
     copy_checkpoints_from=CheckpointSource.from_bucket(older, "checkpoints"),
     tags={"dropped": "1", "kept": "1"},
 )

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 
-def main(seconds: int) -> None:
+def main(seconds: int, note: str = "") -> None:  # noqa: ARG001 - a secret, not to be shown
     """Read, write and wait."""
     words = Path(os.environ["AMZN_BRAKET_INPUT_DIR"], "words", "words.txt").read_text()
     checkpoints = Path(os.environ["AMZN_BRAKET_CHECKPOINT_DIR"])

@@ -66,7 +66,10 @@ def declare(app: App) -> Construct:
             str(Path(__file__).parent / "patient.py"), entry_point="patient:main"
         ),
         device=Device.local("braket/default"),
-        hyperparameters={"seconds": app.node.get_context("seconds")},
+        hyperparameters={
+            "seconds": app.node.get_context("seconds"),
+            "note": "planted-canary-7c31",
+        },
         wait_for_completion=_wait(app),
         removal_policy=RemovalPolicy[app.node.try_get_context("removal_policy") or "RETAIN"],
     )

@@ -25,7 +25,7 @@ def job(stack: Stack, id: str, environment: IHybridJobEnvironment, text: str) ->
             str(Path(__file__).parent / "saying.py"), entry_point="saying:main"
         ),
         device=Device.local("braket/default"),
-        hyperparameters={"text": text},
+        hyperparameters={"text": text, "note": "planted-canary-03fd"},
     )
     CfnOutput(stack, f"{id}Arn", value=declared.job_arn)
 
