@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.calls import CANCELLED, COMPLETED, FAILED, FINAL
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.lifecycle import CALL_SECONDS
+from cdk_braket._lambda.hybrid_job_handler.starting import CALL_SECONDS
 from tests.handler.worlds import FakeJob, Killed, properties
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox, Properties
 from tests.simulator.lambda_service import (

@@ -65,7 +65,7 @@ from . import rules
 from .calls import Job
 from .definition import Location
 from .failures import ASSET_NOT_FOUND, FORBIDDEN, Kind, ServiceError
-from .lifecycle import CALL_SECONDS
+from .starting import CALL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient

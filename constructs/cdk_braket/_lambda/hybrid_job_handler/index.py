@@ -19,7 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 from .calls import Budget, Gateway
 from .failures import Failure, Kind, ServiceError, UnfinishedWait
 from .gateway import AwsGateway
-from .lifecycle import Event, Lifecycle, Outcome, RequestType
+from .handling import Event, Outcome, RequestType
+from .lifecycle import Lifecycle
 
 LARGEST_BODY = 4096
 """Bytes of a response document.
