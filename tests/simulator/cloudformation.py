@@ -17,6 +17,8 @@ from tests.handler.worlds import LOGICAL, STACK, World
 from tests.simulator.lambda_service import Event, Faults, Handler, LambdaService
 
 SERVICE_TIMEOUT: Final = 900.0
+ANSWER_SECONDS: Final = 300.0
+"""What a wait leaves for all else."""
 MADE_UP: Final = "Vqe-JobResource7A1B-1ABCDEFGHIJKL"
 Properties = Mapping[str, object]
 FaultsOf = Callable[[int], Faults]
@@ -86,6 +88,14 @@ def checked(event: Event, body: bytes) -> Answer:
     return Answer(status, physical_id, str(document.get("Reason", "")))
 
 
+def service_timeout(event: Event) -> float:
+    """Return for how long CloudFormation waits, as the constructs tell it."""
+    properties = event["ResourceProperties"]
+    assert isinstance(properties, Mapping)
+    wait = json.loads(properties.get(contract.Property.WAIT_FOR_COMPLETION, "{}"))
+    return max(SERVICE_TIMEOUT, float(wait.get("timeoutSeconds", 0)) + ANSWER_SECONDS)
+
+
 def no_faults(_attempt: int) -> Faults:
     """Let an event pass undisturbed."""
     return Faults()
@@ -137,7 +147,7 @@ class CloudFormation:
     def wait_for(self, event: Event, faults: FaultsOf = no_faults) -> Answer | None:
         """Send an event; return its answer, None when CloudFormation has waited long enough."""
         url = str(event["ResponseURL"])
-        until = self.world.time + SERVICE_TIMEOUT
+        until = self.world.time + service_timeout(event)
         self.world.waits_until[url] = until
         self.function.deliver(event, faults, lambda: url in self.world.letters, until)
         answer = self.world.letters.get(url)
@@ -153,6 +163,19 @@ class CloudFormation:
     def update(self, props: Properties, faults: FaultsOf = no_faults) -> Answer | None:
         """Update what is held, be it forward or back."""
         event = self.event("Update", props, self.held, self.props)
+        return self._took(self.wait_for(event, faults), props)
+
+    def again(self, faults: FaultsOf = no_faults) -> Answer | None:
+        """Send the last Create or Update anew: the same RequestId, another ResponseURL."""
+        last = self.sent[-1]
+        fresh = self.event("", {})
+        self.sent.pop()
+        fresh_url = str(fresh["ResponseURL"])
+        event = {**last, "ResponseURL": fresh_url}
+        self.world.expected[fresh_url] = event
+        self.sent.append(event)
+        props = last["ResourceProperties"]
+        assert isinstance(props, Mapping)
         return self._took(self.wait_for(event, faults), props)
 
     def roll_back(

@@ -76,7 +76,7 @@ class Failing:
     """Fails calls of the given names from the n-th on, so many times."""
 
     def __init__(self, error: ServiceError, names: frozenset[str], start: int, times: int) -> None:
-        self._error, self._names, self._start, self._times = error, names, start, times
+        self.error, self._names, self._start, self._times = error, names, start, times
 
     def __call__(self, name: str, _number: int) -> None:
         if name not in self._names:
@@ -84,7 +84,7 @@ class Failing:
         self._start -= 1
         if self._start < 0 and self._times > 0:
             self._times -= 1
-            raise self._error
+            raise self.error
 
 
 class RoleNotYet:
@@ -149,6 +149,14 @@ class LambdaService:
         assert world.time - began <= FUNCTION_SECONDS + 60, "the function outlived its time"
         return True
 
+    def _go_on(self, answered: Callable[[], bool], waits_until: float) -> None:
+        """Run what the function asked for while it waits for a job, each undisturbed."""
+        invoked = self.world.invoked
+        while invoked and not answered() and self.world.time < waits_until:
+            self.invoke(invoked.pop(0))
+        self.late += invoked
+        invoked.clear()
+
     def deliver(
         self,
         event: Event,
@@ -159,6 +167,7 @@ class LambdaService:
         """Deliver an event as often as Lambda does while CloudFormation waits."""
         for attempt in itertools.count():
             if self.invoke(event, faults(attempt)) or answered():
+                self._go_on(answered, waits_until)
                 return
             if attempt == len(RETRY_PAUSES):
                 return

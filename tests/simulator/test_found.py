@@ -1,7 +1,8 @@
-"""What the random driver found, and what mutants of the handler showed to be untested, by name."""
+"""What the random histories found, and what mutants of the handler showed to be untested, by name."""
 
 from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
+from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import properties
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
@@ -63,3 +64,15 @@ def test_a_delete_before_create_job_is_called_leaves_nothing_to_start() -> None:
     assert cfn.world.jobs == {}
     assert deleted[0] is not None
     assert deleted[0].ok
+
+
+def test_a_retained_job_whose_answer_was_lost_is_cancelled_when_its_update_is_rolled_back() -> None:
+    cfn = stack_with_job()
+    held, old = cfn.held, cfn.props
+    new = properties("B", on_delete=OnDelete.RETAIN_JOB)
+    cfn.world.answer_statuses = [403]
+    assert cfn.update(new) is None
+    back = cfn.roll_back(old, new)
+    assert back is not None
+    assert back.ok
+    assert [job.arn for job in cfn.world.alive()] == [held]

@@ -114,11 +114,14 @@ class Ending:
         retains = definition.on_delete is OnDelete.RETAIN_JOB or self._retains(
             self._event.old_properties
         )
+        # What an Update leaves without being its physical id was never held: its answer was lost.
+        left = digest_or_none(self._event.old_properties)
         new = old
         for digest in _unsettled(old, except_for=definition.digest):
             run = old.runs[digest]
             is_held = run.job is not None and run.job == self._event.physical_id
-            if not is_held and not (retains and run.accepted):
+            was_held = run.accepted and digest != left
+            if not is_held and not (retains and was_held):
                 new = new.with_run(digest, run.let_go(self._event.id))
         return new
 
