@@ -40,6 +40,9 @@ from tests.simulator.lambda_service import (
     quiet,
 )
 
+PARTS: Final = 20
+"""What the random steps are played in, each a test."""
+
 STEPS = int(os.environ.get("SIMULATOR_STEPS", "100000"))
 _FIRST_SEED = int(os.environ.get("SIMULATOR_SEED", "0"))
 _IN_A_STORY = 25
@@ -363,10 +366,10 @@ def _is_ok(answer: Answer | None) -> bool:
     return answer is not None and answer.ok
 
 
-def play(part: int, parts: int) -> int:
-    """Play one of so many parts of the random steps; return how many steps it had."""
+def play(part: int) -> int:
+    """Play one of `PARTS` parts of the random steps; return how many steps it had."""
     began, number = Deployments.steps, _FIRST_SEED + part
-    while Deployments.steps - began < STEPS / parts:
+    while Deployments.steps - began < STEPS / PARTS:
         run_state_machine_as_test(seed(number)(Deployments), settings=_SETTINGS)
-        number += parts
+        number += PARTS
     return Deployments.steps - began
