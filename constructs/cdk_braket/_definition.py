@@ -38,6 +38,7 @@ from ._lambda.hybrid_job_handler.contract import Property as ResourceProperty
 from ._layout import RECORDS
 from ._permissions import (
     attach,
+    attach_apart,
     device_look_statement,
     device_statements,
     key_statements,
@@ -274,12 +275,12 @@ class Definition:
             if given.isolated
             else shared_statements(self.environment, Stack.of(owner))
         )
-        beyond = self._statements_beyond()
-        self.statements = [*base, *beyond]
+        beyond, late = self._statements_beyond(), _late_statements(self.options)
+        self.statements = [*base, *beyond, *late]
         # The environment's role is allowed the rest already.
-        missing = beyond if self.role is self.environment.role else self.statements
-        self.prerequisites = self._attach(missing)
-        if missing and not isinstance(self.role, iam.Role):
+        missing = beyond if self.role is self.environment.role else [*base, *beyond]
+        self.prerequisites = self._attach(missing, late)
+        if (missing or late) and not isinstance(self.role, iam.Role):
             Annotations.of(owner).add_info(_LEFT_AS_IT_IS)
 
     @property
@@ -360,7 +361,9 @@ class Definition:
                 copies += copy_in(Construct(channels, name), files)
         return copies
 
-    def _attach(self, missing: Sequence[iam.PolicyStatement]) -> list[IDependable]:
+    def _attach(
+        self, missing: Sequence[iam.PolicyStatement], late: Sequence[iam.PolicyStatement]
+    ) -> list[IDependable]:
         """Allow the roles what they need beyond what the environment allows them already."""
         environment, owner = self.environment, self._owner
         function = environment.handler_function
@@ -372,7 +375,9 @@ class Definition:
             attach(owner, self.role, missing),
             # Once that is attached. The role itself is named in the request.
             self.role.node.try_find_child("DefaultPolicy"),
+            attach_apart(owner, "LatePolicy", self.role, late),
             attach(owner, function.role, self._handler_statements()),
+            attach_apart(owner, "HandlerPolicy", function.role, self._late_handler_statements()),
             None if self.options.wait is None else go_on(function),
         ]
         return [each for each in found if each is not None]
@@ -381,14 +386,29 @@ class Definition:
         """What the handler has to be allowed for this definition."""
         options = self.options
         statements = _looks(options)
-        if self.role is not self.environment.role:
+        if self.role is not self.environment.role and self.role.node.scope is not self._owner:
             statements.append(pass_role_statement(self.role))
         arns = {copy.bucket.bucket_arn for copy in self._copies}
         statements += [read_assets_statement(arn) for arn in sorted(arns)]
-        if options.checkpoint_source is not None:
-            target = _s3.in_bucket(self.checkpoint_bucket, self.checkpoint_prefix)
-            statements += copy_statements(options.checkpoint_source, target)
+        source = options.checkpoint_source
+        if source is not None and not source.is_known_late:
+            statements += self._copy_statements(source)
         return statements
+
+    def _late_handler_statements(self) -> list[iam.PolicyStatement]:
+        """What the handler has to be allowed besides, of what may come after other jobs."""
+        late = {place.bucket_arn for place in _locations(self.options) if place.is_known_late}
+        statements = [tags_look_statement(arn) for arn in sorted(late)]
+        if self.role.node.scope is self._owner:
+            statements.append(pass_role_statement(self.role))
+        source = self.options.checkpoint_source
+        if source is not None and source.is_known_late:
+            statements += self._copy_statements(source)
+        return statements
+
+    def _copy_statements(self, source: _s3.Location) -> list[iam.PolicyStatement]:
+        target = _s3.in_bucket(self.checkpoint_bucket, self.checkpoint_prefix)
+        return copy_statements(source, target)
 
     def _isolated_statements(self) -> list[iam.PolicyStatement]:
         """What every job needs, but of this job's objects alone."""
@@ -413,7 +433,8 @@ class Definition:
         if not options.device.is_local:
             statements += device_statements(Stack.of(self._owner), options.device.arn)
         for location in _locations(options):
-            statements += location.read_statements()
+            if not location.is_known_late:
+                statements += location.read_statements()
         for target in (options.output_data, options.checkpoint):
             if target.bucket is not None:
                 prefix = base_prefix(options, target)
@@ -506,6 +527,12 @@ def _own_role(owner: Construct) -> iam.Role:
     )
 
 
+def _late_statements(options: JobOptions) -> list[iam.PolicyStatement]:
+    """What a role needs of what only the deployment knows."""
+    late = [location for location in _locations(options) if location.is_known_late]
+    return [statement for location in late for statement in location.read_statements()]
+
+
 def _looks(options: JobOptions) -> list[iam.PolicyStatement]:
     """What the handler needs to see what is missing before a job is created."""
     statements = []
@@ -515,7 +542,11 @@ def _looks(options: JobOptions) -> list[iam.PolicyStatement]:
         statements += script_look_statements(options.algorithm.source)
     targets = [each.bucket for each in (options.output_data, options.checkpoint) if each.bucket]
     places = [*_locations(options), *(_s3.in_bucket(bucket, "") for bucket in targets)]
-    arns = {place.bucket_arn for place in places if place.bucket_name and not place.is_reachable}
+    arns = {
+        place.bucket_arn
+        for place in places
+        if place.bucket_name and not place.is_reachable and not place.is_known_late
+    }
     return [*statements, *(tags_look_statement(arn) for arn in sorted(arns))]
 
 

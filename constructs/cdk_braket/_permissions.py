@@ -54,6 +54,28 @@ def attach(
     return policy
 
 
+def attach_apart(
+    scope: Construct, id: str, role: iam.IRole | None, statements: Sequence[iam.PolicyStatement]
+) -> iam.Policy | None:
+    """Give a role statements by a policy of the scope's own.
+
+    For what comes after other jobs: those wait for the role's other policies, and would wait for
+    themselves.
+
+    Args:
+        scope: Who needs them.
+        id: The policy's id in the scope.
+        role: The role; one that is not of this app is left as it is.
+        statements: What it has to be allowed.
+
+    Returns:
+        The policy, if one was needed.
+    """
+    if not isinstance(role, iam.Role) or not statements:
+        return None
+    return iam.Policy(scope, id, roles=[role], statements=statements)
+
+
 def _new(
     holder: iam.Role | iam.Policy, stack: Stack, statements: Sequence[iam.PolicyStatement]
 ) -> list[iam.PolicyStatement]:

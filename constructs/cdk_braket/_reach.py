@@ -7,8 +7,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
 
-from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX
-from ._lambda.hybrid_job_handler.preconditions import REACHABLE_TAG
+from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX, REACHABLE_TAG
 
 
 def refuse_unreachable(scope: Construct, argument: str, bucket: s3.IBucket) -> None:

@@ -43,6 +43,11 @@ class Location:
         return f"arn:{Aws.PARTITION}:s3:::{self.bucket_name}"
 
     @property
+    def is_known_late(self) -> bool:
+        """Whether only the deployment knows it: it may come from another job of the stack."""
+        return False
+
+    @property
     def is_reachable(self) -> bool:
         """Whether the bucket's name is known, and is one that Braket reaches by name."""
         # A token is no such text either.
@@ -104,6 +109,10 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
 @dataclass(frozen=True, slots=True)
 class _TokenLocation(Location):
     """A location whose URI is known only at deploy time: `prefix` is `bucket/prefix` here."""
+
+    @property
+    def is_known_late(self) -> bool:
+        return True
 
     def read_statements(self) -> list[iam.PolicyStatement]:
         objects = f"arn:{Aws.PARTITION}:s3:::{self.prefix}*"

@@ -14,7 +14,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
 from . import _s3
-from ._handler import HandlerSettings, JobHandler, go_on
+from ._handler import HandlerSettings, JobHandler, go_on, tags_look_statement
 from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
 from ._permissions import (
     attach,
@@ -347,6 +347,11 @@ class HybridJobEnvironment(_Environment):
             missing_object_statement(bucket),
             *key_statements([self._inputs.encryption_key]),
             pass_role_statement(self._role),
+            *(
+                tags_look_statement(bucket.bucket_arn)
+                for bucket in (self._inputs, self._results)
+                if bucket.node.scope is not self and not _s3.in_bucket(bucket, "").is_reachable
+            ),
         ]
 
     def _own_role(self) -> iam.Role:

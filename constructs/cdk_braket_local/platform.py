@@ -63,6 +63,9 @@ class Platform(Protocol):
             AccessDeniedError: The policies do not allow it.
         """
 
+    def bucket_tags(self, caller: Caller, bucket: str) -> Mapping[str, str]:
+        """The tags of a bucket of the caller's account; none where there is no such bucket."""
+
     def role_session(self, role_arn: str, session_name: str) -> Credentials:
         """Assume a role as the service principal braket.amazonaws.com.
 

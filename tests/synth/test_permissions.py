@@ -168,7 +168,7 @@ def test_an_input_that_is_known_at_deploy_time_only_is_readable_too() -> None:
         input_data={"data": InputChannel.from_s3_uri(uri)},
         device=LOCAL,
     )
-    theirs = [p for p in _short(allowed(stack, _JOB_ROLE)) if "'Uri'" in p[1]]
+    theirs = [p for p in _short(allowed(stack, "JobLatePolicy")) if "'Uri'" in p[1]]
     assert sorted(action for action, _ in theirs) == ["s3:GetObject", "s3:ListBucket"]
 
 

@@ -9,7 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cdk_braket._lambda.hybrid_job_handler import rules
-from cdk_braket._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX, problems_of_service
+from cdk_braket._lambda.hybrid_job_handler.beyond_model import (
+    REACHABLE_PREFIX,
+    REACHABLE_TAG,
+    problems_of_service,
+)
 from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
@@ -107,7 +111,7 @@ class BraketService:
 
     def _create_job(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
         self._authorize_creation(caller, request)
-        _check_request(caller, request)
+        self._check_request(caller, request)
         name = (caller.account, caller.region, str(request["clientToken"]))
         content = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         with self._lock:
@@ -121,6 +125,26 @@ class BraketService:
         self._changed(job)
         self._runner.submit(job)
         return {"jobArn": job.arn}
+
+    def _check_request(self, caller: Caller, request: _Parameters) -> None:
+        """Refuse what AWS refuses beyond the model's constraints."""
+        problems = problems_of_service(request, caller.region)
+        problems += [
+            f"the bucket {bucket} does not begin with {REACHABLE_PREFIX}, and has no tag "
+            f"{'='.join(REACHABLE_TAG)}"
+            for bucket in sorted(_buckets(request))
+            if not self._is_reachable(caller, bucket)
+        ]
+        if problems:
+            raise BraketError("ValidationException", "; ".join(problems))
+
+    def _is_reachable(self, caller: Caller, bucket: str) -> bool:
+        """Whether Braket reaches a bucket, whose access control MiniStack does not know."""
+        key, value = REACHABLE_TAG
+        return (
+            bucket.startswith(REACHABLE_PREFIX)
+            or self._platform.bucket_tags(caller, bucket).get(key) == value
+        )
 
     def _authorize_creation(self, caller: Caller, request: _Parameters) -> None:
         prefix = f"arn:aws:braket:{caller.region}:{caller.account}"
@@ -229,18 +253,6 @@ def _same(known: tuple[str, str], content: str) -> str:
             "ConflictException", "the clientToken was used for another request before"
         )
     return arn
-
-
-def _check_request(caller: Caller, request: _Parameters) -> None:
-    """Refuse what AWS refuses beyond the model's constraints."""
-    problems = problems_of_service(request, caller.region)
-    problems += [
-        f"the bucket {bucket} does not begin with {REACHABLE_PREFIX}"
-        for bucket in sorted(_buckets(request))
-        if not bucket.startswith(REACHABLE_PREFIX)
-    ]
-    if problems:
-        raise BraketError("ValidationException", "; ".join(problems))
 
 
 def _buckets(value: object) -> set[str]:

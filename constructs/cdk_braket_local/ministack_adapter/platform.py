@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.core.arn import ArnParseError, parse_arn
-from ministack.services import eventbridge, iam, sts
+from ministack.services import eventbridge, iam, s3, sts
 
 from cdk_braket_local.platform import (
     AccessDeniedError,
@@ -56,6 +56,12 @@ class MinistackPlatform:
                 action, denial.principal_arn, resource_arn, denial.decision == "Deny"
             )
         )
+
+    def bucket_tags(self, caller: Caller, bucket: str) -> Mapping[str, str]:
+        """The tags of a bucket, as `Platform.bucket_tags` tells."""
+        with responses.request_scope(caller.account, caller.region):
+            tags: Mapping[str, str] = s3._bucket_tags.get(bucket, {})
+            return dict(tags)
 
     def role_session(self, role_arn: str, session_name: str) -> Credentials:
         """Assume a role as braket.amazonaws.com, as `Platform.role_session` tells.

@@ -22,6 +22,12 @@ REACHABLE_PREFIX = "amazon-braket-"
 Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
 """
 
+REACHABLE_TAG = ("AmazonBraket", "true")
+"""The tag of a bucket that Braket reaches by attribute-based access control.
+
+Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
+"""
+
 DEVICE_ARN = re.compile(
     r"arn:(?P<partition>[^:]+):braket:(?P<region>[^:]*):(?P<account>[^:]*)"
     r":device/(?P<kind>[^/]+)/(?P<provider>[^/]+)/(?P<name>.+)"

@@ -8,18 +8,12 @@ the service to judge.
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from .beyond_model import LOCAL_DEVICE, REACHABLE_PREFIX, SERVICE_LINKED_ROLE
+from .beyond_model import LOCAL_DEVICE, REACHABLE_PREFIX, REACHABLE_TAG, SERVICE_LINKED_ROLE
 from .calls import Calls
 from .definition import Definition, Location, text_in
 from .failures import Kind, ServiceError
 
 _T = TypeVar("_T")
-
-REACHABLE_TAG = ("AmazonBraket", "true")
-"""The tag of a bucket that Braket reaches by attribute-based access control.
-
-Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
-"""
 
 _ONLINE = "ONLINE"
 

@@ -1,0 +1,47 @@
+"""Does its own work, and tries what it may not."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+from braket.jobs import save_job_result
+
+CALLS: dict[str, Callable[[list[str]], object]] = {
+    "read": lambda at: boto3.client("s3").get_object(Bucket=at[0], Key=at[1]),
+    "list": lambda at: boto3.client("s3").list_objects_v2(Bucket=at[0], Prefix=at[1]),
+    "write": lambda at: boto3.client("s3").put_object(Bucket=at[0], Key=at[1], Body=b""),
+    "invoke": lambda at: boto3.client("lambda").invoke(FunctionName=at[0], Payload=b"{}"),
+    "create": lambda at: boto3.client("braket").create_job(
+        clientToken="reaching",
+        jobName="reaching",
+        roleArn=at[0],
+        algorithmSpecification={"containerImage": {"uri": "1.dkr.ecr.us-east-1.amazonaws.com/a"}},
+        deviceConfig={"device": "local:braket/default"},
+        instanceConfig={"instanceType": "ml.m5.large", "volumeSizeInGb": 30},
+        outputDataConfig={"s3Path": "s3://amazon-braket-reaching/data"},
+    ),
+}
+
+
+def main(attempts: str) -> None:
+    """Save a result and a checkpoint, and what became of each attempt.
+
+    Args:
+        attempts: JSON: by name, what to call and what on.
+    """
+    inputs = Path(os.environ["AMZN_BRAKET_INPUT_DIR"])
+    words = [file.read_text().strip() for file in sorted(inputs.rglob("*.txt"))]
+    Path(os.environ["AMZN_BRAKET_CHECKPOINT_DIR"], "saved.txt").write_text("saved")
+    became = {name: _try(*attempt) for name, attempt in json.loads(attempts).items()}
+    save_job_result({"words": words, **became})
+
+
+def _try(call: str, *where: str) -> str:
+    try:
+        CALLS[call](list(where))
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "done"
