@@ -1,4 +1,4 @@
-"""What the random histories found, and what mutants of the handler showed to be untested, by name."""
+"""What random histories found, and what mutants of the handler showed to be untested, by name."""
 
 from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
