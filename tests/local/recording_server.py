@@ -27,7 +27,8 @@ def _recording(
     application = _application(endpoint_url, directory, make_braket)
     # MiniStack reads its environment when it is imported.
     from ministack.services import iam, sts
-    from ministack.services.cloudformation import custom_resource
+
+    from cdk_braket_local.ministack_adapter import custom_resources
 
     def record(kind: str, secret: str) -> None:
         with (directory / ISSUED).open("a", encoding="utf-8") as file:
@@ -38,14 +39,15 @@ def _recording(
         record("session token", session["SessionToken"])
         given_session(access_key, session)
 
-    def response_url(token: str) -> str:
-        record("ResponseURL", token)
-        return str(given_url(token))
+    def presigned(name: str) -> str:
+        signed = given_presigned(name)
+        record("ResponseURL", signed.rpartition("=")[2])
+        return signed
 
     given_session: Callable[[str, dict[str, str]], None] = sts.register_session
-    given_url = custom_resource._response_url
+    given_presigned = custom_resources.presigned
     sts.register_session = register_session
-    custom_resource._response_url = response_url
+    custom_resources.presigned = presigned
     keys = type(iam._access_keys)
     given_set = keys.__setitem__
 

@@ -1,6 +1,10 @@
 """Custom resources meet locally what they would meet on AWS."""
 
+import http.client
+import json
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -178,3 +182,29 @@ def _failing(resource: dict[str, object]) -> dict[str, object]:
     """The resource, and one that fails after it."""
     breaker = recorder({"Create": {"Status": "FAILED"}}, depends_on="Resource")
     return {"Resource": resource, "Breaker": breaker}
+
+
+def test_only_the_whole_url_answers_a_request(stack: Stack) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        created = pool.submit(stack.create, {"Resource": recorder({"Create": "silence"})})
+        while not stack.requests():
+            time.sleep(0.02)
+        [request] = stack.requests()
+        url, _, signature = request["ResponseURL"].partition("?X-Amz-Signature=")
+        answer = {"Status": "SUCCESS", "PhysicalResourceId": "made-by-test"}
+        for wrong in (url, f"{url}?X-Amz-Signature=", f"{url}?X-Amz-Signature={signature[:-1]}"):
+            assert _put(wrong, answer) == 403
+        assert _put(request["ResponseURL"], answer) == 200
+        assert created.result(60) == "CREATE_COMPLETE"
+    assert stack.physical_id("Resource") == "made-by-test"
+    assert _put(request["ResponseURL"], answer) == 403
+
+
+def _put(url: str, answer: Mapping[str, str]) -> int:
+    host, _, path = url.removeprefix("http://").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    try:
+        connection.request("PUT", f"/{path}", body=json.dumps(answer))
+        return connection.getresponse().status
+    finally:
+        connection.close()

@@ -77,7 +77,8 @@ def with_responses(application: "Application") -> "Application":
             await application(scope, receive, send)
             return
         body = await _body(receive)
-        exchange = _exchanges.get(scope["path"].removeprefix(RESPONSE_PATH))
+        name = scope["path"].removeprefix(RESPONSE_PATH)
+        exchange = _exchanges.get(f"{name}?{scope['query_string'].decode('latin-1')}")
         if exchange:
             exchange.answer(body)
         # As S3 does with a presigned URL: it takes anything, and nothing after its time.
@@ -162,9 +163,9 @@ def _converse(
     function: Mapping[str, object], event: Properties, timeout: int
 ) -> tuple[str, Properties]:
     """Send one request and judge its response."""
-    token = responses.new_uuid()
-    exchange = _exchanges[token] = _Exchange()
-    event["ResponseURL"] = custom_resource._response_url(token)
+    name = presigned(responses.new_uuid())
+    exchange = _exchanges[name] = _Exchange()
+    event["ResponseURL"] = custom_resource._response_url(name)
     delivery = threading.Thread(
         target=contextvars.copy_context().run,
         args=(_deliver, function, event, exchange),
@@ -175,7 +176,7 @@ def _converse(
     try:
         in_time = exchange.settled.wait(timeout)
     finally:
-        del _exchanges[token]
+        del _exchanges[name]
     if not in_time:
         raise CustomResourceError(
             f"CloudFormation did not receive a response from the custom resource within {timeout} "
@@ -184,6 +185,14 @@ def _converse(
     if exchange.body is None:
         raise CustomResourceError(exchange.given_up)
     return _judged(exchange.body, event)
+
+
+def presigned(name: str) -> str:
+    """Add to the name of a request what lets answer it.
+
+    As on AWS, that is in the query: libraries, the CDK's own among them, log the rest of the URL.
+    """
+    return f"{name}?X-Amz-Signature={secrets.token_hex(32)}"
 
 
 def _service_timeout(props: Properties) -> int:
