@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from aws_cdk import ArnFormat, Duration, IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, Duration, IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from . import _s3
@@ -57,6 +59,8 @@ class HandlerSettings:
         vpc_subnets: In which of its subnets.
         security_groups: With which security groups.
         is_bounded: Whether its role is to have a permissions boundary.
+        reserved_concurrent_executions: How many calls of it may run at once.
+        has_dead_letters: Whether calls that it failed to take are kept.
     """
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR
@@ -64,6 +68,8 @@ class HandlerSettings:
     vpc_subnets: ec2.SubnetSelection | None = None
     security_groups: "Sequence[ec2.ISecurityGroup] | None" = None
     is_bounded: bool = False
+    reserved_concurrent_executions: int | None = None
+    has_dead_letters: bool = False
 
 
 class JobHandler(Construct):
@@ -71,6 +77,7 @@ class JobHandler(Construct):
 
     def __init__(self, scope: Construct, id: str, settings: HandlerSettings) -> None:
         super().__init__(scope, id)
+        self._key_lasts = False
         self._log_group = logs.LogGroup(
             self,
             "Logs",
@@ -84,6 +91,7 @@ class JobHandler(Construct):
             description="Starts, tags and cancels the hybrid jobs of this stack",
         )
         self._log_group.grant_write(self.role)
+        self._dead_letters = _queue(self) if settings.has_dead_letters else None
         self.function = lambda_.Function(
             self,
             "Function",
@@ -101,6 +109,8 @@ class JobHandler(Construct):
             vpc=settings.vpc,
             vpc_subnets=settings.vpc_subnets,
             security_groups=settings.security_groups,
+            reserved_concurrent_executions=settings.reserved_concurrent_executions,
+            dead_letter_queue=self._dead_letters,
         )
         for statement in _braket_statements(Stack.of(self)):
             self.role.add_to_policy(statement)
@@ -123,6 +133,72 @@ class JobHandler(Construct):
         """Keep the log when data of the jobs is kept."""
         if removal_policy is not RemovalPolicy.DESTROY:
             self._log_group.apply_removal_policy(removal_policy)
+
+    def encrypt(self, key: kms.Key, *, lasts: bool) -> None:
+        """Encrypt the log and the dead letters with a key.
+
+        Of several environments' keys, one that is kept goes before one that is not.
+
+        Args:
+            key: The key, of this app.
+            lasts: Whether it is kept when its environment leaves the stack.
+        """
+        group = cast("logs.CfnLogGroup", self._log_group.node.default_child)
+        if group.kms_key_id is not None and (self._key_lasts or not lasts):
+            return
+        self._key_lasts = lasts
+        group.kms_key_id = key.key_arn
+        key.add_to_resource_policy(_logs_statement(Stack.of(self)))
+        if self._dead_letters is not None:
+            queue = cast("sqs.CfnQueue", self._dead_letters.node.default_child)
+            queue.sqs_managed_sse_enabled = None
+            queue.kms_master_key_id = key.key_arn
+            self.role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]
+                )
+            )
+
+
+def _queue(scope: Construct) -> sqs.Queue:
+    return sqs.Queue(
+        scope,
+        "DeadLetters",
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        retention_period=Duration.days(14),
+    )
+
+
+def _logs_statement(stack: Stack) -> iam.PolicyStatement:
+    """What CloudWatch Logs needs of a key, for log groups of a stack alone.
+
+    Their names are made up by CloudFormation, and begin with the stack's.
+
+    Source:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    groups = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{Aws.STACK_NAME}-*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return iam.PolicyStatement(
+        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+        actions=[
+            "kms:Decrypt*",
+            "kms:Describe*",
+            "kms:Encrypt*",
+            "kms:GenerateDataKey*",
+            "kms:ReEncrypt*",
+        ],
+        resources=["*"],
+        conditions={
+            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups},
+            "StringEquals": {"aws:SourceAccount": stack.account},
+        },
+    )
 
 
 def read_assets_statement(bucket_arn: str) -> iam.PolicyStatement:

@@ -93,6 +93,17 @@ def _new(
     return found
 
 
+def braket_principal(stack: Stack, *, checks_caller: bool) -> iam.IPrincipal:
+    """Amazon Braket, whoever's jobs it runs, or only those of the stack's account."""
+    principal = iam.ServicePrincipal("braket.amazonaws.com")
+    if not checks_caller:
+        return principal
+    jobs = stack.format_arn(service="braket", resource="*")
+    return principal.with_conditions(
+        {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": jobs}}
+    )
+
+
 def objects_statements(
     bucket: s3.IBucket, patterns: list[str], *, writes: bool = False
 ) -> list[iam.PolicyStatement]:

@@ -1,7 +1,7 @@
 """What hybrid jobs stand on, and share: buckets, key, role, logs and handler."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from aws_cdk import Fn, RemovalPolicy, Resource, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -18,6 +18,7 @@ from ._handler import HandlerSettings, JobHandler, go_on, tags_look_statement
 from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
 from ._permissions import (
     attach,
+    braket_principal,
     device_look_statement,
     device_statements,
     key_statements,
@@ -149,6 +150,10 @@ class HybridJobEnvironment(_Environment):
         vpc: ec2.IVpc | None = None,
         vpc_subnets: ec2.SubnetSelection | None = None,
         security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        replication_bucket: s3.IBucket | None = None,
+        reserved_concurrent_executions: int | None = None,
+        has_dead_letters: bool = False,
+        checks_caller: bool = False,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Declare an environment.
@@ -179,6 +184,17 @@ class HybridJobEnvironment(_Environment):
             vpc_subnets: Which subnets of the VPC. Default: CDK's.
             security_groups: Security groups of the handler. Default: one that is made, which
                 lets everything out and nothing in.
+            replication_bucket: Where S3 copies each new object of the buckets that are made: a
+                bucket with versions, in this account. Default: nowhere.
+            reserved_concurrent_executions: How many calls of the handler may run at once, taken
+                from the account's. A call beyond that waits its turn. Default: no such limit; a
+                new account has too few to reserve any.
+            has_dead_letters: Whether a call that the handler failed to take, after all of Lambda's
+                attempts, is kept in an encrypted queue for 14 days. It holds what CloudFormation
+                sent. Default: it is not.
+            checks_caller: Whether Amazon Braket may take on the execution role that is made for
+                this account's jobs alone (aws:SourceAccount, aws:SourceArn). *Unverified* on AWS.
+                Default: the role trusts the service.
             removal_policy: What happens to buckets, key and logs when the environment leaves the
                 stack. DESTROY empties the buckets that are made. Default: RETAIN.
 
@@ -200,6 +216,9 @@ class HybridJobEnvironment(_Environment):
         self._encryption = encryption
         self._key = encryption_key
         self._access_logs = access_logs_bucket
+        self._own_access_logs: s3.Bucket | None = None
+        self._replicas = replication_bucket
+        self._checks_caller = checks_caller
         if permissions_boundary is not None:
             iam.PermissionsBoundary.of(self).apply(permissions_boundary)
         for argument, bucket in _given(inputs_bucket=inputs_bucket, results_bucket=results_bucket):
@@ -215,9 +234,13 @@ class HybridJobEnvironment(_Environment):
             vpc_subnets=vpc_subnets,
             security_groups=None if security_groups is None else tuple(security_groups),
             is_bounded=permissions_boundary is not None,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            has_dead_letters=has_dead_letters,
         )
         self._handler = JobHandler.of(self, settings)
         self._handler.keep_logs(removal_policy)
+        if isinstance(self._key, kms.Key):
+            self._handler.encrypt(self._key, lasts=removal_policy is not RemovalPolicy.DESTROY)
         attach(self, self._handler.role, self._handler_statements())
 
     @property
@@ -358,7 +381,7 @@ class HybridJobEnvironment(_Environment):
         return iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal("braket.amazonaws.com"),
+            assumed_by=braket_principal(Stack.of(self), checks_caller=self._checks_caller),
             description=f"Execution role of the hybrid jobs of {self.node.path}",
         )
 
@@ -376,23 +399,25 @@ class HybridJobEnvironment(_Environment):
         return self._key
 
     def _access_log_bucket(self) -> s3.IBucket:
-        if self._access_logs is None:
-            # No key of ours: log delivery would need to use it, and the log says nothing of the
-            # data.
-            self._access_logs = s3.Bucket(
+        if self._own_access_logs is None:
+            # S3 delivers its logs to no bucket that has a KMS key. Source:
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+            self._own_access_logs = s3.Bucket(
                 self,
                 "AccessLogsBucket",
                 block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
                 encryption=s3.BucketEncryption.S3_MANAGED,
                 enforce_ssl=True,
+                minimum_tls_version=1.2,
+                versioned=True,
                 removal_policy=self._removal_policy,
                 auto_delete_objects=self._deletes_objects,
             )
-        return self._access_logs
+        return self._own_access_logs
 
     def _data_bucket(self, id: str, purpose: str) -> s3.Bucket:
         key = self._own_key()
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             id,
             bucket_name=bucket_name(purpose, self.node.addr, stack_uuid()),
@@ -403,15 +428,124 @@ class HybridJobEnvironment(_Environment):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
-            server_access_logs_bucket=self._access_log_bucket(),
-            server_access_logs_prefix=f"{purpose}/",
+            server_access_logs_bucket=self._access_logs,
+            server_access_logs_prefix=None if self._access_logs is None else f"{purpose}/",
+            replication_rules=self._replication_rules(),
             removal_policy=self._removal_policy,
             auto_delete_objects=self._deletes_objects,
         )
+        if self._access_logs is None:
+            self._log_access(bucket, f"{purpose}/")
+        return bucket
+
+    def _log_access(self, bucket: s3.Bucket, prefix: str) -> None:
+        """Have S3 log who reaches a bucket.
+
+        CDK would allow it by an access control list, unless the app has a feature flag.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+        """
+        target = self._access_log_bucket()
+        resource = cast("s3.CfnBucket", bucket.node.default_child)
+        resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+            destination_bucket_name=target.bucket_name, log_file_prefix=prefix
+        )
+        statement = iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[target.arn_for_objects(f"{prefix}*")],
+            conditions={
+                "ArnLike": {"aws:SourceArn": bucket.bucket_arn},
+                "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
+            },
+        )
+        target.add_to_resource_policy(statement)
+
+    def _replication_rules(self) -> list[s3.ReplicationRule] | None:
+        if self._replicas is None:
+            return None
+        key = self._replicas.encryption_key
+        rule = s3.ReplicationRule(
+            destination=self._replicas,
+            kms_key=key,
+            sse_kms_encrypted_objects=self._encryption is s3.BucketEncryption.KMS,
+        )
+        return [rule]
 
     @property
     def _deletes_objects(self) -> bool:
         return self._removal_policy is RemovalPolicy.DESTROY
+
+    @staticmethod
+    def hardened(
+        scope: Construct,
+        id: str,
+        *,
+        vpc: ec2.IVpc,
+        access_logs_bucket: s3.IBucket,
+        replication_bucket: s3.IBucket,
+        encryption_key: kms.IKey | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        reserved_concurrent_executions: int = 10,
+        checks_caller: bool = False,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> "HybridJobEnvironment":
+        """Declare an environment as those have it who follow a catalogue of controls.
+
+        The handler runs in a VPC, with a limit of its own and with dead letters; objects are
+        replicated, and access to them is logged where all the account's logs are.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            vpc: A VPC for the handler, as for `HybridJobEnvironment`.
+            access_logs_bucket: An existing bucket for access logs, which S3 may deliver to.
+            replication_bucket: An existing bucket for replicas: with versions, in this account.
+            encryption_key: An existing key for the buckets. Default: one with rotation.
+            permissions_boundary: The boundary of all roles that are made. Default: none.
+            log_retention: How long the handler's log is kept. Default: a year.
+            vpc_subnets: Which subnets of the VPC. Default: CDK's.
+            security_groups: Security groups of the handler. Default: one that is made.
+            reserved_concurrent_executions: How many calls of the handler may run at once. Default:
+                10, as many as CloudFormation has it start or end jobs side by side.
+            checks_caller: As for `HybridJobEnvironment`. Default: the role trusts the service.
+            removal_policy: What happens to buckets, key and logs when the environment leaves the
+                stack. Default: RETAIN.
+
+        Raises:
+            ValidationError: The arguments contradict each other. Nothing was created.
+
+        Example:
+            >>> from aws_cdk import App, Stack, aws_ec2 as ec2, aws_s3 as s3
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> environment = HybridJobEnvironment.hardened(
+            ...     stack,
+            ...     "Jobs",
+            ...     vpc=ec2.Vpc(stack, "Vpc"),
+            ...     access_logs_bucket=s3.Bucket.from_bucket_name(stack, "Logs", "bank-logs"),
+            ...     replication_bucket=s3.Bucket.from_bucket_name(stack, "Copies", "bank-copies"),
+            ... )
+        """
+        return HybridJobEnvironment(
+            scope,
+            id,
+            access_logs_bucket=access_logs_bucket,
+            encryption_key=encryption_key,
+            permissions_boundary=permissions_boundary,
+            log_retention=log_retention,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=security_groups,
+            replication_bucket=replication_bucket,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            has_dead_letters=True,
+            checks_caller=checks_caller,
+            removal_policy=removal_policy,
+        )
 
     @staticmethod
     def from_attributes(
