@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 
 from cdk_braket_local import server
 
+# The server is run by its path: the suite is no package of its.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.local import lost_answers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,6 +62,9 @@ def _recording(
         given_set(self, name, value)
 
     keys.__setitem__ = set_item
+    application.asgi = lost_answers.losing(
+        application.asgi, directory, custom_resources.RESPONSE_PATH
+    )
     return application
 
 

@@ -5,6 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from cdk_braket_local.instance import LocalAws
 from tests.local import environments
 from tests.local.cdk import CdkApp
@@ -15,6 +17,19 @@ Scenario = Callable[[CdkApp, LocalAws], None]
 def by_name(*scenarios: Scenario) -> dict[str, Scenario]:
     """Scenarios by their names, for a test to be parametrized with."""
     return {scenario.__name__: scenario for scenario in scenarios}
+
+
+@pytest.fixture(scope="module")
+def played(
+    request: pytest.FixtureRequest,
+    bootstrapped_aws: LocalAws,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Mapping[str, Future[None]]]:
+    """The scenarios `SCENARIOS` of a module of tests, on its app `APP`, on their way or over."""
+    scratch = tmp_path_factory.mktemp("scenarios")
+    module = request.module
+    with playing(module.SCENARIOS, bootstrapped_aws, module.APP, scratch) as started:
+        yield started
 
 
 @contextmanager

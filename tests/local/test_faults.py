@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
 from cdk_braket_local.instance import LocalAws
-from tests.local import scenarios
+from tests.local import lost_answers, scenarios
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
+from tests.local.scenarios import played
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
     from mypy_boto3_braket.type_defs import JobSummaryTypeDef
+
+__all__ = ["played"]
 
 APP = ROOT / "tests/local/apps/patient"
 LONG = 600
@@ -138,22 +142,38 @@ def an_update_that_is_rolled_back_takes_the_earlier_job_back(app: CdkApp, aws: L
     assert _alive(braket, stack) == []
 
 
+def an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> None:
+    stack, braket = "FaultLostAnswer", _braket(aws)
+    lost_answers.lose(aws.state_directory, stack, ["500", lost_answers.CUT])
+    (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
+    assert lost_answers.left(aws.state_directory, stack) == []
+    assert [job["jobArn"] for job in _jobs(braket, stack)] == [outputs["JobArn"]]
+
+    lost_answers.lose(aws.state_directory, stack, [lost_answers.CUT])
+    app.destroy(stack_name=stack, seconds=LONG)
+    assert lost_answers.left(aws.state_directory, stack) == []
+    assert _alive(braket, stack) == []
+
+
+def an_invocation_whose_answers_are_all_lost_is_tried_again(app: CdkApp, aws: LocalAws) -> None:
+    stack, braket = "FaultAllAnswersLost", _braket(aws)
+    lost_answers.lose(aws.state_directory, stack, ["503"] * index.ANSWER_ATTEMPTS)
+    (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
+    assert lost_answers.left(aws.state_directory, stack) == []
+    assert [job["jobArn"] for job in _jobs(braket, stack)] == [outputs["JobArn"]]
+    app.destroy(stack_name=stack, seconds=LONG)
+    assert _alive(braket, stack) == []
+
+
 SCENARIOS = scenarios.by_name(
+    an_invocation_whose_answers_are_all_lost_is_tried_again,
+    an_answer_that_is_lost_is_given_again,
     a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other,
     an_update_that_is_rolled_back_takes_the_earlier_job_back,
     a_handler_that_is_killed_at_once_starts_one_job,
     a_handler_that_is_killed_on_its_way_starts_one_job,
     a_stack_that_is_rolled_back_leaves_no_job,
 )
-
-
-@pytest.fixture(scope="module")
-def played(
-    bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[str, Future[None]]]:
-    scratch = tmp_path_factory.mktemp("scenarios")
-    with scenarios.playing(SCENARIOS, bootstrapped_aws, APP, scratch) as started:
-        yield started
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

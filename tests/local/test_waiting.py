@@ -1,7 +1,7 @@
 """A deployment that waits for its job, through several invocations of the handler."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 
 import boto3
@@ -11,6 +11,9 @@ from cdk_braket_local.instance import LocalAws
 from tests.local import scenarios
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
+from tests.local.scenarios import played
+
+__all__ = ["played"]
 
 APP = ROOT / "tests/local/apps/patient"
 LONG = 600
@@ -59,15 +62,6 @@ SCENARIOS = scenarios.by_name(
     a_job_that_fails_fails_its_deployment_with_the_reason,
     a_handler_that_may_not_run_itself_again_says_so,
 )
-
-
-@pytest.fixture(scope="module")
-def played(
-    bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[str, Future[None]]]:
-    scratch = tmp_path_factory.mktemp("scenarios")
-    with scenarios.playing(SCENARIOS, bootstrapped_aws, APP, scratch) as started:
-        yield started
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

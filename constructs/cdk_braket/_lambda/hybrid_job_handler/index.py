@@ -42,7 +42,7 @@ _LATEST_TIME = 1e11  # seconds since the epoch; what is later is no time
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
 _CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
 _ANSWER_LEAST = 5.0  # seconds kept for answering when the wait cannot go on
-_ANSWER_ATTEMPTS = 6
+ANSWER_ATTEMPTS = 6
 _HTTP_TOO_MANY, _HTTP_ERROR = 429, 500
 
 
@@ -329,7 +329,7 @@ def _gone_on(
 
 
 def _deliver(url: str, body: bytes, gateway: AnsweringGateway, ends: float) -> None:
-    for attempt in range(_ANSWER_ATTEMPTS):
+    for attempt in range(ANSWER_ATTEMPTS):
         try:
             status = gateway.put_answer(url, body)
         except ServiceError as error:
