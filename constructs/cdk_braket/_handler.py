@@ -115,7 +115,8 @@ class JobHandler(Construct):
         for statement in _braket_statements(Stack.of(self)):
             self.role.add_to_policy(statement)
         if settings.vpc is not None:
-            self.role.add_to_policy(_network_statement())
+            for statement in _network_statements(Stack.of(self)):
+                self.role.add_to_policy(statement)
 
     @staticmethod
     def of(scope: Construct, settings: HandlerSettings) -> "JobHandler":
@@ -257,22 +258,28 @@ def copy_statements(source: _s3.Location, target: _s3.Location) -> list[iam.Poli
     return statements
 
 
-def _network_statement() -> iam.PolicyStatement:
-    """What a function takes to run in a VPC. None of it knows a resource beforehand.
+def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:
+    """What a function takes to run in a VPC.
 
-    Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+    What describes knows no resource, and the interfaces are not known beforehand.
+
+    Sources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html and
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
     """
-    return iam.PolicyStatement(
-        actions=[
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        ],
-        resources=["*"],
-    )
+    return [
+        iam.PolicyStatement(
+            actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], resources=["*"]
+        ),
+        iam.PolicyStatement(
+            actions=[
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:UnassignPrivateIpAddresses",
+            ],
+            resources=[stack.format_arn(service="ec2", resource="*", resource_name="*")],
+        ),
+    ]
 
 
 def _braket_statements(stack: Stack) -> list[iam.PolicyStatement]:

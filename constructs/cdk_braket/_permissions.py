@@ -115,6 +115,40 @@ def objects_statements(
     ]
 
 
+def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[iam.PolicyStatement]:
+    """What it takes to copy a bucket's objects to another as they are written.
+
+    Source:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+    """
+    statements = [
+        iam.PolicyStatement(
+            actions=["s3:GetReplicationConfiguration", "s3:ListBucket"],
+            resources=[source.bucket_arn],
+        ),
+        _s3.objects_statement(
+            [
+                "s3:GetObjectVersionAcl",
+                "s3:GetObjectVersionForReplication",
+                "s3:GetObjectVersionTagging",
+            ],
+            source.bucket_arn,
+            ["*"],
+        ),
+        _s3.objects_statement(
+            ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"],
+            target.bucket_arn,
+            ["*"],
+        ),
+    ]
+    if source.encryption_key is not None:
+        statements.append(_s3.key_statement(source.encryption_key, ["kms:Decrypt"]))
+    if target.encryption_key is not None:
+        actions = ["kms:Encrypt", "kms:GenerateDataKey"]
+        statements.append(_s3.key_statement(target.encryption_key, actions))
+    return statements
+
+
 def key_statements(keys: Sequence[kms.IKey | None]) -> list[iam.PolicyStatement]:
     """What it takes to use the keys, each once; None is S3's own, which asks for nothing."""
     arns = sorted({key.key_arn for key in keys if key is not None})

@@ -3,11 +3,14 @@
 The other checks look into the values, so that these come first, and all at once.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aws_cdk import Duration, Size
+from aws_cdk import Duration, RemovalPolicy, Size
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 
 from ._lambda.hybrid_job_handler.contract import OnDelete
 from ._preflight import PreflightCheck
@@ -104,6 +107,41 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     ),
 }
 
+_IS_BUCKET: Final = _with("bucket_arn", "an s3.IBucket", "Use s3.Bucket.from_bucket_name(…)")
+_FLAG: Final = _a(bool, "Use True or False")
+_ENVIRONMENT_KINDS: Final[Mapping[str, _Kind]] = {
+    "inputs_bucket": _IS_BUCKET,
+    "results_bucket": _IS_BUCKET,
+    "access_logs_bucket": _IS_BUCKET,
+    "replication_bucket": _IS_BUCKET,
+    "encryption": _a(s3.BucketEncryption, "Use s3.BucketEncryption.KMS or .S3_MANAGED"),
+    "encryption_key": _with("key_arn", "a kms.IKey", "Use kms.Key.from_key_arn(…)"),
+    "role": _KINDS["role"],
+    "permissions_boundary": _with(
+        "managed_policy_arn",
+        "an iam.IManagedPolicy",
+        "Use iam.ManagedPolicy.from_managed_policy_name(…)",
+    ),
+    "log_retention": _a(logs.RetentionDays, "Use a constant of logs.RetentionDays"),
+    "vpc": _with("vpc_id", "an ec2.IVpc", "Use ec2.Vpc.from_lookup(…)"),
+    "vpc_subnets": _a(ec2.SubnetSelection, "Use ec2.SubnetSelection(…)"),
+    "security_groups": _Kind(
+        lambda value: (
+            isinstance(value, Sequence)
+            and all(hasattr(each, "security_group_id") for each in value)
+        ),
+        "a list of ec2.ISecurityGroup",
+        "Use [ec2.SecurityGroup(…)]",
+    ),
+    "reserved_concurrent_executions": _Kind(
+        lambda value: isinstance(value, int) and not isinstance(value, bool),
+        "an int",
+        "Use a number of calls, or leave it out",
+    ),
+    "has_dead_letters": _FLAG,
+    "checks_caller": _FLAG,
+    "removal_policy": _a(RemovalPolicy, "Use a constant of RemovalPolicy"),
+}
 _CHANNEL: Final = _a(InputChannel, "Use InputChannel.from_asset(…), .from_bucket(…) or …")
 _KEY: Final = _a(str, "Use text")
 
@@ -115,6 +153,17 @@ def wrong_types(arguments: Mapping[str, object]) -> list[str]:
         arguments: The arguments of `HybridJob` by name; None where there is none.
     """
     return list(_wrong(arguments))
+
+
+def wrong_types_of_environment(arguments: Mapping[str, object]) -> list[str]:
+    """Return a line for each argument of another type, as `wrong_types`.
+
+    Args:
+        arguments: The arguments of `HybridJobEnvironment` by name; None where there is none.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    lines = [_line(name, value, _ENVIRONMENT_KINDS[name]) for name, value in given.items()]
+    return [text for each in lines for text in each]
 
 
 def _wrong(arguments: Mapping[str, object]) -> Iterator[str]:

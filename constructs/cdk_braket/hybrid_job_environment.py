@@ -26,8 +26,10 @@ from ._permissions import (
     missing_object_statement,
     objects_statements,
     pass_role_statement,
+    replication_statements,
 )
 from ._reach import refuse_unreachable
+from ._types import wrong_types_of_environment
 from .container_image import ContainerImage
 from .device import Device
 from .validation_error import ValidationError
@@ -185,7 +187,8 @@ class HybridJobEnvironment(_Environment):
             security_groups: Security groups of the handler. Default: one that is made, which
                 lets everything out and nothing in.
             replication_bucket: Where S3 copies each new object of the buckets that are made: a
-                bucket with versions, in this account. Default: nowhere.
+                bucket of this account, with versions and, unless these have none, with a KMS key
+                that is known here. Default: nowhere.
             reserved_concurrent_executions: How many calls of the handler may run at once, taken
                 from the account's. A call beyond that waits its turn. Default: no such limit; a
                 new account has too few to reserve any.
@@ -202,11 +205,36 @@ class HybridJobEnvironment(_Environment):
             ValidationError: The arguments contradict each other. Nothing was created.
         """
         path = f"{scope.node.path}/{id}".lstrip("/")
+        faults = wrong_types_of_environment(
+            {
+                "inputs_bucket": inputs_bucket,
+                "results_bucket": results_bucket,
+                "access_logs_bucket": access_logs_bucket,
+                "encryption": encryption,
+                "encryption_key": encryption_key,
+                "role": role,
+                "permissions_boundary": permissions_boundary,
+                "log_retention": log_retention,
+                "vpc": vpc,
+                "vpc_subnets": vpc_subnets,
+                "security_groups": security_groups,
+                "replication_bucket": replication_bucket,
+                "reserved_concurrent_executions": reserved_concurrent_executions,
+                "has_dead_letters": has_dead_letters,
+                "checks_caller": checks_caller,
+                "removal_policy": removal_policy,
+            }
+        )
+        if faults:
+            raise ValidationError(path, faults)
         in_vpc = {"vpc_subnets": vpc_subnets, "security_groups": security_groups}
         problems = _contradictions(
             encryption=encryption,
             has_key=encryption_key is not None,
             makes_buckets=inputs_bucket is None or results_bucket is None,
+            lacks_replica_key=(
+                replication_bucket is not None and replication_bucket.encryption_key is None
+            ),
             without_vpc=[name for name, value in in_vpc.items() if vpc is None and value],
         )
         if problems:
@@ -218,6 +246,7 @@ class HybridJobEnvironment(_Environment):
         self._access_logs = access_logs_bucket
         self._own_access_logs: s3.Bucket | None = None
         self._replicas = replication_bucket
+        self._replicator: iam.Role | None = None
         self._checks_caller = checks_caller
         if permissions_boundary is not None:
             iam.PermissionsBoundary.of(self).apply(permissions_boundary)
@@ -431,11 +460,15 @@ class HybridJobEnvironment(_Environment):
             server_access_logs_bucket=self._access_logs,
             server_access_logs_prefix=None if self._access_logs is None else f"{purpose}/",
             replication_rules=self._replication_rules(),
+            replication_role=self._replication_role(),
             removal_policy=self._removal_policy,
             auto_delete_objects=self._deletes_objects,
         )
         if self._access_logs is None:
             self._log_access(bucket, f"{purpose}/")
+        if self._replicator is not None and self._replicas is not None:
+            for statement in replication_statements(bucket, self._replicas):
+                self._replicator.add_to_policy(statement)
         return bucket
 
     def _log_access(self, bucket: s3.Bucket, prefix: str) -> None:
@@ -472,6 +505,17 @@ class HybridJobEnvironment(_Environment):
         )
         return [rule]
 
+    def _replication_role(self) -> iam.IRole | None:
+        # CDK's own has a fixed name, and so there could be only one in an account.
+        if self._replicas is not None and self._replicator is None:
+            self._replicator = iam.Role(
+                self,
+                "ReplicationRole",
+                assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
+                description=f"Replicates inputs and results of the hybrid jobs of {self.node.path}",
+            )
+        return self._replicator
+
     @property
     def _deletes_objects(self) -> bool:
         return self._removal_policy is RemovalPolicy.DESTROY
@@ -503,7 +547,8 @@ class HybridJobEnvironment(_Environment):
             id: The id in the scope.
             vpc: A VPC for the handler, as for `HybridJobEnvironment`.
             access_logs_bucket: An existing bucket for access logs, which S3 may deliver to.
-            replication_bucket: An existing bucket for replicas: with versions, in this account.
+            replication_bucket: An existing bucket of this account for replicas, with versions and
+                with a KMS key that is known here.
             encryption_key: An existing key for the buckets. Default: one with rotation.
             permissions_boundary: The boundary of all roles that are made. Default: none.
             log_retention: How long the handler's log is kept. Default: a year.
@@ -519,7 +564,7 @@ class HybridJobEnvironment(_Environment):
             ValidationError: The arguments contradict each other. Nothing was created.
 
         Example:
-            >>> from aws_cdk import App, Stack, aws_ec2 as ec2, aws_s3 as s3
+            >>> from aws_cdk import App, Stack, aws_ec2 as ec2, aws_kms as kms, aws_s3 as s3
             >>> from cdk_braket import HybridJobEnvironment
             >>> stack = Stack(App(), "Chemistry")
             >>> environment = HybridJobEnvironment.hardened(
@@ -527,7 +572,12 @@ class HybridJobEnvironment(_Environment):
             ...     "Jobs",
             ...     vpc=ec2.Vpc(stack, "Vpc"),
             ...     access_logs_bucket=s3.Bucket.from_bucket_name(stack, "Logs", "bank-logs"),
-            ...     replication_bucket=s3.Bucket.from_bucket_name(stack, "Copies", "bank-copies"),
+            ...     replication_bucket=s3.Bucket.from_bucket_attributes(
+            ...         stack,
+            ...         "Copies",
+            ...         bucket_name="bank-copies",
+            ...         encryption_key=kms.Key(stack, "Key"),
+            ...     ),
             ... )
         """
         return HybridJobEnvironment(
@@ -671,6 +721,7 @@ def _contradictions(
     encryption: s3.BucketEncryption,
     has_key: bool,
     makes_buckets: bool,
+    lacks_replica_key: bool,
     without_vpc: Sequence[str],
 ) -> list[str]:
     problems = []
@@ -687,6 +738,11 @@ def _contradictions(
         problems.append(
             "encryption_key: has no use where both buckets are given. Leave it out, and give the "
             "buckets the key."
+        )
+    if lacks_replica_key and encryption is s3.BucketEncryption.KMS:
+        problems.append(
+            "replication_bucket: what is encrypted with a key is copied only to a key, and this "
+            "bucket's is not known. Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)."
         )
     problems += [
         f"{name}: has no use without a VPC. Use vpc=…, or leave it out." for name in without_vpc

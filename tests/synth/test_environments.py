@@ -1,18 +1,107 @@
 """What an environment is made of, what it is given, and what it keeps apart."""
 
+import inspect
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from graphlib import TopologicalSorter
 from typing import cast
+
+import jsii
+import pytest
+from aws_cdk import (
+    App,
+    Aspects,
+    CfnResource,
+    Environment,
+    IAspect,
+    RemovalPolicies,
+    RemovalPolicy,
+    Stack,
+    Tags,
+)
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import IConstruct
 
 from cdk_braket import (
     ContainerImage,
     HybridJob,
     HybridJobEnvironment,
     InputChannel,
+    ValidationError,
     WaitForCompletion,
 )
-from tests.synth.support import LOCAL, Json, new_stack, template_of
+from tests.synth.support import (
+    ACCOUNT,
+    LOCAL,
+    REGION,
+    Json,
+    allowed,
+    new_stack,
+    only,
+    request_of,
+    resources,
+    statements,
+    template_of,
+    text,
+)
+
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+
+Make = Callable[[Stack], HybridJobEnvironment]
+
+
+def _bucket(stack: Stack, name: str) -> s3.IBucket:
+    return s3.Bucket.from_bucket_name(stack, name, name)
+
+
+def _replicas(stack: Stack) -> s3.IBucket:
+    return s3.Bucket.from_bucket_attributes(
+        stack,
+        "Replicas",
+        bucket_name="replicas",
+        encryption_key=kms.Key.from_key_arn(stack, "ReplicasKey", KEY),
+    )
+
+
+def _hardened(stack: Stack, **options: object) -> HybridJobEnvironment:
+    return HybridJobEnvironment.hardened(
+        stack,
+        "Environment",
+        vpc=ec2.Vpc(stack, "Vpc"),
+        access_logs_bucket=_bucket(stack, "logs"),
+        replication_bucket=_replicas(stack),
+        **options,  # type: ignore[arg-type]  # as a test gives them
+    )
+
+
+def _job(stack: Stack, environment: HybridJobEnvironment, *, isolated: bool = False) -> HybridJob:
+    return HybridJob(
+        stack,
+        "Job",
+        environment=environment,
+        image=ContainerImage.base(),
+        device=LOCAL,
+        isolated=isolated,
+    )
+
+
+def _properties(stack: Stack, type: str) -> dict[str, Json]:
+    return {
+        name: cast("Json", resource.get("Properties", {}))
+        for name, resource in resources(stack, type).items()
+    }
+
+
+def _refused(**options: object) -> tuple[str, ...]:
+    with pytest.raises(ValidationError) as caught:
+        HybridJobEnvironment(new_stack(), "Environment", **options)  # type: ignore[arg-type]  # wrong
+    return caught.value.problems
 
 
 def test_a_job_may_come_after_another_and_read_what_that_wrote() -> None:
@@ -46,6 +135,322 @@ def test_a_job_may_come_after_another_and_read_what_that_wrote() -> None:
     # Raises an error where one comes after itself.
     order = list(TopologicalSorter(needs).static_order())
     assert len(order) == len(everything)
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        set(inspect.signature(HybridJobEnvironment.__init__).parameters) - {"self", "scope", "id"}
+    ),
+)
+def test_an_argument_of_another_type_is_told_with_the_way_out(name: str) -> None:
+    [problem] = _refused(**{name: 3.5})
+    assert problem.startswith(f"{name}: must be ")
+    assert ", is of type float. Use " in problem
+
+
+def test_arguments_that_contradict_each_other_are_told_all_at_once() -> None:
+    stack = new_stack()
+    problems = _refused(
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        encryption_key=kms.Key.from_key_arn(stack, "Key", KEY),
+        vpc_subnets=ec2.SubnetSelection(),
+    )
+    assert [problem.partition(":")[0] for problem in problems] == ["encryption_key", "vpc_subnets"]
+
+
+def test_replicas_of_what_is_encrypted_need_a_key() -> None:
+    [problem] = _refused(replication_bucket=_bucket(new_stack(), "replicas"))
+    assert problem.startswith("replication_bucket: ")
+    assert "encryption_key=…" in problem
+
+
+def _own_bucket(stack: Stack, **options: object) -> HybridJobEnvironment:
+    return HybridJobEnvironment(
+        stack,
+        "Environment",
+        results_bucket=s3.Bucket(stack, "Mine", **options),  # type: ignore[arg-type]  # a test's
+    )
+
+
+def _tagged(stack: Stack) -> HybridJobEnvironment:
+    environment = _own_bucket(stack, abac_status=True)
+    Tags.of(environment.results_bucket).add("AmazonBraket", "true")
+    return environment
+
+
+@pytest.mark.parametrize(
+    "make", [lambda stack: _own_bucket(stack, bucket_name="amazon-braket-mine"), _tagged]
+)
+def test_a_bucket_that_braket_reaches_is_taken(make: Make) -> None:
+    stack = new_stack()
+    environment = make(stack)
+    _job(stack, environment)
+    assert "Mine" in text(cast("Json", request_of(stack)["outputDataConfig"])["s3Path"])
+    mine = [pair for pair in allowed(stack, "EnvironmentRole") if "Mine" in pair[1]]
+    assert {action for action, _ in mine} == {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+
+
+@pytest.mark.parametrize("options", [{}, {"bucket_name": "mine"}, {"abac_status": True}])
+def test_a_bucket_that_it_does_not_reach_is_refused_with_both_ways_to_mend_it(
+    options: dict[str, object],
+) -> None:
+    stack = new_stack()
+    _own_bucket(stack, **options)
+    with pytest.raises(RuntimeError) as caught:
+        cast("App", stack.node.root).synth()
+    assert "a name that begins with amazon-braket-" in str(caught.value)
+    assert "abac_status=True" in str(caught.value)
+    assert "Tags.of(bucket).add('AmazonBraket', 'true')" in str(caught.value)
+
+
+def test_the_handler_may_look_at_the_tags_of_a_bucket_of_which_only_the_name_is_known() -> None:
+    stack = new_stack()
+    HybridJobEnvironment(
+        stack,
+        "Environment",
+        inputs_bucket=_bucket(stack, "amazon-braket-mine"),
+        results_bucket=_bucket(stack, "mine"),
+    )
+    looks = [
+        resource
+        for action, resource in allowed(stack, "Handler")
+        if action == "s3:GetBucketTagging"
+    ]
+    assert [resource.rpartition(":")[2] for resource in looks] == ["mine"]
+
+
+def test_nothing_is_attached_to_a_role_that_is_imported() -> None:
+    stack = new_stack()
+    role = iam.Role.from_role_name(stack, "Theirs", "theirs")
+    job = _job(stack, HybridJobEnvironment(stack, "Environment", role=role))
+    iam.ManagedPolicy(stack, "Policy", document=job.execution_policy, roles=[role])
+    attached = [p["Roles"] for p in _properties(stack, "AWS::IAM::Policy").values()]
+    assert "theirs" not in json.dumps(attached)
+    policy = only(stack, "AWS::IAM::ManagedPolicy")
+    assert policy["Roles"] == ["theirs"]
+    assert "jobs/*" in text(policy["PolicyDocument"])
+
+
+def test_without_a_key_there_is_no_statement_of_keys() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(
+        stack,
+        "Environment",
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    _job(stack, environment, isolated=True)
+    assert environment.encryption_key is None
+    assert "kms" not in json.dumps(template_of(stack)).lower()
+
+
+def test_a_key_of_the_users_is_used_and_none_is_made() -> None:
+    stack = new_stack()
+    key = kms.Key.from_key_arn(stack, "Key", KEY)
+    _job(stack, HybridJobEnvironment(stack, "Environment", encryption_key=key))
+    assert not resources(stack, "AWS::KMS::Key")
+    assert cast("Json", request_of(stack)["outputDataConfig"])["kmsKeyId"] == KEY
+
+
+def test_the_handlers_log_is_kept_as_long_as_told_and_encrypted_for_this_stack_alone() -> None:
+    stack = new_stack()
+    HybridJobEnvironment(stack, "Environment", log_retention=logs.RetentionDays.ONE_WEEK)
+    group = only(stack, "AWS::Logs::LogGroup")
+    assert group["RetentionInDays"] == 7
+    assert "EnvironmentKey" in text(group["KmsKeyId"])
+    document = cast("Json", only(stack, "AWS::KMS::Key")["KeyPolicy"])
+    [statement] = [s for s in cast("list[Json]", document["Statement"]) if "Condition" in s]
+    assert statement["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}
+    conditions = cast("dict[str, Json]", statement["Condition"])
+    assert conditions["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    assert text(conditions["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]).endswith(
+        f":logs:{REGION}:{ACCOUNT}:log-group:<{{'Ref': 'AWS::StackName'}}>-*"
+    )
+
+
+@pytest.mark.parametrize("policies", [("DESTROY", "RETAIN"), ("RETAIN", "DESTROY")])
+def test_a_log_that_is_kept_has_a_key_that_is_kept(policies: tuple[str, str]) -> None:
+    stack = new_stack()
+    for policy in policies:
+        HybridJobEnvironment(stack, policy, removal_policy=RemovalPolicy[policy])
+    assert "RETAIN" in text(only(stack, "AWS::Logs::LogGroup")["KmsKeyId"])
+
+
+def test_every_statement_for_a_service_asks_on_whose_behalf_it_acts() -> None:
+    stack = new_stack()
+    _job(stack, _hardened(stack))
+    HybridJobEnvironment(stack, "Default")
+    found = 0
+    for kind, name in (
+        ("AWS::S3::BucketPolicy", "PolicyDocument"),
+        ("AWS::KMS::Key", "KeyPolicy"),
+        ("AWS::SQS::QueuePolicy", "PolicyDocument"),
+    ):
+        for properties in _properties(stack, kind).values():
+            for statement in cast("list[Json]", cast("Json", properties[name])["Statement"]):
+                if "Service" in cast("Json", statement["Principal"]):
+                    found += 1
+                    condition = cast("dict[str, Json]", statement["Condition"])
+                    assert condition["StringEquals"]["aws:SourceAccount"] == ACCOUNT
+    assert found == 4  # both keys' for the logs, and both of the default's buckets
+
+
+def test_conditions_of_the_trust_are_asked_for() -> None:
+    conditions = []
+    for checks_caller in (False, True):
+        stack = new_stack()
+        HybridJobEnvironment(stack, "Environment", checks_caller=checks_caller)
+        [role] = [p for n, p in _properties(stack, "AWS::IAM::Role").items() if "Environment" in n]
+        document = cast("Json", role["AssumeRolePolicyDocument"])
+        [statement] = cast("list[Json]", document["Statement"])
+        conditions.append(text(statement.get("Condition")))
+    assert conditions[0] == "<null>"
+    assert "'aws:SourceAccount': '111122223333'" in conditions[1]
+    assert ":braket:us-east-1:111122223333:*" in conditions[1]
+
+
+def test_a_hardened_environment_has_what_catalogues_of_controls_ask_for() -> None:
+    stack = new_stack()
+    _job(stack, _hardened(stack))
+    function = only(stack, "AWS::Lambda::Function")
+    assert "SubnetIds" in cast("Json", function["VpcConfig"])
+    assert function["ReservedConcurrentExecutions"] == 10
+    assert "DeadLetters" in text(cast("Json", function["DeadLetterConfig"])["TargetArn"])
+    assert "EnvironmentKey" in text(only(stack, "AWS::SQS::Queue")["KmsMasterKeyId"])
+    buckets = _properties(stack, "AWS::S3::Bucket")
+    assert len(buckets) == 2
+    for bucket in buckets.values():
+        assert cast("Json", bucket["LoggingConfiguration"])["DestinationBucketName"] == "logs"
+        assert KEY in text(bucket["ReplicationConfiguration"])
+    actions = {action for action, _ in allowed(stack, "ReplicationRole")}
+    assert {"s3:ReplicateObject", "kms:Encrypt", "kms:Decrypt"} <= actions
+    for role in _properties(stack, "AWS::IAM::Role").values():
+        assert "RoleName" not in role
+        assert "ManagedPolicyArns" not in role
+
+
+def test_the_handler_in_a_vpc_writes_in_this_account_and_region_alone() -> None:
+    stack = new_stack()
+    HybridJobEnvironment(stack, "Environment", vpc=ec2.Vpc(stack, "Vpc"))
+    network = {p for p in allowed(stack, "Handler") if p[0].startswith("ec2:")}
+    everywhere = {action for action, resource in network if resource == "*"}
+    assert everywhere == {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}
+    for action, resource in network:
+        if action not in everywhere:
+            assert resource.endswith(f":ec2:{REGION}:{ACCOUNT}:*/*")
+
+
+def test_a_role_may_not_start_jobs_pass_roles_or_call_the_handler() -> None:
+    stack = new_stack()
+    job = _job(stack, HybridJobEnvironment(stack, "Environment"), isolated=True)
+    assert job.role is not job.environment.role
+    for part in ("EnvironmentRole", "JobRole"):
+        found = {action.partition(":")[0] for action, _ in allowed(stack, part)}
+        assert found <= {"s3", "kms", "logs", "cloudwatch", "ecr"}
+        assert not {"iam", "lambda", "braket", "sts"} & found
+
+
+def test_an_isolated_role_reaches_its_own_prefix_alone() -> None:
+    stack = new_stack()
+    job = _job(stack, HybridJobEnvironment(stack, "Environment"), isolated=True)
+    objects = {
+        resource
+        for action, resource in allowed(stack, "JobRole")
+        if action in {"s3:GetObject", "s3:PutObject"}
+    }
+    [own] = objects
+    assert text(stack.resolve(f"{job.results_prefix}*")) in own
+    assert own.endswith(job.results_prefix.rpartition("}")[2] + "*")
+
+
+@jsii.implements(IAspect)
+class _Bounded:
+    def visit(self, node: IConstruct) -> None:
+        if isinstance(node, CfnResource) and node.cfn_resource_type == "AWS::IAM::Role":
+            node.add_property_override("PermissionsBoundary", BOUNDARY)
+
+
+def _boundary_of_argument(stack: Stack) -> None:
+    policy = iam.ManagedPolicy.from_managed_policy_name(stack, "Boundary", "boundary")
+    _job(
+        stack,
+        HybridJobEnvironment(
+            stack,
+            "Environment",
+            permissions_boundary=policy,
+            vpc=ec2.Vpc.from_vpc_attributes(
+                stack, "V", vpc_id="vpc-1", availability_zones=["a"], private_subnet_ids=["s"]
+            ),
+        ),
+    )
+
+
+def _boundary_of_aspect(stack: Stack) -> None:
+    _job(stack, HybridJobEnvironment(stack, "E", removal_policy=RemovalPolicy.DESTROY))
+    policy = iam.ManagedPolicy.from_managed_policy_name(stack, "Boundary", "boundary")
+    iam.PermissionsBoundary.of(stack).apply(policy)
+
+
+def _boundary_of_own_aspect(stack: Stack) -> None:
+    _job(stack, HybridJobEnvironment(stack, "E", removal_policy=RemovalPolicy.DESTROY))
+    Aspects.of(stack).add(_Bounded())
+
+
+@pytest.mark.parametrize(
+    "declare", [_boundary_of_argument, _boundary_of_aspect, _boundary_of_own_aspect]
+)
+def test_a_permissions_boundary_reaches_every_role(declare: Callable[[Stack], None]) -> None:
+    stack = new_stack()
+    declare(stack)
+    roles = _properties(stack, "AWS::IAM::Role")
+    assert len(roles) >= 2
+    for name, role in roles.items():
+        assert "policy/boundary" in text(role.get("PermissionsBoundary")), name
+
+
+def test_tags_reach_everything_that_can_have_them() -> None:
+    stack = new_stack()
+    _job(stack, _hardened(stack, removal_policy=RemovalPolicy.DESTROY), isolated=True)
+    Tags.of(stack).add("cost-centre", "quantum")
+    taggable = {
+        "AWS::S3::Bucket",
+        "AWS::KMS::Key",
+        "AWS::IAM::Role",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "AWS::SQS::Queue",
+        "AWS::EC2::SecurityGroup",
+        "Custom::BraketHybridJob",
+    }
+    # CDK makes the role and function that empty buckets, without a construct that has tags.
+    found = cast("Mapping[str, Json]", template_of(stack)["Resources"])
+    seen = set()
+    for name, resource in found.items():
+        if resource["Type"] in taggable and "CustomS3AutoDelete" not in name:
+            seen.add(resource["Type"])
+            properties = cast("Json", resource["Properties"])
+            assert "cost-centre" in text(properties.get("Tags")), name
+    assert seen == taggable
+
+
+def test_a_removal_policy_of_the_stack_reaches_everything_that_holds_data() -> None:
+    stack = new_stack()
+    _job(stack, _hardened(stack))
+    RemovalPolicies.of(stack).destroy()
+    for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SQS::Queue"):
+        found = resources(stack, kind)
+        assert found
+        assert {resource["DeletionPolicy"] for resource in found.values()} == {"Delete"}
+
+
+@pytest.mark.parametrize("region", ["eu-west-2", None])
+def test_an_environment_is_for_any_account_and_region(region: str | None) -> None:
+    env = None if region is None else Environment(account=ACCOUNT, region=region)
+    stack = Stack(App(), "Stack", env=env)
+    HybridJobEnvironment(stack, "Environment")
+    assert "us-east-1" not in json.dumps(template_of(stack))
+    assert statements(stack, "EnvironmentRole")
 
 
 def _named(resource: object) -> set[str]:
