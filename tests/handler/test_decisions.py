@@ -406,3 +406,90 @@ def test_checkpoints_above_the_run_s_own_are_copied_and_its_own_are_not(
     assert {key for _, key in world.assets if key.startswith(own)} == {
         f"{own}/earlier/checkpoints/a"
     }
+
+
+# --- What else tells right from wrong. ---
+
+
+def test_old_tags_that_cannot_be_read_are_left_as_they_are(world: World, stack: Stack) -> None:
+    stack.create(properties())
+    old = {**properties(), Property.TAGS: "[]"}
+    event = stack.event("Update", properties(tags={"b": "2"}), stack.physical_id, old)
+    assert stack.send(event)["Status"] == "SUCCESS"
+    assert world.only_job().tags["b"] == "2"
+
+
+def test_a_job_whose_record_is_lost_is_answered_with_its_own_name(
+    world: World, stack: Stack
+) -> None:
+    stack.create(properties())
+    world.objects.clear()
+    answer = stack.update(properties(tags={"stage": "late"}))
+    data = cast("dict[str, str]", answer["Data"])
+    assert data["JobName"] == world.only_job().request["jobName"]
+
+
+def test_a_retained_job_whose_record_is_lost_is_retained(world: World, stack: Stack) -> None:
+    keep = properties(on_delete=OnDelete.RETAIN_JOB)
+    stack.create(keep)
+    world.objects.clear()
+    assert stack.delete(props=keep)["Status"] == "SUCCESS"
+    assert len(world.alive()) == 1
+
+
+def test_a_job_that_is_let_go_during_one_invocation_was_never_held(
+    world: World, stack: Stack
+) -> None:
+    wait = json.dumps({"timeoutSeconds": 600, "failStack": False})
+    waiting = {**properties(), Property.WAIT_FOR_COMPLETION: wait}
+    started = world.time
+    deleted: list[None] = []
+
+    def delete_meanwhile(name: str, _number: int) -> None:
+        if name == "get_job" and world.time - started > 60 and not deleted:
+            deleted.append(None)
+            _deliver(stack, waiting)
+
+    world.before = delete_meanwhile
+    index.respond_to(stack.event("Create", waiting), Context(world), world)
+    assert deleted
+    assert world.only_job().status == CANCELLED
+    assert _run(world)["accepted"] is False
+
+
+def test_a_duplicate_waits_until_the_others_call_must_be_over(world: World, stack: Stack) -> None:
+    event = stack.event("Create", properties())
+    called_at: list[float] = []
+
+    def duplicate(name: str, _number: int) -> None:
+        if name == "create_job":
+            called_at.append(world.time)
+            if len(called_at) == 1:
+                stack.send(event)
+
+    world.before = duplicate
+    index.respond_to(event, Context(world), world)
+    assert len(world.jobs) == 1
+    assert called_at[1] - called_at[0] > 55
+
+
+def test_a_job_is_cancelled_though_its_record_vanished(world: World, stack: Stack) -> None:
+    def fail() -> None:
+        world.objects.clear()
+        raise _DENIED
+
+    world.before = _once("get_job", fail)
+    assert stack.create(properties())["Status"] == "FAILED"
+    assert world.only_job().status == CANCELLED
+
+
+@pytest.mark.parametrize("later", list(OnDelete))
+def test_a_job_that_is_left_behind_is_retained_if_either_definition_says_so(
+    world: World, stack: Stack, later: OnDelete
+) -> None:
+    stack.create(properties("A", on_delete=OnDelete.RETAIN_JOB))
+    left_behind = stack.physical_id
+    stack.update(properties("B"))  # and no clean-up follows
+    stack.update(properties("C", on_delete=later))
+    is_alive = left_behind in [job.arn for job in world.alive()]
+    assert is_alive is (later is OnDelete.RETAIN_JOB)
