@@ -1,6 +1,7 @@
 """Single decisions of the handler, each where only one thing tells right from wrong."""
 
 import json
+import random
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -14,6 +15,7 @@ from tests.handler.worlds import Context, Killed, Stack, World, properties
 
 _MADE_UP = "Vqe-JobResource7A1B-1ABCDEFGHIJKL"
 _DENIED = ServiceError("S3", "AccessDenied", "no", Kind.PERMANENT, "r-1")
+_THROTTLED = ServiceError("CreateJob", "ThrottlingException", "no", Kind.TRANSIENT, "r-1")
 _GONE = ServiceError("GetObject", "NoSuchBucket", "", Kind.NOT_FOUND, "r-1")
 
 
@@ -493,3 +495,22 @@ def test_a_job_that_is_left_behind_is_retained_if_either_definition_says_so(
     stack.update(properties("C", on_delete=later))
     is_alive = left_behind in [job.arn for job in world.alive()]
     assert is_alive is (later is OnDelete.RETAIN_JOB)
+
+
+def test_the_time_that_ends_between_two_calls_still_tells_what_it_was_spent_on() -> None:
+    """Whatever the pauses are: the time may end in one, or in the call that follows."""
+    for chance in range(40):
+        world = World()
+        world.before = _always("create_job", _THROTTLED)
+        event = Stack(world).event("Create", properties())
+        jitter = random.Random(chance)  # noqa: S311 - it must be repeatable
+        index.respond_to(event, Context(world, 10.0), world, jitter)
+        assert "ThrottlingException" in str(world.answers[-1]["Reason"])
+
+
+def _always(method: str, error: ServiceError) -> Callable[[str, int], None]:
+    def hook(name: str, _number: int) -> None:
+        if name == method:
+            raise error
+
+    return hook

@@ -8,6 +8,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar, Final
 
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -120,9 +121,11 @@ class Deployments(RuleBasedStateMachine):
         self.world = Mailbox()
         self.world.assets["amazon-braket-inputs", "scripts/abc/source.tar.gz"] = "uploaded"
         self.world.tags_of_buckets[_OWN_BUCKET] = {"AmazonBraket": "true"}
-        self.cfn = CloudFormation(self.world, index.respond_to)
-        self.disturbed = False
         self.chance = random.Random(0)  # noqa: S311 - it must be repeatable
+        # The pauses of the handler, too: the same seed is the same history.
+        jitter = random.Random(0)  # noqa: S311 - it must be repeatable
+        self.cfn = CloudFormation(self.world, partial(index.respond_to, chance=jitter))
+        self.disturbed = False
         self.let_be: set[str] = set()
         """Jobs whose clean-up CloudFormation gave up: they end at the next update at latest."""
         self.retained: set[str] = set()

@@ -129,6 +129,7 @@ class Calls:
         self._budget = budget
         self._ends = budget.work_ends
         self._chance = chance
+        self._last: object = None
 
     @contextmanager
     def overtime(self) -> Iterator[None]:
@@ -179,6 +180,7 @@ class Calls:
         """
         if self.now() + seconds >= self._ends:
             raise _out_of_time(why)
+        self._last = why
         self.gateway.sleep(seconds)
 
     def check_time(self) -> None:
@@ -187,10 +189,10 @@ class Calls:
         A process that was frozen and thawed finds that out here, before its next call.
 
         Raises:
-            OutOfTimeFailure: It is over.
+            OutOfTimeFailure: It is over; it tells why was waited last.
         """
         if self.now() >= self._ends:
-            raise _out_of_time(None)
+            raise _out_of_time(self._last)
 
     def job_or_none(self, arn: str, missing: float = 0.0) -> Job | None:
         """Return what the service knows of a job, None when it knows none."""

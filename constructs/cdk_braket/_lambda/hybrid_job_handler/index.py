@@ -7,6 +7,7 @@ it holds the presigned ResponseURL and the request with its hyperparameters.
 import hashlib
 import itertools
 import json
+import random
 import sys
 import threading
 from calendar import timegm
@@ -86,8 +87,19 @@ def handler(event: object, context: Context) -> None:
     respond_to(event, context, _aws)
 
 
-def respond_to(event: object, context: Context, gateway: AnsweringGateway) -> None:
+def respond_to(
+    event: object,
+    context: Context,
+    gateway: AnsweringGateway,
+    chance: random.Random | None = None,
+) -> None:
     """Handle one event through a gateway.
+
+    Args:
+        event: The event.
+        context: Lambda's.
+        gateway: Every call that leaves the process.
+        chance: Random numbers for the pauses between retries; by default fresh ones.
 
     Raises:
         ServiceError: The answer could not be delivered. Lambda then runs the event again, which
@@ -98,7 +110,7 @@ def respond_to(event: object, context: Context, gateway: AnsweringGateway) -> No
         log("unanswerable", {})
         return
     ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
-    answer = _dealt_with(event, gateway, ends)
+    answer = _dealt_with(event, gateway, ends, chance)
     if isinstance(answer, UnfinishedWait):
         again = {**event, WAITS_UNTIL: answer.until}
         failure = _gone_on(again, context.invoked_function_arn, gateway, ends)
@@ -124,14 +136,14 @@ def _response_url(event: object) -> str | None:
 
 
 def _dealt_with(
-    event: Mapping[str, object], gateway: Gateway, ends: float
+    event: Mapping[str, object], gateway: Gateway, ends: float, chance: random.Random | None
 ) -> "_Answer | UnfinishedWait":
     remaining = max(ends - gateway.now(), 0.0)
     answer_seconds = min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
     cleanup_seconds = min(_CLEANUP_MOST, remaining * _CLEANUP_SHARE)
     cleanup_ends = ends - answer_seconds
     budget = Budget(work_ends=cleanup_ends - cleanup_seconds, ends=cleanup_ends)
-    work = _Work(event, gateway, budget)
+    work = _Work(event, gateway, budget, chance)
     thread = threading.Thread(target=work.run, daemon=True)
     thread.start()
     thread.join(max(cleanup_ends - gateway.now(), 0.0))
@@ -141,8 +153,15 @@ def _dealt_with(
 class _Work:
     """The event's work, and its result as far as there is one."""
 
-    def __init__(self, event: Mapping[str, object], gateway: Gateway, budget: Budget) -> None:
+    def __init__(
+        self,
+        event: Mapping[str, object],
+        gateway: Gateway,
+        budget: Budget,
+        chance: random.Random | None,
+    ) -> None:
         self._raw = event
+        self._chance = chance
         self._gateway = gateway
         self._budget = budget
         self._answer: _Answer | UnfinishedWait | None = None
@@ -183,7 +202,9 @@ class _Work:
         def log_with_names(decision: str, details: Mapping[str, object]) -> None:
             log(decision, {"logicalId": event.logical_id, "type": event.type, **details})
 
-        self._lifecycle = Lifecycle(event, self._gateway, self._budget, log_with_names)
+        self._lifecycle = Lifecycle(
+            event, self._gateway, self._budget, log_with_names, self._chance
+        )
         outcome: Outcome = self._lifecycle.handle()
         return _Answer(outcome.physical_id, attributes=outcome.attributes)
 
