@@ -29,7 +29,7 @@ def test_the_definition_of_a_job_is_what_it_was(tmp_path: Path) -> None:
         device=LOCAL,
         hyperparameters={"shots": 100},
     )
-    script = "/source.tar.gz"
+    script = "scripts/3c69a3b473d2f6bb7c1337f70e95ef52/source.tar.gz"
     data = "inputs/f35ab673dadc8d8be796a013f8e59537/"
     assert json.loads(text(job_properties(stack)["Request"])) == {
         "jobName": "Stack-Job-RUNID0000000",
