@@ -1,10 +1,12 @@
 """What random histories found, and what mutants of the handler showed to be untested, by name."""
 
+from collections.abc import Callable
+
 from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
 from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from tests.handler.worlds import properties
+from tests.handler.worlds import Killed, properties
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Failing, Faults
 
@@ -76,3 +78,27 @@ def test_a_retained_job_whose_answer_was_lost_is_cancelled_when_its_update_is_ro
     assert back is not None
     assert back.ok
     assert [job.arn for job in cfn.world.alive()] == [held]
+
+
+def test_a_lost_job_that_a_look_at_its_tags_calls_unknown_is_found_all_the_same() -> None:
+    """The service has forgotten the token, and a search tells no tags."""
+    world = Mailbox(search_tells_tags=False, remembers_tokens=0.0)
+    cfn = CloudFormation(world, index.respond_to)
+
+    def troubled(attempt: int) -> Faults:
+        if attempt == 0:
+            return Faults(after=_killed_at("create_job"))
+        return once_unknown(attempt)
+
+    answer = cfn.create(properties("A"), troubled)
+    assert answer is not None
+    assert answer.ok
+    assert len(world.jobs) == 1
+
+
+def _killed_at(method: str) -> Callable[[str, int], None]:
+    def hook(name: str, _number: int) -> None:
+        if name == method:
+            raise Killed
+
+    return hook

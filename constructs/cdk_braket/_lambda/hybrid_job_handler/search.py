@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from . import contract
 from .calls import Job, Record
 from .definition import render
-from .handling import POLL_SECONDS, Handling
+from .handling import APPEARS_SECONDS, POLL_SECONDS, Handling
 from .ledger import Run
 
 _CLOCK_SKEW_SECONDS = 300.0
@@ -39,7 +39,8 @@ class Search:
     def _carries(self, job: Job, token: str, name: object) -> bool:
         tags = job.tags
         if tags is None and job.name == name:  # the search told no tags: ask for them
-            found = self._calls.job_or_none(job.arn)
+            # The search has just told of it: that it is unknown is not believed at once.
+            found = self._calls.job_or_none(job.arn, APPEARS_SECONDS)
             tags = None if found is None else found.tags
         return tags is not None and tags.get(contract.TOKEN_TAG) == token
 
