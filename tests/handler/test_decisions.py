@@ -514,3 +514,20 @@ def _always(method: str, error: ServiceError) -> Callable[[str, int], None]:
             raise error
 
     return hook
+
+
+def test_a_lost_job_is_still_looked_for_after_others_are_settled(
+    world: World, stack: Stack
+) -> None:
+    stack.create(properties("A"))
+    world.after = _once("create_job", _raising(Killed()))
+    with pytest.raises(Killed):
+        stack.update(properties("B"))
+    [lost] = [job for job in world.alive() if job.arn != stack.physical_id]
+    world.appears_after = 300.0
+    stack.send(stack.event("Update", properties("A"), stack.physical_id, properties("B")))
+    stack.replace_with(properties("C"))  # and the clean-up of A's job, which is seen to be over
+    assert lost in world.alive()
+    world.appears_after = 0.0
+    stack.update(properties("C", tags={"later": "1"}))
+    assert lost not in world.alive()
