@@ -26,6 +26,7 @@ from constructs import Construct, IDependable
 from . import _s3
 from ._checks import Checked, check
 from ._compact import compact
+from ._grants import channel_to_write, granted, write_statements
 from ._handler import (
     copy_statements,
     go_on,
@@ -223,18 +224,19 @@ class _RenderedTags:
     """The tags as they are when all aspects have run, as JSON text; nothing if there are none."""
 
     def __init__(self, owner: Construct, tags: TagManager) -> None:
-        self._owner = owner
+        self.owner = owner
         self._tags = tags
 
     def produce(self) -> str | None:
         tags = self._tags.tag_values()
-        return Stack.of(self._owner).to_json_string(dict(tags)) if tags else None
+        return Stack.of(self.owner).to_json_string(dict(tags)) if tags else None
 
 
 class Definition:
     """A definition with the places, roles and permissions that its jobs need.
 
     Attributes:
+        owner: The construct whose definition it is.
         options: The job.
         environment: What it stands on.
         role: What it runs as.
@@ -252,7 +254,7 @@ class Definition:
         """
         given, self._checked = prepared.arguments, prepared.checked
         self.options = prepared.options
-        self._owner = owner
+        self.owner = owner
         _annotate(owner, self._checked)
         self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
         for key, value in (given.tags or {}).items():
@@ -305,12 +307,12 @@ class Definition:
 
     def properties(self) -> dict[str, str]:
         """What the handler has to be told to start the job."""
-        stack = Stack.of(self._owner)
+        stack = Stack.of(self.owner)
         assets = _by_bucket(self._copies, stack)
         records = f"s3://{self.environment.inputs_bucket.bucket_name}/{RECORDS}"
         properties = {
             ResourceProperty.REQUEST: compact(stack.to_json_string(self._request())),
-            ResourceProperty.TAGS: Token.as_string(Lazy.any(_RenderedTags(self._owner, self.tags))),
+            ResourceProperty.TAGS: Token.as_string(Lazy.any(_RenderedTags(self.owner, self.tags))),
             ResourceProperty.ASSETS: compact(stack.to_json_string(assets)),
             ResourceProperty.RECORDS: compact(records),
         }
@@ -354,9 +356,9 @@ class Definition:
     def _copy_in(self) -> list[Copy]:
         copies: list[Copy] = []
         if self._checked.script is not None:
-            copies += copy_in(Construct(self._owner, "Script"), self._checked.script)
+            copies += copy_in(Construct(self.owner, "Script"), self._checked.script)
         if self._checked.inputs:
-            channels = Construct(self._owner, "Inputs")
+            channels = Construct(self.owner, "Inputs")
             for name, files in self._checked.inputs.items():
                 copies += copy_in(Construct(channels, name), files)
         return copies
@@ -365,7 +367,7 @@ class Definition:
         self, missing: Sequence[iam.PolicyStatement], late: Sequence[iam.PolicyStatement]
     ) -> list[IDependable]:
         """Allow the roles what they need beyond what the environment allows them already."""
-        environment, owner = self.environment, self._owner
+        environment, owner = self.environment, self.owner
         function = environment.handler_function
         outlasts = (
             environment.outlasts_jobs() if isinstance(environment, HybridJobEnvironment) else []
@@ -386,7 +388,7 @@ class Definition:
         """What the handler has to be allowed for this definition."""
         options = self.options
         statements = _looks(options)
-        if self.role is not self.environment.role and self.role.node.scope is not self._owner:
+        if self.role is not self.environment.role and self.role.node.scope is not self.owner:
             statements.append(pass_role_statement(self.role))
         arns = {copy.bucket.bucket_arn for copy in self._copies}
         statements += [read_assets_statement(arn) for arn in sorted(arns)]
@@ -399,7 +401,7 @@ class Definition:
         """What the handler has to be allowed besides, of what may come after other jobs."""
         late = {place.bucket_arn for place in _locations(self.options) if place.is_known_late}
         statements = [tags_look_statement(arn) for arn in sorted(late)]
-        if self.role.node.scope is self._owner:
+        if self.role.node.scope is self.owner:
             statements.append(pass_role_statement(self.role))
         source = self.options.checkpoint_source
         if source is not None and source.is_known_late:
@@ -423,7 +425,7 @@ class Definition:
             *(objects_statements(inputs, keys) if keys else []),
             *(objects_statements(results, written, writes=True) if written else []),
             *key_statements([inputs.encryption_key, results.encryption_key]),
-            *log_statements(Stack.of(self._owner)),
+            *log_statements(Stack.of(self.owner)),
         ]
 
     def _statements_beyond(self) -> list[iam.PolicyStatement]:
@@ -431,7 +433,7 @@ class Definition:
         options = self.options
         statements = [] if self._image is None else self._image.pull_statements()
         if not options.device.is_local:
-            statements += device_statements(Stack.of(self._owner), options.device.arn)
+            statements += device_statements(Stack.of(self.owner), options.device.arn)
         for location in _locations(options):
             if not location.is_known_late:
                 statements += location.read_statements()
@@ -487,6 +489,21 @@ class Defined:
     def checkpoint_prefix(self) -> str:
         """What the keys of the checkpoints of all runs begin with."""
         return self._definition.checkpoint_prefix
+
+    def grant_write_input(self, grantee: iam.IGrantable, channel: str | None = None) -> iam.Grant:
+        """Allow to put data where the job reads it, and not to read it.
+
+        Args:
+            grantee: Who may, of the same account.
+            channel: The input channel. Default: the only one whose data is in a bucket.
+
+        Raises:
+            ValidationError: There is no such channel, or the default is not clear.
+        """
+        options = self._definition.options
+        sources = {name: each.source for name, each in options.input_data.items()}
+        location = channel_to_write(self._definition.owner, sources, channel)
+        return granted(self._definition.owner, grantee, write_statements(location))
 
     @property
     def grant_principal(self) -> iam.IPrincipal:

@@ -4,9 +4,11 @@ from abc import abstractmethod
 from typing import Protocol
 
 from aws_cdk import Resource
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from . import _s3
+from ._grants import Grants
 
 
 class IHybridJob(Protocol):
@@ -66,8 +68,17 @@ class IHybridJob(Protocol):
     def console_url(self) -> str:
         """The job's page in the AWS console."""
 
+    def grant_read_results(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to read the results of all the job's runs, and to use their key."""
 
-class HybridJobBase(Resource):
+    def grant_cancel(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to cancel the job, and to see whether it is."""
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to see the job and to read its logs, not its results."""
+
+
+class HybridJobBase(Grants, Resource):
     """What every hybrid job can do, whether this app deploys it or knows it by its attributes."""
 
     @property
@@ -89,6 +100,11 @@ class HybridJobBase(Resource):
     @abstractmethod
     def results_prefix(self) -> str:
         """What the keys of the results of all the job's runs begin with."""
+
+    @property
+    @abstractmethod
+    def log_stream_prefix(self) -> str:
+        """What the names of the job's log streams begin with."""
 
     @abstractmethod
     def results_location(self) -> _s3.Location:

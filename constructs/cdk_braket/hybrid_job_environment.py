@@ -14,6 +14,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
 from . import _s3
+from ._grants import granted
 from ._handler import HandlerSettings, JobHandler, go_on, tags_look_statement
 from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
 from ._permissions import (
@@ -338,6 +339,39 @@ class HybridJobEnvironment(_Environment):
             >>> environment.allow_waiting()
         """
         go_on(self.handler_function)
+
+    def grant_create_job(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to start jobs on this environment, by the API or the Braket SDK.
+
+        They may put scripts and inputs into the inputs bucket, and start and tag jobs that run as
+        the environment's role: as that, a job reaches all that the environment holds.
+
+        Args:
+            grantee: Who may, of the same account.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_iam as iam
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> environment = HybridJobEnvironment(stack, "Jobs")
+            >>> user = iam.User(stack, "Researcher")
+            >>> grant = environment.grant_create_job(user)
+        """
+        jobs = Stack.of(self).format_arn(service="braket", resource="job", resource_name="*")
+        statements = [
+            # It has no resource before there is a job. Source:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
+            iam.PolicyStatement(actions=["braket:CreateJob"], resources=["*"]),
+            # A job's ARN is made up by the service.
+            iam.PolicyStatement(actions=["braket:TagResource"], resources=[jobs]),
+            pass_role_statement(self._role),
+            _s3.objects_statement(
+                ["s3:PutObject"], self._inputs.bucket_arn, [f"{SCRIPTS}/*", f"{INPUTS}/*"]
+            ),
+            *key_statements([self._inputs.encryption_key]),
+        ]
+        return granted(self, grantee, statements)
 
     def publish(self, parameter_name: str) -> ssm.StringListParameter:
         """Put what other apps need into a parameter of Systems Manager.

@@ -9,6 +9,8 @@ import boto3
 from botocore.exceptions import ClientError
 from braket.jobs import save_job_result
 
+_IMAGE = "111122223333.dkr.ecr.us-east-1.amazonaws.com/a:b"
+
 CALLS: dict[str, Callable[[list[str]], object]] = {
     "read": lambda at: boto3.client("s3").get_object(Bucket=at[0], Key=at[1]),
     "list": lambda at: boto3.client("s3").list_objects_v2(Bucket=at[0], Prefix=at[1]),
@@ -18,7 +20,7 @@ CALLS: dict[str, Callable[[list[str]], object]] = {
         clientToken="reaching",
         jobName="reaching",
         roleArn=at[0],
-        algorithmSpecification={"containerImage": {"uri": "111122223333.dkr.ecr.us-east-1.amazonaws.com/a:b"}},
+        algorithmSpecification={"containerImage": {"uri": _IMAGE}},
         deviceConfig={"device": "local:braket/default"},
         instanceConfig={"instanceType": "ml.m5.large", "volumeSizeInGb": 30},
         outputDataConfig={"s3Path": "s3://amazon-braket-reaching/data"},
