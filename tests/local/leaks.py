@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 import boto3
+from botocore.exceptions import EndpointConnectionError
 
 from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from cdk_braket_local import instance
@@ -67,6 +68,9 @@ def watched() -> Iterator[None]:
         try:
             if aws._facts and aws.is_running():
                 found = leaks(aws)
+        except EndpointConnectionError:
+            # A test has killed it: the kill may take a moment to be seen.
+            aws._process.wait(10)
         finally:
             stop(aws)
         if found:

@@ -67,8 +67,9 @@ def losing(application: "Application", state_directory: Path, path: str) -> "App
 
 
 def _next(folder: Path, body: bytes) -> str | None:
-    stack = str(json.loads(body)["StackId"]).split("/")[1]
-    file = folder / stack
+    answered = json.loads(body)
+    stack = str(answered.get("StackId", "")).split("/")[1:2]
+    file = folder.joinpath(*stack)
     waiting = file.read_text(encoding="utf-8").split() if file.is_file() else []
     if not waiting:
         return None
