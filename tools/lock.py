@@ -22,6 +22,9 @@ NODE_LOCK = "package-lock.json"
 # What `./dev` installs beside the library itself.
 EXTRAS = ("local",)
 GROUPS = ("dev",)
+# What has an environment of its own, made when a test asks for it.
+SCANNERS_LOCK = "requirements-scanners.lock"
+SCANNERS_GROUP = "scanners"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
         print("dev: lock takes --upgrade, or --check, or nothing", file=sys.stderr)
         return 2
     upgrade = list(arguments)
-    for command in (_uv_command(upgrade), _npm_command(upgrade)):
+    commands = (_uv_command(upgrade), _scanners_command(upgrade), _npm_command(upgrade))
+    for command in commands:
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         if code != 0:
             print(f"dev: {command[0]} could not make its lock", file=sys.stderr)
@@ -44,13 +48,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _uv_command(upgrade: list[str]) -> list[str]:
+    wanted = [*(f"--extra={extra}" for extra in EXTRAS), *(f"--group={group}" for group in GROUPS)]
+    return [*_compile(upgrade), *wanted, PROJECT, "-o", PYTHON_LOCK]
+
+
+def _scanners_command(upgrade: list[str]) -> list[str]:
+    return [*_compile(upgrade), f"--group={PROJECT}:{SCANNERS_GROUP}", "-o", SCANNERS_LOCK]
+
+
+def _compile(upgrade: list[str]) -> list[str]:
     return [
         # One lock for all supported Pythons and platforms, by markers, from the oldest on.
         *("uv", "pip", "compile", "--universal", "--python-version", _oldest_python()),
-        *(f"--extra={extra}" for extra in EXTRAS),
-        *(f"--group={group}" for group in GROUPS),
         *("--generate-hashes", "--no-header", "--quiet", *upgrade),
-        *(PROJECT, "-o", PYTHON_LOCK),
     ]
 
 
@@ -83,7 +93,11 @@ def _forget_registries(lock: Path) -> None:
 
 def problems(root: Path) -> list[str]:
     """What is wrong with the locks of a checkout, one line each; empty if nothing."""
-    return [*_python_problems(root), *_node_problems(root)]
+    return [
+        *_python_problems(root, PYTHON_LOCK, list(_direct_requirements(root))),
+        *_python_problems(root, SCANNERS_LOCK, list(_group(root, SCANNERS_GROUP))),
+        *_node_problems(root),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +122,20 @@ def _entries(text: str) -> Iterator[_Locked]:
             )
 
 
-def _python_problems(root: Path) -> Iterator[str]:
-    text = (root / PYTHON_LOCK).read_text(encoding="utf-8")
+def _python_problems(root: Path, lock: str, required: Sequence[Requirement]) -> Iterator[str]:
+    text = (root / lock).read_text(encoding="utf-8")
     entries = list(_entries(text))
-    required = list(_direct_requirements(root))
     for entry in entries:
         if not entry.hashed:
-            yield f"{PYTHON_LOCK}: {entry.name} has no hash"
+            yield f"{lock}: {entry.name} has no hash"
     for requirement in required:
         if not any(_satisfies(entry, requirement) for entry in entries):
-            yield f"{PYTHON_LOCK}: it has no {requirement}; `./dev lock` makes it anew"
+            yield f"{lock}: it has no {requirement}; `./dev lock` makes it anew"
     names = {canonicalize_name(requirement.name) for requirement in required}
     for name in sorted({entry.name for entry in entries if entry.asked_for_by_us} - names):
-        yield f"{PYTHON_LOCK}: nothing asks for {name} any more; `./dev lock` makes it anew"
+        yield f"{lock}: nothing asks for {name} any more; `./dev lock` makes it anew"
     if re.search(r"https?://|--(extra-)?index-url|--find-links", text):
-        yield f"{PYTHON_LOCK}: it names a registry, which is a matter of who installs"
+        yield f"{lock}: it names a registry, which is a matter of who installs"
 
 
 def _satisfies(entry: _Locked, requirement: Requirement) -> bool:
@@ -133,12 +146,15 @@ def _satisfies(entry: _Locked, requirement: Requirement) -> bool:
 def _direct_requirements(root: Path) -> Iterator[Requirement]:
     tables = _project(root)
     extras = tables["project"].get("optional-dependencies", {})
-    groups = tables.get("dependency-groups", {})
     yield from map(Requirement, tables["project"].get("dependencies", []))
     for extra in EXTRAS:
         yield from map(Requirement, extras.get(extra, []))
     for group in GROUPS:
-        yield from map(Requirement, groups.get(group, []))
+        yield from _group(root, group)
+
+
+def _group(root: Path, name: str) -> Iterator[Requirement]:
+    yield from map(Requirement, _project(root).get("dependency-groups", {}).get(name, []))
 
 
 def _node_problems(root: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ that fits means there is nothing to do; none means a set-up that never ended, wh
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -44,6 +45,16 @@ class Checkout:
     def python(self) -> Path:
         """The interpreter of the virtual environment."""
         return self.venv / "bin" / "python"
+
+    @property
+    def scanners(self) -> Path:
+        """The virtual environment of the scanners that cannot share the other one."""
+        return self.cache / "scanners"
+
+    @property
+    def scanners_lock(self) -> Path:
+        """Every Python package of that one, with its hashes."""
+        return self.root / "requirements-scanners.lock"
 
     @property
     def node_modules(self) -> Path:
@@ -133,11 +144,28 @@ def set_up(checkout: Checkout, say: Callable[[str], None]) -> None:
         SetupError: It cannot be done.
         processes.Stopped: The user interrupted; the next call starts the broken part anew.
     """
-    if not _stale(checkout):
+    _take(_STEPS, checkout, say)
+
+
+def set_up_scanners(checkout: Checkout, say: Callable[[str], None]) -> None:
+    """Make the scanners' environment what its lock says; return at once if it is.
+
+    Args:
+        checkout: One that is set up.
+        say: Shows a line to the user.
+
+    Raises:
+        SetupError: It cannot be done.
+    """
+    _take((_SCANNERS,), checkout, say)
+
+
+def _take(steps: "Sequence[_Step]", checkout: Checkout, say: Callable[[str], None]) -> None:
+    if not _stale(steps, checkout):
         return
     checkout.cache.mkdir(exist_ok=True)
     with _locked(checkout, say):
-        stale = _stale(checkout)
+        stale = _stale(steps, checkout)
         if stale:
             say("Setting this checkout up; later runs skip this while the locks stay the same.")
         for step in stale:
@@ -167,8 +195,8 @@ class _Step:
     make: Callable[[Checkout], None]
 
 
-def _stale(checkout: Checkout) -> list[_Step]:
-    return [step for step in _STEPS if _read(step.stamp(checkout)) != step.fingerprint(checkout)]
+def _stale(steps: Sequence[_Step], checkout: Checkout) -> list[_Step]:
+    return [step for step in steps if _read(step.stamp(checkout)) != step.fingerprint(checkout)]
 
 
 def _read(path: Path) -> str:
@@ -213,21 +241,21 @@ def _make_python(checkout: Checkout) -> None:
         stamp.unlink()
     else:
         stamp.unlink(missing_ok=True)
-        _make_venv(checkout)
+        _make_venv(checkout, checkout.venv)
     _step(checkout, from_lock, _explain_pip)
     _step(checkout, [*pip, "--no-deps", "--no-build-isolation", "-e", "."], _explain_pip)
     _remove_what_the_lock_does_not_name(checkout)
     base.write_text(_base_python_fingerprint(), encoding="ascii")
 
 
-def _make_venv(checkout: Checkout) -> None:
-    if checkout.venv.is_symlink() or checkout.venv.exists():
-        if not (checkout.venv / "pyvenv.cfg").exists() and any(checkout.venv.iterdir()):
-            raise SetupError(f"{checkout.venv} is not a virtual environment; move it away.")
-        _remove(checkout.venv)
+def _make_venv(checkout: Checkout, venv: Path) -> None:
+    if venv.is_symlink() or venv.exists():
+        if not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
+            raise SetupError(f"{venv} is not a virtual environment; move it away.")
+        _remove(venv)
     # Inside another virtual environment, sys.executable is that one's.
     python = getattr(sys, "_base_executable", None) or sys.executable
-    _step(checkout, [python, "-m", "venv", checkout.venv], _explain_venv)
+    _step(checkout, [python, "-m", "venv", venv], _explain_venv)
 
 
 def _remove(directory: Path) -> None:
@@ -262,6 +290,24 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+# --- The scanners -----------------------------------------------------------------------------
+
+
+def _scanners_fingerprint(checkout: Checkout) -> str:
+    return _digest(
+        checkout.scanners_lock.read_bytes(),
+        _base_python_fingerprint().encode(),
+        os.fsencode(checkout.root.resolve()),
+    )
+
+
+def _make_scanners(checkout: Checkout) -> None:
+    _make_venv(checkout, checkout.scanners)
+    pip = (checkout.scanners / "bin" / "python", "-m", "pip", "--no-color", "install", "--no-input")
+    explain = functools.partial(_explain_pip, lock=checkout.scanners_lock.name)
+    _step(checkout, [*pip, "--require-hashes", "-r", checkout.scanners_lock], explain)
+
+
 # --- Node -------------------------------------------------------------------------------------
 
 
@@ -288,6 +334,14 @@ _STEPS = (
         _node_fingerprint,
         _make_node,
     ),
+)
+
+
+_SCANNERS = _Step(
+    "the scanners into .cache/scanners, from requirements-scanners.lock",
+    lambda checkout: checkout.scanners / STAMP,
+    _scanners_fingerprint,
+    _make_scanners,
 )
 
 
@@ -326,15 +380,15 @@ _FULL = re.compile(r"No space left on device|ENOSPC")
 _NO_NETWORK = "The package registry cannot be reached, and this set-up needs it."
 
 
-def _explain_pip(said: str) -> str:
+def _explain_pip(said: str, lock: str = "requirements-dev.lock") -> str:
     if "DO NOT MATCH THE HASHES" in said:
         package = re.search(r"^\s+(\S+) from \S+", said, re.MULTILINE)
         name = package[1] if package else "a package"
-        return f"requirements-dev.lock is broken: {name} is not what its hashes say."
+        return f"{lock} is broken: {name} is not what its hashes say."
     if "Hashes are required" in said or "all requirements must have their versions pinned" in said:
-        return "requirements-dev.lock is broken: a package has no hash; `./dev lock` makes it anew."
+        return f"{lock} is broken: a package has no hash; `./dev lock` makes it anew."
     if "Invalid requirement" in said:
-        return "requirements-dev.lock is broken: it cannot be read; `./dev lock` makes it anew."
+        return f"{lock} is broken: it cannot be read; `./dev lock` makes it anew."
     missing = re.search(r"requirement (\S+) \(from versions: none\)", said)
     if missing and not _NETWORK.search(said):
         return f"No package index that can be reached has {missing[1]}; this set-up needs one."

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The real locks and what they were made from."""
-    for name in (lock.PROJECT, lock.PYTHON_LOCK, lock.NODE_MANIFEST, lock.NODE_LOCK):
+    locks = (lock.PYTHON_LOCK, lock.SCANNERS_LOCK, lock.NODE_LOCK)
+    for name in (lock.PROJECT, lock.NODE_MANIFEST, *locks):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
@@ -53,6 +54,11 @@ def test_a_package_without_hashes_is_noticed(copy: Path) -> None:
     with (copy / lock.PYTHON_LOCK).open("a") as file:
         file.write("left-pad==1.0\n    # via build\n")
     assert only_problem(copy) == "requirements-dev.lock: left-pad has no hash"
+
+
+def test_the_lock_of_the_scanners_is_looked_at_too(copy: Path) -> None:
+    change(copy / lock.PROJECT, '"checkov>=3.3,<4"', '"checkov>=99"')
+    assert only_problem(copy).startswith("requirements-scanners.lock: it has no checkov>=99")
 
 
 @pytest.mark.parametrize("line", ["--index-url https://example.org/simple", "--find-links /x"])
