@@ -112,6 +112,10 @@ def _lock(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     return _become(checkout, [checkout.python, "-m", "tools.quiet", "tools.lock", *arguments])
 
 
+def _release(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    return _become(checkout, [checkout.python, "-m", "tools.quiet", "tools.release", *arguments])
+
+
 def _set_up(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     del arguments
     say(f"set up: {checkout.venv} and {checkout.node_modules} are what the locks say.")
@@ -163,6 +167,11 @@ COMMANDS = {
         "Make requirements-dev.lock and package-lock.json anew; --upgrade takes newer versions.",
         "[--upgrade]",
         _lock,
+    ),
+    "release": _Command(
+        "Make wheel, sdist, bill of materials and checksums of the last commit, in dist.",
+        "",
+        _release,
     ),
     "setup": _Command("Only set the checkout up.", "", _set_up),
 }
