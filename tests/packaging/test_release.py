@@ -31,8 +31,6 @@ release.release(Path(sys.argv[1]), Path(sys.argv[2]))
 def git(root: Path, *arguments: str) -> None:
     people = [f"GIT_{who}" for who in ("AUTHOR", "COMMITTER")]
     identity = {f"{who}_{what}": "a@b" for who in people for what in ("NAME", "EMAIL")}
-        f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
     dates = {"GIT_AUTHOR_DATE": "1700000000 +0000", "GIT_COMMITTER_DATE": "1700000000 +0000"}
     subprocess.run(
         ["git", "-c", "core.hooksPath=/dev/null", *arguments],
