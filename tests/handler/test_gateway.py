@@ -68,6 +68,44 @@ def copies(gateway: AwsGateway) -> Iterator[Stubber]:
         stub.assert_no_pending_responses()
 
 
+# --- Events. ---
+
+_DETAIL = {"jobArn": JOB, "status": "FAILED"}
+
+
+def _put(gateway: AwsGateway, **entry: str) -> None:
+    sent = {
+        "Source": "cdk-braket.rule",
+        "DetailType": "Braket Job State Change",
+        "Detail": json.dumps(_DETAIL),
+        "Resources": [JOB],
+    }
+    with Stubber(gateway._events) as stub:
+        answer = {"Entries": [entry], "FailedEntryCount": int("ErrorCode" in entry)}
+        stub.add_response("put_events", answer, {"Entries": [sent]})
+        gateway.put_event("cdk-braket.rule", "Braket Job State Change", _DETAIL, JOB)
+
+
+def test_an_event_is_put_on_the_default_bus(gateway: AwsGateway) -> None:
+    _put(gateway, EventId="1")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ThrottlingException", Kind.TRANSIENT),
+        ("InternalFailure", Kind.TRANSIENT),
+        ("NotAuthorizedForSourceException", Kind.PERMANENT),
+    ],
+)
+def test_an_event_that_is_not_taken_is_an_error_though_the_call_is_answered(
+    gateway: AwsGateway, code: str, kind: Kind
+) -> None:
+    with pytest.raises(ServiceError) as caught:
+        _put(gateway, ErrorCode=code, ErrorMessage="not taken")
+    assert (caught.value.code, caught.value.kind) == (code, kind)
+
+
 # --- What must be there. ---
 
 

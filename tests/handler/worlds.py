@@ -70,6 +70,7 @@ class World:
     answer_statuses: list[int] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     invoked: list[Mapping[str, object]] = field(default_factory=list)
+    events: list[tuple[float, str, str, Mapping[str, str], str]] = field(default_factory=list)
     job_takes: float | None = None
     job_ends_as: str = COMPLETED
     failure_reason: str = ""
@@ -204,6 +205,12 @@ class World:
         with self._call("untag_job"):
             for key in keys:
                 self._known(arn, "UntagResource").tags.pop(key, None)
+
+    def put_event(
+        self, source: str, detail_type: str, detail: Mapping[str, str], resource: str
+    ) -> None:
+        with self._call("put_event"):
+            self.events.append((self.time, source, detail_type, detail, resource))
 
     def put_answer(self, url: str, body: bytes) -> int:
         assert url.startswith("http")

@@ -101,6 +101,11 @@ class Gateway(Protocol):
     def untag_job(self, arn: str, keys: tuple[str, ...]) -> None:
         """Remove tags of a job."""
 
+    def put_event(
+        self, source: str, detail_type: str, detail: Mapping[str, str], resource: str
+    ) -> None:
+        """Put an event on the account's default event bus."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:

@@ -13,6 +13,20 @@ from enum import StrEnum
 RESOURCE_TYPE = "Custom::BraketHybridJob"
 """The custom resource's type in the template."""
 
+CATCH_UP_TYPE = "Custom::BraketHybridJobCatchUp"
+"""The type of the resource that tells a rule what its job became before there was the rule."""
+
+JOB_EVENT_SOURCE = "aws.braket"
+JOB_STATE_CHANGE = "Braket Job State Change"
+"""Source and detail type of the events of jobs.
+
+Source: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-braket.html
+"""
+
+CATCH_UP_SOURCE = "cdk-braket."
+"""What the source begins with of an event that makes good for one that a rule missed. The rule's
+own id follows, so that the job's other rules do not hear it twice."""
+
 RUN_ID_PLACEHOLDER = "RUNID0000000"
 """Stands in `jobName`, `outputDataConfig.s3Path` and `checkpointConfig.s3Uri` for the run id.
 
@@ -70,6 +84,17 @@ class Property(StrEnum):
 
     RECORDS = "Records"
     """`s3://bucket/prefix`: where the handler keeps which definition started which job."""
+
+
+class CatchUpProperty(StrEnum):
+    """The properties of the resource that tells a rule what its job became. All are strings."""
+
+    JOB_ARN = "JobArn"
+    EVENT_SOURCE = "EventSource"
+    """The source of the event, which only this rule listens to."""
+    STATUSES = "Statuses"
+    """The statuses that the rule is for. The handler does not read them: when they change, the
+    rule is to hear of the job anew."""
 
 
 class OnDelete(StrEnum):

@@ -35,6 +35,11 @@ AWS KMS, where the buckets are encrypted with a key:
 - `kms:Decrypt` and `kms:GenerateDataKey` on the inputs bucket's key: records and copies.
 - `kms:Decrypt` on the bootstrap bucket's key, if the bootstrap uses one of its own.
 
+Amazon EventBridge, only for jobs that have rules:
+
+- `events:PutEvents` on the default event bus, with the conditions `events:source` =
+  `cdk-braket.*` and `events:detail-type`: tell a rule what it missed.
+
 AWS Lambda's logs: `logs:CreateLogStream` and `logs:PutLogEvents` on the function's log group.
 """
 
@@ -69,6 +74,7 @@ from .starting import CALL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
@@ -128,6 +134,11 @@ class AwsGateway:
     @cached_property
     def _braket(self) -> "BraketClient":
         client: BraketClient = boto3.client("braket", config=_config(READ_SECONDS))
+        return client
+
+    @cached_property
+    def _events(self) -> "EventBridgeClient":
+        client: EventBridgeClient = boto3.client("events", config=_config(READ_SECONDS))
         return client
 
     @cached_property
@@ -354,6 +365,27 @@ class AwsGateway:
         with _translated("UntagResource"):
             self._braket.untag_resource(resourceArn=arn, tagKeys=list(keys))
 
+    # --- Events. ---
+
+    def put_event(
+        self, source: str, detail_type: str, detail: Mapping[str, str], resource: str
+    ) -> None:
+        """Put an event on the account's default event bus."""
+        with _translated("PutEvents"):
+            answer = self._events.put_events(
+                Entries=[
+                    {
+                        "Source": source,
+                        "DetailType": detail_type,
+                        "Detail": json.dumps(detail),
+                        "Resources": [resource],
+                    }
+                ]
+            )
+        for entry in answer["Entries"]:
+            if "ErrorCode" in entry:
+                raise _not_put(entry["ErrorCode"], entry.get("ErrorMessage", ""))
+
     # --- CloudFormation. ---
 
     def put_answer(self, url: str, body: bytes) -> int:
@@ -389,6 +421,16 @@ def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
     if parts.query:
         target += f"?{parts.query}"
     return kind(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS), target
+
+
+def _not_put(code: str, message: str) -> ServiceError:
+    """Say why an event was not taken, though the call was answered.
+
+    Source of the codes: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+    """
+    may_pass = code in _THROTTLED or code in {"InternalException", "InternalFailure"}
+    kind = Kind.TRANSIENT if may_pass else Kind.PERMANENT
+    return ServiceError("PutEvents", code, message, kind)
 
 
 def _page_size() -> int:

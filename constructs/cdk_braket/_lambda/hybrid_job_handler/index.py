@@ -18,6 +18,8 @@ from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from .calls import Budget, Gateway
+from .catching_up import CatchUp
+from .contract import CATCH_UP_TYPE
 from .failures import Failure, Kind, ServiceError, UnfinishedWait
 from .gateway import AwsGateway
 from .handling import Event, Outcome, RequestType
@@ -110,7 +112,8 @@ def respond_to(
         log("unanswerable", {})
         return
     ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
-    answer = _dealt_with(event, gateway, ends, chance)
+    work = _Work(event, gateway, _budget(gateway, ends), chance or random.Random())  # noqa: S311 - jitter
+    answer = _dealt_with(work, gateway)
     if isinstance(answer, UnfinishedWait):
         again = {**event, WAITS_UNTIL: answer.until}
         failure = _gone_on(again, context.invoked_function_arn, gateway, ends)
@@ -118,6 +121,8 @@ def respond_to(
             return
         answer = _Answer(answer.physical_id, failure)
     _deliver(url, body_of(event, answer), gateway, ends)
+    if answer.reason is None:
+        work.look_again()
 
 
 def _response_url(event: object) -> str | None:
@@ -135,18 +140,18 @@ def _response_url(event: object) -> str | None:
 # --- Dealing with the event, in a thread, so that nothing in it can outlast the time. ---
 
 
-def _dealt_with(
-    event: Mapping[str, object], gateway: Gateway, ends: float, chance: random.Random | None
-) -> "_Answer | UnfinishedWait":
+def _budget(gateway: Gateway, ends: float) -> Budget:
     remaining = max(ends - gateway.now(), 0.0)
     answer_seconds = min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
     cleanup_seconds = min(_CLEANUP_MOST, remaining * _CLEANUP_SHARE)
     cleanup_ends = ends - answer_seconds
-    budget = Budget(work_ends=cleanup_ends - cleanup_seconds, ends=cleanup_ends)
-    work = _Work(event, gateway, budget, chance)
+    return Budget(work_ends=cleanup_ends - cleanup_seconds, ends=cleanup_ends)
+
+
+def _dealt_with(work: "_Work", gateway: Gateway) -> "_Answer | UnfinishedWait":
     thread = threading.Thread(target=work.run, daemon=True)
     thread.start()
-    thread.join(max(cleanup_ends - gateway.now(), 0.0))
+    thread.join(max(work.budget.ends - gateway.now(), 0.0))
     return work.result()
 
 
@@ -158,15 +163,15 @@ class _Work:
         event: Mapping[str, object],
         gateway: Gateway,
         budget: Budget,
-        chance: random.Random | None,
+        chance: random.Random,
     ) -> None:
+        self.budget = budget
         self._raw = event
         self._chance = chance
         self._gateway = gateway
-        self._budget = budget
         self._answer: _Answer | UnfinishedWait | None = None
         self._broken: BaseException | None = None
-        self._lifecycle: Lifecycle | None = None
+        self._handling: Lifecycle | CatchUp | None = None
 
     def run(self) -> None:
         """Deal with the event; never raises."""
@@ -196,20 +201,24 @@ class _Work:
         log("out_of_time", {})
         return _Answer(self._physical_id(), "A call did not return in time. Deploy again.")
 
+    def look_again(self) -> None:
+        """Do what is done only after the answer, when that was a success."""
+        if isinstance(self._handling, CatchUp):
+            self._handling.look_again()
+
     def _deal(self) -> _Answer:
         event = read_event(self._raw)
 
         def log_with_names(decision: str, details: Mapping[str, object]) -> None:
             log(decision, {"logicalId": event.logical_id, "type": event.type, **details})
 
-        self._lifecycle = Lifecycle(
-            event, self._gateway, self._budget, log_with_names, self._chance
-        )
-        outcome: Outcome = self._lifecycle.handle()
+        kind = CatchUp if _text(self._raw, "ResourceType") == CATCH_UP_TYPE else Lifecycle
+        self._handling = kind(event, self._gateway, self.budget, log_with_names, self._chance)
+        outcome: Outcome = self._handling.handle()
         return _Answer(outcome.physical_id, attributes=outcome.attributes)
 
     def _physical_id(self) -> str:
-        known = self._lifecycle.physical_id if self._lifecycle else ""
+        known = self._handling.physical_id if self._handling else ""
         return known or _text(self._raw, "PhysicalResourceId")
 
 

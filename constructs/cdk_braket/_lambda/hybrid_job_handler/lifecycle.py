@@ -49,10 +49,9 @@ class Lifecycle:
         gateway: Gateway,
         budget: Budget,
         log: Log,
-        chance: random.Random | None = None,
+        chance: random.Random,
     ) -> None:
-        # Jitter needs no secret randomness.
-        handling = Handling(event, gateway, budget, log, chance or random.Random())  # noqa: S311
+        handling = Handling(event, gateway, budget, log, chance)
         self._handling = handling
         self._event = event
         self._calls = handling.calls
