@@ -1,13 +1,19 @@
 """What a hybrid job is to others, whoever deploys it."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from aws_cdk import Resource
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from constructs import Construct
 
 from . import _s3
+from ._events import Events
 from ._grants import Grants
 
 
@@ -77,8 +83,74 @@ class IHybridJob(Protocol):
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see the job and to read its logs, not its results."""
 
+    def on_state_change(
+        self,
+        id: str,
+        *,
+        statuses: Sequence[str] | None = None,
+        target: events.IRuleTarget | None = None,
+        description: str | None = None,
+        rule_name: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """Have something done when the job's state changes."""
 
-class HybridJobBase(Grants, Resource):
+    def on_completed(
+        self,
+        id: str,
+        *,
+        target: events.IRuleTarget | None = None,
+        description: str | None = None,
+        rule_name: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """Have something done when the job completed."""
+
+    def on_failed(
+        self,
+        id: str,
+        *,
+        target: events.IRuleTarget | None = None,
+        description: str | None = None,
+        rule_name: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """Have something done when the job failed."""
+
+    def on_cancelled(
+        self,
+        id: str,
+        *,
+        target: events.IRuleTarget | None = None,
+        description: str | None = None,
+        rule_name: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """Have something done when the job was cancelled."""
+
+    def on_task_state_change(
+        self,
+        id: str,
+        *,
+        statuses: Sequence[str] | None = None,
+        target: events.IRuleTarget | None = None,
+        description: str | None = None,
+        rule_name: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """Have something done when the state of a task of the job changes."""
+
+    def notify(
+        self,
+        topic: sns.ITopic,
+        *,
+        statuses: Sequence[str] = ...,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """Have a topic told, in a sentence, when the job is over."""
+
+
+class HybridJobBase(Grants, Events, Resource):
     """What every hybrid job can do, whether this app deploys it or knows it by its attributes."""
 
     @property
@@ -109,6 +181,10 @@ class HybridJobBase(Grants, Resource):
     @abstractmethod
     def results_location(self) -> _s3.Location:
         """Where the results of all the job's runs are, and with which key."""
+
+    def catching_up_function(self) -> lambda_.IFunction | None:
+        """What tells a rule of the job's state; None when nothing does."""
+        return None
 
     @property
     def console_url(self) -> str:

@@ -14,6 +14,7 @@ from aws_cdk import (
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from . import _s3
@@ -234,6 +235,10 @@ class HybridJob(Defined, HybridJobBase):
     def results_location(self) -> _s3.Location:
         """Where the results of all the job's runs are, and with which key."""
         return _s3.in_bucket(self.results_bucket, self.results_prefix)
+
+    def catching_up_function(self) -> lambda_.IFunction | None:
+        """What tells a rule of the job's state: the function that starts the job."""
+        return self.environment.handler_function
 
     def _attribute(self, attribute: Attribute) -> str:
         return self._resource.get_att_string(attribute.value)

@@ -14,6 +14,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
 from . import _s3
+from ._events import allow_events
 from ._grants import granted
 from ._handler import HandlerSettings, JobHandler, go_on, tags_look_statement
 from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
@@ -340,6 +341,17 @@ class HybridJobEnvironment(_Environment):
         """
         go_on(self.handler_function)
 
+    def allow_events(self) -> None:
+        """Let rules of other apps on jobs hear what they missed; this app's bring it along.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_events()
+        """
+        allow_events(self, self.handler_function)
+
     def grant_create_job(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to start jobs on this environment, by the API or the Braket SDK.
 
@@ -376,7 +388,8 @@ class HybridJobEnvironment(_Environment):
     def publish(self, parameter_name: str) -> ssm.StringListParameter:
         """Put what other apps need into a parameter of Systems Manager.
 
-        They take it with `HybridJobEnvironment.from_parameter_name`. Their deployments may wait.
+        They take it with `HybridJobEnvironment.from_parameter_name`. Their deployments may wait,
+        and their rules hear what they missed.
 
         Args:
             parameter_name: The parameter's name, such as `/quantum/jobs`.
@@ -388,6 +401,7 @@ class HybridJobEnvironment(_Environment):
             >>> parameter = environment.publish("/quantum/jobs")
         """
         self.allow_waiting()
+        self.allow_events()
         key = self.encryption_key
         return ssm.StringListParameter(
             self,
@@ -645,7 +659,8 @@ class HybridJobEnvironment(_Environment):
         """Take an environment of another app, in the same account and region.
 
         Nothing is attached to what is not of this app: the environment allows devices and images
-        with `allow_device` and `allow_image`, and waiting with `allow_waiting`.
+        with `allow_device` and `allow_image`, waiting with `allow_waiting`, and rules on its jobs
+        with `allow_events`.
 
         Args:
             scope: The scope.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.catching_up import SETTLES_SECONDS
 from cdk_braket._lambda.hybrid_job_handler.contract import (
     CATCH_UP_SOURCE,
@@ -12,7 +13,7 @@ from cdk_braket._lambda.hybrid_job_handler.contract import (
     CatchUpProperty,
 )
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from tests.handler.worlds import LOGICAL, Context, FakeJob, Stack, World, index
+from tests.handler.worlds import LOGICAL, Context, FakeJob, Stack, World
 
 JOB = "arn:aws:braket:us-east-1:123456789012:job/1"
 OTHER = "arn:aws:braket:us-east-1:123456789012:job/2"

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import boto3
 
@@ -10,13 +10,21 @@ from cdk_braket_local.instance import ClientSettings, LocalAws
 
 
 def user_who_may(
-    aws: LocalAws, actions: Sequence[str], resources: Sequence[str] = ("*",)
+    aws: LocalAws,
+    actions: Sequence[str],
+    resources: Sequence[str] = ("*",),
+    conditions: Mapping[str, Mapping[str, str]] | None = None,
 ) -> ClientSettings:
     """Make a user with one statement; return what clients in its name take."""
     iam = boto3.client("iam", **aws.client_settings)
     name = f"user-{uuid.uuid4().hex[:12]}"
     iam.create_user(UserName=name)
-    statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    statement = {
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+        "Condition": conditions or {},
+    }
     iam.put_user_policy(
         UserName=name,
         PolicyName="only",

@@ -43,6 +43,7 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
         "resource",
         "explicit_deny",
     ),
+    "ministack.core.iam_actions:request_tag_context": ("service", "iam_action", "body", "params"),
     "ministack.core.iam_evaluator:AuthError": None,
     "ministack.core.iam_evaluator:EvalContext": (
         "principal_arn",
