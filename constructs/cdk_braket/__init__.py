@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OutputData,
         WaitForCompletion,
     )
+    from .spending_limit import SpendingLimit
     from .validation_error import ValidationError
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "OnDelete",
     "OutputData",
     "PreflightCheck",
+    "SpendingLimit",
     "ValidationError",
     "WaitForCompletion",
 ]
@@ -71,6 +73,7 @@ _HOMES: Final = {
     "OnDelete": "_lambda.hybrid_job_handler.contract",
     "OutputData": "job_options",
     "PreflightCheck": "_preflight",
+    "SpendingLimit": "spending_limit",
     "ValidationError": "validation_error",
     "WaitForCompletion": "job_options",
 }

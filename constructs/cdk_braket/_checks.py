@@ -30,6 +30,7 @@ from ._tokens import is_unknown
 from .container_image import REGIONS
 from .hybrid_job_environment import IHybridJobEnvironment
 
+_HOUR = 3600
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -81,6 +82,7 @@ def check(
     _check_checkpoint_source(checked, options)
     _check_buckets(checked, options)
     _check_wait(checked, options)
+    _check_cost(checked, options)
     _check_request(checked, options, region, role, tags=tags, buckets=_Buckets.of(environment))
     _check_script(checked, options, disabled)
     return checked
@@ -168,6 +170,26 @@ def _check_wait(checked: Checked, options: JobOptions) -> None:
             "seconds, as CloudFormation waits no longer than an hour. Use Duration.minutes(55) or "
             "less, or do not wait."
         )
+
+
+def _check_cost(checked: Checked, options: JobOptions) -> None:
+    """Tell the worst case of what is billed by the hour, and warn where nobody bounded it."""
+    instance = options.instance
+    longest = rules.bounds(rules.shape_of(REQUEST, "stoppingCondition", "maxRuntimeInSeconds"))
+    seconds = seconds_of(options.max_runtime) if options.max_runtime else longest.maximum or 0
+    if is_unknown(seconds) or is_unknown(instance.instance_count):
+        return
+    hours = seconds * instance.instance_count / _HOUR
+    count, kind = instance.instance_count, instance.instance_type.value
+    most = f"{hours:.3g} instance hours at most, on {count:g} of {kind}"
+    if options.max_runtime is None and not options.device.is_local:
+        text = (
+            "max_runtime: is not given, and the device is billed for. The job may run as long as "
+            f"the service lets it: {most}. Use max_runtime=Duration.hours(…)."
+        )
+        checked.warnings.append(("max-runtime", text))
+        return
+    checked.notes.append(f"cost: {most}")
 
 
 def _check_buckets(checked: Checked, options: JobOptions) -> None:

@@ -78,6 +78,7 @@ from .job_options import (
     OutputData,
     WaitForCompletion,
 )
+from .spending_limit import SpendingLimit, wrong_device
 from .validation_error import ValidationError
 
 _WARNING: Final = "cdk-braket"
@@ -161,7 +162,13 @@ def prepare(
         disabled=arguments.disabled_checks,
         scratch=_scratch(scope),
     )
-    problems = [*checked.problems, *_contradictions(arguments), *_elsewhere(scope, arguments)]
+    limit = (more or {}).get("spending_limit")
+    problems = [
+        *checked.problems,
+        *_contradictions(arguments),
+        *_elsewhere(scope, arguments),
+        *(wrong_device(limit, arguments.device) if isinstance(limit, SpendingLimit) else []),
+    ]
     if problems:
         raise ValidationError(path, problems)
     return Prepared(arguments, options, checked)

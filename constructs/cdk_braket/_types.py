@@ -28,6 +28,7 @@ from .job_options import (
     OutputData,
     WaitForCompletion,
 )
+from .spending_limit import SpendingLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "wait_for_completion": _a(WaitForCompletion, "Use WaitForCompletion(timeout=…)"),
     "wait_for_completion.timeout": _a(Duration, "Use Duration.minutes(…)"),
     "wait_for_completion.fail_stack": _a(bool, "Use True or False"),
+    "spending_limit": _a(SpendingLimit, "Use SpendingLimit(…), or leave it out"),
     "on_delete": _a(OnDelete, "Use OnDelete.CANCEL_JOB or OnDelete.RETAIN_JOB"),
     "disabled_checks": _Kind(
         lambda value: isinstance(value, Collection) and set(value) <= set(PreflightCheck),

@@ -39,6 +39,7 @@ from .job_options import (
     OutputData,
     WaitForCompletion,
 )
+from .spending_limit import SpendingLimit
 from .validation_error import ValidationError
 
 
@@ -103,6 +104,7 @@ class HybridJob(Defined, HybridJobBase):
         on_delete: OnDelete = OnDelete.CANCEL_JOB,
         rerun_token: str | None = None,
         wait_for_completion: WaitForCompletion | None = None,
+        spending_limit: SpendingLimit | None = None,
         disabled_checks: Collection[PreflightCheck] = (),
     ) -> None:
         """Declare a hybrid job.
@@ -145,6 +147,8 @@ class HybridJob(Defined, HybridJobBase):
                 became of it. Default: the job runs again only when something else changes.
             wait_for_completion: How the deployment waits for the job to complete. Default: the
                 deployment succeeds as soon as the job was created.
+            spending_limit: A limit on the job's device, which has to be in force before the job
+                starts. Not part of the definition. Default: none.
             disabled_checks: Checks of the script that are turned off. Default: none.
 
         Raises:
@@ -173,11 +177,17 @@ class HybridJob(Defined, HybridJobBase):
             removal_policy=removal_policy,
             disabled_checks=disabled_checks,
         )
-        life = {"on_delete": on_delete, "rerun_token": rerun_token}
+        life = {
+            "on_delete": on_delete,
+            "rerun_token": rerun_token,
+            "spending_limit": spending_limit,
+        }
         prepared = prepare(scope, id, arguments, wait=wait_for_completion, more=life)
         super().__init__(scope, id)
         self._definition = Definition(self, prepared)
         self._resource = self._create(on_delete, rerun_token, wait_for_completion)
+        if spending_limit is not None:
+            self._resource.node.add_dependency(spending_limit)
 
     @property
     def job_arn(self) -> str:

@@ -1,10 +1,15 @@
 """CloudFormation knows Braket's spending limits, and refuses what the service would."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import App
+from aws_cdk import Stack as CdkStack
+from aws_cdk.assertions import Template
 
+from cdk_braket import Device, SpendingLimit
 from cdk_braket_local.instance import LocalAws
 from tests.local.stacks import Stack
 
@@ -30,6 +35,21 @@ def test_one_is_created_changed_replaced_and_deleted(stack: Stack) -> None:
     assert stack.physical_id("Limit") == first
     assert stack.update({"Limit": _limit(DeviceArn=OTHER, SpendingLimit="50")}) == "UPDATE_COMPLETE"
     assert stack.physical_id("Limit") != first
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_what_the_construct_makes_is_taken(stack: Stack) -> None:
+    declared = CdkStack(App(), "Limits")
+    SpendingLimit(
+        declared,
+        "Limit",
+        device=Device(QPU),
+        spending_limit="250.00",
+        start_at=datetime(2027, 1, 1, tzinfo=UTC),
+        end_at=datetime(2027, 2, 1, tzinfo=UTC),
+    )
+    resources = Template.from_stack(declared).to_json()["Resources"]
+    assert stack.create(resources) == "CREATE_COMPLETE"
     assert stack.delete() == "DELETE_COMPLETE"
 
 

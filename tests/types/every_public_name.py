@@ -26,6 +26,7 @@ from cdk_braket import (
     OnDelete,
     OutputData,
     PreflightCheck,
+    SpendingLimit,
     ValidationError,
     WaitForCompletion,
 )
@@ -95,6 +96,16 @@ def declare(stack: Stack) -> list[str]:
         device=Device.local("braket/default"),
         image=ContainerImage.pytorch(),
         distribution="data_parallel",
+    )
+    HybridJob(
+        stack,
+        "Guarded",
+        device=Device.IONQ_FORTE_1,
+        image=ContainerImage.base(),
+        max_runtime=Duration.hours(1),
+        spending_limit=SpendingLimit(
+            stack, "Limit", device=Device.IONQ_FORTE_1, spending_limit="250.00"
+        ),
     )
     bucket.grant_read(first)
     environment = HybridJobEnvironment(stack, "Environment")
