@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .container_image import ContainerImage
     from .device import Device
     from .hybrid_job import HybridJob
+    from .hybrid_job_dashboard import HybridJobDashboard
     from .hybrid_job_definition import HybridJobDefinition
     from .hybrid_job_environment import HybridJobEnvironment, IHybridJobEnvironment
     from .input_channel import InputChannel
@@ -39,6 +40,7 @@ __all__ = [
     "Device",
     "Distribution",
     "HybridJob",
+    "HybridJobDashboard",
     "HybridJobDefinition",
     "HybridJobEnvironment",
     "IHybridJob",
@@ -63,6 +65,7 @@ _HOMES: Final = {
     "Device": "device",
     "Distribution": "job_options",
     "HybridJob": "hybrid_job",
+    "HybridJobDashboard": "hybrid_job_dashboard",
     "HybridJobDefinition": "hybrid_job_definition",
     "HybridJobEnvironment": "hybrid_job_environment",
     "IHybridJob": "_job",

@@ -37,6 +37,7 @@ from ._handler import (
 from ._lambda.hybrid_job_handler.contract import RESOURCE_TYPE
 from ._lambda.hybrid_job_handler.contract import Property as ResourceProperty
 from ._layout import RECORDS
+from ._metrics import TaskMetrics
 from ._permissions import (
     attach,
     attach_apart,
@@ -453,10 +454,15 @@ class Definition:
         return statements
 
 
-class Defined:
+class Defined(TaskMetrics):
     """What a construct can tell that has a definition."""
 
     _definition: Definition
+
+    @property
+    def device(self) -> Device:
+        """The device that the job has priority on."""
+        return self._definition.options.device
 
     @property
     def role(self) -> iam.IRole:

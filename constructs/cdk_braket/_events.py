@@ -117,7 +117,7 @@ class Events:
         detail: dict[str, object] = {"jobArn": [self.job_arn]}
         if statuses is not None:
             detail["status"] = wanted
-        rule = _Rule(
+        rule = JobRule(
             self, id, description=description, rule_name=rule_name, outside=cross_stack_scope
         )
         source = f"{CATCH_UP_SOURCE}{rule.node.addr}"
@@ -251,7 +251,7 @@ class Events:
         detail: dict[str, object] = {"outputS3Directory": events.Match.prefix(folder)}
         if statuses is not None:
             detail["status"] = wanted
-        rule = _Rule(
+        rule = JobRule(
             self, id, description=description, rule_name=rule_name, outside=cross_stack_scope
         )
         rule.add_event_pattern(
@@ -381,7 +381,7 @@ def _catch_up(
     return resource
 
 
-class _Rule(events.Rule):
+class JobRule(events.Rule):
     """A rule whose catch-up comes after all its targets: else they might miss the event."""
 
     def __init__(
@@ -403,6 +403,11 @@ class _Rule(events.Rule):
             event_pattern=events.EventPattern(source=[JOB_EVENT_SOURCE]),
         )
         self._after: Construct | None = None
+
+    def comes_after(self, before: IDependable) -> None:
+        """Have something there before the rule is told what it missed."""
+        if self._after is not None:
+            self._after.node.add_dependency(before)
 
     def comes_before(self, after: Construct) -> None:
         """Have something come after the rule's targets, which may be added later."""

@@ -111,9 +111,7 @@ class JobHandler(Construct):
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler="hybrid_job_handler.index.handler",
-            code=lambda_.Code.from_asset(
-                str(_ASSET), exclude=["__pycache__", "*.pyc"], ignore_mode=IgnoreMode.GIT
-            ),
+            code=code(),
             memory_size=256,
             timeout=_TIMEOUT,
             log_group=self._log_group,
@@ -124,7 +122,7 @@ class JobHandler(Construct):
             reserved_concurrent_executions=settings.reserved_concurrent_executions,
             dead_letter_queue=self._dead_letters,
         )
-        _come_after_role_once(self.function, self.role)
+        come_after_role_once(self.function, self.role)
         for statement in _braket_statements(Stack.of(self)):
             self.role.add_to_policy(statement)
         if settings.vpc is not None:
@@ -174,7 +172,14 @@ class JobHandler(Construct):
             )
 
 
-def _come_after_role_once(function: lambda_.Function, role: iam.Role) -> None:
+def code() -> lambda_.Code:
+    """The code of all functions: one asset, whose modules have the entry points."""
+    return lambda_.Code.from_asset(
+        str(_ASSET), exclude=["__pycache__", "*.pyc"], ignore_mode=IgnoreMode.GIT
+    )
+
+
+def come_after_role_once(function: lambda_.Function, role: iam.Role) -> None:
     """Leave the role out of what the function names to come after: it names the role already.
 
     CDK adds it, and cfn-lint has a finding for it (W3005). The role's policy stays.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from aws_cdk import Resource
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -15,6 +16,7 @@ from constructs import Construct
 from . import _s3
 from ._events import Events
 from ._grants import Grants
+from ._metrics import Alarms
 
 
 class IHybridJob(Protocol):
@@ -140,6 +142,16 @@ class IHybridJob(Protocol):
     ) -> events.Rule:
         """Have something done when the state of a task of the job changes."""
 
+    def alarm_on_failure(
+        self,
+        id: str,
+        *,
+        alarm_name: str | None = None,
+        alarm_description: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> cloudwatch.Alarm:
+        """Raise an alarm when the job fails."""
+
     def notify(
         self,
         topic: sns.ITopic,
@@ -150,7 +162,7 @@ class IHybridJob(Protocol):
         """Have a topic told, in a sentence, when the job is over."""
 
 
-class HybridJobBase(Grants, Events, Resource):
+class HybridJobBase(Grants, Events, Alarms, Resource):
     """What every hybrid job can do, whether this app deploys it or knows it by its attributes."""
 
     @property

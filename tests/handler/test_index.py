@@ -311,3 +311,55 @@ def test_each_log_line_is_one_json_object_that_names_its_decision(
     assert set(started) == {
         "decision", "jobArn", "definition", "runId", "attempt", "logicalId", "type",
     }  # fmt: skip
+
+
+# --- Events of jobs, for an alarm. ---
+
+_JOB = "arn:aws:braket:us-east-1:123456789012:job/1"
+
+
+def _lines(
+    capsys: pytest.CaptureFixture[str], world: World, event: object
+) -> list[dict[str, object]]:
+    index.respond_to(event, Context(world), world)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def _state_change(status: object = "FAILED", arn: object = _JOB) -> dict[str, object]:
+    detail = {"jobArn": arn, "status": status}
+    return {"source": "aws.braket", "detail-type": contract.JOB_STATE_CHANGE, "detail": detail}
+
+
+def test_a_job_that_failed_is_a_metric_with_its_arn(
+    capsys: pytest.CaptureFixture[str], world: World
+) -> None:
+    [line] = _lines(capsys, world, _state_change())
+    assert line[contract.FAILED_JOBS] == 1
+    assert line[contract.JOB_ARN_DIMENSION] == _JOB
+    metadata = line["_aws"]
+    assert isinstance(metadata, dict)
+    [directive] = metadata["CloudWatchMetrics"]
+    assert directive["Namespace"] == contract.METRICS_NAMESPACE
+    assert directive["Dimensions"] == [[contract.JOB_ARN_DIMENSION]]
+    assert directive["Metrics"] == [{"Name": contract.FAILED_JOBS, "Unit": "Count"}]
+    assert world.calls == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        _state_change("COMPLETED"),
+        _state_change(["FAILED"]),
+        _state_change(arn=""),
+        _state_change(arn=CANARY),
+        {**_state_change(), "detail": CANARY},
+        {**_state_change(), "detail-type": CANARY},
+    ],
+)
+def test_other_events_are_no_metric(
+    capsys: pytest.CaptureFixture[str], world: World, event: dict[str, object]
+) -> None:
+    lines = _lines(capsys, world, event)
+    assert not any("_aws" in line for line in lines)
+    assert CANARY not in json.dumps(lines)
+    assert world.calls == []

@@ -1,6 +1,7 @@
 """Rules on jobs, deployed: what happens to a job arrives, and so does what happened too early."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -120,6 +121,102 @@ def test_rules_for_other_ends_hear_nothing(
     for arn in arns:
         inboxes["Sqs"].wait_for(lambda each, arn=arn: each["detail"]["jobArn"] == arn)  # type: ignore[misc]
     assert inboxes["Others"].all() == []
+
+
+def test_a_failure_becomes_the_metric_that_the_alarm_waits_for(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    settings = bootstrapped_aws.client_settings
+    written = _metric_line(bootstrapped_aws, outputs["HandlerFunction"])
+    cloudwatch = boto3.client("cloudwatch", **settings)
+    # As CloudWatch does with what a function writes in this format; the local one does not.
+    [directive] = written["_aws"]["CloudWatchMetrics"]
+    [dimensions], [metric] = directive["Dimensions"], directive["Metrics"]
+    cloudwatch.put_metric_data(
+        Namespace=directive["Namespace"],
+        MetricData=[
+            {
+                "MetricName": metric["Name"],
+                "Unit": metric["Unit"],
+                "Value": written[metric["Name"]],
+                "Dimensions": [{"Name": name, "Value": written[name]} for name in dimensions],
+            }
+        ],
+    )
+    [alarm] = cloudwatch.describe_alarms(AlarmNames=[outputs["AlarmName"]])["MetricAlarms"]
+    assert alarm["StateValue"] == "ALARM"
+
+
+def _metric_line(aws: LocalAws, function: str) -> Any:  # noqa: ANN401 - JSON
+    """The line that the handler wrote of a job that failed."""
+    logs = boto3.client("logs", **aws.client_settings)
+    [group] = [
+        each["logGroupName"]
+        for each in logs.describe_log_groups()["logGroups"]
+        if _has_stream_of(logs, each["logGroupName"], function)
+    ]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        events = logs.filter_log_events(logGroupName=group)["events"]
+        for event in events:
+            if '"job_failed"' in event["message"]:
+                return json.loads(event["message"])
+        time.sleep(0.5)
+    raise AssertionError("nothing was written")
+
+
+def _has_stream_of(logs: Any, group: str, function: str) -> bool:  # noqa: ANN401 - a client
+    del logs
+    return function in group
+
+
+def test_a_dashboard_tells_status_and_runtime(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    function, arns = outputs["BoardFunction"], [outputs["ToldJobArn"], outputs["EarlyJobArn"]]
+    client = boto3.client("lambda", **bootstrapped_aws.client_settings)
+    answer = client.invoke(FunctionName=function, Payload=json.dumps({"jobArns": arns}))
+    shown = json.load(answer["Payload"])
+    assert f"<td>{outputs['ToldJobName']}</td><td>FAILED</td>" in shown
+    assert "no minimum was found" in shown
+    # It is the first job's dashboard, and may not look at the other.
+    assert f"<td>{outputs['EarlyJobArn']}</td><td>unknown</td>" in shown
+    assert "AccessDeniedException" in shown
+
+
+def test_a_dashboards_queries_find_what_the_jobs_script_wrote(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    settings = bootstrapped_aws.client_settings
+    cloudwatch = boto3.client("cloudwatch", **settings)
+    body = cloudwatch.get_dashboard(DashboardName=outputs["BoardName"])["DashboardBody"]
+    queries = [
+        each["properties"]["query"] for each in json.loads(body)["widgets"] if each["type"] == "log"
+    ]
+    metrics, lines = (_found(bootstrapped_aws, query) for query in queries)
+    assert any("RuntimeError" in line for line in lines)
+    [line] = metrics
+    parsed = re.search(r"parse @message /(.+)/\n", queries[0])
+    assert parsed is not None
+    value = re.search(parsed[1].replace("(?<", "(?P<"), line)
+    assert value is not None
+    assert float(value["energy"]) == -1.125
+
+
+def _found(aws: LocalAws, query: str) -> list[str]:
+    """The lines that a query of a dashboard finds."""
+    source, _, stages = query.partition(" | ")
+    logs = boto3.client("logs", **aws.client_settings)
+    started = logs.start_query(
+        logGroupName=source.removeprefix("SOURCE ").strip("'"),
+        startTime=0,
+        endTime=int(time.time()) + 60,
+        queryString=stages,
+    )
+    results = logs.get_query_results(queryId=started["queryId"])["results"]
+    return [
+        field["value"] for result in results for field in result if field["field"] == "@message"
+    ]
 
 
 @pytest.mark.usefixtures("outputs")

@@ -27,6 +27,17 @@ CATCH_UP_SOURCE = "cdk-braket."
 """What the source begins with of an event that makes good for one that a rule missed. The rule's
 own id follows, so that the job's other rules do not hear it twice."""
 
+JOB_ARNS = "jobArns"
+"""The parameter of a dashboard's table: which jobs it shows."""
+
+METRICS_NAMESPACE = "CdkBraket"
+"""The namespace of the handler's own metrics."""
+
+FAILED_JOBS = "FailedJobs"
+"""The metric of a job that failed: 1, with the job's ARN as the dimension `JobArn`."""
+
+JOB_ARN_DIMENSION = "JobArn"
+
 RUN_ID_PLACEHOLDER = "RUNID0000000"
 """Stands in `jobName`, `outputDataConfig.s3Path` and `checkpointConfig.s3Uri` for the run id.
 

@@ -17,9 +17,16 @@ from time import strptime, time
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from .calls import Budget, Gateway
+from . import rules
+from .calls import FAILED, Budget, Gateway
 from .catching_up import CatchUp
-from .contract import CATCH_UP_TYPE
+from .contract import (
+    CATCH_UP_TYPE,
+    FAILED_JOBS,
+    JOB_ARN_DIMENSION,
+    JOB_STATE_CHANGE,
+    METRICS_NAMESPACE,
+)
 from .failures import Failure, Kind, ServiceError, UnfinishedWait
 from .gateway import AwsGateway
 from .handling import Event, Outcome, RequestType
@@ -37,8 +44,6 @@ LARGEST_PHYSICAL_ID = 1024
 NOTHING_MADE = "no-job-was-created"
 """The physical id when a creation fails before there is a job. Not a job's ARN, so the Delete that
 follows looks in the record for what may have been started after all."""
-
-METRICS_NAMESPACE = "CdkBraket"
 
 _LONGEST_NAME = 512  # bytes; CloudFormation's own ids are shorter
 _LATEST_TIME = 1e11  # seconds since the epoch; what is later is no time
@@ -109,7 +114,7 @@ def respond_to(
     """
     url = _response_url(event)
     if url is None or not isinstance(event, Mapping):
-        log("unanswerable", {})
+        _take_note(event)
         return
     ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
     work = _Work(event, gateway, _budget(gateway, ends), chance or random.Random())  # noqa: S311 - jitter
@@ -123,6 +128,18 @@ def respond_to(
     _deliver(url, body_of(event, answer), gateway, ends)
     if answer.reason is None:
         work.look_again()
+
+
+def _take_note(event: object) -> None:
+    """Write of a job that failed, as an event of the service or of a catch-up tells."""
+    detail = event.get("detail") if isinstance(event, Mapping) else None
+    told = event.get("detail-type") if isinstance(event, Mapping) else None
+    if told != JOB_STATE_CHANGE or not isinstance(detail, Mapping):
+        log("unanswerable", {})
+        return
+    arn = _text(detail, "jobArn")
+    if _text(detail, "status") == FAILED and not rules.check("JobArn", arn):
+        log("job_failed", {"jobArn": arn})
 
 
 def _response_url(event: object) -> str | None:
@@ -383,15 +400,17 @@ def _may_be_delivered_later(status: int) -> bool:
 
 
 def log(decision: str, details: Mapping[str, object]) -> None:
-    """Write one line of JSON; a cancel that is not confirmed is a metric, too."""
+    """Write one line of JSON; what an alarm may wait for is a metric, too."""
     line: dict[str, object] = {"decision": decision, **details}
     if decision == "cancel_unconfirmed":
         line |= _metric("UnconfirmedCancels")
+    if decision == "job_failed":
+        line |= _metric(FAILED_JOBS, {JOB_ARN_DIMENSION: str(details["jobArn"])})
     sys.stdout.write(json.dumps(line, default=str) + "\n")
     sys.stdout.flush()
 
 
-def _metric(name: str) -> dict[str, object]:
+def _metric(name: str, dimensions: Mapping[str, str] | None = None) -> dict[str, object]:
     """Return the members that make a log line a metric.
 
     Source:
@@ -399,10 +418,11 @@ def _metric(name: str) -> dict[str, object]:
     """
     directive = {
         "Namespace": METRICS_NAMESPACE,
-        "Dimensions": [[]],
+        "Dimensions": [sorted(dimensions or {})],
         "Metrics": [{"Name": name, "Unit": "Count"}],
     }
     return {
+        **(dimensions or {}),
         name: 1,
         "_aws": {"Timestamp": int(time() * 1000), "CloudWatchMetrics": [directive]},
     }

@@ -14,6 +14,7 @@ from cdk_braket import (
     AlgorithmScript,
     Device,
     HybridJob,
+    HybridJobDashboard,
     HybridJobEnvironment,
     WaitForCompletion,
 )
@@ -52,6 +53,7 @@ forwarder = lambda_.Function(
 )
 queues["Lambda"].grant_send_messages(forwarder)
 
+jobs = []
 for name, wait in {
     "Told": None,
     "Early": WaitForCompletion(timeout=Duration.minutes(3), fail_stack=False),
@@ -70,8 +72,16 @@ for name, wait in {
     rule = job.on_failed("Failed", target=targets.SqsQueue(queues["Sqs"]))
     rule.add_target(targets.LambdaFunction(forwarder))
     job.notify(topic)
+    jobs.append(job)
     job.on_completed("Completed", target=targets.SqsQueue(queues["Others"]))
     job.on_cancelled("Cancelled", target=targets.SqsQueue(queues["Others"]))
     CfnOutput(stack, f"{name}JobArn", value=job.job_arn)
+    CfnOutput(stack, f"{name}JobName", value=job.job_name)
     CfnOutput(stack, f"{name}Checkpoints", value=job.checkpoint_s3_uri)
+alarm = jobs[1].alarm_on_failure("Alarm")
+CfnOutput(stack, "AlarmName", value=alarm.alarm_name)
+CfnOutput(stack, "HandlerFunction", value=environment.handler_function.function_name)
+board = HybridJobDashboard(stack, "Board", jobs=jobs[:1], algorithm_metrics=["energy"])
+CfnOutput(stack, "BoardName", value=board.dashboard.dashboard_name)
+CfnOutput(stack, "BoardFunction", value=board.status_function.function_name)
 app.synth()

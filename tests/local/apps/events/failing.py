@@ -4,10 +4,12 @@ import os
 import time
 
 import boto3
+from braket.jobs.metrics import log_metric
 
 
 def main(waits: str) -> None:
     """Fail."""
+    log_metric("energy", -1.125, iteration_number=1)
     while waits == "True" and not _is_told():
         time.sleep(0.2)
     raise RuntimeError("no minimum was found")

@@ -1,0 +1,193 @@
+"""Alarms, metrics and dashboards of jobs."""
+
+import json
+from typing import cast
+
+import pytest
+from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+from cdk_braket import (
+    ContainerImage,
+    Device,
+    HybridJob,
+    HybridJobDashboard,
+    HybridJobDefinition,
+    ValidationError,
+)
+from cdk_braket._lambda.hybrid_job_handler import contract
+from tests.synth.support import (
+    ACCOUNT,
+    REGION,
+    Json,
+    allowed,
+    image_job,
+    new_stack,
+    only,
+    resources,
+    text,
+)
+
+_ALARM = "AWS::CloudWatch::Alarm"
+_DASHBOARD = "AWS::CloudWatch::Dashboard"
+_ARN = "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab-1c1a-4b6c-bd46-0d1f2c3e4f5a"
+_JOB_ARN = {"Fn::GetAtt": ["JobB9D00F9F", "JobArn"]}
+
+
+def _sv1(stack: Stack, id: str = "Job") -> HybridJob:
+    return HybridJob(stack, id, image=ContainerImage.base(), device=Device.AMAZON_SV1)
+
+
+def _body(stack: Stack) -> dict[str, object]:
+    return cast("dict[str, object]", json.loads(text(only(stack, _DASHBOARD)["DashboardBody"])))
+
+
+def _widgets(stack: Stack, type: str) -> list[Json]:
+    widgets = cast("list[Json]", _body(stack)["widgets"])
+    return [cast("Json", each["properties"]) for each in widgets if each["type"] == type]
+
+
+def test_an_alarm_waits_for_the_metric_that_the_handler_writes() -> None:
+    stack = new_stack()
+    image_job(stack).alarm_on_failure("Failed")
+    alarm = only(stack, _ALARM)
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("CdkBraket", contract.FAILED_JOBS)
+    assert alarm["Dimensions"] == [{"Name": "JobArn", "Value": _JOB_ARN}]
+    assert (alarm["Threshold"], alarm["Statistic"]) == (1, "Sum")
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["AlarmDescription"] == "The hybrid job Stack/Job failed"
+
+
+def test_the_handler_hears_of_the_failure_and_of_no_other_end() -> None:
+    stack = new_stack()
+    image_job(stack).alarm_on_failure("Failed")
+    rule = only(stack, "AWS::Events::Rule")
+    assert cast("Json", cast("Json", rule["EventPattern"])["detail"])["status"] == ["FAILED"]
+    [target] = cast("list[Json]", rule["Targets"])
+    permission = only(stack, "AWS::Lambda::Permission")
+    assert permission["FunctionName"] == target["Arn"]
+    assert permission["Principal"] == "events.amazonaws.com"
+    [rule_id] = resources(stack, "AWS::Events::Rule")
+    assert permission["SourceArn"] == {"Fn::GetAtt": [rule_id, "Arn"]}
+
+
+def test_a_failure_before_the_alarm_is_told_once_there_is_the_alarm() -> None:
+    stack = new_stack()
+    image_job(stack).alarm_on_failure("Failed")
+    [catch_up] = resources(stack, contract.CATCH_UP_TYPE).values()
+    needed = {*resources(stack, _ALARM), *resources(stack, "AWS::Lambda::Permission")}
+    assert needed <= set(cast("list[str]", catch_up["DependsOn"]))
+
+
+def test_an_alarm_can_be_in_the_stack_of_its_action() -> None:
+    app = App()
+    env = Environment(account=ACCOUNT, region=REGION)
+    owner, reader = Stack(app, "Owner", env=env), Stack(app, "Reader", env=env)
+    job = image_job(owner)
+    topic = sns.Topic(reader, "Topic", display_name=job.job_name)
+    alarm = job.alarm_on_failure("Failed", cross_stack_scope=reader, alarm_name="vqe-failed")
+    alarm.add_alarm_action(actions.SnsAction(topic))
+    app.synth()
+    assert only(reader, _ALARM)["AlarmName"] == "vqe-failed"
+    Template.from_stack(owner).resource_count_is(_ALARM, 0)
+
+
+def test_no_alarm_waits_for_a_job_whose_end_nobody_notes() -> None:
+    stack = new_stack()
+    other = HybridJob.from_hybrid_job_arn(stack, "Other", _ARN)
+    with pytest.raises(ValidationError, match=r"\[Stack/Other/Failed\] alarm_on_failure"):
+        other.alarm_on_failure("Failed")
+    assert other.node.children == []
+
+
+def test_tasks_are_counted_and_timed_by_device() -> None:
+    stack = new_stack()
+    for defined in (
+        _sv1(stack),
+        HybridJobDefinition(stack, "Later", image=ContainerImage.base(), device=Device.AMAZON_SV1),
+    ):
+        count, latency = defined.metric_task_count(), defined.metric_task_latency()
+        assert (count.namespace, latency.namespace) == ("AWS/Braket", "AWS/Braket")
+        assert (count.metric_name, latency.metric_name) == ("Count", "Latency")
+        assert count.dimensions == latency.dimensions == {"deviceArn": Device.AMAZON_SV1.arn}
+        assert (count.statistic, latency.statistic) == ("Sum", "Average")
+
+
+def test_of_a_device_in_the_job_there_are_no_metrics() -> None:
+    with pytest.raises(ValidationError, match="no metrics are published"):
+        image_job(new_stack()).metric_task_count()
+
+
+def test_a_dashboard_shows_jobs_in_one_table_by_their_arns() -> None:
+    stack = new_stack()
+    jobs = [image_job(stack), image_job(stack, "Second")]
+    HybridJobDashboard(stack, "Board", jobs=jobs, dashboard_name="vqe")
+    [table] = _widgets(stack, "custom")
+    arns = cast("Json", table["params"])[contract.JOB_ARNS]
+    assert arns == [text(stack.resolve(job.job_arn)) for job in jobs]
+    assert only(stack, _DASHBOARD)["DashboardName"] == "vqe"
+    assert _widgets(stack, "metric") == []
+
+
+def test_its_function_may_look_at_these_jobs_and_no_others() -> None:
+    stack = new_stack()
+    HybridJobDashboard(stack, "Board", jobs=[image_job(stack)])
+    looks = {pair for pair in allowed(stack, "BoardRole") if not pair[0].startswith("logs:")}
+    assert looks == {("braket:GetJob", text(_JOB_ARN))}
+    functions = resources(stack, "AWS::Lambda::Function")
+    [function] = [each for name, each in functions.items() if name.startswith("Board")]
+    properties = cast("Json", function["Properties"])
+    assert properties["Handler"] == "hybrid_job_handler.dashboard.handler"
+
+
+def test_a_dashboard_shows_what_scripts_log_and_the_logs_of_each_job() -> None:
+    stack = new_stack()
+    job = image_job(stack)
+    HybridJobDashboard(stack, "Board", jobs=[job], algorithm_metrics=["energy", "step_2"])
+    metrics, log = (str(each["query"]) for each in _widgets(stack, "log"))
+    stream = rf"filter @logStream like /^{text(stack.resolve(job.job_name))}\//"
+    for query in (metrics, log):
+        assert query.startswith("SOURCE '/aws/braket/jobs' | fields @timestamp, @message")
+        assert stream in query
+    assert "(?<energy>" in metrics
+    assert metrics.endswith("| stats avg(energy), avg(step_2) by bin(10s)")
+
+
+def test_a_dashboard_shows_each_managed_device_once() -> None:
+    stack = new_stack()
+    jobs = [_sv1(stack), _sv1(stack, "Second"), image_job(stack, "Third")]
+    HybridJobDashboard(stack, "Board", jobs=jobs)
+    titles = [each["title"] for each in _widgets(stack, "metric")]
+    assert titles == ["sv1: tasks", "sv1: duration of tasks"]
+
+
+def test_a_dashboard_makes_no_log_group_of_the_services() -> None:
+    stack = new_stack()
+    HybridJobDashboard(stack, "Board", jobs=[image_job(stack)], algorithm_metrics=["energy"])
+    groups = resources(stack, "AWS::Logs::LogGroup").values()
+    assert all("LogGroupName" not in cast("Json", each["Properties"]) for each in groups)
+
+
+def test_a_dashboard_that_could_not_be_is_refused() -> None:
+    stack = new_stack()
+    job = HybridJob.from_hybrid_job_attributes(stack, "Job", job_arn=_ARN, job_name="vqe")
+    with pytest.raises(ValidationError, match="jobs: is empty"):
+        HybridJobDashboard(stack, "Board", jobs=[])
+    with pytest.raises(ValidationError, match="is none that the SDK reads") as caught:
+        HybridJobDashboard(stack, "Board", jobs=[job] * 300, algorithm_metrics=["energy per site"])
+    assert "601 widgets" in caught.value.problems[1]
+    arn_only = HybridJob.from_hybrid_job_arn(stack, "Other", _ARN)
+    with pytest.raises(ValidationError, match=r"jobs: \[Stack/Other\] job_name"):
+        HybridJobDashboard(stack, "Board", jobs=[arn_only])
+    assert stack.node.try_find_child("Board") is None
+
+
+def test_jobs_of_other_apps_can_be_shown() -> None:
+    stack = new_stack()
+    job = HybridJob.from_hybrid_job_attributes(stack, "Job", job_arn=_ARN, job_name="vqe")
+    HybridJobDashboard(stack, "Board", jobs=[job])
+    [log] = _widgets(stack, "log")
+    assert log["title"] == "vqe: log"
