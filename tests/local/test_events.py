@@ -10,7 +10,11 @@ from typing import Any
 import boto3
 import pytest
 
-from cdk_braket._lambda.hybrid_job_handler.contract import CATCH_UP_TYPE, JOB_EVENT_SOURCE
+from cdk_braket._lambda.hybrid_job_handler.contract import (
+    CATCH_UP_TYPE,
+    JOB_EVENT_SOURCE,
+    RESULTS_FILE,
+)
 from cdk_braket_local.instance import LocalAws
 from tests.local import environments
 from tests.local.cdk import CdkApp
@@ -33,9 +37,10 @@ def app(bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) ->
 def outputs(bootstrapped_aws: LocalAws, app: CdkApp) -> Iterator[Mapping[str, str]]:
     """The deployed stack, in which one job was told to fail after the deployment."""
     (outputs,) = app.deploy().values()
-    bucket, _, prefix = outputs["ToldCheckpoints"].removeprefix("s3://").partition("/")
+    bucket, _, key = outputs["ToldResults"].removeprefix("s3://").partition("/")
     s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
-    s3.put_object(Bucket=bucket, Key=f"{prefix}/end", Body=b"now")
+    told = key.removesuffix(RESULTS_FILE) + "end"
+    s3.put_object(Bucket=bucket, Key=told, Body=b"now")
     for job in ("ToldJobArn", "EarlyJobArn"):
         assert finished(bootstrapped_aws, outputs[job])["status"] == "FAILED"
     yield outputs
@@ -150,11 +155,10 @@ def test_a_failure_becomes_the_metric_that_the_alarm_waits_for(
 def _metric_line(aws: LocalAws, function: str) -> Any:  # noqa: ANN401 - JSON
     """The line that the handler wrote of a job that failed."""
     logs = boto3.client("logs", **aws.client_settings)
-    [group] = [
-        each["logGroupName"]
-        for each in logs.describe_log_groups()["logGroups"]
-        if _has_stream_of(logs, each["logGroupName"], function)
-    ]
+    configured = boto3.client("lambda", **aws.client_settings).get_function_configuration(
+        FunctionName=function
+    )
+    group = configured["LoggingConfig"]["LogGroup"]
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         events = logs.filter_log_events(logGroupName=group)["events"]
@@ -163,11 +167,6 @@ def _metric_line(aws: LocalAws, function: str) -> Any:  # noqa: ANN401 - JSON
                 return json.loads(event["message"])
         time.sleep(0.5)
     raise AssertionError("nothing was written")
-
-
-def _has_stream_of(logs: Any, group: str, function: str) -> bool:  # noqa: ANN401 - a client
-    del logs
-    return function in group
 
 
 def test_a_dashboard_tells_status_and_runtime(

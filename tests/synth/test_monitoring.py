@@ -100,7 +100,7 @@ def test_no_alarm_waits_for_a_job_whose_end_nobody_notes() -> None:
     other = HybridJob.from_hybrid_job_arn(stack, "Other", _ARN)
     with pytest.raises(ValidationError, match=r"\[Stack/Other/Failed\] alarm_on_failure"):
         other.alarm_on_failure("Failed")
-    assert other.node.children == []
+    assert stack.node.find_child("Other").node.children == []
 
 
 def test_tasks_are_counted_and_timed_by_device() -> None:

@@ -77,7 +77,7 @@ for name, wait in {
     job.on_cancelled("Cancelled", target=targets.SqsQueue(queues["Others"]))
     CfnOutput(stack, f"{name}JobArn", value=job.job_arn)
     CfnOutput(stack, f"{name}JobName", value=job.job_name)
-    CfnOutput(stack, f"{name}Checkpoints", value=job.checkpoint_s3_uri)
+    CfnOutput(stack, f"{name}Results", value=job.results_s3_uri)
 alarm = jobs[1].alarm_on_failure("Alarm")
 CfnOutput(stack, "AlarmName", value=alarm.alarm_name)
 CfnOutput(stack, "HandlerFunction", value=environment.handler_function.function_name)

@@ -16,6 +16,6 @@ def main(waits: str) -> None:
 
 
 def _is_told() -> bool:
-    place = os.environ["AMZN_BRAKET_CHECKPOINT_S3_URI"]
-    bucket, _, prefix = place.removeprefix("s3://").partition("/")
-    return "Contents" in boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/end")
+    bucket = os.environ["AMZN_BRAKET_OUT_S3_BUCKET"]
+    place = os.environ["AMZN_BRAKET_JOB_RESULTS_S3_PATH"]
+    return "Contents" in boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{place}/end")
