@@ -55,7 +55,7 @@ class _Inbox:
         self._url = url
         self.messages: list[Message] = []
 
-    def wait_for(self, wanted: Callable[[Message], bool], seconds: float = 60) -> Message:
+    def wait_for(self, wanted: Callable[[Message], bool], seconds: float = 45) -> Message:
         """The first message of that kind."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -111,7 +111,7 @@ def test_a_failure_arrives_that_was_there_before_the_rule(
 
 
 @pytest.mark.parametrize("job", ["ToldJobArn", "EarlyJobArn"])
-def test_a_topic_is_told_in_a_sentence(
+def test_a_topic_is_told_in_a_sentence_by_the_event_itself(
     job: str, inboxes: Mapping[str, _Inbox], outputs: Mapping[str, str]
 ) -> None:
     arn = outputs[job]

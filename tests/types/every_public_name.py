@@ -16,6 +16,7 @@ from cdk_braket import (
     Device,
     Distribution,
     HybridJob,
+    HybridJobDashboard,
     HybridJobDefinition,
     HybridJobEnvironment,
     IHybridJob,
@@ -107,6 +108,7 @@ def declare(stack: Stack) -> list[str]:
             stack, "Limit", device=Device.IONQ_FORTE_1, spending_limit="250.00"
         ),
     )
+    HybridJobDashboard(stack, "Board", jobs=[first], algorithm_metrics=["energy"])
     bucket.grant_read(first)
     environment = HybridJobEnvironment(stack, "Environment")
     HybridJob(

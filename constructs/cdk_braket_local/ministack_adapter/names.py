@@ -69,6 +69,7 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
         "service_context",
     ),
     "ministack.core.iam_evaluator:evaluate_trust_policy": ("trust_doc", "caller_arn", "ctx"),
+    "ministack.core.iam_evaluator:pin_request_origin": ("source_ip", "secure_transport"),
     "ministack.core.lambda_runtime:reset": (),
     "ministack.core.responses:get_account_id": (),
     "ministack.core.responses:get_region": (),

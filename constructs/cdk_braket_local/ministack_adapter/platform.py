@@ -1,5 +1,6 @@
 """What the Braket service needs, out of MiniStack's IAM, STS and EventBridge."""
 
+import contextvars
 import json
 import secrets
 import string
@@ -18,6 +19,7 @@ from cdk_braket_local.platform import (
 
 _SERVICE_PRINCIPAL = "braket.amazonaws.com"
 _EVENT_SOURCE = "aws.braket"
+_OWN_ADDRESS = "127.0.0.1"
 
 
 class MinistackPlatform:
@@ -109,8 +111,14 @@ class MinistackPlatform:
             "Resources": list(resources),
             "EventBusName": "default",
         }
-        with responses.request_scope(caller.account, caller.region):
-            eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+        contextvars.copy_context().run(_put, caller, entry)
+
+
+def _put(caller: Caller, entry: Mapping[str, object]) -> None:
+    # Services speak TLS to each other: queues and topics may deny all else.
+    iam_evaluator.pin_request_origin(_OWN_ADDRESS, secure_transport=True)
+    with responses.request_scope(caller.account, caller.region):
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
 def _role(role_arn: str) -> Mapping[str, str]:
