@@ -71,6 +71,7 @@ class World:
     calls: list[str] = field(default_factory=list)
     invoked: list[Mapping[str, object]] = field(default_factory=list)
     events: list[tuple[float, str, str, Mapping[str, str], str]] = field(default_factory=list)
+    tasks: list[tuple[str, str, object]] = field(default_factory=list)
     job_takes: float | None = None
     job_ends_as: str = COMPLETED
     failure_reason: str = ""
@@ -129,7 +130,7 @@ class World:
     def list_keys(self, prefix: Location) -> Iterator[str]:
         with self._call("list_keys"):
             pass
-        for bucket, key in sorted(self.assets):
+        for bucket, key in sorted({*self.assets, *self.objects}):
             if bucket == prefix.bucket and key.startswith(prefix.key):
                 yield key
 
@@ -211,6 +212,14 @@ class World:
     ) -> None:
         with self._call("put_event"):
             self.events.append((self.time, source, detail_type, detail, resource))
+
+    def send_task_success(self, token: str, output: Mapping[str, object]) -> None:
+        with self._call("send_task_success"):
+            self.tasks.append((token, "SUCCESS", json.loads(json.dumps(output))))
+
+    def send_task_failure(self, token: str, error: str, cause: str) -> None:
+        with self._call("send_task_failure"):
+            self.tasks.append((token, error, cause))
 
     def put_answer(self, url: str, body: bytes) -> int:
         assert url.startswith("http")

@@ -108,6 +108,46 @@ class CatchUpProperty(StrEnum):
     rule is to hear of the job anew."""
 
 
+class RunAction(StrEnum):
+    """What a state machine, a schedule or a rule has the handler do."""
+
+    START = "start"
+    """Start a job, and answer with its attributes."""
+    WAIT = "wait"
+    """Keep a task token until the job is over; look at the job now."""
+    JOB_ENDED = "jobEnded"
+    """A job is over: give the token back that waits for it."""
+    EXECUTION_ENDED = "executionEnded"
+    """An execution is over before its time: cancel what it started."""
+
+
+class RunProperty(StrEnum):
+    """The members of an event that asks for a `RunAction`."""
+
+    ACTION = "cdkBraketAction"
+    EXECUTION = "execution"
+    """The execution's ARN, or what tells one time of a schedule from the next."""
+    STATE = "state"
+    """Which state of the execution it is, and when it was entered."""
+    PROPERTIES = "properties"
+    """The definition: what the custom resource has as properties."""
+    HYPERPARAMETERS = "hyperparameters"
+    """Hyperparameters besides those of the definition, or in their place."""
+    TIMEOUT_SECONDS = "timeoutSeconds"
+    """How long the job may take from its start, its queue included. Left out for any time."""
+    TASK_TOKEN = "taskToken"  # noqa: S105 - a name, not a secret
+    RUN = "run"
+    """What a start was answered with."""
+    RECORDS = "records"
+    JOB_ARN = "jobArn"
+
+
+RUN_WAITS_UNTIL = "WaitsUntil"
+"""In the answer to a start: when the job has to be over, in seconds since the epoch."""
+
+RUN_STATUS = "JobStatus"
+
+
 class OnDelete(StrEnum):
     """What happens to a job that is not over when its resource is deleted or replaced.
 

@@ -40,6 +40,11 @@ Amazon EventBridge, only for jobs that have rules:
 - `events:PutEvents` on the default event bus, with the conditions `events:source` =
   `cdk-braket.*` and `events:detail-type`: tell a rule what it missed.
 
+AWS Step Functions, only where state machines run jobs:
+
+- `states:SendTaskSuccess` and `states:SendTaskFailure` on the state machines of the account and
+  region: tell the one that waits for a job what became of it.
+
 AWS Lambda's logs: `logs:CreateLogStream` and `logs:PutLogEvents` on the function's log group.
 """
 
@@ -51,7 +56,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import boto3
@@ -123,6 +128,16 @@ def _config(read_seconds: float) -> Config:
     )
 
 
+class _StatesClient(Protocol):
+    """What is used of boto3's client for AWS Step Functions."""
+
+    def send_task_success(self, *, taskToken: str, output: str) -> object:  # noqa: N803
+        """Let a state succeed."""
+
+    def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> object:  # noqa: N803
+        """Let a state fail."""
+
+
 class AwsGateway:
     """The gateway to the real services, or to whatever `AWS_ENDPOINT_URL` names."""
 
@@ -139,6 +154,11 @@ class AwsGateway:
     @cached_property
     def _events(self) -> "EventBridgeClient":
         client: EventBridgeClient = boto3.client("events", config=_config(READ_SECONDS))
+        return client
+
+    @cached_property
+    def _states(self) -> "_StatesClient":
+        client: _StatesClient = boto3.client("stepfunctions", config=_config(READ_SECONDS))
         return client
 
     @cached_property
@@ -385,6 +405,18 @@ class AwsGateway:
         for entry in answer["Entries"]:
             if "ErrorCode" in entry:
                 raise _not_put(entry["ErrorCode"], entry.get("ErrorMessage", ""))
+
+    # --- State machines. ---
+
+    def send_task_success(self, token: str, output: Mapping[str, object]) -> None:
+        """Let the state that waits with this token succeed."""
+        with _translated("SendTaskSuccess"):
+            self._states.send_task_success(taskToken=token, output=json.dumps(output))
+
+    def send_task_failure(self, token: str, error: str, cause: str) -> None:
+        """Let the state that waits with this token fail."""
+        with _translated("SendTaskFailure"):
+            self._states.send_task_failure(taskToken=token, error=error, cause=cause)
 
     # --- CloudFormation. ---
 

@@ -31,6 +31,7 @@ from .failures import Failure, Kind, ServiceError, UnfinishedWait
 from .gateway import AwsGateway
 from .handling import Event, Outcome, RequestType
 from .lifecycle import Lifecycle
+from .running import RunningGateway, Tools, is_asked, run
 
 LARGEST_BODY = 4096
 """Bytes of a response document.
@@ -69,7 +70,7 @@ class Context(Protocol):
         """Return how long the function may still run."""
 
 
-class AnsweringGateway(Gateway, Protocol):
+class AnsweringGateway(RunningGateway, Protocol):
     """A gateway that can also answer CloudFormation."""
 
     def put_answer(self, url: str, body: bytes) -> int:
@@ -89,9 +90,46 @@ class _Answer:
 _aws = AwsGateway()
 
 
-def handler(event: object, context: Context) -> None:
-    """Handle one event of CloudFormation; Lambda's entry point."""
+class HybridJobError(Exception):
+    """What a state machine sees of a job that could not be run."""
+
+
+def handler(event: object, context: Context) -> Mapping[str, object] | None:
+    """Handle one event of CloudFormation, or of a state machine, schedule or rule of ours."""
+    if isinstance(event, Mapping) and is_asked(event):
+        return run_for(event, context, _aws)
     respond_to(event, context, _aws)
+    return None
+
+
+def run_for(
+    event: Mapping[str, object],
+    context: Context,
+    gateway: AnsweringGateway,
+    chance: random.Random | None = None,
+) -> Mapping[str, object]:
+    """Do what a state machine, a schedule or a rule asks for.
+
+    Args:
+        event: The event.
+        context: Lambda's.
+        gateway: Every call that leaves the process.
+        chance: Random numbers for the pauses between retries; by default fresh ones.
+
+    Raises:
+        HybridJobError: It could not be done. It may be asked for again.
+    """
+    ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
+    tools = Tools(gateway, _budget(gateway, ends), log, chance or random.Random())  # noqa: S311
+    try:
+        return run(event, tools)
+    except Failure as failure:
+        raise HybridJobError(str(failure)) from None
+    except Exception as error:  # noqa: BLE001 - its text may hold parts of the request
+        place = _place(error)
+        log("unexpected_error", {"error": type(error).__name__, "at": place})
+        reason = f"The handler failed unexpectedly ({type(error).__name__} at {place})."
+        raise HybridJobError(reason) from None
 
 
 def respond_to(

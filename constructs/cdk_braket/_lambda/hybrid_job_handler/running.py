@@ -1,0 +1,290 @@
+"""Jobs that state machines and schedules run: started, waited for, cancelled.
+
+An execution is to a run what a stack is to a resource: a start is a Create, so that it may be
+repeated at any point and is one job, and an execution that is stopped is a Delete.
+"""
+
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from .calls import COMPLETED, Budget, Calls, Gateway, Job
+from .contract import (
+    RUN_STATUS,
+    RUN_WAITS_UNTIL,
+    Attribute,
+    OnDelete,
+    Property,
+    RunAction,
+    RunProperty,
+)
+from .definition import Location
+from .failures import Failure, Kind, ServiceError
+from .handling import Event, Log, RequestType
+from .lifecycle import Lifecycle
+
+_LONGEST_CAUSE = 30_000  # characters; Step Functions takes 32,768
+_NOT_HELD = "no-job-was-created"
+
+
+class RunningGateway(Gateway, Protocol):
+    """A gateway that can also answer Step Functions."""
+
+    def send_task_success(self, token: str, output: Mapping[str, object]) -> None:
+        """Let the state that waits with this token succeed."""
+
+    def send_task_failure(self, token: str, error: str, cause: str) -> None:
+        """Let the state that waits with this token fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every action is done with."""
+
+    gateway: RunningGateway
+    budget: Budget
+    log: Log
+    chance: random.Random
+
+    def calls(self) -> Calls:
+        """Return what makes calls patiently."""
+        return Calls(self.gateway, self.budget, self.chance)
+
+
+def is_asked(event: object) -> bool:
+    """Say whether an event asks for an action."""
+    return isinstance(event, Mapping) and event.get(RunProperty.ACTION) in set(RunAction)
+
+
+def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    """Do what an event asks for.
+
+    Args:
+        event: The event.
+        tools: What it is done with.
+
+    Returns:
+        For a start, the job's attributes; else nothing.
+
+    Raises:
+        Failure: It could not be done.
+    """
+    actions = {
+        RunAction.START: _start,
+        RunAction.WAIT: _wait,
+        RunAction.JOB_ENDED: _job_ended,
+        RunAction.EXECUTION_ENDED: _execution_ended,
+    }
+    try:
+        return actions[RunAction(str(event[RunProperty.ACTION]))](event, tools)
+    except ServiceError as error:
+        raise Failure(f"{error}.") from error
+
+
+# --- The actions. ---
+
+
+def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    execution = _text(event, RunProperty.EXECUTION)
+    properties = _with_hyperparameters(event)
+    resource = _digest(f"{_text(event, RunProperty.STATE)}\n{properties[Property.REQUEST]}")
+    records = Location.parse(_text(properties, Property.RECORDS))
+    started = {"resource": resource, "properties": properties}
+    # First, so that an execution that is stopped from now on finds what there may be to cancel.
+    _write(tools, _of_execution(records, execution, resource), json.dumps(started))
+    created = _event(RequestType.CREATE, execution, resource, properties)
+    outcome = _lifecycle(created, tools).handle()
+    answer: dict[str, object] = dict(outcome.attributes)
+    seconds = event.get(RunProperty.TIMEOUT_SECONDS)
+    if isinstance(seconds, int | float):
+        answer[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
+    return answer
+
+
+def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    started = _mapping(event, RunProperty.RUN)
+    arn = _text(started, Attribute.JOB_ARN)
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    token = _text(event, RunProperty.TASK_TOKEN)
+    waiting = {"token": token, "run": started}
+    # First, so that a job that ends from now on finds who waits for it.
+    _write(tools, _of_job(records, arn), json.dumps(waiting))
+    calls = tools.calls()
+    job = calls.job_or_none(arn)
+    until = started.get(RUN_WAITS_UNTIL)
+    if job is None or job.is_over:
+        _answer(tools, token, started, job)
+    elif isinstance(until, int | float) and tools.gateway.now() >= until:
+        _cancel_all(tools, records, _text(event, RunProperty.EXECUTION))
+        cause = f"The job {arn} was not over in time, and was cancelled."
+        _send(tools, lambda: tools.gateway.send_task_failure(token, "HybridJob.Timeout", cause))
+    return {}
+
+
+def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    arn = _text(event, RunProperty.JOB_ARN)
+    calls = tools.calls()
+    found = calls.patiently(lambda: tools.gateway.read_record(_of_job(records, arn)))
+    if found is None:
+        return {}  # nobody waits for this job: it is another's
+    waiting = _loaded(found[0])
+    job = calls.job_or_none(arn)
+    if job is not None and job.is_over:
+        _answer(tools, _text(waiting, "token"), _mapping(waiting, "run"), job)
+    return {}
+
+
+def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    _cancel_all(tools, records, _text(event, RunProperty.EXECUTION))
+    return {}
+
+
+def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
+    """Cancel what an execution started and is not over; nothing, if it is another's."""
+    below = _of_execution(records, execution, "")
+    keys = tools.calls().patiently(lambda: list(tools.gateway.list_keys(below)))
+    for key in keys:
+        _cancel(tools, execution, replace(below, key=key))
+
+
+def _cancel(tools: Tools, execution: str, place: Location) -> None:
+    found = tools.calls().patiently(lambda: tools.gateway.read_record(place))
+    started = _loaded(found[0] if found else "")
+    properties = dict(_mapping(started, "properties"))
+    properties[Property.ON_DELETE] = OnDelete.CANCEL_JOB.value
+    deleted = _event(RequestType.DELETE, execution, _text(started, "resource"), properties)
+    _lifecycle(deleted, tools).handle()
+
+
+# --- What they share. ---
+
+
+def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | None) -> None:
+    """Tell the state that waits what became of its job."""
+    status = "unknown" if job is None else job.status
+    tools.log("run_over", {"jobArn": started.get(Attribute.JOB_ARN), "status": status})
+    if status == COMPLETED:
+        output = {k: v for k, v in started.items() if k != RUN_WAITS_UNTIL}
+        output[RUN_STATUS] = status
+        _send(tools, lambda: tools.gateway.send_task_success(token, output))
+        return
+    cause = (job.failure_reason if job else "") or f"The job is {status}."
+    error = f"HybridJob.{status.capitalize()}"
+    _send(
+        tools,
+        lambda: tools.gateway.send_task_failure(token, error, cause[:_LONGEST_CAUSE]),
+    )
+
+
+def _send(tools: Tools, send: "_Send") -> None:
+    """Answer a state; one that does not wait any more is none of ours."""
+    try:
+        tools.calls().patiently(send)
+    except ServiceError as error:
+        if error.code not in {"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"}:
+            raise
+        tools.log("nobody_waits", {"error": error.code})
+
+
+class _Send(Protocol):
+    def __call__(self) -> None:
+        """Send."""
+
+
+def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the definition's properties with the hyperparameters of this run."""
+    properties = _mapping(event, RunProperty.PROPERTIES)
+    given = event.get(RunProperty.HYPERPARAMETERS) or {}
+    if not isinstance(given, Mapping):
+        raise Failure("The hyperparameters are not an object of texts.")
+    wrong = [k for k, v in given.items() if not isinstance(v, str | int | float)]
+    if wrong:
+        names = ", ".join(sorted(map(str, wrong)))
+        raise Failure(f"Hyperparameters must be text, numbers or bools: {names} are not.")
+    texts = {name: _text(properties, name) for name in properties}
+    if given:
+        request = _loaded(texts[Property.REQUEST])
+        known = _mapping(request, "hyperParameters")
+        merged = {**known, **{str(k): str(v) for k, v in given.items()}}
+        texts[Property.REQUEST] = json.dumps({**request, "hyperParameters": merged})
+    return texts
+
+
+def _event(
+    kind: RequestType, execution: str, resource: str, properties: Mapping[str, object]
+) -> Event:
+    return Event(
+        type=kind,
+        id=_digest(f"{kind}\n{execution}\n{resource}"),
+        stack_id=execution,
+        logical_id=resource,
+        physical_id="" if kind is RequestType.CREATE else _NOT_HELD,
+        properties=properties,
+        old_properties={},
+    )
+
+
+def _lifecycle(event: Event, tools: Tools) -> Lifecycle:
+    return Lifecycle(event, tools.gateway, tools.budget, tools.log, tools.chance)
+
+
+def _of_execution(records: Location, execution: str, resource: str) -> Location:
+    return replace(records, key=f"{records.key}/executions/{_digest(execution)}/{resource}")
+
+
+def _of_job(records: Location, job_arn: str) -> Location:
+    return replace(records, key=f"{records.key}/waiting/{_digest(job_arn)}")
+
+
+def _write(tools: Tools, place: Location, text: str) -> None:
+    """Write a record over what there may be: the last one who waits counts."""
+    calls = tools.calls()
+    for attempt in itertools.count():
+        found = calls.patiently(lambda: tools.gateway.read_record(place))
+        if found is not None and found[0] == text:
+            return
+        if _was_written(tools, place, text, None if found is None else found[1]):
+            return
+        calls.pause(attempt, "others change the record")
+
+
+def _was_written(tools: Tools, place: Location, text: str, version: str | None) -> bool:
+    try:
+        tools.calls().patiently(lambda: tools.gateway.write_record(place, text, version))
+    except ServiceError as error:
+        if error.kind is Kind.CONFLICT:
+            return False
+        raise
+    return True
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _loaded(text: str) -> Mapping[str, object]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Failure("What is to be read is not a JSON object.")
+    return value
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str) or not value:
+        raise Failure(f"{name} is missing or is not text.")
+    return value
+
+
+def _mapping(values: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = values.get(name)
+    return value if isinstance(value, Mapping) else {}
