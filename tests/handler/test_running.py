@@ -26,7 +26,7 @@ from tests.handler.worlds import (
 )
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:Nightly:1"
-STATE = "Vqe 2026-11-23T08:00:00Z"
+RUN_ID = "4a3c0d32-6a55-4f2b-8a14-6c1f6f4d1f10"
 OTHER = f"{EXECUTION}2"
 CANARY = "canary-41d7"
 
@@ -42,11 +42,11 @@ def _did(world: World, action: RunAction, **members: object) -> Mapping[str, obj
 
 
 def _start(
-    world: World, execution: str = EXECUTION, *, state: str = STATE, **more: object
+    world: World, execution: str = EXECUTION, *, run_id: str = RUN_ID, **more: object
 ) -> Mapping[str, object]:
     given: dict[str, object] = {
         RunProperty.EXECUTION: execution,
-        RunProperty.STATE: state,
+        RunProperty.RUN_ID: run_id,
         RunProperty.PROPERTIES: {k: v for k, v in properties().items() if k != "ServiceToken"},
         **more,
     }
@@ -64,6 +64,11 @@ def _ended(world: World, arn: object) -> None:
 
 def _stop(world: World, execution: str = EXECUTION) -> None:
     _did(world, RunAction.EXECUTION_ENDED, **{RunProperty.EXECUTION: execution})
+
+
+def _cancel(world: World) -> None:
+    members = {RunProperty.EXECUTION: EXECUTION, RunProperty.RUN_ID: RUN_ID}
+    _did(world, RunAction.CANCEL, **members)
 
 
 # --- Starting. ---
@@ -96,7 +101,7 @@ def test_a_start_that_is_killed_anywhere_and_repeated_is_one_job(forgets: bool) 
             world.time += 120
             _start(world)
             assert len(world.alive()) == 1, (number, side)
-            _stop(world)
+            _cancel(world)
             world.time += 60
             assert world.alive() == [], (number, side)
 
@@ -129,12 +134,11 @@ def _kill(world: World, number: int, side: str) -> None:
     setattr(world, side, kill)
 
 
-def test_other_executions_and_other_states_are_other_jobs(world: World) -> None:
+def test_other_executions_and_other_runs_are_other_jobs(world: World) -> None:
     _start(world)
     _start(world, OTHER)
-    _start(world, state="Vqe 2026-11-23T09:00:00Z")
-    _start(world, hyperparameters={"seed": "1"})
-    assert len(world.jobs) == 4
+    _start(world, run_id="another")
+    assert len(world.jobs) == 3
 
 
 def test_hyperparameters_of_the_execution_join_those_of_the_definition(world: World) -> None:
@@ -260,11 +264,24 @@ def test_a_state_that_waits_no_more_is_no_error(world: World, code: str) -> None
 
 def test_an_execution_that_is_stopped_cancels_its_jobs_and_no_others(world: World) -> None:
     _start(world)
-    _start(world, state="Second")
+    _start(world, run_id="another")
     others = _start(world, OTHER)
     _stop(world)
     world.time += 60
     assert [job.arn for job in world.alive()] == [others[Attribute.JOB_ARN]]
+
+
+def test_a_run_that_is_given_up_is_cancelled_alone(world: World) -> None:
+    _start(world)
+    other = _start(world, run_id="another")
+    _cancel(world)
+    world.time += 60
+    assert [job.arn for job in world.alive()] == [other[Attribute.JOB_ARN]]
+
+
+def test_a_run_that_was_not_begun_needs_no_cancel(world: World) -> None:
+    _cancel(world)
+    assert world.jobs == {}
 
 
 def test_what_is_over_is_not_cancelled(world: World) -> None:

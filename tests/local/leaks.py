@@ -31,6 +31,8 @@ _SERVER = ("-P", str(Path(__file__).with_name("recording_server.py")))
 # Secrets are found by their longest run of these.
 _RUNS = re.compile(r"[A-Za-z0-9_-]{12,}")
 _LEAST_HYPERPARAMETER = 8
+# `distribution=…` says by such ones what `instance=…` says too, and that may be shown.
+_OF_THE_INSTANCE = "sagemaker_"
 
 
 class LeakError(Exception):
@@ -114,7 +116,12 @@ def _issued(aws: LocalAws) -> dict[str, str]:
 
 
 def _hyperparameters(aws: LocalAws) -> set[str]:
-    values = {value for job in _jobs(aws) for value in job.get("hyperParameters", {}).values()}
+    values = {
+        value
+        for job in _jobs(aws)
+        for name, value in job.get("hyperParameters", {}).items()
+        if not name.startswith(_OF_THE_INSTANCE)
+    }
     # Shorter ones, such as numbers, are found everywhere.
     return {value for value in values if len(value) >= _LEAST_HYPERPARAMETER} | {PLANTED}
 

@@ -119,6 +119,8 @@ class RunAction(StrEnum):
     """A job is over: give the token back that waits for it."""
     EXECUTION_ENDED = "executionEnded"
     """An execution is over before its time: cancel what it started."""
+    CANCEL = "cancel"
+    """A run will not be waited for any more: cancel its job."""
 
 
 class RunProperty(StrEnum):
@@ -127,8 +129,8 @@ class RunProperty(StrEnum):
     ACTION = "cdkBraketAction"
     EXECUTION = "execution"
     """The execution's ARN, or what tells one time of a schedule from the next."""
-    STATE = "state"
-    """Which state of the execution it is, and when it was entered."""
+    RUN_ID = "runId"
+    """What tells one run of an execution from the others."""
     PROPERTIES = "properties"
     """The definition: what the custom resource has as properties."""
     HYPERPARAMETERS = "hyperparameters"
@@ -142,10 +144,14 @@ class RunProperty(StrEnum):
     JOB_ARN = "jobArn"
 
 
+RUN_ID = "RunId"
+"""In the answer to a start: the run's id, as it was asked for."""
+
 RUN_WAITS_UNTIL = "WaitsUntil"
 """In the answer to a start: when the job has to be over, in seconds since the epoch."""
 
 RUN_STATUS = "JobStatus"
+"""In what a run ends with: what became of the job."""
 
 
 class OnDelete(StrEnum):

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from .calls import COMPLETED, Budget, Calls, Gateway, Job
 from .contract import (
+    RUN_ID,
     RUN_STATUS,
     RUN_WAITS_UNTIL,
     Attribute,
@@ -78,6 +79,7 @@ def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
         RunAction.WAIT: _wait,
         RunAction.JOB_ENDED: _job_ended,
         RunAction.EXECUTION_ENDED: _execution_ended,
+        RunAction.CANCEL: _cancel_run,
     }
     try:
         return actions[RunAction(str(event[RunProperty.ACTION]))](event, tools)
@@ -90,15 +92,16 @@ def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
 
 def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     execution = _text(event, RunProperty.EXECUTION)
+    run_id = _text(event, RunProperty.RUN_ID)
     properties = _with_hyperparameters(event)
-    resource = _digest(f"{_text(event, RunProperty.STATE)}\n{properties[Property.REQUEST]}")
+    resource = _digest(run_id)
     records = Location.parse(_text(properties, Property.RECORDS))
     started = {"resource": resource, "properties": properties}
     # First, so that an execution that is stopped from now on finds what there may be to cancel.
     _write(tools, _of_execution(records, execution, resource), json.dumps(started))
     created = _event(RequestType.CREATE, execution, resource, properties)
     outcome = _lifecycle(created, tools).handle()
-    answer: dict[str, object] = dict(outcome.attributes)
+    answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
     seconds = event.get(RunProperty.TIMEOUT_SECONDS)
     if isinstance(seconds, int | float):
         answer[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
@@ -145,6 +148,14 @@ def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, 
     return {}
 
 
+def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    execution = _text(event, RunProperty.EXECUTION)
+    resource = _digest(_text(event, RunProperty.RUN_ID))
+    _cancel(tools, execution, _of_execution(records, execution, resource))
+    return {}
+
+
 def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
     """Cancel what an execution started and is not over; nothing, if it is another's."""
     below = _of_execution(records, execution, "")
@@ -155,7 +166,9 @@ def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
 
 def _cancel(tools: Tools, execution: str, place: Location) -> None:
     found = tools.calls().patiently(lambda: tools.gateway.read_record(place))
-    started = _loaded(found[0] if found else "")
+    if found is None:
+        return  # it was not even begun
+    started = _loaded(found[0])
     properties = dict(_mapping(started, "properties"))
     properties[Property.ON_DELETE] = OnDelete.CANCEL_JOB.value
     deleted = _event(RequestType.DELETE, execution, _text(started, "resource"), properties)
