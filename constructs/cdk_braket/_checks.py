@@ -88,6 +88,29 @@ def check(
     return checked
 
 
+def check_hyperparameters(
+    options: JobOptions, packed: Checked, disabled: Collection[PreflightCheck]
+) -> list[str]:
+    """Check the hyperparameters alone of options that were checked with others.
+
+    Args:
+        options: The job.
+        packed: What was found when the rest was checked.
+        disabled: Checks of the script that are turned off.
+
+    Returns:
+        What must be mended, a line each.
+    """
+    checked = Checked(script=packed.script)
+    _check_owned(checked, options)
+    request = {"hyperParameters": render_hyperparameters(options)}
+    found = rules.check(REQUEST, request, skip=is_unknown)
+    asked = [problem for problem in found if problem.path and problem.path[0] == "hyperParameters"]
+    checked.problems += [line(problem, []) for problem in _first_of_each_path(asked)]
+    _check_script(checked, options, disabled)
+    return checked.problems
+
+
 def _collect(checked: Checked, options: JobOptions, scratch: Path) -> None:
     if options.algorithm is not None:
         checked.script = _files(checked, "algorithm", options.algorithm.source, scratch)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,7 +24,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct, IDependable
 
 from . import _s3
-from ._checks import Checked, check
+from ._checks import Checked, check, check_hyperparameters
 from ._compact import compact
 from ._grants import channel_to_write, granted, write_statements
 from ._handler import (
@@ -228,16 +228,27 @@ def _elsewhere(scope: Construct, given: Arguments) -> list[str]:
 
 
 @jsii.implements(IStableAnyProducer)
+class _Tags:
+    """The tags as they are when all aspects have run; nothing if there are none."""
+
+    def __init__(self, tags: TagManager) -> None:
+        self._tags = tags
+
+    def produce(self) -> dict[str, str] | None:
+        return dict(self._tags.tag_values()) or None
+
+
+@jsii.implements(IStableAnyProducer)
 class _RenderedTags:
-    """The tags as they are when all aspects have run, as JSON text; nothing if there are none."""
+    """The same as JSON text."""
 
     def __init__(self, owner: Construct, tags: TagManager) -> None:
         self.owner = owner
-        self._tags = tags
+        self._tags = _Tags(tags)
 
     def produce(self) -> str | None:
-        tags = self._tags.tag_values()
-        return Stack.of(self.owner).to_json_string(dict(tags)) if tags else None
+        tags = self._tags.produce()
+        return Stack.of(self.owner).to_json_string(tags) if tags else None
 
 
 class Definition:
@@ -261,6 +272,7 @@ class Definition:
             prepared: What was checked.
         """
         given, self._checked = prepared.arguments, prepared.checked
+        self._disabled_checks = given.disabled_checks
         self.options = prepared.options
         self.owner = owner
         _annotate(owner, self._checked)
@@ -314,20 +326,45 @@ class Definition:
         return base_prefix(self.options, self.options.checkpoint)
 
     def properties(self) -> dict[str, str]:
-        """What the handler has to be told to start the job."""
+        """What the handler has to be told to start the job, as texts of a custom resource."""
         stack = Stack.of(self.owner)
-        assets = _by_bucket(self._copies, stack)
-        records = f"s3://{self.environment.inputs_bucket.bucket_name}/{RECORDS}"
-        properties = {
-            ResourceProperty.REQUEST: compact(stack.to_json_string(self._request())),
-            ResourceProperty.TAGS: Token.as_string(Lazy.any(_RenderedTags(self.owner, self.tags))),
-            ResourceProperty.ASSETS: compact(stack.to_json_string(assets)),
-            ResourceProperty.RECORDS: compact(records),
+        texts = {
+            name: compact(value if isinstance(value, str) else stack.to_json_string(value))
+            for name, value in self._contents().items()
+        }
+        tags = Lazy.any(_RenderedTags(self.owner, self.tags))
+        return {**texts, ResourceProperty.TAGS.value: Token.as_string(tags)}
+
+    def payload(self) -> dict[str, object]:
+        """The same as objects: text in which there is JSON cannot be put into JSON again.
+
+        CDK does not escape what only the deployment knows.
+        """
+        return {**self._contents(), ResourceProperty.TAGS.value: Lazy.any(_Tags(self.tags))}
+
+    def _contents(self) -> dict[str, object]:
+        contents: dict[ResourceProperty, object] = {
+            ResourceProperty.REQUEST: self._request(),
+            ResourceProperty.ASSETS: _by_bucket(self._copies, Stack.of(self.owner)),
+            ResourceProperty.RECORDS: records_uri(self.environment),
         }
         if self.options.checkpoint_source is not None:
-            uri = self.options.checkpoint_source.uri
-            properties[ResourceProperty.COPY_CHECKPOINTS_FROM] = uri
-        return {name.value: value for name, value in properties.items()}
+            contents[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
+        return {name.value: value for name, value in contents.items()}
+
+    def check_hyperparameters(self, path: str, more: Mapping[str, Hyperparameter]) -> None:
+        """Check the hyperparameters of one run as those of the definition are.
+
+        Args:
+            path: Where they are given.
+            more: Hyperparameters besides those of the definition, or in their place.
+
+        Raises:
+            ValidationError: The service would refuse them, or the script would fail.
+        """
+        options = replace(self.options, hyperparameters={**self.options.hyperparameters, **more})
+        if problems := check_hyperparameters(options, self._checked, self._disabled_checks):
+            raise ValidationError(path, problems)
 
     def _request(self) -> dict[str, object]:
         options = self.options
@@ -527,6 +564,11 @@ class Defined(TaskMetrics):
     def cdk_tag_manager(self) -> TagManager:
         """The job's tags. CDK's own interface to them: use `Tags.of(…)`."""
         return self._definition.tags
+
+
+def records_uri(environment: IHybridJobEnvironment) -> str:
+    """Where the handler keeps its records of an environment's jobs."""
+    return f"s3://{environment.inputs_bucket.bucket_name}/{RECORDS}"
 
 
 def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]]:

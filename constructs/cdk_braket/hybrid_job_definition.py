@@ -1,16 +1,21 @@
 """What a hybrid job is to be, without running it at deployment."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Literal
 
 import jsii
 from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ._definition import Arguments, Defined, Definition, prepare
 from ._preflight import PreflightCheck
 from ._request import Hyperparameter
+from ._running import RunJobTask, schedule_target, wrong_task
 from .algorithm_script import AlgorithmScript
 from .checkpoint_source import CheckpointSource
 from .container_image import ContainerImage
@@ -18,6 +23,7 @@ from .device import Device
 from .hybrid_job_environment import IHybridJobEnvironment
 from .input_channel import InputChannel
 from .job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+from .validation_error import ValidationError
 
 
 @jsii.implements(ITaggableV2, iam.IGrantable)
@@ -128,3 +134,155 @@ class HybridJobDefinition(Defined, Resource):
         prepared = prepare(scope, id, arguments)
         super().__init__(scope, id)
         self._definition = Definition(self, prepared)
+
+    def run_job_task(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        timeout: Duration | None = None,
+        poll_interval: Duration | None = None,
+        result_path: str = "$.hybridJob",
+    ) -> sfn.StateMachineFragment:
+        """Have a state machine run the job: start it, wait for its end, cancel it if given up.
+
+        However often a state is repeated, one run of it is one job; an execution that comes here
+        again is another run. The event of the job's end wakes the execution; should it be lost,
+        the job is looked at every `poll_interval`. An execution that is stopped, fails or times
+        out cancels the job, and so does a run whose `timeout` passes.
+
+        The run's data are at `result_path` for the states that follow: `JobArn`, `JobId`,
+        `JobName`, `JobStatus`, `ResultsS3Uri`, `CheckpointS3Uri`, `LogGroupName`,
+        `LogStreamPrefix` and `RunId`. If the job does not complete, the run fails with an error
+        and the job's reason: `HybridJob.Failed`, `HybridJob.Cancelled`, `HybridJob.Timeout`, or
+        `HybridJobError` for a job that could not be started. To catch it, use
+        `run.to_single_state().add_catch(…)`.
+
+        For standard workflows whose states use JSONPath, which is CDK's default. The environment
+        gets two rules, for all its definitions: each job of the account that ends, and each
+        execution that ends before its time, invokes the handler for a moment.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope, which the states are named after.
+            hyperparameters: Hyperparameters of this run, besides those of the definition or in
+                their place. From the execution's input: `sfn.JsonPath.string_at("$.shots")`. Like
+                all hyperparameters they are no place for secrets: the state machine's definition
+                and history show them. Default: none.
+            timeout: How long the job may take from its start, its queue included; it is noticed
+                when the job is looked at. Default: for as long as it takes.
+            poll_interval: How often the job is looked at, for when its event is lost. Default: 5
+                minutes.
+            result_path: Where the run's data are.
+
+        Returns:
+            States, to be chained with others: `sfn.Chain.start(run).next(…)`.
+
+        Raises:
+            ValidationError: An argument is not right, or the environment is of another app.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_stepfunctions as sfn
+            >>> from cdk_braket import ContainerImage, Device, HybridJobDefinition
+            >>> stack = Stack(App(), "Chemistry")
+            >>> definition = HybridJobDefinition(
+            ...     stack, "Vqe", image=ContainerImage.base(), device=Device.local("braket/default")
+            ... )
+            >>> run = definition.run_job_task(
+            ...     stack, "Run", hyperparameters={"shots": sfn.JsonPath.string_at("$.shots")}
+            ... )
+            >>> machine = sfn.StateMachine(
+            ...     stack, "Nightly", definition_body=sfn.DefinitionBody.from_chainable(run)
+            ... )
+        """
+        path = f"{scope.node.path}/{id}".lstrip("/")
+        interval = poll_interval or Duration.minutes(5)
+        if problems := wrong_task(timeout, interval, result_path):
+            raise ValidationError(path, problems)
+        given = dict(hyperparameters or {})
+        self._definition.check_hyperparameters(path, given)
+        return RunJobTask(
+            scope,
+            id,
+            self._definition,
+            hyperparameters=given,
+            timeout=timeout,
+            poll_interval=interval,
+            result_path=result_path,
+        )
+
+    def schedule(
+        self,
+        id: str,
+        schedule: scheduler.ScheduleExpression,
+        *,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        description: str | None = None,
+        enabled: bool = True,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        time_window: scheduler.TimeWindow | None = None,
+        schedule_name: str | None = None,
+        schedule_group: scheduler.IScheduleGroup | None = None,
+        dead_letter_queue: sqs.IQueue | None = None,
+    ) -> scheduler.Schedule:
+        """Have the job run at set times.
+
+        Each time is one job, however often Amazon EventBridge Scheduler delivers it. Jobs do not
+        wait for each other. A job that could not be started is an error of the environment's
+        handler: its log says why.
+
+        Args:
+            id: The schedule's id in this construct.
+            schedule: When: `scheduler.ScheduleExpression.cron(…)`, `.rate(…)` or `.at(…)`.
+            hyperparameters: Hyperparameters besides those of the definition or in their place.
+                Default: none.
+            description: What the schedule is for. Default: none.
+            enabled: Whether it runs anything.
+            start: Before it, nothing is run. Default: from the deployment on.
+            end: After it, nothing is run. Default: for ever.
+            time_window: Within what time of the set one a run may begin. Default: at once.
+            schedule_name: The schedule's name. Default: CloudFormation makes one.
+            schedule_group: The schedule's group. Default: the account's default one.
+            dead_letter_queue: Where calls go that did not reach the handler. Default: nowhere.
+
+        Raises:
+            ValidationError: A hyperparameter is not right, or the environment is of another app.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_scheduler as scheduler
+            >>> from cdk_braket import ContainerImage, Device, HybridJobDefinition
+            >>> definition = HybridJobDefinition(
+            ...     Stack(App(), "Chemistry"),
+            ...     "Vqe",
+            ...     image=ContainerImage.base(),
+            ...     device=Device.local("braket/default"),
+            ... )
+            >>> nightly = definition.schedule(
+            ...     "Nightly", scheduler.ScheduleExpression.cron(hour="2", minute="0")
+            ... )
+        """
+        path = f"{self.node.path}/{id}"
+        given = dict(hyperparameters or {})
+        self._definition.check_hyperparameters(path, given)
+        target = schedule_target(
+            self._definition, path, hyperparameters=given, dead_letter_queue=dead_letter_queue
+        )
+        made = scheduler.Schedule(
+            self,
+            id,
+            schedule=schedule,
+            target=target,
+            description=description,
+            enabled=enabled,
+            start=start,
+            end=end,
+            time_window=time_window,
+            schedule_name=schedule_name,
+            schedule_group=schedule_group,
+        )
+        made.node.add_dependency(*self._definition.prerequisites)
+        return made

@@ -27,6 +27,8 @@ from tests.handler.worlds import (
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:Nightly:1"
 RUN_ID = "4a3c0d32-6a55-4f2b-8a14-6c1f6f4d1f10"
+TEXTS = {k: str(v) for k, v in properties().items() if k != "ServiceToken"}
+DEFINITION = {k: json.loads(v) if v.startswith("{") else v for k, v in TEXTS.items()}
 OTHER = f"{EXECUTION}2"
 CANARY = "canary-41d7"
 
@@ -47,7 +49,7 @@ def _start(
     given: dict[str, object] = {
         RunProperty.EXECUTION: execution,
         RunProperty.RUN_ID: run_id,
-        RunProperty.PROPERTIES: {k: v for k, v in properties().items() if k != "ServiceToken"},
+        RunProperty.PROPERTIES: DEFINITION,
         **more,
     }
     return _did(world, RunAction.START, **given)

@@ -17,6 +17,7 @@ from cdk_braket_local.ministack_adapter import (
     log_resources,
     missing_objects,
     rollback,
+    schedule_attributes,
     service_linked_role,
     spending_limits,
 )
@@ -33,6 +34,7 @@ _MENDS = (
     log_resources,
     missing_objects,
     rollback,
+    schedule_attributes,
     service_linked_role,
     spending_limits,
 )

@@ -220,13 +220,18 @@ def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, str]:
     if wrong:
         names = ", ".join(sorted(map(str, wrong)))
         raise Failure(f"Hyperparameters must be text, numbers or bools: {names} are not.")
-    texts = {name: _text(properties, name) for name in properties}
+    request = _mapping(properties, Property.REQUEST)
+    if not request:
+        raise Failure(f"{Property.REQUEST} is missing or is not an object.")
     if given:
-        request = _loaded(texts[Property.REQUEST])
         known = _mapping(request, "hyperParameters")
         merged = {**known, **{str(k): str(v) for k, v in given.items()}}
-        texts[Property.REQUEST] = json.dumps({**request, "hyperParameters": merged})
-    return texts
+        request = {**request, "hyperParameters": merged}
+    parts = {**properties, Property.REQUEST.value: request}
+    return {
+        str(name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in parts.items()
+    }
 
 
 def _event(

@@ -1,0 +1,51 @@
+"""A definition that state machines and a schedule run."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aws_cdk import App, CfnOutput, Duration, RemovalPolicy, Stack, TimeZone
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_stepfunctions as sfn
+
+from cdk_braket import AlgorithmScript, Device, HybridJobDefinition
+
+app = App()
+stack = Stack(app, "Running")
+definition = HybridJobDefinition(
+    stack,
+    "Vqe",
+    algorithm=AlgorithmScript.from_asset(
+        str(Path(__file__).parent / "obeying.py"), entry_point="obeying:main"
+    ),
+    device=Device.local("braket/default"),
+    hyperparameters={"does": "complete", "note": "planted-canary-6d21"},
+    tags={"purpose": "tests"},
+    max_runtime=Duration.minutes(10),
+    removal_policy=RemovalPolicy.DESTROY,
+)
+
+intervals = {"Told": None, "Looking": Duration.seconds(3)}
+for name, interval in intervals.items():
+    run = definition.run_job_task(
+        stack,
+        name,
+        hyperparameters={
+            "does": sfn.JsonPath.string_at("$.does"),
+            "seed": sfn.JsonPath.number_at("$.seed"),
+        },
+        timeout=None if interval is None else Duration.seconds(15),
+        poll_interval=interval,
+    )
+    machine = sfn.StateMachine(
+        stack,
+        f"{name}Machine",
+        definition_body=sfn.DefinitionBody.from_chainable(
+            run.next(sfn.Pass(stack, f"After{name}", output_path="$.hybridJob"))
+        ),
+    )
+    CfnOutput(stack, f"{name}Arn", value=machine.state_machine_arn)
+
+soon = datetime.now(UTC) + timedelta(seconds=5)
+definition.schedule("Soon", scheduler.ScheduleExpression.at(soon, TimeZone.ETC_UTC))
+CfnOutput(stack, "EnvironmentRule", value=definition.environment.node.addr)
+app.synth()

@@ -1,0 +1,185 @@
+"""State machines and schedules that run jobs, deployed: to the end, to a failure, to a stop."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from cdk_braket_local.instance import LocalAws
+from tests.local import environments, outcomes
+from tests.local.cdk import CdkApp
+from tests.local.environments import ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_braket.type_defs import JobSummaryTypeDef
+
+
+@pytest.fixture(scope="module")
+def app(bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> CdkApp:
+    return CdkApp(
+        ROOT / "tests/local/apps/running",
+        tmp_path_factory.mktemp("running"),
+        environments.of_command(bootstrapped_aws),
+    )
+
+
+@pytest.fixture(scope="module")
+def outputs(app: CdkApp) -> Iterator[Mapping[str, str]]:
+    (outputs,) = app.deploy().values()
+    yield outputs
+    app.destroy()
+
+
+class _Machine:
+    """A deployed state machine."""
+
+    def __init__(self, aws: LocalAws, arn: str) -> None:
+        self._aws = aws
+        self._states: Any = boto3.client("stepfunctions", **aws.client_settings)
+        self._arn = arn
+
+    def start(self, **given: object) -> str:
+        """Start an execution."""
+        answer = self._states.start_execution(stateMachineArn=self._arn, input=json.dumps(given))
+        execution: str = answer["executionArn"]
+        return execution
+
+    def run(self, **given: object) -> Mapping[str, Any]:
+        """Have an execution run to its end."""
+        return self.ended(self.start(**given))
+
+    def ended(self, execution: str, seconds: float = 90) -> Mapping[str, Any]:
+        """The execution, once it is over."""
+        deadline = time.monotonic() + seconds
+        while (found := self._states.describe_execution(executionArn=execution))[
+            "status"
+        ] == "RUNNING":
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        description: Mapping[str, Any] = found
+        return description
+
+    def stop(self, execution: str) -> None:
+        """Stop an execution."""
+        self._states.stop_execution(executionArn=execution)
+
+
+@pytest.fixture(scope="module")
+def told(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
+    """Looks at its job every five minutes, so that in time only events wake it."""
+    return _Machine(bootstrapped_aws, outputs["ToldArn"])
+
+
+@pytest.fixture(scope="module")
+def looking(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
+    """Looks every three seconds, and gives up after fifteen."""
+    return _Machine(bootstrapped_aws, outputs["LookingArn"])
+
+
+def _jobs(aws: LocalAws) -> list["JobSummaryTypeDef"]:
+    pages = boto3.client("braket", **aws.client_settings).get_paginator("search_jobs")
+    return [job for page in pages.paginate(filters=[]) for job in page["jobs"]]
+
+
+def _new_job(aws: LocalAws, before: set[str]) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        new = {job["jobArn"] for job in _jobs(aws)} - before
+        if new:
+            [arn] = new
+            return arn
+        time.sleep(0.2)
+    raise AssertionError("no job was started")
+
+
+def test_a_run_ends_with_its_results(bootstrapped_aws: LocalAws, told: _Machine) -> None:
+    ended = told.run(does="complete", seed=11)
+    assert ended["status"] == "SUCCEEDED"
+    run = json.loads(ended["output"])
+    assert run["JobStatus"] == "COMPLETED"
+    saved = outcomes.results(bootstrapped_aws, run["ResultsS3Uri"])
+    assert saved == {"seed": 11, "noted": True}
+    job = outcomes.finished(bootstrapped_aws, run["JobArn"])
+    assert job["tags"]["purpose"] == "tests"
+
+
+def test_each_execution_is_a_job_of_its_own(told: _Machine) -> None:
+    runs = [json.loads(told.run(does="complete", seed=1)["output"]) for _ in range(2)]
+    assert runs[0]["JobArn"] != runs[1]["JobArn"]
+
+
+def test_a_job_that_fails_fails_its_execution_with_its_reason(told: _Machine) -> None:
+    ended = told.run(does="fail", seed=1)
+    assert (ended["status"], ended["error"]) == ("FAILED", "HybridJob.Failed")
+    assert "no minimum was found" in ended["cause"]
+
+
+def test_a_job_that_braket_refuses_fails_its_execution_with_the_rule(told: _Machine) -> None:
+    ended = told.run(does="x" * 3000, seed=1)
+    # Its error would be `HybridJobError`: MiniStack calls whatever a function raises the same.
+    assert ended["status"] == "FAILED"
+    assert "hyperparameters" in ended["cause"]
+    assert "2500" in ended["cause"]
+
+
+def test_a_stopped_execution_cancels_its_job(bootstrapped_aws: LocalAws, told: _Machine) -> None:
+    before = {job["jobArn"] for job in _jobs(bootstrapped_aws)}
+    execution = told.start(does="wait", seed=1)
+    arn = _new_job(bootstrapped_aws, before)
+    told.stop(execution)
+    assert told.ended(execution)["status"] == "ABORTED"
+    assert outcomes.finished(bootstrapped_aws, arn)["status"] == "CANCELLED"
+
+
+def test_a_job_that_is_not_over_in_time_is_cancelled(
+    bootstrapped_aws: LocalAws, looking: _Machine
+) -> None:
+    before = {job["jobArn"] for job in _jobs(bootstrapped_aws)}
+    ended = looking.run(does="wait", seed=1)
+    assert (ended["status"], ended["error"]) == ("FAILED", "HybridJob.Timeout")
+    arn = _new_job(bootstrapped_aws, before)
+    assert outcomes.finished(bootstrapped_aws, arn)["status"] == "CANCELLED"
+
+
+def test_a_schedule_runs_the_job_once(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    assert outputs
+    deadline = time.monotonic() + 60
+    while not (scheduled := _scheduled(bootstrapped_aws)):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    [arn] = scheduled
+    job = outcomes.finished(bootstrapped_aws, arn)
+    assert job["status"] == "COMPLETED"
+
+
+def _scheduled(aws: LocalAws) -> list[str]:
+    """Jobs with no seed: an execution gives one."""
+    braket = boto3.client("braket", **aws.client_settings)
+    arns = [job["jobArn"] for job in _jobs(aws)]
+    return [
+        arn for arn in arns if "seed" not in braket.get_job(jobArn=arn).get("hyperParameters", {})
+    ]
+
+
+# The last one: it takes the event away.
+def test_a_lost_event_is_made_good_for(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str], looking: _Machine
+) -> None:
+    assert outputs
+    events = boto3.client("events", **bootstrapped_aws.client_settings)
+    [rule] = [
+        rule["Name"]
+        for rule in events.list_rules()["Rules"]
+        if "aws.braket" in rule.get("EventPattern", "")
+    ]
+    events.disable_rule(Name=rule)
+    try:
+        ended = looking.run(does="complete", seed=3)
+    finally:
+        events.enable_rule(Name=rule)
+    assert ended["status"] == "SUCCEEDED"
