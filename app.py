@@ -8,11 +8,13 @@ from aws_cdk import App
 
 from cdk_braket import ValidationError
 from stacks.hybrid_job_stack import HybridJobStack
+from stacks.nightly_stack import NightlyStack
+from stacks.results_reader_stack import ResultsReaderStack
 from stacks.sweep_stack import SweepStack
 
 
-def _job(app: App) -> None:
-    HybridJobStack(
+def _job(app: App) -> HybridJobStack:
+    return HybridJobStack(
         app,
         "HybridJobStack",
         shots=_number(app, "shots", 0),
@@ -25,7 +27,20 @@ def _sweep(app: App) -> None:
     SweepStack(app, "SweepStack", iterations=_number(app, "iterations", 20))
 
 
-_EXAMPLES: Final[dict[str, Callable[[App], None]]] = {"job": _job, "sweep": _sweep}
+def _reader(app: App) -> None:
+    ResultsReaderStack(app, "ResultsReaderStack", job=_job(app).job)
+
+
+def _nightly(app: App) -> None:
+    NightlyStack(app, "NightlyStack", iterations=_number(app, "iterations", 20))
+
+
+_EXAMPLES: Final[dict[str, Callable[[App], object]]] = {
+    "job": _job,
+    "sweep": _sweep,
+    "reader": _reader,
+    "nightly": _nightly,
+}
 
 
 def _number(app: App, name: str, default: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from cdk_braket_local import opening, shell
-from tools import job_progress, job_report, processes, setup
+from tools import job_progress, job_report, processes, scheduled_runs, setup
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -60,7 +60,9 @@ def _deploy(arguments: Sequence[str]) -> int:
         environment = shell.command_environment(ours, aws.environment, ROOT)
         _bootstrap(environment, directory, checkout.cache / "bootstrap.log")
         outputs = _cdk_deploy(environment, directory, arguments)
-        jobs = [_follow(arn, _Clients.of(environment)) for arn in _job_arns(outputs)]
+        clients = _Clients.of(environment)
+        arns = _job_arns(outputs) or _started(clients)
+        jobs = [_follow(arn, clients) for arn in arns]
     _show(outputs, jobs)
     sys.stdout.flush()
     return 0 if all(job.end.status == "COMPLETED" for job in jobs) else 1
@@ -100,10 +102,15 @@ def _cdk_deploy(
 
 def _job_arns(outputs: Mapping[str, Mapping[str, str]]) -> list[str]:
     values = (value for stack in outputs.values() for value in stack.values())
-    found = list(dict.fromkeys(value for value in values if _JOB_ARN.fullmatch(value)))
-    if not found:
-        raise DeployError("no output of the stacks is a hybrid job's ARN")
-    return found
+    return list(dict.fromkeys(value for value in values if _JOB_ARN.fullmatch(value)))
+
+
+def _started(clients: "_Clients") -> list[str]:
+    _say("starting at once what the stack's schedule would start later")
+    try:
+        return clients.scheduled_runs.start()
+    except scheduled_runs.NothingRanError as error:
+        raise DeployError(str(error)) from error
 
 
 # --- The job --------------------------------------------------------------------------------------
@@ -116,6 +123,7 @@ class _Clients:
     braket: "BraketClient"
     logs: "CloudWatchLogsClient"
     s3: "S3Client"
+    scheduled_runs: scheduled_runs.ScheduledRuns
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "_Clients":
@@ -131,6 +139,7 @@ class _Clients:
             braket=session.client("braket", endpoint_url=endpoint_url),
             logs=session.client("logs", endpoint_url=endpoint_url),
             s3=session.client("s3", endpoint_url=endpoint_url),
+            scheduled_runs=scheduled_runs.ScheduledRuns(session, endpoint_url),
         )
 
 

@@ -553,7 +553,7 @@ class Defined(TaskMetrics):
         options = self._definition.options
         sources = {name: each.source for name, each in options.input_data.items()}
         location = channel_to_write(self._definition.owner, sources, channel)
-        return granted(self._definition.owner, grantee, write_statements(location))
+        return granted(grantee, write_statements(location))
 
     @property
     def grant_principal(self) -> iam.IPrincipal:

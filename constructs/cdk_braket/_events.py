@@ -50,6 +50,9 @@ class _Job(IConstruct, Protocol):
     def catching_up_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state; None when nothing does."""
 
+    def definition_digest(self) -> str:
+        """Text that changes with what the job is to be."""
+
     def on_state_change(
         self,
         id: str,
@@ -364,17 +367,20 @@ def _catch_up(
     job: _Job, rule: events.Rule, function: lambda_.IFunction, source: str, statuses: Sequence[str]
 ) -> CustomResource:
     scope = cast("Construct", rule.node.scope)
+    properties = {
+        CatchUpProperty.JOB_ARN: job.job_arn,
+        CatchUpProperty.EVENT_SOURCE: source,
+        CatchUpProperty.STATUSES: " ".join(statuses),
+    }
+    if Stack.of(scope) is not Stack.of(job):
+        properties[CatchUpProperty.DEFINITION] = job.definition_digest()
     resource = CustomResource(
         scope,
         f"{rule.node.id}CatchUp",
         resource_type=CATCH_UP_TYPE,
         service_token=function.function_arn,
         service_timeout=service_timeout(0),
-        properties={
-            CatchUpProperty.JOB_ARN.value: job.job_arn,
-            CatchUpProperty.EVENT_SOURCE.value: source,
-            CatchUpProperty.STATUSES.value: " ".join(statuses),
-        },
+        properties={name.value: value for name, value in properties.items()},
     )
     allowed = allow_events(scope, function)
     resource.node.add_dependency(rule, *([] if allowed is None else [allowed]))

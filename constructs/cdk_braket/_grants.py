@@ -50,7 +50,7 @@ class Grants:
             >>> reader = iam.Role(stack, "Reader", assumed_by=iam.AccountRootPrincipal())
             >>> grant = job.grant_read_results(reader)
         """
-        return granted(self, grantee, self.results_location().read_statements())
+        return granted(grantee, self.results_location().read_statements())
 
     def grant_cancel(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to cancel the job, and to see whether it is.
@@ -60,7 +60,7 @@ class Grants:
         """
         actions = ["braket:CancelJob", "braket:GetJob"]
         statement = iam.PolicyStatement(actions=actions, resources=[self.job_arn])
-        return granted(self, grantee, [statement])
+        return granted(grantee, [statement])
 
     def grant_read(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see the job and to read its logs, not its results.
@@ -84,12 +84,10 @@ class Grants:
             iam.PolicyStatement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
             iam.PolicyStatement(actions=["logs:GetLogEvents"], resources=[streams]),
         ]
-        return granted(self, grantee, statements)
+        return granted(grantee, statements)
 
 
-def granted(
-    scope: IConstruct, grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]
-) -> iam.Grant:
+def granted(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
     """Grant statements, as one."""
     first, *others = (
         iam.Grant.add_to_principal(
@@ -97,7 +95,6 @@ def granted(
             actions=sorted(statement.actions),
             resource_arns=statement.resources,
             conditions=statement.conditions or None,
-            scope=scope,
         )
         for statement in statements
     )

@@ -194,6 +194,10 @@ class HybridJobBase(Grants, Events, Alarms, Resource):
     def results_location(self) -> _s3.Location:
         """Where the results of all the job's runs are, and with which key."""
 
+    def definition_digest(self) -> str:
+        """Text that changes with what the job is to be; always the same where that is not known."""
+        return ""
+
     def catching_up_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state; None when nothing does."""
         return None

@@ -1,16 +1,23 @@
 """The Amazon Braket hybrid job as a construct."""
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from typing import Literal, cast
 
 import jsii
 from aws_cdk import (
     CfnResource,
+    CrossStackReferences,
     CustomResource,
     Duration,
+    IStableAnyProducer,
     ITaggableV2,
+    Lazy,
+    ReferenceStrength,
     RemovalPolicy,
     Stack,
+    Token,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -250,6 +257,10 @@ class HybridJob(Defined, HybridJobBase):
         """What tells a rule of the job's state: the function that starts the job."""
         return self.environment.handler_function
 
+    def definition_digest(self) -> str:
+        """Text that changes with what the job is to be, for stacks that follow it."""
+        return self._digest
+
     def _attribute(self, attribute: Attribute) -> str:
         return self._resource.get_att_string(attribute.value)
 
@@ -270,6 +281,7 @@ class HybridJob(Defined, HybridJobBase):
             properties[ResourceProperty.RERUN_TOKEN.value] = rerun_token
         if wait is not None:
             properties[ResourceProperty.WAIT_FOR_COMPLETION.value] = self._wait(wait)
+        self._digest = Token.as_string(Lazy.any(_Digest(self, properties)))
         resource = CustomResource(
             self,
             "Resource",
@@ -279,6 +291,9 @@ class HybridJob(Defined, HybridJobBase):
             properties=properties,
         )
         resource.node.add_dependency(*definition.prerequisites)
+        # A changed definition is a new job with an ARN of its own, and CloudFormation changes no
+        # export that another stack imports.
+        CrossStackReferences.of(resource).produce(ReferenceStrength.WEAK)
         _without_defaults(resource)
         return resource
 
@@ -357,6 +372,24 @@ class HybridJob(Defined, HybridJobBase):
             encryption_key=encryption_key,
         )
         return imported(scope, id, attributes)
+
+
+@jsii.implements(IStableAnyProducer)
+class _Digest:
+    """What tells a definition from others at synth, where tokens are what they stand for."""
+
+    def __init__(self, job: Construct, properties: Mapping[str, str]) -> None:
+        self._job = job
+        self._definition = {
+            name: properties[name]
+            for name in properties
+            if name != ResourceProperty.TAGS  # they may change, and the job stays
+        }
+
+    def produce(self) -> str:
+        resolved = Stack.of(self._job).resolve(self._definition)
+        text = json.dumps(resolved, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _without_defaults(resource: CustomResource) -> None:

@@ -383,7 +383,7 @@ class HybridJobEnvironment(_Environment):
             ),
             *key_statements([self._inputs.encryption_key]),
         ]
-        return granted(self, grantee, statements)
+        return granted(grantee, statements)
 
     def publish(self, parameter_name: str) -> ssm.StringListParameter:
         """Put what other apps need into a parameter of Systems Manager.

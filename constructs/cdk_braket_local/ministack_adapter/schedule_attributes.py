@@ -21,7 +21,7 @@ def install() -> None:
     invoke = eventbridge._invoke_target
 
     def invoke_target(
-        target: Mapping[str, Any], event: Mapping[str, Any], *rest: Any, **more: Any
+        target: Mapping[str, Any], event: Mapping[str, Any], *rest: object, **more: object
     ) -> object:
         if event.get("Source") == _SCHEDULER and target.get("Input"):
             target = {**target, "Input": _replaced(str(target["Input"]), event)}

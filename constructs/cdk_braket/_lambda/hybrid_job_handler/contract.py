@@ -106,6 +106,10 @@ class CatchUpProperty(StrEnum):
     STATUSES = "Statuses"
     """The statuses that the rule is for. The handler does not read them: when they change, the
     rule is to hear of the job anew."""
+    DEFINITION = "Definition"
+    """For a rule in another stack than its job's: changes with the job's definition. The handler
+    does not read it. Nothing else in the text of that stack's template would change with the job,
+    and the CDK CLI deploys no stack whose template is what it was."""
 
 
 class RunAction(StrEnum):

@@ -47,5 +47,4 @@ for name, interval in intervals.items():
 
 soon = datetime.now(UTC) + timedelta(seconds=5)
 definition.schedule("Soon", scheduler.ScheduleExpression.at(soon, TimeZone.ETC_UTC))
-CfnOutput(stack, "EnvironmentRule", value=definition.environment.node.addr)
 app.synth()
