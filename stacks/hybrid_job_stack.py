@@ -37,7 +37,7 @@ class HybridJobStack(Stack):
             seed: Of the optimiser's random numbers.
         """
         super().__init__(scope, id, description="A hybrid job: the ground state of H2 (cdk-braket)")
-        self.job = HybridJob(
+        job = HybridJob(
             self,
             "Vqe",
             algorithm=AlgorithmScript.from_asset(
@@ -52,7 +52,7 @@ class HybridJobStack(Stack):
             hyperparameters={"shots": shots, "iterations": iterations, "seed": seed},
             max_runtime=Duration.minutes(15),
         )
-        job = self.job
+        self.job = job
         self._output("JobArn", job.job_arn, "The job")
         self._output("JobName", job.job_name, "Its name in the console")
         self._output("ResultsS3Uri", job.results_s3_uri, "Where its results are once it completed")

@@ -152,8 +152,9 @@ class RunJobTask(sfn.StateMachineFragment):
             poll_interval: How often the job is looked at.
             result_path: Where in the state's data the run is.
         """
+        function = served(definition, f"{scope.node.path}/{id}".lstrip("/"))
         super().__init__(scope, id)
-        self._function = served(definition, self.node.path)
+        self._function = function
         self._records = records_uri(definition.environment)
         self._result_path = result_path
         name = sfn.Pass(

@@ -9,7 +9,6 @@ from cdk_braket._lambda.hybrid_job_handler import index
 from cdk_braket._lambda.hybrid_job_handler.contract import (
     RUN_WAITS_UNTIL,
     Attribute,
-    Property,
     RunAction,
     RunProperty,
 )
@@ -339,9 +338,10 @@ def test_neither_hyperparameters_nor_tokens_are_written_to_the_log(
     assert "token-canary-51aa" not in written
 
 
-def test_the_record_of_a_run_is_below_the_records(world: World) -> None:
-    run = _start(world)
+def test_what_is_kept_of_a_run_is_below_the_records_and_no_hyperparameters(world: World) -> None:
+    run = _start(world, hyperparameters={"secret": CANARY})
     _wait(world, run)
     prefix = RECORDS.removeprefix("s3://").partition("/")[2]
+    assert len(world.objects) == 3
     assert all(key.startswith(f"{prefix}/") for _, key in world.objects)
-    assert Property.REQUEST in json.dumps([text for text, _ in world.objects.values()])
+    assert CANARY not in json.dumps([text for text, _ in world.objects.values()])

@@ -41,6 +41,11 @@ class Location:
             raise Failure(f"{shown} is not of the form s3://bucket/key.")
         return cls(bucket, path)
 
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:

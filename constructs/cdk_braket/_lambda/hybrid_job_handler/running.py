@@ -18,7 +18,6 @@ from .contract import (
     RUN_STATUS,
     RUN_WAITS_UNTIL,
     Attribute,
-    OnDelete,
     Property,
     RunAction,
     RunProperty,
@@ -96,9 +95,8 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     properties = _with_hyperparameters(event)
     resource = _digest(run_id)
     records = Location.parse(_text(properties, Property.RECORDS))
-    started = {"resource": resource, "properties": properties}
     # First, so that an execution that is stopped from now on finds what there may be to cancel.
-    _write(tools, _of_execution(records, execution, resource), json.dumps(started))
+    _write(tools, _of_execution(records, execution, resource), json.dumps({"run": resource}))
     created = _event(RequestType.CREATE, execution, resource, properties)
     outcome = _lifecycle(created, tools).handle()
     answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
@@ -152,7 +150,7 @@ def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, objec
     records = Location.parse(_text(event, RunProperty.RECORDS))
     execution = _text(event, RunProperty.EXECUTION)
     resource = _digest(_text(event, RunProperty.RUN_ID))
-    _cancel(tools, execution, _of_execution(records, execution, resource))
+    _cancel(tools, records, execution, _of_execution(records, execution, resource))
     return {}
 
 
@@ -161,17 +159,16 @@ def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
     below = _of_execution(records, execution, "")
     keys = tools.calls().patiently(lambda: list(tools.gateway.list_keys(below)))
     for key in keys:
-        _cancel(tools, execution, replace(below, key=key))
+        _cancel(tools, records, execution, replace(below, key=key))
 
 
-def _cancel(tools: Tools, execution: str, place: Location) -> None:
+def _cancel(tools: Tools, records: Location, execution: str, place: Location) -> None:
     found = tools.calls().patiently(lambda: tools.gateway.read_record(place))
     if found is None:
         return  # it was not even begun
-    started = _loaded(found[0])
-    properties = dict(_mapping(started, "properties"))
-    properties[Property.ON_DELETE] = OnDelete.CANCEL_JOB.value
-    deleted = _event(RequestType.DELETE, execution, _text(started, "resource"), properties)
+    resource = _text(_loaded(found[0]), "run")
+    properties = {Property.RECORDS.value: records.uri}
+    deleted = _event(RequestType.DELETE, execution, resource, properties)
     _lifecycle(deleted, tools).handle()
 
 

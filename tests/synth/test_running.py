@@ -1,0 +1,333 @@
+"""Definitions that state machines and schedules run: the states, the rules, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+from aws_cdk import App, Duration, Environment, Stack, TimeZone
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_stepfunctions as sfn
+
+from cdk_braket import (
+    ContainerImage,
+    HybridJob,
+    HybridJobDefinition,
+    HybridJobEnvironment,
+    ValidationError,
+)
+from tests.synth.support import (
+    ACCOUNT,
+    LOCAL,
+    REGION,
+    Json,
+    job_properties,
+    json_of,
+    new_stack,
+    only,
+    request_of,
+    resources,
+    script,
+    statements,
+    template_of,
+    text,
+)
+
+_MACHINE = "AWS::StepFunctions::StateMachine"
+_SCHEDULE = "AWS::Scheduler::Schedule"
+_RULE = "AWS::Events::Rule"
+_READS = "def main(shots, seed=0): pass\n"
+
+
+def _definition(
+    stack: Stack, id: str = "Vqe", environment: HybridJobEnvironment | None = None
+) -> HybridJobDefinition:
+    return HybridJobDefinition(
+        stack,
+        id,
+        environment=environment,
+        image=ContainerImage.base(),
+        device=LOCAL,
+        hyperparameters={"shots": 0},
+        tags={"team": "chemistry"},
+    )
+
+
+def _machine(stack: Stack, run: sfn.IChainable, id: str = "Machine") -> sfn.StateMachine:
+    return sfn.StateMachine(stack, id, definition_body=sfn.DefinitionBody.from_chainable(run))
+
+
+def _states(stack: Stack) -> dict[str, Json]:
+    return cast("dict[str, Json]", json_of(only(stack, _MACHINE)["DefinitionString"])["States"])
+
+
+def _parameters(state: Json) -> Json:
+    return cast("Json", state["Parameters"])
+
+
+def test_the_states_name_start_wait_for_and_cancel_a_run() -> None:
+    stack = new_stack()
+    _machine(stack, _definition(stack).run_job_task(stack, "Run"))
+    states = _states(stack)
+    assert list(states) == ["Run: name", "Run: start", "Run: wait", "Run: cancel", "Run: failed"]
+    assert states["Run: name"]["Parameters"] == {"RunId.$": "States.UUID()"}
+    assert "End" in states["Run: wait"]
+
+
+def test_a_repeated_start_is_the_same_run() -> None:
+    stack = new_stack()
+    _machine(stack, _definition(stack).run_job_task(stack, "Run"))
+    start = _parameters(_states(stack)["Run: start"])
+    assert start["execution.$"] == "$$.Execution.Id"
+    assert start["runId.$"] == "$.hybridJob.RunId", "made by a state of its own, which comes once"
+    retried = cast("list[Json]", _states(stack)["Run: start"]["Retry"])
+    errors = {error for each in retried for error in cast("list[str]", each["ErrorEquals"])}
+    assert {"Lambda.Unknown", "Sandbox.Timedout", "Lambda.TooManyRequestsException"} <= errors
+    assert not {"States.ALL", "States.TaskFailed"} & errors, "what was refused is refused again"
+
+
+def test_what_is_started_is_what_a_deployment_would_start() -> None:
+    machines, deployed = new_stack(), new_stack()
+    _machine(machines, _definition(machines).run_job_task(machines, "Run"))
+    HybridJob(
+        deployed,
+        "Vqe",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        hyperparameters={"shots": 0},
+        tags={"team": "chemistry"},
+    )
+    asked = _parameters(_states(machines)["Run: start"])["properties"]
+    known = {name: text(value) for name, value in job_properties(deployed).items()}
+    del known["ServiceToken"], known["ServiceTimeout"]
+    assert asked == {
+        "Request": request_of(deployed),
+        "Tags": json.loads(known["Tags"]),
+        "Assets": json.loads(known["Assets"]),
+        "Records": known["Records"],
+    }
+    assert set(known) == set(cast("Json", asked))
+
+
+def test_hyperparameters_come_from_the_execution_or_from_here() -> None:
+    stack = new_stack()
+    run = _definition(stack).run_job_task(
+        stack,
+        "Run",
+        hyperparameters={
+            "shots": sfn.JsonPath.number_at("$.shots"),
+            "seed": sfn.JsonPath.string_at("$.seed"),
+            "exact": True,
+        },
+    )
+    _machine(stack, run)
+    assert _parameters(_states(stack)["Run: start"])["hyperparameters"] == {
+        "shots.$": "$.shots",
+        "seed.$": "$.seed",
+        "exact": True,
+    }
+
+
+def test_the_event_comes_first_and_the_look_is_what_it_falls_back_to() -> None:
+    stack = new_stack()
+    _machine(
+        stack, _definition(stack).run_job_task(stack, "Run", poll_interval=Duration.minutes(2))
+    )
+    wait = _states(stack)["Run: wait"]
+    assert text(wait["Resource"]).endswith(":states:::lambda:invoke.waitForTaskToken")
+    assert cast("Json", _parameters(wait)["Payload"])["taskToken.$"] == "$$.Task.Token"
+    assert wait["TimeoutSeconds"] == 120
+    first, rest = cast("list[Json]", wait["Catch"])
+    assert (first["ErrorEquals"], first["Next"]) == (["States.Timeout"], "Run: wait")
+    assert (rest["ErrorEquals"], rest["Next"]) == (["States.ALL"], "Run: cancel")
+
+
+@pytest.mark.parametrize("state", ["Run: start", "Run: wait"])
+def test_a_run_that_fails_is_cancelled_and_keeps_its_reason(state: str) -> None:
+    stack = new_stack()
+    _machine(stack, _definition(stack).run_job_task(stack, "Run"))
+    states = _states(stack)
+    caught = cast("list[Json]", states[state]["Catch"])[-1]
+    assert (caught["Next"], caught["ResultPath"]) == ("Run: cancel", "$.hybridJobError")
+    cancel = states["Run: cancel"]
+    assert _parameters(cancel)["runId.$"] == "$.hybridJob.RunId"
+    assert (cancel["ResultPath"], cancel["Next"]) == (None, "Run: failed")
+    failed = states["Run: failed"]
+    assert failed["ErrorPath"] == "$.hybridJobError.Error"
+    assert failed["CausePath"] == "$.hybridJobError.Cause"
+
+
+def test_a_time_limit_is_counted_from_the_start() -> None:
+    stack = new_stack()
+    _machine(stack, _definition(stack).run_job_task(stack, "Run", timeout=Duration.hours(2)))
+    assert _parameters(_states(stack)["Run: start"])["timeoutSeconds"] == 7200
+
+
+def test_without_a_time_limit_there_is_none() -> None:
+    stack = new_stack()
+    _machine(stack, _definition(stack).run_job_task(stack, "Run"))
+    assert "timeoutSeconds" not in _parameters(_states(stack)["Run: start"])
+
+
+def test_it_chains_with_other_states() -> None:
+    stack = new_stack()
+    run = _definition(stack).run_job_task(stack, "Run", result_path="$.jobs.vqe")
+    _machine(stack, sfn.Pass(stack, "Before").next(run).next(sfn.Succeed(stack, "After")))
+    states = _states(stack)
+    assert states["Before"]["Next"] == "Run: name"
+    assert states["Run: wait"]["Next"] == "After"
+    assert states["Run: wait"]["ResultPath"] == "$.jobs.vqe"
+
+
+def test_it_can_be_one_state_whose_errors_are_caught() -> None:
+    stack = new_stack()
+    whole = _definition(stack).run_job_task(stack, "Run").to_single_state()
+    whole.add_catch(sfn.Succeed(stack, "Forgiven"), errors=["HybridJob.Failed"])
+    _machine(stack, whole)
+    [caught] = cast("list[Json]", _states(stack)["Run"]["Catch"])
+    assert caught["Next"] == "Forgiven"
+
+
+def test_an_environment_has_one_pair_of_rules_for_all_its_definitions() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(stack, "Environment")
+    for number in range(3):
+        definition = _definition(stack, f"Vqe{number}", environment)
+        _machine(stack, definition.run_job_task(stack, f"Run{number}"), f"Machine{number}")
+        definition.schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
+    rules = {
+        cast("list[str]", pattern["source"])[0]: (pattern, target)
+        for rule in resources(stack, _RULE).values()
+        for properties in [cast("Json", rule["Properties"])]
+        for pattern in [cast("Json", properties["EventPattern"])]
+        for target in cast("list[Json]", properties["Targets"])
+    }
+    assert set(rules) == {"aws.braket", "aws.states"}
+    pattern, target = rules["aws.braket"]
+    assert pattern["detail"] == {"status": ["CANCELLED", "COMPLETED", "FAILED"]}
+    assert '"cdkBraketAction":"jobEnded"' in _template(target)
+    pattern, target = rules["aws.states"]
+    assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
+    assert pattern["detail"] == {"status": ["ABORTED", "FAILED", "TIMED_OUT"]}
+    assert '"cdkBraketAction":"executionEnded"' in _template(target)
+
+
+def _template(target: Json) -> str:
+    return text(cast("Json", target["InputTransformer"])["InputTemplate"])
+
+
+def test_a_definition_that_nothing_runs_has_no_rules_and_no_permission_to_answer() -> None:
+    stack = new_stack()
+    _definition(stack)
+    assert resources(stack, _RULE) == {}
+    assert "states:" not in json.dumps(template_of(stack))
+
+
+def test_the_handler_may_answer_state_machines() -> None:
+    stack = new_stack()
+    _definition(stack).run_job_task(stack, "Run")
+    [answers] = [
+        statement
+        for statement in statements(stack, "BraketHybridJobHandler")
+        if "states:SendTaskSuccess" in statement["Action"]
+    ]
+    assert answers["Action"] == ["states:SendTaskFailure", "states:SendTaskSuccess"]
+
+
+def test_a_state_machine_may_invoke_the_handler_and_no_more() -> None:
+    stack = new_stack()
+    _machine(stack, _definition(stack).run_job_task(stack, "Run"))
+    [allowed] = statements(stack, "MachineRole")
+    assert allowed["Action"] == "lambda:InvokeFunction"
+
+
+def test_definition_and_machine_may_be_in_another_stack_than_the_environment() -> None:
+    app = App()
+    where = Environment(account=ACCOUNT, region=REGION)
+    environment = HybridJobEnvironment(Stack(app, "Shared", env=where), "Environment")
+    stack = Stack(app, "Chemistry", env=where)
+    _machine(stack, _definition(stack, environment=environment).run_job_task(stack, "Run"))
+    app.synth()
+    assert resources(stack, _RULE) == {}
+    assert len(resources(Stack.of(environment), _RULE)) == 2
+
+
+def test_a_schedule_starts_one_job_for_each_time() -> None:
+    stack = new_stack()
+    expression = scheduler.ScheduleExpression.cron(hour="2", minute="0", time_zone=TimeZone.ETC_UTC)
+    _definition(stack).schedule("Nightly", expression, hyperparameters={"seed": 3})
+    target = cast("Json", only(stack, _SCHEDULE)["Target"])
+    given = json_of(target["Input"])
+    assert given["cdkBraketAction"] == "start"
+    assert given["execution"] == "<aws.scheduler.schedule-arn> <aws.scheduler.scheduled-time>"
+    assert given["hyperparameters"] == {"seed": 3}
+    assert cast("Json", given["properties"])["Tags"] == {"team": "chemistry"}
+
+
+def test_a_schedule_comes_after_what_its_jobs_need() -> None:
+    stack = new_stack()
+    _definition(stack).schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
+    [made] = resources(stack, _SCHEDULE).values()
+    after = cast("list[str]", made["DependsOn"])
+    assert any("EnvironmentRoleDefaultPolicy" in name for name in after)
+
+
+# --- What is refused. ---
+
+
+def _foreign(stack: Stack) -> HybridJobDefinition:
+    environment = HybridJobEnvironment.from_parameter_name(stack, "Environment", "/quantum/jobs")
+    return HybridJobDefinition(
+        stack, "Vqe", environment=environment, image=ContainerImage.base(), device=LOCAL
+    )
+
+
+def test_the_handler_of_another_app_hears_of_no_state_machines() -> None:
+    stack = new_stack()
+    with pytest.raises(ValidationError, match=r"\[Stack/Run\] environment: is of another app"):
+        _foreign(stack).run_job_task(stack, "Run")
+
+
+def test_nor_of_schedules() -> None:
+    stack = new_stack()
+    with pytest.raises(ValidationError, match=r"\[Stack/Vqe/Nightly\] environment: is of another"):
+        _foreign(stack).schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
+
+
+def test_all_that_is_wrong_with_a_task_is_said_at_once() -> None:
+    stack = new_stack()
+    with pytest.raises(ValidationError) as caught:
+        _definition(stack).run_job_task(
+            stack,
+            "Run",
+            timeout=Duration.millis(1),
+            poll_interval=Duration.days(400),
+            result_path="$",
+        )
+    message = str(caught.value)
+    for name in ("Stack/Run", "timeout=", "poll_interval=", "result_path='$'"):
+        assert name in message
+    assert stack.node.try_find_child("Run") is None
+
+
+def test_hyperparameters_of_a_run_are_checked_as_those_of_a_job(tmp_path: Path) -> None:
+    stack = new_stack()
+    definition = HybridJobDefinition(
+        stack,
+        "Vqe",
+        algorithm=script(tmp_path, _READS),
+        device=LOCAL,
+        hyperparameters={"shots": 0},
+    )
+    with pytest.raises(ValidationError) as caught:
+        definition.run_job_task(stack, "Run", hyperparameters={"sed": 1, "seed": ""})
+    message = str(caught.value)
+    assert "'sed'" in message, "which the script does not take"
+    assert "hyperparameters['seed']" in message, "which the service refuses"
+
+
+def test_hyperparameters_of_a_schedule_are_checked_too() -> None:
+    stack = new_stack()
+    rate = scheduler.ScheduleExpression.rate(Duration.days(1))
+    with pytest.raises(ValidationError, match=r"hyperparameters\['seed'\]"):
+        _definition(stack).schedule("Nightly", rate, hyperparameters={"seed": "x" * 3000})
