@@ -65,6 +65,9 @@ class Grants:
     def grant_read(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see the job and to read its logs, not its results.
 
+        The names of the log streams of other jobs can be seen, what is in them not: listing knows
+        no resource but the log group.
+
         A search over logs (`logs:FilterLogEvents`) is not part of it: it cannot be limited to the
         streams of one job. Source:
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html

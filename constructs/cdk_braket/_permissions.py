@@ -159,7 +159,7 @@ def pass_role_statement(role: iam.IRole) -> iam.PolicyStatement:
     """What it takes to start jobs as a role.
 
     Source of the two services:
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_braket.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
     """
     return iam.PolicyStatement(
         actions=["iam:PassRole"],

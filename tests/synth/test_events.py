@@ -174,6 +174,50 @@ def test_a_rule_and_its_target_can_be_in_the_stack_that_reads_the_job() -> None:
         )
 
 
+def _followed(shots: int, team: str = "a") -> tuple[Stack, Stack]:
+    """A job, and a stack that has a rule on it."""
+    app = App()
+    env = Environment(account=ACCOUNT, region=REGION)
+    owner, reader = Stack(app, "Owner", env=env), Stack(app, "Reader", env=env)
+    job = HybridJob(
+        owner,
+        "Vqe",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        hyperparameters={"shots": shots},
+        tags={"team": team},
+    )
+    queue = sqs.Queue(reader, "Queue")
+    job.on_failed("Rule", target=targets.SqsQueue(queue), cross_stack_scope=reader)
+    app.synth()
+    return owner, reader
+
+
+def test_a_changed_definition_needs_no_export_to_change() -> None:
+    owner, reader = _followed(shots=1)
+    [arn] = cast("list[Json]", cast("Json", _pattern(reader)["detail"])["jobArn"])
+    assert list(arn) == ["Fn::GetStackOutput"]
+    outputs = cast("dict[str, Json]", Template.from_stack(owner).to_json()["Outputs"])
+    exported = json.dumps([each["Value"] for each in outputs.values() if "Export" in each])
+    assert "JobArn" not in exported
+    assert "HandlerFunction" in exported, "what does not change is not given up while it is used"
+
+
+def test_a_changed_definition_changes_the_stack_that_follows_it_and_a_tag_does_not() -> None:
+    first, again, tagged, changed = (
+        Template.from_stack(reader).to_json()
+        for _, reader in (_followed(1), _followed(1), _followed(1, "b"), _followed(2))
+    )
+    assert first == again == tagged
+    assert first != changed
+
+
+def test_a_rule_beside_its_job_needs_nothing_to_follow_it() -> None:
+    stack = new_stack()
+    image_job(stack).on_failed("Rule")
+    assert "Definition" not in only(stack, CATCH_UP_TYPE)
+
+
 def test_tasks_are_matched_by_the_folder_of_their_results() -> None:
     stack = new_stack()
     image_job(stack).on_task_state_change("Rule", statuses=["FAILED"])

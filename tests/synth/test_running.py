@@ -229,7 +229,7 @@ def test_the_handler_may_answer_state_machines() -> None:
     [answers] = [
         statement
         for statement in statements(stack, "BraketHybridJobHandler")
-        if "states:SendTaskSuccess" in statement["Action"]
+        if "states:SendTaskSuccess" in cast("list[str]", statement["Action"])
     ]
     assert answers["Action"] == ["states:SendTaskFailure", "states:SendTaskSuccess"]
 

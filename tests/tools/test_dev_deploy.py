@@ -57,6 +57,17 @@ def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() ->
     assert set(miniature.living_processes(CACHE / "cdk-braket-local-")) <= running
 
 
+def test_what_a_schedule_would_run_later_is_run_at_once() -> None:
+    before = set((ROOT / "results").glob("*"))
+    done = deploy("-c", "example=nightly", "-c", "iterations=3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "dev: starting at once what the stack's schedule would start later" in done.stderr
+    end = done.stdout[done.stdout.index("\nOutputs\n") :]
+    assert "NightlyStack.StateMachineArn = arn:aws:states:" in end
+    assert "COMPLETED after " in end
+    assert len(set((ROOT / "results").glob("*")) - before) == 1
+
+
 def test_a_deployment_that_fails_ends_in_one_line_after_the_cdk_clis_own() -> None:
     done = deploy("-c", "iterations=many")
     assert done.returncode == 1

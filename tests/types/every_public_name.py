@@ -6,6 +6,8 @@ from aws_cdk import App, Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_braket import (
     AlgorithmScript,
@@ -119,13 +121,21 @@ def declare(stack: Stack) -> list[str]:
         device=Device.local("braket/default"),
         image=ContainerImage.base(),
     )
-    HybridJobDefinition(
+    later = HybridJobDefinition(
         stack,
         "Later",
         environment=environment,
         device=Device.local("braket/default"),
         image=ContainerImage.base(),
     )
+    run = later.run_job_task(
+        stack,
+        "Run",
+        hyperparameters={"shots": sfn.JsonPath.number_at("$.shots"), "seed": 7},
+        timeout=Duration.hours(2),
+    )
+    sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(run))
+    later.schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
     imported = HybridJob.from_hybrid_job_arn(
         stack, "Other", "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"
     )
