@@ -1,0 +1,54 @@
+"""A hardened environment, deployed: a job runs on it, and what it promises is there."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import boto3
+import pytest
+
+from cdk_braket_local.instance import LocalAws
+from tests.local import environments
+from tests.local.cdk import CdkApp
+from tests.local.environments import ROOT
+from tests.local.outcomes import finished, results
+
+
+@pytest.fixture(scope="module")
+def outputs(
+    bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, str]]:
+    app = CdkApp(
+        ROOT / "tests/local/apps/hardened",
+        tmp_path_factory.mktemp("hardened"),
+        environments.of_command(bootstrapped_aws),
+    )
+    (outputs,) = app.deploy().values()
+    yield outputs
+    app.destroy()
+
+
+def test_a_job_runs_on_it(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> None:
+    job = finished(bootstrapped_aws, outputs["JobArn"])
+    assert job["status"] == "COMPLETED", job.get("failureReason")
+    assert results(bootstrapped_aws, outputs["ResultsS3Uri"])["seed"] == 5
+
+
+def test_the_handler_is_bounded(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> None:
+    settings = bootstrapped_aws.client_settings
+    lambda_ = boto3.client("lambda", **settings)
+    configuration = lambda_.get_function_configuration(FunctionName=outputs["Function"])
+    role = boto3.client("iam", **settings).get_role(
+        RoleName=configuration["Role"].rpartition("/")[2]
+    )["Role"]
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == outputs["BoundaryArn"]
+
+
+# MiniStack replicates nothing, and knows neither VPC nor dead letters of a function that
+# CloudFormation makes: tests/synth/test_environments.py has those.
+def test_results_have_versions_and_access_to_them_is_logged(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    s3: Any = boto3.client("s3", **bootstrapped_aws.client_settings)
+    bucket = outputs["ResultsBucket"]
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]["TargetPrefix"] == "results/"
