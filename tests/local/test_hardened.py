@@ -33,17 +33,7 @@ def test_a_job_runs_on_it(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
     assert results(bootstrapped_aws, outputs["ResultsS3Uri"])["seed"] == 5
 
 
-def test_the_handler_is_bounded(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> None:
-    settings = bootstrapped_aws.client_settings
-    lambda_ = boto3.client("lambda", **settings)
-    configuration = lambda_.get_function_configuration(FunctionName=outputs["Function"])
-    role = boto3.client("iam", **settings).get_role(
-        RoleName=configuration["Role"].rpartition("/")[2]
-    )["Role"]
-    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == outputs["BoundaryArn"]
-
-
-# MiniStack replicates nothing, and knows neither VPC nor dead letters of a function that
+# MiniStack replicates nothing, and knows neither boundaries nor VPC nor dead letters of what
 # CloudFormation makes: tests/synth/test_environments.py has those.
 def test_results_have_versions_and_access_to_them_is_logged(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str]

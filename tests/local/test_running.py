@@ -1,5 +1,6 @@
 """State machines and schedules that run jobs, deployed: to the end, to a failure, to a stop."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -96,7 +97,7 @@ def _new_job(aws: LocalAws, before: set[str]) -> str:
 
 
 def test_a_run_ends_with_its_results(bootstrapped_aws: LocalAws, told: _Machine) -> None:
-    ended = told.run(does="complete", seed=11)
+    ended = told.run(does="finish", seed=11)
     assert ended["status"] == "SUCCEEDED"
     run = json.loads(ended["output"])
     assert run["JobStatus"] == "COMPLETED"
@@ -107,7 +108,7 @@ def test_a_run_ends_with_its_results(bootstrapped_aws: LocalAws, told: _Machine)
 
 
 def test_each_execution_is_a_job_of_its_own(told: _Machine) -> None:
-    runs = [json.loads(told.run(does="complete", seed=1)["output"]) for _ in range(2)]
+    runs = [json.loads(told.run(does="finish", seed=1)["output"]) for _ in range(2)]
     assert runs[0]["JobArn"] != runs[1]["JobArn"]
 
 
@@ -158,12 +159,46 @@ def test_a_schedule_runs_the_job_once(
 
 
 def _scheduled(aws: LocalAws) -> list[str]:
-    """Jobs with no seed: an execution gives one."""
+    """This stack's jobs with no seed: an execution gives one."""
     braket = boto3.client("braket", **aws.client_settings)
-    arns = [job["jobArn"] for job in _jobs(aws)]
+    jobs = [job for job in _jobs(aws) if job["jobName"].startswith("Running-Vqe-")]
+    arns = [job["jobArn"] for job in jobs]
     return [
         arn for arn in arns if "seed" not in braket.get_job(jobArn=arn).get("hyperParameters", {})
     ]
+
+
+def test_without_the_permission_to_answer_an_execution_waits_until_it_is_there(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str], looking: _Machine
+) -> None:
+    before = {job["jobArn"] for job in _jobs(bootstrapped_aws)}
+    with _without(bootstrapped_aws, outputs["HandlerRole"], "states:"):
+        execution = looking.start(does="finish", seed=2)
+        arn = _new_job(bootstrapped_aws, before)
+        assert outcomes.finished(bootstrapped_aws, arn)["status"] == "COMPLETED"
+        with pytest.raises(AssertionError):
+            looking.ended(execution, seconds=5)
+    assert looking.ended(execution)["status"] == "SUCCEEDED"
+
+
+@contextlib.contextmanager
+def _without(aws: LocalAws, role: str, prefix: str) -> Iterator[None]:
+    """Take a role's statements about one service away, for a while."""
+    iam = boto3.client("iam", **aws.client_settings)
+    [name] = [
+        each
+        for each in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        if "DefaultPolicy" in each
+    ]
+    document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    kept = [each for each in document["Statement"] if not each["Action"][0].startswith(prefix)]
+    assert len(kept) == len(document["Statement"]) - 1
+    reduced = {**document, "Statement": kept}
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(reduced))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
 # The last one: it takes the event away.
@@ -179,7 +214,7 @@ def test_a_lost_event_is_made_good_for(
     ]
     events.disable_rule(Name=rule)
     try:
-        ended = looking.run(does="complete", seed=3)
+        ended = looking.run(does="finish", seed=3)
     finally:
         events.enable_rule(Name=rule)
     assert ended["status"] == "SUCCEEDED"

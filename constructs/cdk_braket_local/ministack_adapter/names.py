@@ -113,6 +113,7 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
         "detailed_status",
     ),
     "ministack.services.cloudformation.stacks:_roll_back_operation": _ROLL_BACK,
+    "ministack.services.eventbridge:_invoke_target": ("target", "event", "rule", "view"),
     "ministack.services.eventbridge:_put_events": ("data", "allow_aws_source"),
     "ministack.services.iam:_create_service_linked_role": ("p",),
     "ministack.services.iam:_roles": None,

@@ -52,12 +52,10 @@ job = HybridJob(
         str(Path(__file__).parents[1] / "running" / "obeying.py"), entry_point="obeying:main"
     ),
     device=Device.local("braket/default"),
-    hyperparameters={"does": "complete", "seed": 5},
+    hyperparameters={"does": "finish", "seed": 5},
     max_runtime=Duration.minutes(10),
 )
 CfnOutput(stack, "JobArn", value=job.job_arn)
 CfnOutput(stack, "ResultsS3Uri", value=job.results_s3_uri)
 CfnOutput(stack, "ResultsBucket", value=environment.results_bucket.bucket_name)
-CfnOutput(stack, "Function", value=environment.handler_function.function_name)
-CfnOutput(stack, "BoundaryArn", value=boundary.managed_policy_arn)
 app.synth()

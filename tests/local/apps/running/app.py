@@ -18,7 +18,7 @@ definition = HybridJobDefinition(
         str(Path(__file__).parent / "obeying.py"), entry_point="obeying:main"
     ),
     device=Device.local("braket/default"),
-    hyperparameters={"does": "complete", "note": "planted-canary-6d21"},
+    hyperparameters={"does": "finish", "note": "planted-canary-6d21"},
     tags={"purpose": "tests"},
     max_runtime=Duration.minutes(10),
     removal_policy=RemovalPolicy.DESTROY,
@@ -47,4 +47,7 @@ for name, interval in intervals.items():
 
 soon = datetime.now(UTC) + timedelta(seconds=5)
 definition.schedule("Soon", scheduler.ScheduleExpression.at(soon, TimeZone.ETC_UTC))
+role = definition.environment.handler_function.role
+assert role is not None
+CfnOutput(stack, "HandlerRole", value=role.role_name)
 app.synth()
