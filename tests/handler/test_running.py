@@ -221,6 +221,15 @@ def test_the_last_token_is_the_one_that_is_given_back(world: World) -> None:
     assert [token for token, *_ in world.tasks] == ["second"]
 
 
+def test_what_is_not_over_in_time_is_cancelled_alone(world: World) -> None:
+    run = _start(world, timeoutSeconds=600)
+    other = _start(world, run_id="another")
+    world.time += 601
+    _wait(world, run)
+    world.time += 60
+    assert [job.arn for job in world.alive()] == [other[Attribute.JOB_ARN]]
+
+
 def test_a_job_that_is_not_over_in_time_is_cancelled(world: World) -> None:
     run = _start(world, timeoutSeconds=600)
     world.time += 601

@@ -120,7 +120,9 @@ def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     if job is None or job.is_over:
         _answer(tools, token, started, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
-        _cancel_all(tools, records, _text(event, RunProperty.EXECUTION))
+        execution = _text(event, RunProperty.EXECUTION)
+        resource = _digest(_text(started, RUN_ID))
+        _cancel(tools, records, execution, _of_execution(records, execution, resource))
         cause = f"The job {arn} was not over in time, and was cancelled."
         _send(tools, lambda: tools.gateway.send_task_failure(token, "HybridJob.Timeout", cause))
     return {}
