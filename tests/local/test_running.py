@@ -76,8 +76,14 @@ def told(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
 
 @pytest.fixture(scope="module")
 def looking(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
-    """Looks every three seconds, and gives up after fifteen."""
+    """Looks every three seconds."""
     return _Machine(bootstrapped_aws, outputs["LookingArn"])
+
+
+@pytest.fixture(scope="module")
+def impatient(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
+    """Looks every three seconds, and gives up after six."""
+    return _Machine(bootstrapped_aws, outputs["ImpatientArn"])
 
 
 def _jobs(aws: LocalAws) -> list["JobSummaryTypeDef"]:
@@ -136,10 +142,10 @@ def test_a_stopped_execution_cancels_its_job(bootstrapped_aws: LocalAws, told: _
 
 
 def test_a_job_that_is_not_over_in_time_is_cancelled(
-    bootstrapped_aws: LocalAws, looking: _Machine
+    bootstrapped_aws: LocalAws, impatient: _Machine
 ) -> None:
     before = {job["jobArn"] for job in _jobs(bootstrapped_aws)}
-    ended = looking.run(does="wait", seed=1)
+    ended = impatient.run(does="wait", seed=1)
     assert (ended["status"], ended["error"]) == ("FAILED", "HybridJob.Timeout")
     arn = _new_job(bootstrapped_aws, before)
     assert outcomes.finished(bootstrapped_aws, arn)["status"] == "CANCELLED"

@@ -24,8 +24,13 @@ definition = HybridJobDefinition(
     removal_policy=RemovalPolicy.DESTROY,
 )
 
-intervals = {"Told": None, "Looking": Duration.seconds(3)}
-for name, interval in intervals.items():
+soon = Duration.seconds(3)
+waits: dict[str, tuple[Duration | None, Duration | None]] = {
+    "Told": (None, None),
+    "Looking": (soon, None),
+    "Impatient": (soon, Duration.seconds(6)),
+}
+for name, (poll_interval, timeout) in waits.items():
     run = definition.run_job_task(
         stack,
         name,
@@ -33,8 +38,8 @@ for name, interval in intervals.items():
             "does": sfn.JsonPath.string_at("$.does"),
             "seed": sfn.JsonPath.number_at("$.seed"),
         },
-        timeout=None if interval is None else Duration.seconds(15),
-        poll_interval=interval,
+        timeout=timeout,
+        poll_interval=poll_interval,
     )
     machine = sfn.StateMachine(
         stack,
@@ -45,8 +50,8 @@ for name, interval in intervals.items():
     )
     CfnOutput(stack, f"{name}Arn", value=machine.state_machine_arn)
 
-soon = datetime.now(UTC) + timedelta(seconds=5)
-definition.schedule("Soon", scheduler.ScheduleExpression.at(soon, TimeZone.ETC_UTC))
+in_a_moment = datetime.now(UTC) + timedelta(seconds=5)
+definition.schedule("Soon", scheduler.ScheduleExpression.at(in_a_moment, TimeZone.ETC_UTC))
 role = definition.environment.handler_function.role
 assert role is not None
 CfnOutput(stack, "HandlerRole", value=role.role_name)
