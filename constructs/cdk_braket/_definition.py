@@ -38,6 +38,7 @@ from ._lambda.hybrid_job_handler.contract import RESOURCE_TYPE
 from ._lambda.hybrid_job_handler.contract import Property as ResourceProperty
 from ._layout import RECORDS
 from ._metrics import TaskMetrics
+from ._own_role import OwnRole, permissions_of
 from ._permissions import (
     attach,
     attach_apart,
@@ -421,7 +422,7 @@ class Definition:
             *outlasts,
             attach(owner, self.role, missing),
             # Once that is attached. The role itself is named in the request.
-            self.role.node.try_find_child("DefaultPolicy"),
+            permissions_of(self.role),
             attach_apart(owner, "LatePolicy", self.role, late),
             attach(owner, function.role, self._handler_statements()),
             attach_apart(owner, "HandlerPolicy", function.role, self._late_handler_statements()),
@@ -591,7 +592,7 @@ def _annotate(owner: Construct, checked: Checked) -> None:
 
 
 def _own_role(owner: Construct) -> iam.Role:
-    return iam.Role(
+    return OwnRole(
         owner,
         "Role",
         assumed_by=iam.ServicePrincipal("braket.amazonaws.com"),

@@ -27,6 +27,7 @@ from constructs import Construct
 
 from . import _s3
 from ._lambda.hybrid_job_handler.beyond_model import SERVICE_LINKED_ROLE
+from ._own_role import OwnRole
 from ._permissions import missing_object_statement
 from ._tokens import is_unknown
 
@@ -96,7 +97,7 @@ class JobHandler(Construct):
             retention=settings.log_retention,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        self.role = iam.Role(
+        self.role = OwnRole(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
@@ -254,7 +255,7 @@ def read_assets_statement(bucket_arn: str) -> iam.PolicyStatement:
     return _s3.objects_statement(["s3:GetObject"], bucket_arn, ["*"])
 
 
-def go_on(function: lambda_.IFunction) -> iam.Policy | None:
+def go_on(function: lambda_.IFunction) -> iam.ManagedPolicy | None:
     """Allow a function to have itself run again, to go on waiting for a job.
 
     Returns:
@@ -266,13 +267,19 @@ def go_on(function: lambda_.IFunction) -> iam.Policy | None:
     stack = Stack.of(function)
     name = f"{_GO_ON}{function.node.addr[-8:]}"
     existing = stack.node.try_find_child(name)
-    if isinstance(existing, iam.Policy):
+    if isinstance(existing, iam.ManagedPolicy):
         return existing
     # A policy of its own: the role's comes before the function, and cannot name it.
     statement = iam.PolicyStatement(
         actions=["lambda:InvokeFunction"], resources=[function.function_arn]
     )
-    return iam.Policy(stack, name, roles=[role], statements=[statement])
+    return iam.ManagedPolicy(
+        stack,
+        name,
+        description="Lets a hybrid job's handler go on waiting (cdk-braket)",
+        roles=[role],
+        statements=[statement],
+    )
 
 
 def script_look_statements(script: _s3.Location) -> list[iam.PolicyStatement]:

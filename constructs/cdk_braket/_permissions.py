@@ -13,6 +13,7 @@ from constructs import Construct
 
 from . import _s3
 from ._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
+from ._own_role import OwnRole
 
 KEY_ACTIONS: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 """What it takes to read and write objects that are encrypted with a key."""
@@ -45,7 +46,7 @@ def attach(
     stack = Stack.of(scope)
     if Stack.of(role) is stack:
         for statement in _new(role, stack, statements):
-            role.add_to_policy(statement)
+            role.add_to_principal_policy(statement)
         return None
     name = f"BraketHybridJobs{role.node.addr[-8:]}"
     existing = stack.node.try_find_child(name)
@@ -83,6 +84,8 @@ def _new(
 
     CDK does so too, but only after it has split a policy that is too long with the repetitions.
     """
+    if isinstance(holder, OwnRole):
+        return list(statements)  # It leaves them out by itself.
     held = _HELD.setdefault(holder, set())
     texts = {
         json.dumps(stack.resolve(statement.to_statement_json()), sort_keys=True): statement

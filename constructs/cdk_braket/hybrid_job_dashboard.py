@@ -14,6 +14,7 @@ from constructs import Construct
 from ._handler import code, come_after_role_once
 from ._job import IHybridJob
 from ._lambda.hybrid_job_handler.contract import JOB_ARNS, JOB_LOG_GROUP
+from ._own_role import OwnRole
 from ._problems import shorten
 from .hybrid_job import HybridJob
 from .validation_error import ValidationError
@@ -101,7 +102,7 @@ class HybridJobDashboard(Construct):
         log_group = logs.LogGroup(
             self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY
         )
-        role = iam.Role(
+        role = OwnRole(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),

@@ -18,6 +18,7 @@ from ._events import allow_events
 from ._grants import granted
 from ._handler import HandlerSettings, JobHandler, go_on, tags_look_statement
 from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
+from ._own_role import OwnRole, permissions_of
 from ._permissions import (
     attach,
     braket_principal,
@@ -430,7 +431,7 @@ class HybridJobEnvironment(_Environment):
             for part in (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
             if part is not None
         ]
-        policy = attached or self._role.node.try_find_child("DefaultPolicy")
+        policy = attached or permissions_of(self._role)
         if policy is None:
             return list(parts)
         # One name in each of what may be hundreds of jobs, not four.
@@ -455,7 +456,7 @@ class HybridJobEnvironment(_Environment):
         ]
 
     def _own_role(self) -> iam.Role:
-        return iam.Role(
+        return OwnRole(
             self,
             "Role",
             assumed_by=braket_principal(Stack.of(self), checks_caller=self._checks_caller),
@@ -556,7 +557,7 @@ class HybridJobEnvironment(_Environment):
     def _replication_role(self) -> iam.IRole | None:
         # CDK's own has a fixed name, and so there could be only one in an account.
         if self._replicas is not None and self._replicator is None:
-            self._replicator = iam.Role(
+            self._replicator = OwnRole(
                 self,
                 "ReplicationRole",
                 assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),

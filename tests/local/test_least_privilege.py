@@ -300,7 +300,7 @@ def _permissions(template: Template, policy_part: str) -> list[Permission]:
     return [
         Permission(name, index, action, json.dumps(statement["Resource"]))
         for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::IAM::Policy" and name.startswith(policy_part)
+        if resource["Type"] == "AWS::IAM::ManagedPolicy" and name.startswith(policy_part)
         for index, statement in enumerate(_statements(template, name))
         for action in _many(statement["Action"])
     ]

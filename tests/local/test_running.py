@@ -1,6 +1,7 @@
 """State machines and schedules that run jobs, deployed: to the end, to a failure, to a stop."""
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -191,20 +192,20 @@ def test_without_the_permission_to_answer_an_execution_waits_until_it_is_there(
 def _without(aws: LocalAws, role: str, prefix: str) -> Iterator[None]:
     """Take a role's statements about one service away, for a while."""
     iam = boto3.client("iam", **aws.client_settings)
-    [name] = [
-        each
-        for each in iam.list_role_policies(RoleName=role)["PolicyNames"]
-        if "DefaultPolicy" in each
-    ]
-    document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    [attached] = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    arn = attached["PolicyArn"]
+    whole = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    version = iam.get_policy_version(PolicyArn=arn, VersionId=whole)["PolicyVersion"]
+    document: Any = version["Document"]
     kept = [each for each in document["Statement"] if not each["Action"][0].startswith(prefix)]
     assert len(kept) == len(document["Statement"]) - 1
     reduced = {**document, "Statement": kept}
-    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(reduced))
+    new_version = functools.partial(iam.create_policy_version, PolicyArn=arn, SetAsDefault=True)
+    new_version(PolicyDocument=json.dumps(reduced))
     try:
         yield
     finally:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+        new_version(PolicyDocument=json.dumps(document))
 
 
 # The last one: it takes the event away.

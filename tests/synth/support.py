@@ -113,10 +113,15 @@ def _filled_in(template: str, values: Mapping[str, object]) -> str:
     return re.sub(r"\$\{([^}]+)\}", lambda found: text(intrinsic(found[1])), template)
 
 
+def policies(stack: Stack) -> dict[str, Json]:
+    """The policies of roles: managed ones of ours, and inline ones."""
+    return resources(stack, "AWS::IAM::ManagedPolicy") | resources(stack, "AWS::IAM::Policy")
+
+
 def statements(stack: Stack, role_part: str) -> list[Json]:
     """The statements of the policies whose name has a part in it."""
     found: list[Json] = []
-    for name, resource in resources(stack, "AWS::IAM::Policy").items():
+    for name, resource in policies(stack).items():
         if role_part in name:
             properties = cast("Json", resource["Properties"])
             document = cast("Json", properties["PolicyDocument"])

@@ -17,6 +17,7 @@ from tests.synth.support import (
     job_properties,
     new_stack,
     only,
+    policies,
     request_of,
     resources,
     text,
@@ -203,7 +204,7 @@ def test_the_custom_resource_has_the_contracts_properties_as_text() -> None:
 
 def test_what_empties_the_buckets_goes_after_the_job() -> None:
     stack = _stack_with_a_job(RemovalPolicy.DESTROY)
-    policy = resources(stack, "AWS::IAM::Policy")[_policy_of_role(stack)]
+    policy = policies(stack)[_policy_of_role(stack)]
     depends = " ".join(cast("list[str]", policy["DependsOn"]))
     for part in ("Inputs", "Results"):
         assert f"{part}BucketAutoDeleteObjects" in depends
@@ -218,7 +219,7 @@ def test_the_job_comes_after_the_policy_of_a_role_of_the_users() -> None:
 
 
 def _policy_of_role(stack: Stack) -> str:
-    [name] = [n for n in resources(stack, "AWS::IAM::Policy") if "EnvironmentRole" in n]
+    [name] = [n for n in policies(stack) if "EnvironmentRole" in n]
     return name
 
 
@@ -226,12 +227,12 @@ def test_the_job_comes_after_all_it_needs_and_goes_before_it() -> None:
     stack = _stack_with_a_job()
     [job] = resources(stack, "Custom::BraketHybridJob").values()
     assert cast("list[str]", job["DependsOn"]) == [_policy_of_role(stack)]
-    policy = resources(stack, "AWS::IAM::Policy")[_policy_of_role(stack)]
+    policy = policies(stack)[_policy_of_role(stack)]
     depends = " ".join(cast("list[str]", policy["DependsOn"]))
     for part in ("InputsBucketPolicy", "ResultsBucketPolicy"):
         assert part in depends
     [function] = resources(stack, "AWS::Lambda::Function").values()
-    assert "HandlerRoleDefaultPolicy" in " ".join(cast("list[str]", function["DependsOn"]))
+    assert "HandlerRolePolicy" in " ".join(cast("list[str]", function["DependsOn"]))
 
 
 def test_attributes_are_tokens_for_other_resources() -> None:

@@ -269,7 +269,7 @@ def test_a_schedule_comes_after_what_its_jobs_need() -> None:
     _definition(stack).schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
     [made] = resources(stack, _SCHEDULE).values()
     after = cast("list[str]", made["DependsOn"])
-    assert any("EnvironmentRoleDefaultPolicy" in name for name in after)
+    assert any("EnvironmentRolePolicy" in name for name in after)
 
 
 # --- What is refused. ---

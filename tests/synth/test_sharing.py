@@ -29,6 +29,7 @@ from tests.synth.support import (
     allowed,
     image_job,
     new_stack,
+    policies,
     request_of,
     resources,
     template_of,
@@ -128,12 +129,12 @@ def test_what_a_job_of_another_stack_needs_besides_is_allowed_from_there() -> No
             algorithm=AlgorithmScript.from_bucket(data, "algo.py", entry_point="algo"),
             device=Device.AMAZON_SV1,
         )
-    policies = resources(consumer, "AWS::IAM::Policy")
-    assert len(policies) == 2  # for the execution role and for the handler's
+    attached = policies(consumer)
+    assert len(attached) == 2  # for the execution role and for the handler's
     granted = {action for action, _ in allowed(consumer, "BraketHybridJobs")}
     assert {"braket:CreateQuantumTask", "s3:GetObject", "ecr:BatchGetImage"} <= granted
     for job in resources(consumer, "Custom::BraketHybridJob").values():
-        assert set(policies) <= set(cast("list[str]", job["DependsOn"]))
+        assert set(attached) <= set(cast("list[str]", job["DependsOn"]))
     assert not shared.dependencies
 
 
@@ -181,9 +182,7 @@ def test_what_one_app_publishes_another_takes() -> None:
     published.publish("/quantum/jobs")
     [parameter] = resources(shared, "AWS::SSM::Parameter").values()
     assert cast("Json", parameter["Properties"])["Type"] == "StringList"
-    assert resources(shared, "AWS::IAM::Policy").keys() & {
-        name for name in resources(shared, "AWS::IAM::Policy") if "GoOn" in name
-    }
+    assert any("GoOn" in name for name in policies(shared))
     taken = HybridJobEnvironment.from_parameter_name(consumer, "Environment", "/quantum/jobs")
     _job(consumer, "Job", taken)
     assert _types(consumer) == ["Custom::BraketHybridJob"]
@@ -249,6 +248,5 @@ def test_a_role_of_another_stack_has_its_policy_before_the_job() -> None:
     _job(ours, "Job", HybridJobEnvironment(ours, "Environment", role=role))
     [job] = resources(ours, "Custom::BraketHybridJob").values()
     depends = cast("list[str]", job["DependsOn"])
-    policies = resources(ours, "AWS::IAM::Policy")
-    assert any("BraketHybridJobs" in name for name in depends if name in policies)
+    assert any("BraketHybridJobs" in name for name in depends if name in policies(ours))
     assert not theirs.dependencies

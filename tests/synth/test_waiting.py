@@ -8,7 +8,15 @@ from aws_cdk.assertions import Template
 
 from cdk_braket import ContainerImage, HybridJob, ValidationError, WaitForCompletion
 from cdk_braket._handler import LONGEST_WAIT
-from tests.synth.support import LOCAL, image_job, job_properties, new_stack, resources, text
+from tests.synth.support import (
+    LOCAL,
+    image_job,
+    job_properties,
+    new_stack,
+    policies,
+    resources,
+    text,
+)
 
 
 def _waiting(timeout: Duration, *, fail_stack: bool = True) -> HybridJob:
@@ -24,7 +32,7 @@ def test_a_deployment_does_not_wait_by_default() -> None:
     properties = job_properties(stack)
     assert "WaitForCompletion" not in properties
     assert properties["ServiceTimeout"] == "900"
-    assert "GoOn" not in str(list(resources(stack, "AWS::IAM::Policy")))
+    assert "GoOn" not in str(list(policies(stack)))
     for attribute in ("job_status", "failure_reason"):
         with pytest.raises(ValidationError, match=rf"\[Stack/Job\] {attribute}: .*wait_for"):
             getattr(job, attribute)
@@ -69,7 +77,7 @@ def test_a_time_that_cloudformation_does_not_wait_is_refused(seconds: int) -> No
 
 def test_the_function_may_run_itself_again_and_no_other() -> None:
     stack = _waiting(Duration.minutes(20)).stack
-    [name] = [name for name in resources(stack, "AWS::IAM::Policy") if "GoOn" in name]
+    [name] = [name for name in policies(stack) if "GoOn" in name]
     [function] = resources(stack, "AWS::Lambda::Function")
     statement = {
         "Action": "lambda:InvokeFunction",
@@ -77,7 +85,7 @@ def test_the_function_may_run_itself_again_and_no_other() -> None:
         "Resource": {"Fn::GetAtt": [function, "Arn"]},
     }
     Template.from_stack(stack).has_resource_properties(
-        "AWS::IAM::Policy", {"PolicyDocument": {"Statement": [statement]}}
+        "AWS::IAM::ManagedPolicy", {"PolicyDocument": {"Statement": [statement]}}
     )
     [job] = resources(stack, "Custom::BraketHybridJob").values()
     assert name in str(job["DependsOn"]), "it has to be there before the wait"
@@ -87,7 +95,7 @@ def test_two_jobs_that_wait_share_the_permission() -> None:
     stack = _waiting(Duration.minutes(20)).stack
     wait = WaitForCompletion()
     HybridJob(stack, "Other", image=ContainerImage.base(), device=LOCAL, wait_for_completion=wait)
-    assert sum("GoOn" in name for name in resources(stack, "AWS::IAM::Policy")) == 1
+    assert sum("GoOn" in name for name in policies(stack)) == 1
 
 
 def test_a_rerun_token_is_a_property_of_its_own() -> None:
