@@ -28,7 +28,7 @@ from constructs import Construct
 from . import _s3
 from ._lambda.hybrid_job_handler.beyond_model import SERVICE_LINKED_ROLE
 from ._own_role import OwnRole
-from ._permissions import missing_object_statement
+from ._permissions import key_statements, missing_object_statement
 from ._tokens import is_unknown
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class HandlerSettings:
         security_groups: With which security groups.
         is_bounded: Whether its role is to have a permissions boundary.
         reserved_concurrent_executions: How many calls of it may run at once.
-        has_dead_letters: Whether calls that it failed to take are kept.
+        dead_letter_queue: Where calls go that it failed to take; None for a queue that is made.
     """
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR
@@ -82,7 +82,7 @@ class HandlerSettings:
     security_groups: "Sequence[ec2.ISecurityGroup] | None" = None
     is_bounded: bool = False
     reserved_concurrent_executions: int | None = None
-    has_dead_letters: bool = False
+    dead_letter_queue: sqs.IQueue | None = None
 
 
 class JobHandler(Construct):
@@ -104,7 +104,8 @@ class JobHandler(Construct):
             description="Starts, tags and cancels the hybrid jobs of this stack",
         )
         self._log_group.grant_write(self.role)
-        self._dead_letters = _queue(self) if settings.has_dead_letters else None
+        self._has_own_queue = settings.dead_letter_queue is None
+        self.dead_letter_queue = settings.dead_letter_queue or _queue(self)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -121,7 +122,8 @@ class JobHandler(Construct):
             vpc_subnets=settings.vpc_subnets,
             security_groups=settings.security_groups,
             reserved_concurrent_executions=settings.reserved_concurrent_executions,
-            dead_letter_queue=self._dead_letters,
+            dead_letter_queue=self.dead_letter_queue,
+            tracing=lambda_.Tracing.ACTIVE,
         )
         come_after_role_once(self.function, self.role)
         for statement in _braket_statements(Stack.of(self)):
@@ -129,6 +131,8 @@ class JobHandler(Construct):
         if settings.vpc is not None:
             for statement in _network_statements(Stack.of(self)):
                 self.role.add_to_policy(statement)
+        for statement in key_statements([self.dead_letter_queue.encryption_master_key]):
+            self.role.add_to_policy(statement)
 
     @staticmethod
     def of(scope: Construct, settings: HandlerSettings) -> "JobHandler":
@@ -162,15 +166,12 @@ class JobHandler(Construct):
         self._key_lasts = lasts
         group.kms_key_id = key.key_arn
         key.add_to_resource_policy(_logs_statement(Stack.of(self)))
-        if self._dead_letters is not None:
-            queue = cast("sqs.CfnQueue", self._dead_letters.node.default_child)
+        if self._has_own_queue:
+            queue = cast("sqs.CfnQueue", self.dead_letter_queue.node.default_child)
             queue.sqs_managed_sse_enabled = None
             queue.kms_master_key_id = key.key_arn
-            self.role.add_to_policy(
-                iam.PolicyStatement(
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]
-                )
-            )
+            for statement in key_statements([key]):
+                self.role.add_to_policy(statement)
 
 
 def code() -> lambda_.Code:

@@ -6,7 +6,7 @@ from typing import Final
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
-from constructs import Construct, IDependable
+from constructs import Construct, IConstruct
 
 # Without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_CHARACTERS: Final = 6144
@@ -65,7 +65,7 @@ class OwnRole(iam.Role):
         return policy
 
 
-def permissions_of(role: iam.IRole) -> IDependable | None:
+def permissions_of(role: iam.IRole) -> IConstruct | None:
     """What has to be there before a role of the app may what it is allowed; None if nothing is."""
     return role.node.try_find_child(_POLICY if isinstance(role, OwnRole) else "DefaultPolicy")
 

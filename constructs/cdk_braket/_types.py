@@ -140,7 +140,7 @@ _ENVIRONMENT_KINDS: Final[Mapping[str, _Kind]] = {
         "an int",
         "Use a number of calls, or leave it out",
     ),
-    "has_dead_letters": _FLAG,
+    "dead_letter_queue": _with("queue_arn", "an sqs.IQueue", "Use sqs.Queue.from_queue_arn(…)"),
     "checks_caller": _FLAG,
     "removal_policy": _a(RemovalPolicy, "Use a constant of RemovalPolicy"),
 }

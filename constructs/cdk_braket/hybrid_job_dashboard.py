@@ -122,6 +122,7 @@ class HybridJobDashboard(Construct):
             timeout=Duration.minutes(1),
             log_group=log_group,
             role=role,
+            tracing=lambda_.Tracing.ACTIVE,
         )
         come_after_role_once(function, role)
         return function

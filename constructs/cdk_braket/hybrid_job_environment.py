@@ -10,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
@@ -157,7 +158,7 @@ class HybridJobEnvironment(_Environment):
         security_groups: Sequence[ec2.ISecurityGroup] | None = None,
         replication_bucket: s3.IBucket | None = None,
         reserved_concurrent_executions: int | None = None,
-        has_dead_letters: bool = False,
+        dead_letter_queue: sqs.IQueue | None = None,
         checks_caller: bool = False,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -195,9 +196,10 @@ class HybridJobEnvironment(_Environment):
             reserved_concurrent_executions: How many calls of the handler may run at once, taken
                 from the account's. A call beyond that waits its turn. Default: no such limit; a
                 new account has too few to reserve any.
-            has_dead_letters: Whether a call that the handler failed to take, after all of Lambda's
-                attempts, is kept in an encrypted queue for 14 days. It holds what CloudFormation
-                sent. Default: it is not.
+            dead_letter_queue: Where calls go that the handler failed to take, after all of Lambda's
+                attempts: a job may have been left running. They hold what CloudFormation sent, its
+                answer address and the definition included. Default: an encrypted queue that is
+                made, which keeps them for 14 days.
             checks_caller: Whether Amazon Braket may take on the execution role that is made for
                 this account's jobs alone (aws:SourceAccount, aws:SourceArn). *Unverified* on AWS.
                 Default: the role trusts the service.
@@ -223,7 +225,7 @@ class HybridJobEnvironment(_Environment):
                 "security_groups": security_groups,
                 "replication_bucket": replication_bucket,
                 "reserved_concurrent_executions": reserved_concurrent_executions,
-                "has_dead_letters": has_dead_letters,
+                "dead_letter_queue": dead_letter_queue,
                 "checks_caller": checks_caller,
                 "removal_policy": removal_policy,
             }
@@ -267,7 +269,7 @@ class HybridJobEnvironment(_Environment):
             security_groups=None if security_groups is None else tuple(security_groups),
             is_bounded=permissions_boundary is not None,
             reserved_concurrent_executions=reserved_concurrent_executions,
-            has_dead_letters=has_dead_letters,
+            dead_letter_queue=dead_letter_queue,
         )
         self._handler = JobHandler.of(self, settings)
         self._handler.keep_logs(removal_policy)
@@ -279,6 +281,21 @@ class HybridJobEnvironment(_Environment):
     def handler_function(self) -> lambda_.IFunction:
         """What starts, tags and cancels the jobs."""
         return self._handler.function
+
+    @property
+    def dead_letter_queue(self) -> sqs.IQueue:
+        """Where calls go that the handler failed to take: have an alarm on it.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> letters = environment.dead_letter_queue
+            >>> alarm = letters.metric_approximate_number_of_messages_visible().create_alarm(
+            ...     environment, "Lost", threshold=1, evaluation_periods=1
+            ... )
+        """
+        return self._handler.dead_letter_queue
 
     @property
     def execution_policy(self) -> iam.PolicyDocument:
@@ -583,13 +600,14 @@ class HybridJobEnvironment(_Environment):
         vpc_subnets: ec2.SubnetSelection | None = None,
         security_groups: Sequence[ec2.ISecurityGroup] | None = None,
         reserved_concurrent_executions: int = 10,
+        dead_letter_queue: sqs.IQueue | None = None,
         checks_caller: bool = False,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> "HybridJobEnvironment":
         """Declare an environment as those have it who follow a catalogue of controls.
 
-        The handler runs in a VPC, with a limit of its own and with dead letters; objects are
-        replicated, and access to them is logged where all the account's logs are.
+        The handler runs in a VPC, with a limit of its own; objects are replicated, and access to
+        them is logged where all the account's logs are.
 
         Args:
             scope: The scope.
@@ -605,6 +623,7 @@ class HybridJobEnvironment(_Environment):
             security_groups: Security groups of the handler. Default: one that is made.
             reserved_concurrent_executions: How many calls of the handler may run at once. Default:
                 10, as many as CloudFormation has it start or end jobs side by side.
+            dead_letter_queue: As for `HybridJobEnvironment`. Default: one that is made.
             checks_caller: As for `HybridJobEnvironment`. Default: the role trusts the service.
             removal_policy: What happens to buckets, key and logs when the environment leaves the
                 stack. Default: RETAIN.
@@ -641,7 +660,7 @@ class HybridJobEnvironment(_Environment):
             security_groups=security_groups,
             replication_bucket=replication_bucket,
             reserved_concurrent_executions=reserved_concurrent_executions,
-            has_dead_letters=True,
+            dead_letter_queue=dead_letter_queue,
             checks_caller=checks_caller,
             removal_policy=removal_policy,
         )

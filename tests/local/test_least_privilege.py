@@ -32,12 +32,16 @@ DEADLINE_SECONDS = 30
 _KEY = "S3 uses a bucket's key without asking who may"
 _IMAGE = "no image is pulled"
 _FUNCTION_LOG = "a function's log is written without asking its role"
+_TRACE = "functions are not traced"
 HANDLER_NOT_ENFORCED = {
     "iam:GetRole": "without it the look is left out; tests/local/test_preconditions.py needs it",
     "kms:Decrypt": _KEY,
     "kms:GenerateDataKey": _KEY,
     "logs:CreateLogStream": _FUNCTION_LOG,
     "logs:PutLogEvents": _FUNCTION_LOG,
+    "sqs:SendMessage": "no call of a function ever fails for good",
+    "xray:PutTelemetryRecords": _TRACE,
+    "xray:PutTraceSegments": _TRACE,
 }
 JOB_NOT_ENFORCED = {
     "kms:Decrypt": _KEY,

@@ -25,6 +25,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 from constructs import IConstruct
 
 from cdk_braket import (
@@ -319,8 +320,6 @@ def test_a_hardened_environment_has_what_catalogues_of_controls_ask_for() -> Non
     function = only(stack, "AWS::Lambda::Function")
     assert "SubnetIds" in cast("Json", function["VpcConfig"])
     assert function["ReservedConcurrentExecutions"] == 10
-    assert "DeadLetters" in text(cast("Json", function["DeadLetterConfig"])["TargetArn"])
-    assert "EnvironmentKey" in text(only(stack, "AWS::SQS::Queue")["KmsMasterKeyId"])
     buckets = _properties(stack, "AWS::S3::Bucket")
     assert len(buckets) == 2
     for bucket in buckets.values():
@@ -331,6 +330,59 @@ def test_a_hardened_environment_has_what_catalogues_of_controls_ask_for() -> Non
     for role in _properties(stack, "AWS::IAM::Role").values():
         assert "RoleName" not in role
         assert "ManagedPolicyArns" not in role
+
+
+def test_what_the_handler_failed_to_take_is_kept() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(stack, "Environment")
+    _job(stack, environment)
+    function = only(stack, "AWS::Lambda::Function")
+    assert "DeadLetters" in text(cast("Json", function["DeadLetterConfig"])["TargetArn"])
+    queue = only(stack, "AWS::SQS::Queue")
+    assert "EnvironmentKey" in text(queue["KmsMasterKeyId"])
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+    policy = cast("Json", only(stack, "AWS::SQS::QueuePolicy")["PolicyDocument"])
+    [denied] = cast("list[Json]", policy["Statement"])
+    assert denied["Effect"] == "Deny"
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert (
+        stack.resolve(environment.dead_letter_queue.queue_arn)
+        == (cast("Json", function["DeadLetterConfig"])["TargetArn"])
+    )
+
+
+def test_without_a_key_dead_letters_have_the_queues_own() -> None:
+    stack = new_stack()
+    HybridJobEnvironment(stack, "Environment", encryption=s3.BucketEncryption.S3_MANAGED)
+    queue = only(stack, "AWS::SQS::Queue")
+    assert queue["SqsManagedSseEnabled"] is True
+    assert "KmsMasterKeyId" not in queue
+
+
+def test_dead_letters_can_go_to_a_queue_of_the_users_with_its_key() -> None:
+    stack = new_stack()
+    letters = sqs.Queue.from_queue_attributes(
+        stack,
+        "Letters",
+        queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:letters",
+        key_arn=KEY,
+    )
+    environment = HybridJobEnvironment(stack, "Environment", dead_letter_queue=letters)
+    assert environment.dead_letter_queue is letters
+    assert resources(stack, "AWS::SQS::Queue") == {}
+    function = only(stack, "AWS::Lambda::Function")
+    assert cast("Json", function["DeadLetterConfig"])["TargetArn"] == letters.queue_arn
+    assert {
+        ("sqs:SendMessage", letters.queue_arn),
+        ("kms:Decrypt", KEY),
+        ("kms:GenerateDataKey", KEY),
+    } <= allowed(stack, "HandlerRole")
+
+
+def test_calls_of_the_handler_are_traced() -> None:
+    stack = new_stack()
+    HybridJobEnvironment(stack, "Environment")
+    assert only(stack, "AWS::Lambda::Function")["TracingConfig"] == {"Mode": "Active"}
 
 
 def test_the_handler_in_a_vpc_writes_in_this_account_and_region_alone() -> None:

@@ -135,7 +135,8 @@ def test_a_dashboard_shows_jobs_in_one_table_by_their_arns() -> None:
 def test_its_function_may_look_at_these_jobs_and_no_others() -> None:
     stack = new_stack()
     HybridJobDashboard(stack, "Board", jobs=[image_job(stack)])
-    looks = {pair for pair in allowed(stack, "BoardRole") if not pair[0].startswith("logs:")}
+    tells = ("logs:", "xray:")
+    looks = {pair for pair in allowed(stack, "BoardRole") if not pair[0].startswith(tells)}
     assert looks == {("braket:GetJob", text(_JOB_ARN))}
     functions = resources(stack, "AWS::Lambda::Function")
     [function] = [each for name, each in functions.items() if name.startswith("Board")]

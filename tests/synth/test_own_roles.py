@@ -41,20 +41,18 @@ def _documents(stack: Stack) -> dict[str, Json]:
 
 def _filled_in(value: object) -> object:
     """A document as CloudFormation would make it, with long names for what it fills in."""
-    if isinstance(value, list):
-        return [_filled_in(part) for part in value]
-    if not isinstance(value, dict):
-        return value
     match value:
+        case list():
+            return [_filled_in(part) for part in value]
         case {"Fn::Join": [str(separator), list(parts)]}:
             return separator.join(str(_filled_in(part)) for part in parts)
         case {"Ref": str(name)} if name.startswith("AWS::"):
             return "us-gov-west-1"
         case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::FindInMap": _}:
             return _LONGEST_ARN
-        case {"Fn::Sub": str(said)}:
-            return said
-    return {key: _filled_in(part) for key, part in value.items()}
+        case dict() if "Fn::Sub" not in value:
+            return {key: _filled_in(part) for key, part in value.items()}
+    return value
 
 
 def test_no_role_of_ours_has_an_inline_policy() -> None:

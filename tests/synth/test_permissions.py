@@ -45,6 +45,7 @@ def _short(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
         "EnvironmentKey": "key",
         "EnvironmentRole": "role",
         "HandlerLogs": "logs",
+        "HandlerDeadLetters": "dead letters",
     }
     short = set()
     for action, resource in pairs:
@@ -244,6 +245,9 @@ def test_the_handler_may_do_what_its_list_says(tmp_path: Path) -> None:
         ("kms:GenerateDataKey", "<key>"),
         ("logs:CreateLogStream", "<logs>"),
         ("logs:PutLogEvents", "<logs>"),
+        ("sqs:SendMessage", "<dead letters>"),
+        ("xray:PutTelemetryRecords", "*"),
+        ("xray:PutTraceSegments", "*"),
     }
 
 
