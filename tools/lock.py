@@ -19,6 +19,12 @@ PROJECT = "pyproject.toml"
 PYTHON_LOCK = "requirements-dev.lock"
 NODE_MANIFEST = "package.json"
 NODE_LOCK = "package-lock.json"
+# What an app of a clone is deployed with, after CDK's convention: the library's own requirements.
+APP_LOCK = "requirements.txt"
+APP_LOCK_HEAD = (
+    "# What `npx cdk deploy` needs in this clone: `pip install -r requirements.txt`.\n"
+    "# Made from pyproject.toml by `./dev lock`, with the versions of requirements-dev.lock.\n"
+)
 # What `./dev` installs beside the library itself.
 EXTRAS = ("local",)
 GROUPS = ("dev",)
@@ -37,12 +43,18 @@ def main(arguments: Sequence[str]) -> int:
         print("dev: lock takes --upgrade, or --check, or nothing", file=sys.stderr)
         return 2
     upgrade = list(arguments)
-    commands = (_uv_command(upgrade), _scanners_command(upgrade), _npm_command(upgrade))
+    commands = (
+        _uv_command(upgrade),
+        _app_command(),
+        _scanners_command(upgrade),
+        _npm_command(upgrade),
+    )
     for command in commands:
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         if code != 0:
             print(f"dev: {command[0]} could not make its lock", file=sys.stderr)
             return 1
+    _say_what_it_is(ROOT / APP_LOCK)
     _forget_registries(ROOT / NODE_LOCK)
     return 0
 
@@ -50,6 +62,11 @@ def main(arguments: Sequence[str]) -> int:
 def _uv_command(upgrade: list[str]) -> list[str]:
     wanted = [*(f"--extra={extra}" for extra in EXTRAS), *(f"--group={group}" for group in GROUPS)]
     return [*_compile(upgrade), *wanted, PROJECT, "-o", PYTHON_LOCK]
+
+
+def _app_command() -> list[str]:
+    # Of versions that are newer, the lock it is constrained by knows none.
+    return [*_compile([]), "--constraints", PYTHON_LOCK, PROJECT, "-o", APP_LOCK]
 
 
 def _scanners_command(upgrade: list[str]) -> list[str]:
@@ -80,6 +97,10 @@ def _project(root: Path) -> dict[str, Any]:
         return tomllib.load(file)
 
 
+def _say_what_it_is(lock: Path) -> None:
+    lock.write_text(APP_LOCK_HEAD + lock.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 def _forget_registries(lock: Path) -> None:
     """A registry is a matter of who installs: npm finds each package by name and hash."""
     tree = json.loads(lock.read_text(encoding="utf-8"))
@@ -95,6 +116,8 @@ def problems(root: Path) -> list[str]:
     """What is wrong with the locks of a checkout, one line each; empty if nothing."""
     return [
         *_python_problems(root, PYTHON_LOCK, list(_direct_requirements(root))),
+        *_python_problems(root, APP_LOCK, list(_own_requirements(root))),
+        *_version_problems(root),
         *_python_problems(root, SCANNERS_LOCK, list(_group(root, SCANNERS_GROUP))),
         *_node_problems(root),
     ]
@@ -138,6 +161,16 @@ def _python_problems(root: Path, lock: str, required: Sequence[Requirement]) -> 
         yield f"{lock}: it names a registry, which is a matter of who installs"
 
 
+def _version_problems(root: Path) -> Iterator[str]:
+    """An app that is deployed with other versions than the tests had has not been tested."""
+    tested, deployed = (
+        {(entry.name, entry.version) for entry in _entries((root / name).read_text("utf-8"))}
+        for name in (PYTHON_LOCK, APP_LOCK)
+    )
+    for name, version in sorted(deployed - tested):
+        yield f"{APP_LOCK}: {name} {version} is not in {PYTHON_LOCK}; `./dev lock` makes it anew"
+
+
 def _satisfies(entry: _Locked, requirement: Requirement) -> bool:
     named = entry.name == canonicalize_name(requirement.name)
     return named and requirement.specifier.contains(entry.version, prereleases=True)
@@ -146,11 +179,15 @@ def _satisfies(entry: _Locked, requirement: Requirement) -> bool:
 def _direct_requirements(root: Path) -> Iterator[Requirement]:
     tables = _project(root)
     extras = tables["project"].get("optional-dependencies", {})
-    yield from map(Requirement, tables["project"].get("dependencies", []))
+    yield from _own_requirements(root)
     for extra in EXTRAS:
         yield from map(Requirement, extras.get(extra, []))
     for group in GROUPS:
         yield from _group(root, group)
+
+
+def _own_requirements(root: Path) -> Iterator[Requirement]:
+    yield from map(Requirement, _project(root)["project"].get("dependencies", []))
 
 
 def _group(root: Path, name: str) -> Iterator[Requirement]:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The real locks and what they were made from."""
-    locks = (lock.PYTHON_LOCK, lock.SCANNERS_LOCK, lock.NODE_LOCK)
+    locks = (lock.PYTHON_LOCK, lock.APP_LOCK, lock.SCANNERS_LOCK, lock.NODE_LOCK)
     for name in (lock.PROJECT, lock.NODE_MANIFEST, *locks):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
@@ -54,6 +54,23 @@ def test_a_package_without_hashes_is_noticed(copy: Path) -> None:
     with (copy / lock.PYTHON_LOCK).open("a") as file:
         file.write("left-pad==1.0\n    # via build\n")
     assert only_problem(copy) == "requirements-dev.lock: left-pad has no hash"
+
+
+def test_what_an_app_is_deployed_with_is_locked_too(copy: Path) -> None:
+    change(copy / lock.APP_LOCK, "    --hash=sha256:", "    # sha256:")
+    change(copy / lock.APP_LOCK, "    --hash=sha256:", "    # sha256:")
+    assert only_problem(copy) == "requirements.txt: attrs has no hash"
+
+
+def test_an_app_that_is_deployed_with_what_was_not_tested_is_noticed(copy: Path) -> None:
+    change(copy / lock.APP_LOCK, "six==", "six==0.")
+    assert only_problem(copy).startswith("requirements.txt: six 0.")
+
+
+def test_a_requirement_of_the_library_is_in_both_locks(copy: Path) -> None:
+    change(copy / lock.PROJECT, '"constructs>=10.5.0,<11"', '"constructs>=99"')
+    missed = [problem.partition(":")[0] for problem in lock.problems(copy)]
+    assert missed == [lock.PYTHON_LOCK, lock.APP_LOCK]
 
 
 def test_the_lock_of_the_scanners_is_looked_at_too(copy: Path) -> None:
