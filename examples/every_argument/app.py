@@ -59,6 +59,8 @@ class ScanStack(Stack):
             bucket_name=f"amazon-braket-scan-{self.account}-{self.region}",
             encryption_key=key,
             enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             # It has a fixed name: left behind, it would be in the way of the next deployment.
             removal_policy=RemovalPolicy.DESTROY,
@@ -139,4 +141,5 @@ def main() -> None:
     app.synth()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,9 @@
-"""What scanners find in the template of a stack: cdk-nag's packs, checkov, cfn-lint."""
+"""What scanners find in the templates of stacks: cdk-nag's packs, checkov, cfn-lint."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -53,21 +53,32 @@ class Findings:
     cfn_lint: list[Finding]
 
     @property
-    def nag_by_resource(self) -> set[tuple[str, str]]:
-        """Each rule once for a resource, however much it finds there."""
-        return {(finding.rule, finding.resource) for finding in self.nag}
+    def by_resource(self) -> dict[str, int]:
+        """How much each scanner finds: a rule once for a resource, however much it finds there."""
+        scanners = {"cdk-nag": self.nag, "checkov": self.checkov, "cfn-lint": self.cfn_lint}
+        return {
+            scanner: len({(finding.rule, finding.resource) for finding in found})
+            for scanner, found in scanners.items()
+        }
 
 
-def findings(stack: Stack) -> Findings:
-    """Synthesize a stack's app, and scan the stack."""
-    app = cast("App", stack.node.root)
-    assembly = app.synth()
-    template = Path(assembly.get_stack_artifact(stack.artifact_id).template_full_path)
-    return Findings(
-        nag=sorted(_nag(stack)),
-        checkov=sorted(_checkov(template)),
-        cfn_lint=sorted(_cfn_lint(template)),
-    )
+def findings(stacks: Mapping[str, Stack]) -> dict[str, Findings]:
+    """Synthesize the stacks' apps, and scan the stacks."""
+    templates = {name: _template(stack) for name, stack in stacks.items()}
+    failed = _checkov(list(templates.values()))
+    return {
+        name: Findings(
+            nag=sorted(_nag(stack)),
+            checkov=sorted(failed[templates[name]]),
+            cfn_lint=sorted(_cfn_lint(templates[name])),
+        )
+        for name, stack in stacks.items()
+    }
+
+
+def _template(stack: Stack) -> Path:
+    assembly = cast("App", stack.node.root).synth()
+    return Path(assembly.get_stack_artifact(stack.artifact_id).template_full_path).resolve()
 
 
 def _nag(stack: Stack) -> Iterator[Finding]:
@@ -78,23 +89,27 @@ def _nag(stack: Stack) -> Iterator[Finding]:
                 yield Finding(rule, resource.construct_path or "", detail.removesuffix("]"))
 
 
-def _checkov(template: Path) -> Iterator[Finding]:
+def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
+    """What fails in each template, of one run for all: most of it is checkov's own start."""
     checkout = setup.Checkout(ROOT)
     setup.set_up_scanners(checkout, print)
     report = _json(
         [
-            *(checkout.scanners / "bin" / "python", "-m", "checkov.main", "--file", template),
+            *(checkout.scanners / "bin" / "python", "-m", "checkov.main", "--file", *templates),
             *("--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"),
         ],
-        template.parent,
+        templates[0].parent,
     )
     summary = cast("dict[str, int]", report["summary"])
     # What could not be read, and what was suppressed, must not look like nothing found.
     assert summary["parsing_errors"] == summary["skipped"] == 0
     assert summary["resource_count"] > 0
     results = cast("dict[str, list[dict[str, str]]]", report["results"])
+    failed: dict[Path, list[Finding]] = {template: [] for template in templates}
     for check in results["failed_checks"]:
-        yield Finding(check["check_id"], check["resource"])
+        at = Path(check["file_abs_path"]).resolve()
+        failed[at].append(Finding(check["check_id"], check["resource"]))
+    return failed
 
 
 def _cfn_lint(template: Path) -> Iterator[Finding]:
