@@ -1,6 +1,7 @@
 """Each permission that we give is needed: without it, what the stack is for goes wrong.
 
-One stack is deployed over and over, each time without one action of one statement.
+One stack is deployed over and over, each time without one action of one statement. Which of them
+the local AWS asks for is what docs/permissions.md says.
 """
 
 import copy
@@ -18,6 +19,7 @@ import pytest
 from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
 from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP, TOKEN_TAG
 from cdk_braket_local.instance import LocalAws
+from tests import permissions
 from tests.local import environments
 from tests.local.cdk import CdkApp
 from tests.local.jobs import log_of
@@ -27,32 +29,6 @@ CUSTOM_RESOURCE = "Custom::BraketHybridJob"
 AT_ONCE = 6
 # Less than the handler's patience with a permission that may still be on its way.
 DEADLINE_SECONDS = 30
-
-# What the local AWS does not ask for. tests/synth/test_permissions.py has these, word for word.
-_KEY = "S3 uses a bucket's key without asking who may"
-_IMAGE = "no image is pulled"
-_FUNCTION_LOG = "a function's log is written without asking its role"
-_TRACE = "functions are not traced"
-HANDLER_NOT_ENFORCED = {
-    "iam:GetRole": "without it the look is left out; tests/local/test_preconditions.py needs it",
-    "kms:Decrypt": _KEY,
-    "kms:GenerateDataKey": _KEY,
-    "logs:CreateLogStream": _FUNCTION_LOG,
-    "logs:PutLogEvents": _FUNCTION_LOG,
-    "sqs:SendMessage": "no call of a function ever fails for good",
-    "xray:PutTelemetryRecords": _TRACE,
-    "xray:PutTraceSegments": _TRACE,
-}
-JOB_NOT_ENFORCED = {
-    "kms:Decrypt": _KEY,
-    "kms:GenerateDataKey": _KEY,
-    "cloudwatch:PutMetricData": "no metrics are published from a job's log",
-    "ecr:BatchCheckLayerAvailability": _IMAGE,
-    "ecr:BatchGetImage": _IMAGE,
-    "ecr:GetDownloadUrlForLayer": _IMAGE,
-    "ecr:GetAuthorizationToken": _IMAGE,
-    "logs:DescribeLogStreams": "the local container makes its stream without looking",
-}
 
 # A template is what CloudFormation makes of it: nothing here is typed.
 Template = dict[str, Any]
@@ -83,19 +59,38 @@ class Permission:
 
 
 @pytest.fixture(scope="module")
+def older(bootstrapped_aws: LocalAws) -> str:
+    """A bucket with the checkpoints of an earlier job."""
+    name = "amazon-braket-older"
+    s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="checkpoints/older.txt", Body=b"older")
+    return name
+
+
+@pytest.fixture(scope="module")
 def template(
-    bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
+    bootstrapped_aws: LocalAws, older: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Template]:
     """The template of the stack, whose assets the CLI has put where they belong."""
-    older = "amazon-braket-older"
-    s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
-    s3.create_bucket(Bucket=older)
-    s3.put_object(Bucket=older, Key="checkpoints/older.txt", Body=b"older")
-    scratch = tmp_path_factory.mktemp("guarded")
-    app = CdkApp(APP, scratch, environments.of_command(bootstrapped_aws))
-    app.deploy(stack_name="Guarded", older=older)
-    yield json.loads((scratch / "cdk.out" / "Guarded.template.json").read_text())
-    app.destroy(stack_name="Guarded", older=older)
+    app = CdkApp(APP, tmp_path_factory.mktemp("guarded"), environments.of_command(bootstrapped_aws))
+    yield from _deployed(app, stack_name="Guarded", older=older)
+
+
+@pytest.fixture(scope="module")
+def isolated(
+    bootstrapped_aws: LocalAws, older: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Template]:
+    """The same, with a role of the job's own."""
+    app = CdkApp(APP, tmp_path_factory.mktemp("alone"), environments.of_command(bootstrapped_aws))
+    yield from _deployed(app, stack_name="GuardedAlone", older=older, isolated=1)
+
+
+def _deployed(app: CdkApp, **context: str | int) -> Iterator[Template]:
+    app.deploy(**context)
+    written = app.scratch / "cdk.out" / f"{context['stack_name']}.template.json"
+    yield json.loads(written.read_text())
+    app.destroy(**context)
 
 
 def test_with_all_permissions_all_goes_well(local_aws: LocalAws, template: Template) -> None:
@@ -103,22 +98,36 @@ def test_with_all_permissions_all_goes_well(local_aws: LocalAws, template: Templ
 
 
 def test_the_handler_needs_each_of_its_permissions(local_aws: LocalAws, template: Template) -> None:
-    permissions = _permissions(template, "BraketHybridJobHandler")
-    assert {permission.action for permission in permissions} > set(HANDLER_NOT_ENFORCED)
-    wrong = _without_each(local_aws, template, permissions, _Scenario.of_handler)
-    assert _astonishing(wrong, HANDLER_NOT_ENFORCED) == {}
+    needed = permissions.removed("The handler's role")
+    given = _permissions(template, "BraketHybridJobHandler")
+    assert {permission.action for permission in given} > needed
+    wrong = _without_each(local_aws, template, given, _Scenario.of_handler)
+    assert _astonishing(wrong, needed) == {}
 
 
 def test_the_job_needs_each_of_its_permissions(local_aws: LocalAws, template: Template) -> None:
-    permissions = _permissions(template, "JobEnvironmentRole")
-    assert {permission.action for permission in permissions} > set(JOB_NOT_ENFORCED)
+    needed = permissions.removed("The execution role")
+    _job_needs_each(local_aws, template, _permissions(template, "JobEnvironmentRole"), needed)
+
+
+def test_an_isolated_job_needs_each_of_its_permissions(
+    local_aws: LocalAws, isolated: Template
+) -> None:
+    needed = permissions.removed("The role of an isolated job")
+    _job_needs_each(local_aws, isolated, _permissions(isolated, "JobRole"), needed)
+
+
+def _job_needs_each(
+    local_aws: LocalAws, template: Template, given: list["Permission"], needed: frozenset[str]
+) -> None:
+    assert {permission.action for permission in given} > needed
     # The group is there once an account had its first job.
-    makes_group = [p for p in permissions if p.action == "logs:CreateLogGroup"]
-    others = [p for p in permissions if p not in makes_group]
+    makes_group = [p for p in given if p.action == "logs:CreateLogGroup"]
+    others = [p for p in given if p not in makes_group]
     wrong = _without_each(local_aws, template, others, _Scenario.of_job)
     boto3.client("logs", **local_aws.client_settings).delete_log_group(logGroupName=JOB_LOG_GROUP)
     wrong |= _without_each(local_aws, template, makes_group, _Scenario.of_job)
-    assert _astonishing(wrong, JOB_NOT_ENFORCED) == {}
+    assert _astonishing(wrong, needed) == {}
 
 
 class _Scenario:
@@ -291,12 +300,12 @@ def _without_each(
         return dict(zip(permissions, pool.map(without, permissions), strict=True))
 
 
-def _astonishing(wrong: Mapping[Permission, str], not_enforced: Container[str]) -> dict[str, str]:
-    """What goes well without a permission that is enforced, or wrong without another."""
+def _astonishing(wrong: Mapping[Permission, str], needed: Container[str]) -> dict[str, str]:
+    """What goes well without a permission that is asked for, or wrong without another."""
     return {
         str(permission): text
         for permission, text in wrong.items()
-        if bool(text) == (permission.action in not_enforced)
+        if bool(text) != (permission.action in needed)
     }
 
 

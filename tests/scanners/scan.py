@@ -93,13 +93,9 @@ def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
     """What fails in each template, of one run for all: most of it is checkov's own start."""
     checkout = setup.Checkout(ROOT)
     setup.set_up_scanners(checkout, print)
-    report = _json(
-        [
-            *(checkout.scanners / "bin" / "python", "-m", "checkov.main", "--file", *templates),
-            *("--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"),
-        ],
-        templates[0].parent,
-    )
+    command: list[str | Path] = [checkout.scanners / "bin" / "python", "-m", "checkov.main"]
+    command += ["--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"]
+    report = _json([*command, "--file", *templates], templates[0].parent)
     summary = cast("dict[str, int]", report["summary"])
     # What could not be read, and what was suppressed, must not look like nothing found.
     assert summary["parsing_errors"] == summary["skipped"] == 0

@@ -5,16 +5,26 @@ from pathlib import Path
 from aws_cdk import App, Stack
 from aws_cdk import aws_s3 as s3
 
-from cdk_braket import AlgorithmScript, CheckpointSource, Device, HybridJob, InputChannel
+from cdk_braket import (
+    AlgorithmScript,
+    CheckpointSource,
+    Device,
+    HybridJob,
+    HybridJobEnvironment,
+    InputChannel,
+)
 
 HERE = Path(__file__).parent
 
 app = App()
 stack = Stack(app, app.node.get_context("stack_name"))
 older = s3.Bucket.from_bucket_name(stack, "Older", app.node.get_context("older"))
+isolated = app.node.try_get_context("isolated") is not None
 HybridJob(
     stack,
     "Job",
+    environment=HybridJobEnvironment(stack, "Environment") if isolated else None,
+    isolated=isolated,
     algorithm=AlgorithmScript.from_asset(HERE / "guarded.py", entry_point="guarded:main"),
     input_data={"words": InputChannel.from_asset(HERE / "words.txt")},
     device=Device.local("braket/default"),

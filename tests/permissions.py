@@ -1,0 +1,78 @@
+"""What docs/permissions.md says of the policies that the library makes: its lines, as data."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "permissions.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table of a role's permissions.
+
+    Attributes:
+        section: The heading it stands below.
+        actions: The actions.
+        resources: On what, in the page's words.
+        conditions: The keys of its conditions.
+        what_for: Why it is needed.
+        seen_by: What shows that it is: removal, a link to another test of a removal, or template.
+    """
+
+    section: str
+    actions: frozenset[str]
+    resources: frozenset[str]
+    conditions: frozenset[str]
+    what_for: str
+    seen_by: str
+
+
+def lines() -> Iterator[Line]:
+    """The lines of the roles' tables."""
+    for section, cells in _rows(5):
+        actions, resources, conditions, what_for, seen_by = cells
+        yield Line(
+            section,
+            frozenset(actions.split(", ")),
+            frozenset(_quoted(resources)),
+            frozenset(_quoted(conditions)),
+            what_for,
+            seen_by,
+        )
+
+
+def removed(section: str) -> frozenset[str]:
+    """The actions of a role without which a deployment of one job does not go well."""
+    of_role = [line for line in lines() if line.section == section]
+    return frozenset(a for line in of_role if line.seen_by == "removal" for a in line.actions)
+
+
+def resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozenset[str]]]:
+    """What has the policy, effect, principal, actions and condition keys of each statement."""
+    for _, (holders, effect, who, actions, conditions, _) in _rows(6):
+        for holder in holders.split(", "):
+            yield (
+                holder,
+                effect,
+                who,
+                frozenset(actions.split(", ")),
+                frozenset(_quoted(conditions)),
+            )
+
+
+def _rows(width: int) -> Iterator[tuple[str, list[str]]]:
+    section = ""
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            section = line.removeprefix("## ")
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        is_row = line.startswith("| ") and not line.startswith(("| ---", "| action", "| policy of"))
+        if is_row and len(cells) == width:
+            yield section, cells
+
+
+def _quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
