@@ -6,6 +6,7 @@ the local AWS asks for is what docs/permissions.md says.
 
 import copy
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -20,7 +21,7 @@ from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
 from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP, TOKEN_TAG
 from cdk_braket_local.instance import LocalAws
 from tests import permissions
-from tests.local import environments
+from tests.local import environments, resource_policies
 from tests.local.cdk import CdkApp
 from tests.local.jobs import log_of
 
@@ -115,6 +116,43 @@ def test_an_isolated_job_needs_each_of_its_permissions(
 ) -> None:
     needed = permissions.removed("The role of an isolated job")
     _job_needs_each(local_aws, isolated, _permissions(isolated, "JobRole"), needed)
+
+
+def test_each_statement_of_a_resource_policy_decides_on_what_it_is_there_for(
+    local_aws: LocalAws, template: Template
+) -> None:
+    assert template
+    held = set()
+    for policy in resource_policies.policies(local_aws, "Guarded"):
+        held.add(re.sub(r"[0-9A-F]{8}$", "", policy.holder))
+        for index, statement in enumerate(policy.document["Statement"]):
+            decided, others = resource_policies.requests(policy, statement)
+            is_allow = statement["Effect"] == "Allow"
+            reduced = policy.without(index)
+            for request in decided:
+                assert policy.allows(request) == is_allow, (policy.holder, request)
+                assert reduced.allows(request) != is_allow, (policy.holder, request)
+            for request in others:
+                assert policy.allows(request) != is_allow, (policy.holder, request)
+    assert held == {
+        "JobEnvironmentInputsBucket",
+        "JobEnvironmentResultsBucket",
+        "JobEnvironmentAccessLogsBucket",
+        "JobEnvironmentKey",
+        "BraketHybridJobHandlerDeadLetters",
+    }
+
+
+def test_a_job_needs_the_trust_of_its_role_in_braket(
+    local_aws: LocalAws, template: Template
+) -> None:
+    changed = copy.deepcopy(template)
+    [role] = [name for name in changed["Resources"] if name.startswith("JobEnvironmentRole")][:1]
+    document = changed["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]
+    [statement] = document["Statement"]
+    assert statement["Principal"] == {"Service": "braket.amazonaws.com"}
+    statement["Principal"]["Service"] = "ec2.amazonaws.com"
+    assert "AssumeRole" in _Scenario(local_aws, changed).of_job()
 
 
 def _job_needs_each(
