@@ -23,7 +23,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from . import _s3
 from ._lambda.hybrid_job_handler.beyond_model import SERVICE_LINKED_ROLE
@@ -126,13 +126,10 @@ class JobHandler(Construct):
             tracing=lambda_.Tracing.ACTIVE,
         )
         come_after_role_once(self.function, self.role)
-        for statement in _braket_statements(Stack.of(self)):
-            self.role.add_to_policy(statement)
+        self.role.allow(_braket_statements(Stack.of(self)))
         if settings.vpc is not None:
-            for statement in _network_statements(Stack.of(self)):
-                self.role.add_to_policy(statement)
-        for statement in key_statements([self.dead_letter_queue.encryption_master_key]):
-            self.role.add_to_policy(statement)
+            self.role.allow(_network_statements(Stack.of(self)))
+        self.role.allow(key_statements([self.dead_letter_queue.encryption_master_key]))
 
     @staticmethod
     def of(scope: Construct, settings: HandlerSettings) -> "JobHandler":
@@ -170,8 +167,7 @@ class JobHandler(Construct):
             queue = cast("sqs.CfnQueue", self.dead_letter_queue.node.default_child)
             queue.sqs_managed_sse_enabled = None
             queue.kms_master_key_id = key.key_arn
-            for statement in key_statements([key]):
-                self.role.add_to_policy(statement)
+            self.role.allow(key_statements([key]))
 
 
 def code() -> lambda_.Code:
@@ -186,14 +182,16 @@ def come_after_role_once(function: lambda_.Function, role: iam.Role) -> None:
 
     CDK adds it, and cfn-lint has a finding for it (W3005). The role's policy stays.
     """
+    named = role.node.default_child
+    if named is None:
+        return  # iam.Role.customize_roles: the role is made elsewhere
     resource = cast("lambda_.CfnFunction", function.node.default_child)
-    named = cast("iam.CfnRole", role.node.default_child)
     resource.add_override("DependsOn", Lazy.uncached_any(_Dependencies(resource, named)))
 
 
 @jsii.implements(IAnyProducer)
 class _Dependencies:
-    def __init__(self, resource: CfnResource, without: CfnResource) -> None:
+    def __init__(self, resource: CfnResource, without: IConstruct) -> None:
         self._resource = resource
         self._without = without.node.path
 

@@ -1,7 +1,7 @@
 """A role that is made here, and what it is allowed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aws_cdk import Stack
@@ -32,6 +32,11 @@ class OwnRole(iam.Role):
         self._held: set[str] = set()
         self._characters = 0
         super().__init__(scope, id, assumed_by=assumed_by, description=description)
+
+    def allow(self, statements: Sequence[iam.PolicyStatement]) -> None:
+        """Allow the role what the statements say."""
+        for statement in statements:
+            self.add_to_principal_policy(statement)
 
     def add_to_principal_policy(
         self, statement: iam.PolicyStatement

@@ -45,8 +45,11 @@ def attach(
         return None
     stack = Stack.of(scope)
     if Stack.of(role) is stack:
-        for statement in _new(role, stack, statements):
-            role.add_to_principal_policy(statement)
+        if isinstance(role, OwnRole):
+            role.allow(statements)
+        else:
+            for statement in _new(role, stack, statements):
+                role.add_to_policy(statement)
         return None
     name = f"BraketHybridJobs{role.node.addr[-8:]}"
     existing = stack.node.try_find_child(name)
@@ -84,8 +87,6 @@ def _new(
 
     CDK does so too, but only after it has split a policy that is too long with the repetitions.
     """
-    if isinstance(holder, OwnRole):
-        return list(statements)  # It leaves them out by itself.
     held = _HELD.setdefault(holder, set())
     texts = {
         json.dumps(stack.resolve(statement.to_statement_json()), sort_keys=True): statement

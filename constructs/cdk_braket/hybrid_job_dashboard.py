@@ -109,7 +109,7 @@ class HybridJobDashboard(Construct):
             description=f"Shows the hybrid jobs of {self.node.path}",
         )
         log_group.grant_write(role)
-        role.add_to_policy(iam.PolicyStatement(actions=["braket:GetJob"], resources=list(job_arns)))
+        role.allow([iam.PolicyStatement(actions=["braket:GetJob"], resources=list(job_arns))])
         function = lambda_.Function(
             self,
             "Function",

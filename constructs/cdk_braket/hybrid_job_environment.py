@@ -251,7 +251,7 @@ class HybridJobEnvironment(_Environment):
         self._access_logs = access_logs_bucket
         self._own_access_logs: s3.Bucket | None = None
         self._replicas = replication_bucket
-        self._replicator: iam.Role | None = None
+        self._replicator: OwnRole | None = None
         self._checks_caller = checks_caller
         if permissions_boundary is not None:
             iam.PermissionsBoundary.of(self).apply(permissions_boundary)
@@ -533,8 +533,7 @@ class HybridJobEnvironment(_Environment):
         if self._access_logs is None:
             self._log_access(bucket, f"{purpose}/")
         if self._replicator is not None and self._replicas is not None:
-            for statement in replication_statements(bucket, self._replicas):
-                self._replicator.add_to_policy(statement)
+            self._replicator.allow(replication_statements(bucket, self._replicas))
         return bucket
 
     def _log_access(self, bucket: s3.Bucket, prefix: str) -> None:

@@ -1,10 +1,11 @@
 """The roles that are made here are allowed things by managed policies, which never get too long."""
 
 import json
+from pathlib import Path
 from typing import cast
 
 import pytest
-from aws_cdk import Stack
+from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
@@ -17,13 +18,16 @@ from cdk_braket import (
     WaitForCompletion,
 )
 from tests.synth.support import (
+    ACCOUNT,
     LOCAL,
+    REGION,
     Json,
     allowed,
     image_job,
     new_stack,
     policies,
     resources,
+    template_of,
     text,
 )
 
@@ -121,6 +125,29 @@ def test_what_is_granted_can_be_waited_for() -> None:
     [user] = resources(stack, "AWS::IAM::User").values()
     [policy] = [name for name in _documents(stack) if "EnvironmentRole" in name]
     assert policy in cast("list[str]", user["DependsOn"])
+
+
+def test_roles_that_are_made_elsewhere_are_told_what_they_need() -> None:
+    app = App()
+    stack = Stack(app, "Stack", env=Environment(account=ACCOUNT, region=REGION))
+    names = {"Stack/Environment/Role": "jobs", "Stack/BraketHybridJobHandler/Role": "handler"}
+    iam.Role.customize_roles(stack, use_precreated_roles=names)
+    environment = HybridJobEnvironment(stack, "Environment")
+    HybridJob(stack, "Job", environment=environment, image=ContainerImage.base(), device=LOCAL)
+    assert not any("IAM" in kind for kind in _types(stack))
+    asked = json.loads(Path(app.outdir, "iam-policy-report.json").read_text("utf-8"))["roles"]
+    told = {
+        role["roleConstructPath"]: json.dumps(role["managedPolicyStatements"]) for role in asked
+    }
+    assert told.keys() == names.keys()
+    assert "s3:PutObject" in told["Stack/Environment/Role"]
+    for action in ("braket:CreateJob", "iam:PassRole", "sqs:SendMessage", "s3:PutObject"):
+        assert action in told["Stack/BraketHybridJobHandler/Role"]
+
+
+def _types(stack: Stack) -> set[str]:
+    found = cast("Json", template_of(stack)["Resources"])
+    return {str(cast("Json", resource)["Type"]) for resource in found.values()}
 
 
 @pytest.mark.parametrize("buckets", [1, 120])
