@@ -216,14 +216,12 @@ def _check_cost(checked: Checked, options: JobOptions) -> None:
 
 
 def _check_buckets(checked: Checked, options: JobOptions) -> None:
-    locations: dict[str, object] = {
-        f"input_data[{name!r}]": c.source for name, c in options.input_data.items()
-    }
-    if options.algorithm is not None:
-        locations["algorithm"] = options.algorithm.source
-    locations["copy_checkpoints_from"] = options.checkpoint_source
-    for owner, location in locations.items():
-        if not isinstance(location, _s3.Location):
+    for owner, location in _locations(options).items():
+        if location.has_impossible_bucket:
+            checked.problems.append(
+                f"{owner}={shorten(location.uri)}: S3 has no bucket of such a name: it is 3 to 63 "
+                "lower-case letters, digits, dots and hyphens. Use the name of a bucket."
+            )
             continue
         if location.is_object and is_prefix(location.prefix):
             checked.problems.append(
@@ -237,6 +235,17 @@ def _check_buckets(checked: Checked, options: JobOptions) -> None:
                 "attribute-based access control, which cannot be seen from here."
             )
             checked.warnings.append(("bucket-name", text))
+
+
+def _locations(options: JobOptions) -> dict[str, _s3.Location]:
+    """Where in S3 a job's data is and will be, by argument; none of what comes from here."""
+    places: dict[str, object] = {
+        f"input_data[{name!r}]": c.source for name, c in options.input_data.items()
+    }
+    if options.algorithm is not None:
+        places["algorithm"] = options.algorithm.source
+    places["copy_checkpoints_from"] = options.checkpoint_source
+    return {owner: place for owner, place in places.items() if isinstance(place, _s3.Location)}
 
 
 def _check_request(

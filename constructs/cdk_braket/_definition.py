@@ -465,7 +465,7 @@ class Definition:
         keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
         targets = (options.output_data, options.checkpoint)
         prefixes = {base_prefix(options, each) for each in targets if each.bucket is None}
-        written = [f"{prefix}*" for prefix in sorted(prefixes)]
+        written = [f"{_s3.literal(prefix)}*" for prefix in sorted(prefixes)]
         inputs, results = environment.inputs_bucket, environment.results_bucket
         return [
             *(objects_statements(inputs, keys) if keys else []),
