@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aws_cdk import App, CfnParameter, Stack
+from aws_cdk import App, CfnParameter, Stack, Token
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -113,11 +113,21 @@ def test_only_braket_assumes_the_role() -> None:
     assert "ManagedPolicyArns" not in str(role["Properties"])
 
 
-@pytest.mark.parametrize("device", [Device.AMAZON_SV1, Device.IONQ_FORTE_1])
-def test_a_job_on_a_managed_device_may_run_tasks_on_that_device(device: Device) -> None:
-    stack = new_stack()
+@pytest.mark.parametrize(
+    ("device", "region"),
+    [
+        (Device.AMAZON_SV1, "us-east-1"),
+        (Device.AMAZON_SV1, "eu-west-2"),
+        (Device.IONQ_FORTE_1, "us-east-1"),
+        (Device.IQM_GARNET, "eu-north-1"),
+    ],
+)
+def test_a_job_on_a_managed_device_may_run_tasks_on_that_device_in_its_region(
+    device: Device, region: str
+) -> None:
+    stack = new_stack(region=region)
     HybridJob(stack, "Job", image=ContainerImage.base(), device=device)
-    tasks = "arn:aws:braket:*:111122223333:quantum-task/*"
+    tasks = f"arn:aws:braket:{region}:111122223333:quantum-task/*"
     braket = {p for p in _short(allowed(stack, _JOB_ROLE)) if p[0].startswith("braket:")}
     assert braket == {
         ("braket:GetDevice", device.arn),
@@ -126,6 +136,37 @@ def test_a_job_on_a_managed_device_may_run_tasks_on_that_device(device: Device) 
         ("braket:CancelQuantumTask", tasks),
         ("braket:GetQuantumTask", tasks),
     }
+
+
+@pytest.mark.parametrize(
+    ("arn", "region"),
+    [
+        (Device.IQM_GARNET.arn, "eu-north-1"),
+        (Device.AMAZON_SV1.arn, "<{'Ref': 'AWS::Region'}>"),
+        (Token.as_string({"Ref": "Device"}), "<{'Ref': 'AWS::Region'}>"),
+        (
+            f"arn:aws:braket:{Token.as_string({'Ref': 'There'})}::device/qpu/a/b",
+            "<{'Ref': 'There'}>",
+        ),
+    ],
+)
+def test_tasks_are_in_the_devices_region_where_it_is_known_and_else_in_the_stacks(
+    arn: str, region: str
+) -> None:
+    stack = new_stack(region=None)
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=Device.from_arn(arn))
+    tasks = {resource for _, resource in allowed(stack, _JOB_ROLE) if ":quantum-task/" in resource}
+    account = "<{'Ref': 'AWS::AccountId'}>"
+    partition = "<{'Ref': 'AWS::Partition'}>"
+    assert tasks == {f"arn:{partition}:braket:{region}:{account}:quantum-task/*"}
+
+
+def test_a_device_that_is_allowed_for_jobs_of_other_apps_is_so_in_the_environments_region() -> None:
+    stack = new_stack()
+    HybridJobEnvironment(stack, "Environment").allow_device(Device.AMAZON_SV1)
+    tasks = {r for a, r in allowed(stack, _JOB_ROLE) if a == "braket:CancelQuantumTask"}
+    partition = "<{'Ref': 'AWS::Partition'}>"
+    assert tasks == {f"arn:{partition}:braket:us-east-1:111122223333:quantum-task/*"}
 
 
 def test_inputs_and_script_in_s3_are_readable_and_no_more_of_their_buckets() -> None:
