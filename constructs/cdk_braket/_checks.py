@@ -1,11 +1,12 @@
 """Everything that can be said against a job before any construct of it exists."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aws_cdk import Token
+from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from . import _s3
 from ._handler import LONGEST_WAIT
@@ -15,7 +16,7 @@ from ._lambda.hybrid_job_handler.rules import Problem, Rule
 from ._layout import bucket_name
 from ._packaging import PackagingError
 from ._preflight import Finding, PreflightCheck, Severity, preflight, preflight_unread
-from ._problems import INSTANCE_TYPE, REQUEST, line, shorten
+from ._problems import INSTANCE_TYPE, REQUEST, line, one_line, shorten
 from ._request import (
     OWNED_HYPERPARAMETERS,
     JobOptions,
@@ -26,6 +27,7 @@ from ._request import (
     seconds_of,
 )
 from ._sources import LocalData, LocalFiles, LocalScript
+from ._texts import Fault, text_fault, text_problems
 from ._tokens import is_unknown
 from .container_image import REGIONS
 from .hybrid_job_environment import IHybridJobEnvironment
@@ -56,7 +58,7 @@ class Checked:
 def check(
     options: JobOptions,
     *,
-    region: str,
+    scope: Construct,
     role: iam.IRole | None,
     environment: IHybridJobEnvironment | None,
     tags: Mapping[str, str],
@@ -67,7 +69,7 @@ def check(
 
     Args:
         options: The job.
-        region: The stack's region; a token when it is not known.
+        scope: Where the job is to be.
         role: The execution role, if it is the user's.
         environment: What the job stands on, if it is the user's.
         tags: The job's own tags.
@@ -75,6 +77,7 @@ def check(
         scratch: A directory for archives.
     """
     checked = Checked()
+    region = Stack.of(scope).region  # a token when it is not known
     _collect(checked, options, scratch)
     _check_device(checked, options, region)
     _check_image(checked, options, region)
@@ -83,13 +86,18 @@ def check(
     _check_buckets(checked, options)
     _check_wait(checked, options)
     _check_cost(checked, options)
-    _check_request(checked, options, region, role, tags=tags, buckets=_Buckets.of(environment))
+    request = _request(checked, options, region, role, tags=tags, buckets=_Buckets.of(environment))
+    _check_request(checked, options, request, scope)
     _check_script(checked, options, disabled)
     return checked
 
 
 def check_hyperparameters(
-    options: JobOptions, packed: Checked, disabled: Collection[PreflightCheck]
+    options: JobOptions,
+    packed: Checked,
+    disabled: Collection[PreflightCheck],
+    *,
+    scope: Construct,
 ) -> list[str]:
     """Check the hyperparameters alone of options that were checked with others.
 
@@ -97,16 +105,17 @@ def check_hyperparameters(
         options: The job.
         packed: What was found when the rest was checked.
         disabled: Checks of the script that are turned off.
+        scope: Where the job is.
 
     Returns:
         What must be mended, a line each.
     """
     checked = Checked(script=packed.script)
     _check_owned(checked, options)
+    found = Checked()
     request = {"hyperParameters": render_hyperparameters(options)}
-    found = rules.check(REQUEST, request, skip=is_unknown)
-    asked = [problem for problem in found if problem.path and problem.path[0] == "hyperParameters"]
-    checked.problems += [line(problem, []) for problem in _first_of_each_path(asked)]
+    _check_request(found, options, request, scope, only="hyperParameters")
+    checked.problems += found.problems
     _check_script(checked, options, disabled)
     return checked.problems
 
@@ -176,7 +185,11 @@ def _check_owned(checked: Checked, options: JobOptions) -> None:
 def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
     """The API has no rule for it: the handler copies the checkpoints, by s3:// alone."""
     source = options.checkpoint_source
-    if source is None or is_unknown(source.uri):
+    if source is None:
+        return
+    if fault := text_fault(source.uri):
+        checked.problems.append(f"copy_checkpoints_from={shorten(source.uri)}: {fault}")
+    if is_unknown(source.uri):
         return
     if not source.bucket_name or not source.uri.startswith("s3://"):
         checked.problems.append(
@@ -187,7 +200,9 @@ def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
 
 def _check_wait(checked: Checked, options: JobOptions) -> None:
     seconds = seconds_of(options.wait.timeout) if options.wait else 1
-    if not is_unknown(seconds) and not (seconds == int(seconds) and 1 <= seconds <= LONGEST_WAIT):
+    if fault := text_fault(seconds):
+        checked.problems.append(f"wait_for_completion.timeout={seconds:g} s: {fault}")
+    elif not is_unknown(seconds) and not (seconds == int(seconds) and 1 <= seconds <= LONGEST_WAIT):
         checked.problems.append(
             f"wait_for_completion.timeout={seconds:g} s: must be 1 s to {LONGEST_WAIT} s, in whole "
             "seconds, as CloudFormation waits no longer than an hour. Use Duration.minutes(55) or "
@@ -200,7 +215,7 @@ def _check_cost(checked: Checked, options: JobOptions) -> None:
     instance = options.instance
     longest = rules.bounds(rules.shape_of(REQUEST, "stoppingCondition", "maxRuntimeInSeconds"))
     seconds = seconds_of(options.max_runtime) if options.max_runtime else longest.maximum or 0
-    if is_unknown(seconds) or is_unknown(instance.instance_count):
+    if any(is_unknown(each) or text_fault(each) for each in (seconds, instance.instance_count)):
         return
     hours = seconds * instance.instance_count / _HOUR
     count, kind = instance.instance_count, instance.instance_type.value
@@ -216,14 +231,12 @@ def _check_cost(checked: Checked, options: JobOptions) -> None:
 
 
 def _check_buckets(checked: Checked, options: JobOptions) -> None:
-    locations: dict[str, object] = {
-        f"input_data[{name!r}]": c.source for name, c in options.input_data.items()
-    }
-    if options.algorithm is not None:
-        locations["algorithm"] = options.algorithm.source
-    locations["copy_checkpoints_from"] = options.checkpoint_source
-    for owner, location in locations.items():
-        if not isinstance(location, _s3.Location):
+    for owner, location in _locations(options).items():
+        if location.has_impossible_bucket:
+            checked.problems.append(
+                f"{owner}={shorten(location.uri)}: S3 has no bucket of such a name: it is 3 to 63 "
+                "lower-case letters, digits, dots and hyphens. Use the name of a bucket."
+            )
             continue
         if location.is_object and is_prefix(location.prefix):
             checked.problems.append(
@@ -239,7 +252,18 @@ def _check_buckets(checked: Checked, options: JobOptions) -> None:
             checked.warnings.append(("bucket-name", text))
 
 
-def _check_request(
+def _locations(options: JobOptions) -> dict[str, _s3.Location]:
+    """Where in S3 a job's data is and will be, by argument; none of what comes from here."""
+    places: dict[str, object] = {
+        f"input_data[{name!r}]": c.source for name, c in options.input_data.items()
+    }
+    if options.algorithm is not None:
+        places["algorithm"] = options.algorithm.source
+    places["copy_checkpoints_from"] = options.checkpoint_source
+    return {owner: place for owner, place in places.items() if isinstance(place, _s3.Location)}
+
+
+def _request(
     checked: Checked,
     options: JobOptions,
     region: str,
@@ -247,7 +271,8 @@ def _check_request(
     *,
     tags: Mapping[str, str],
     buckets: "_Buckets",
-) -> None:
+) -> Mapping[str, object]:
+    """The request as it will be, with stand-ins for what does not exist yet."""
     pending = Token.as_string({"Ref": "AWS::NoValue"})
     key = options.output_data.encryption_key
     named = _without_bad_name(options)
@@ -262,13 +287,38 @@ def _check_request(
         output_key_arn=pending if key is None else key.key_arn,
         checkpoint_uri=run_uri(named, options.checkpoint, buckets.results),
     )
-    request = build(options, places) | {"clientToken": pending, "tags": dict(tags)}
+    return build(options, places) | {"clientToken": pending, "tags": dict(tags)}
+
+
+def _check_request(
+    checked: Checked,
+    options: JobOptions,
+    request: Mapping[str, object],
+    scope: Construct,
+    *,
+    only: str | None = None,
+) -> None:
     channels = list(options.input_data)
+    faults = {
+        problem.path: (problem, fault.fix) for problem, fault in _texts(options, request, scope)
+    }
+    checked.problems += [line(problem, channels, fix) for problem, fix in faults.values()]
     for problem in _first_of_each_path(rules.check(REQUEST, request, skip=is_unknown)):
+        if problem.path in faults or (only is not None and problem.path[:1] != (only,)):
+            continue
         if problem.path == INSTANCE_TYPE and problem.rule is Rule.ENUM:
             checked.warnings.append(_newer_instance_type(problem))
         else:
             checked.problems.append(line(problem, channels))
+
+
+def _texts(
+    options: JobOptions, request: Mapping[str, object], scope: Construct
+) -> Iterator[tuple[Problem, Fault]]:
+    # A number that looks like a token is rendered as one of CDK's own, which hides it.
+    given = {key: value for key, value in options.hyperparameters.items() if is_unknown(value)}
+    rendered = render_hyperparameters(options)
+    return text_problems({**request, "hyperParameters": {**rendered, **given}}, scope)
 
 
 def _without_bad_name(options: JobOptions) -> JobOptions:
@@ -335,7 +385,8 @@ def _check_script(
     if any(not isinstance(value, str) for value in hyperparameters.values()):
         return
     for finding in _findings(checked, options, hyperparameters, disabled):
-        text = f"{finding.subject}: {finding.message} (check {finding.check.value})"
+        # A way out may hold a part of what was given.
+        text = one_line(f"{finding.subject}: {finding.message} (check {finding.check.value})")
         if finding.severity is Severity.ERROR:
             checked.problems.append(text)
         else:

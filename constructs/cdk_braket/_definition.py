@@ -50,6 +50,7 @@ from ._permissions import (
     pass_role_statement,
 )
 from ._preflight import PreflightCheck
+from ._problems import shorten
 from ._reach import refuse_unreachable
 from ._request import (
     Hyperparameter,
@@ -62,6 +63,7 @@ from ._request import (
     run_uri,
 )
 from ._sources import Copy, LocalData, LocalFiles, LocalScript, copy_in
+from ._texts import text_fault
 from ._types import wrong_types
 from .algorithm_script import AlgorithmScript
 from .checkpoint_source import CheckpointSource
@@ -157,7 +159,7 @@ def prepare(
     options = _options(path, arguments, wait)
     checked = check(
         options,
-        region=Stack.of(scope).region,
+        scope=scope,
         role=arguments.role,
         environment=arguments.environment,
         tags=arguments.tags or {},
@@ -168,6 +170,7 @@ def prepare(
     problems = [
         *checked.problems,
         *_contradictions(arguments),
+        *_unrenderable(more or {}),
         *_elsewhere(scope, arguments),
         *(wrong_device(limit, arguments.device) if isinstance(limit, SpendingLimit) else []),
     ]
@@ -212,6 +215,12 @@ def _contradictions(given: Arguments) -> list[str]:
             "Leave one of them out."
         )
     return problems
+
+
+def _unrenderable(more: Mapping[str, object]) -> list[str]:
+    token = more.get("rerun_token")
+    fault = text_fault(token)
+    return [] if fault is None else [f"rerun_token={shorten(str(token))}: {fault}"]
 
 
 def _elsewhere(scope: Construct, given: Arguments) -> list[str]:
@@ -364,7 +373,10 @@ class Definition:
             ValidationError: The service would refuse them, or the script would fail.
         """
         options = replace(self.options, hyperparameters={**self.options.hyperparameters, **more})
-        if problems := check_hyperparameters(options, self._checked, self._disabled_checks):
+        problems = check_hyperparameters(
+            options, self._checked, self._disabled_checks, scope=self.owner
+        )
+        if problems:
             raise ValidationError(path, problems)
 
     def _request(self) -> dict[str, object]:
@@ -465,7 +477,7 @@ class Definition:
         keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
         targets = (options.output_data, options.checkpoint)
         prefixes = {base_prefix(options, each) for each in targets if each.bucket is None}
-        written = [f"{prefix}*" for prefix in sorted(prefixes)]
+        written = [f"{_s3.literal(prefix)}*" for prefix in sorted(prefixes)]
         inputs, results = environment.inputs_bucket, environment.results_bucket
         return [
             *(objects_statements(inputs, keys) if keys else []),

@@ -81,7 +81,7 @@ class Grants:
             resource_name=JOB_LOG_GROUP,
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        streams = f"{group}:log-stream:{self.log_stream_prefix}*"
+        streams = f"{group}:log-stream:{_s3.literal(self.log_stream_prefix)}*"
         statements = [
             iam.PolicyStatement(actions=["braket:GetJob"], resources=[self.job_arn]),
             iam.PolicyStatement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),

@@ -43,11 +43,15 @@ def imported(scope: Construct, id: str, attributes: HybridJobAttributes) -> IHyb
     ]
     for name in ("results_s3_uri", "checkpoint_s3_uri"):
         uri = getattr(attributes, name)
-        if uri is not None and not is_unknown(uri) and not _s3.at_uri(uri).bucket_name:
+        if uri is not None and not is_unknown(uri) and not _names_bucket(_s3.at_uri(uri)):
             problems.append(f"{name}={shorten(uri)}: must be s3://bucket/prefix.")
     if problems:
         raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
     return _ImportedHybridJob(scope, id, attributes)
+
+
+def _names_bucket(location: _s3.Location) -> bool:
+    return bool(location.bucket_name) and not location.has_impossible_bucket
 
 
 class _ImportedHybridJob(HybridJobBase):
@@ -121,7 +125,7 @@ class _ImportedHybridJob(HybridJobBase):
         if is_unknown(uri):
             text = f"{name}: cannot be told from a token. Grants work without it."
             raise ValidationError(self.node.path, [text])
-        return _s3.at_uri(uri).prefix
+        return _s3.at_uri(uri).key_prefix
 
     def _known(self, name: str, value: _T | None) -> _T:
         if value is None:

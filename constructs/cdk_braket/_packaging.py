@@ -62,6 +62,13 @@ IgnoreRule = Callable[[str, bool], bool]
 
 # Links to directories are followed, so a few of them can make a tree without end.
 MAX_ENTRIES: Final = 100_000
+# To look where a link leads takes some 0.1 ms, and links among a few directories are as many as the
+# ways through them: a dozen directories with links to each other have millions.
+MAX_LINKS: Final = 10_000
+# A limit of our own. An archive is as large as its files, and it is written, hashed and uploaded
+# from here, and copied by S3 in one request, which takes 5 GB: what is large does not belong in it.
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+MAX_BYTES: Final = 1 << 30
 
 # Every file gets the one mode. Keeping the executable bit would make two archives of one checkout,
 # as file systems without the bit report it as set; dropping it would break a tool the script calls.
@@ -107,10 +114,17 @@ class PackagedSource:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file that goes into the archive: its name there, and where its content is read."""
+    """One file that goes into the archive.
+
+    Attributes:
+        name: Its name there.
+        path: Where its content is read.
+        size: Its bytes, when it was found.
+    """
 
     name: str
     path: Path
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +163,9 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
     Raises:
         PackagingError: The source is missing, empty or the destination itself, or it holds a link
             that leads outside, is broken or goes in a circle, a special file, a file that cannot
-            be read, a name that is not UTF-8, or more than `MAX_ENTRIES` files and directories.
-            All reasons are given at once.
+            be read, a name that is not UTF-8, more than `MAX_ENTRIES` files and directories, more
+            than `MAX_LINKS` links or more than `MAX_BYTES`. All reasons are given at once, and
+            nothing was written.
 
     Example:
         >>> import tempfile
@@ -164,8 +179,8 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
     tree = read_tree(path, exclude=exclude, omit=destination)
     if destination.resolve() == tree.root:
         raise PackagingError([f"{shown(destination)}: is the source. Pack into another directory."])
-    if tree.problems:
-        raise PackagingError(tree.problems)
+    if found := [*tree.problems, *_too_large(path, tree)]:
+        raise PackagingError(found)
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".packing-", dir=destination) as scratch:
         draft = Path(scratch) / ARCHIVE_NAME
@@ -182,6 +197,18 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
         archive_size=archive.stat().st_size,
         file_count=len(tree.files),
     )
+
+
+def _too_large(path: Path, tree: SourceTree) -> list[str]:
+    size = sum(file.size for file in tree.files)
+    if size <= MAX_BYTES:
+        return []
+    text = (
+        f"{shown(path)}: holds {size} bytes, and at most {MAX_BYTES} are packed. Exclude what the "
+        "job does not read, and put data in a bucket: InputChannel.from_bucket(…). For a script of "
+        "this size there is AlgorithmScript.from_bucket(…)."
+    )
+    return [text]
 
 
 def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = None) -> SourceTree:
@@ -236,24 +263,34 @@ class _Walk:
     omit: Path | None
     files: list[SourceFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    directories: int = 0
+    links: int = 0
 
     def descend(self) -> None:
         # A stack of our own: a tree may be deeper than Python's recursion limit.
         pending = [_Directory("", (str(self.root),))]
-        directories = 0
-        while pending:
+        while pending and not self._is_too_much():
             here = pending.pop()
-            directories += 1
-            if directories + len(self.files) > MAX_ENTRIES:
-                self.problems.append(
-                    f"{shown(self.root)}: holds more than {MAX_ENTRIES} files and directories. "
-                    "Exclude what the job does not read, or make it an input channel."
-                )
-                return
+            self.directories += 1
             for entry in self._entries(here):
                 below = self._visit(here, entry)
                 if below is not None:
                     pending.append(below)
+        if self.links > MAX_LINKS:
+            # Alone: what was found on the way are the same links over and over.
+            fault = (
+                f"{shown(self.root)}: holds more than {MAX_LINKS} links, with those behind links. "
+                "Put what they lead to in their place, or exclude them."
+            )
+            self.problems = [fault]
+        elif self._is_too_much():
+            self.problems.append(
+                f"{shown(self.root)}: holds more than {MAX_ENTRIES} files and directories. "
+                "Exclude what the job does not read, or make it an input channel."
+            )
+
+    def _is_too_much(self) -> bool:
+        return self.links > MAX_LINKS or self.directories + len(self.files) > MAX_ENTRIES
 
     def _entries(self, here: _Directory) -> list[os.DirEntry[str]]:
         try:
@@ -275,6 +312,7 @@ class _Walk:
         packed_name = f"{self.root.name}/{name}"
         real = entry.path
         if entry.is_symlink():
+            self.links += 1
             real = os.path.realpath(entry.path)
             if fault := self._link_fault(here, real):
                 self._refuse(packed_name, fault)
@@ -313,7 +351,7 @@ class _Walk:
         elif not path.is_file():
             self._refuse(name, "is a socket, pipe or device. Remove it, or exclude it.")
         else:
-            self.files.append(SourceFile(name, path))
+            self.files.append(SourceFile(name, path, path.stat().st_size))
 
     def _refuse(self, name: str, reason: str) -> None:
         self.problems.append(f"{shown(name)}: {reason}")

@@ -12,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from . import _s3
+from ._lambda.hybrid_job_handler.beyond_model import device_region
 from ._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from ._own_role import OwnRole
 
@@ -206,9 +207,23 @@ def log_statements(stack: Stack) -> list[iam.PolicyStatement]:
 
 
 def device_statements(stack: Stack, device_arn: str) -> list[iam.PolicyStatement]:
-    """What it takes to run tasks on a managed device."""
+    """What it takes to run tasks on a managed device.
+
+    A task is in the region that it was created in: that of a QPU, and for a simulator, which is in
+    any, that of the job. A job runs in its device's region, so that a device which only the
+    deployment knows is in the stack's, too.
+
+    Args:
+        stack: Where the job is.
+        device_arn: The device.
+    """
     tasks = Arn.format(
-        ArnComponents(service="braket", region="*", resource="quantum-task", resource_name="*"),
+        ArnComponents(
+            service="braket",
+            region=device_region(device_arn) or stack.region,
+            resource="quantum-task",
+            resource_name="*",
+        ),
         stack,
     )
     return [

@@ -122,20 +122,31 @@ def property_at(path: Sequence[str | int]) -> Property | None:
     return found
 
 
-def line(problem: Problem, channels: Sequence[str]) -> str:
-    """Say in one line what is wrong: the property, its value, the rule and the way out."""
+def line(problem: Problem, channels: Sequence[str], fix: str | None = None) -> str:
+    """Say in one line what is wrong: the property, its value, the rule and the way out.
+
+    Args:
+        problem: What is wrong.
+        channels: The names of the input channels.
+        fix: The way out, where it is not the property's.
+    """
     found = property_at(problem.path)
     if found is None:
         return f"{'.'.join(map(str, problem.path))}: {problem.message}."
     name = found.name.format(_subscript(problem, channels))
-    message, fix = _words(problem, found)
-    return f"{name}{_shown(problem, found)}: {message}. {fix}."
+    message, usual = _words(problem, found)
+    return f"{name}{_shown(problem, found)}: {message}. {fix or usual}."
 
 
 def shorten(text: str) -> str:
     """A value fit for one line."""
     quoted = repr(text)
     return quoted if len(quoted) <= _SHOWN_LENGTH else f"{quoted[:_SHOWN_LENGTH]}…"
+
+
+def one_line(text: str) -> str:
+    """A text that may hold what a user wrote, with what is no letter, digit or sign escaped."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _subscript(problem: Problem, channels: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX
+from ._lambda.hybrid_job_handler.definition import is_bucket_name
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
@@ -17,6 +18,21 @@ _HTTPS_URI: Final = re.compile(
     r"https://(?:s3[.-][^/]+/(?P<path_bucket>[^/]+)|(?P<bucket>[^/]+)\.s3[.-][^/]+)/?(?P<key>.*)",
     re.DOTALL,
 )
+# What a policy reads as more than itself; CDK's markers, which are replaced before, come first.
+_SPECIAL: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|[*?$]")
+
+
+def literal(text: str) -> str:
+    """Return a text as policies take it: its wildcards and variables stand for themselves.
+
+    What only the deployment knows cannot be escaped so: a `*` in it is one to IAM.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+
+    Args:
+        text: A key, or what keys begin with; may hold tokens.
+    """
+    return _SPECIAL.sub(lambda found: found[0] if found[0][1:] else f"${{{found[0]}}}", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +42,14 @@ class Location:
     Attributes:
         uri: As the API takes it.
         bucket_name: The bucket's name; empty when the URI does not show it.
-        prefix: The keys' common prefix.
+        key_prefix: What the keys begin with, or the one object's key.
         key: The KMS key of the bucket, where it is known.
         is_object: Whether it is the one object of that key.
     """
 
     uri: str
     bucket_name: str
-    prefix: str
+    key_prefix: str
     key: kms.IKey | None = None
     is_object: bool = False
 
@@ -41,6 +57,20 @@ class Location:
     def bucket_arn(self) -> str:
         """ARN of the bucket."""
         return f"arn:{Aws.PARTITION}:s3:::{self.bucket_name}"
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix as policies take it."""
+        return literal(self.key_prefix)
+
+    @property
+    def has_impossible_bucket(self) -> bool:
+        """Whether the bucket's name is known, and S3 has no bucket of such a name."""
+        name = self._written_bucket()
+        return bool(name) and not Token.is_unresolved(name) and not is_bucket_name(name)
+
+    def _written_bucket(self) -> str:
+        return self.bucket_name
 
     @property
     def is_known_late(self) -> bool:
@@ -94,7 +124,8 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
         key: The KMS key of the bucket, where it is known.
     """
     if Token.is_unresolved(uri):
-        rest = Fn.select(1, Fn.split("s3://", uri))
+        # What is written around a token can be escaped, what the token becomes cannot.
+        rest = Fn.select(1, Fn.split("s3://", literal(uri)))
         bucket_name = Fn.select(2, Fn.split("/", uri))
         return _TokenLocation(uri, bucket_name, rest, key)
     match = _S3_URI.fullmatch(uri)
@@ -108,7 +139,19 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
 
 @dataclass(frozen=True, slots=True)
 class _TokenLocation(Location):
-    """A location whose URI is known only at deploy time: `prefix` is `bucket/prefix` here."""
+    """A location whose URI is known only at deploy time: `prefix` is `bucket/prefix` here.
+
+    Wildcards of the URI's reach the policies. The handler refuses those in the bucket's name before
+    it creates a job, so that the most they add is other keys of a bucket which the URI names.
+    """
+
+    def _written_bucket(self) -> str:
+        match = _S3_URI.fullmatch(self.uri)
+        return match["bucket"] if match else ""
+
+    @property
+    def prefix(self) -> str:
+        return self.key_prefix
 
     @property
     def is_known_late(self) -> bool:

@@ -14,10 +14,21 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from ._layout import INPUTS, SCRIPTS
-from ._packaging import ARCHIVE_NAME, PackagingError, package_source, read_tree, shown
+from ._packaging import (
+    ARCHIVE_NAME,
+    PackagingError,
+    SourceTree,
+    package_source,
+    read_tree,
+    shown,
+)
 
 # Each file is an asset of its own: a copy by the handler, and some 250 bytes of the template.
 MAX_INPUT_FILES: Final = 100
+
+# What S3 copies in one request. Source:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+MAX_INPUT_BYTES: Final = 5 << 30
 
 # 128 bits: no two contents share them by chance, and keys stay short, for templates hold many.
 _DIGEST_LENGTH: Final = 32
@@ -85,15 +96,8 @@ class LocalData:
             PackagingError: The path does not exist, holds what cannot be copied, or too much.
         """
         tree = read_tree(self.path, exclude=self.exclude)
-        if tree.problems:
-            raise PackagingError(tree.problems)
-        if len(tree.files) > MAX_INPUT_FILES:
-            problem = (
-                f"{shown(self.path)}: holds {len(tree.files)} files, and at most "
-                f"{MAX_INPUT_FILES} are copied one by one. Put them in one archive, or in a "
-                "bucket, and use InputChannel.from_bucket(…)."
-            )
-            raise PackagingError([problem])
+        if problems := [*tree.problems, *_too_much_data(self.path, tree)]:
+            raise PackagingError(problems)
         below = f"{tree.root.name}/" if tree.root.is_dir() else ""
         found = [
             (file.name.removeprefix(below), file.path, _content_hash(file.path))
@@ -101,8 +105,25 @@ class LocalData:
         ]
         prefix = f"{INPUTS}/{_fingerprint([(name, digest) for name, _, digest in found])}/"
         files = tuple(LocalFile(path, f"{prefix}{name}", digest) for name, path, digest in found)
-        size = sum(path.stat().st_size for _, path, _ in found)
+        size = sum(file.size for file in tree.files)
         return LocalFiles(prefix, files, f"{self.path.name}: {_count(len(files))}, {_size(size)}")
+
+
+def _too_much_data(path: Path, tree: SourceTree) -> list[str]:
+    """What is against the number and the sizes of files, before one of them is read."""
+    problems = [
+        f"{shown(file.name)}: is of {file.size} bytes, and at most {MAX_INPUT_BYTES} are copied at "
+        "once. Split it, or put it in a bucket, and use InputChannel.from_bucket(…)."
+        for file in tree.files
+        if file.size > MAX_INPUT_BYTES
+    ]
+    if len(tree.files) > MAX_INPUT_FILES:
+        problems.append(
+            f"{shown(path)}: holds {len(tree.files)} files, and at most {MAX_INPUT_FILES} are "
+            "copied one by one. Put them in one archive, or in a bucket, and use "
+            "InputChannel.from_bucket(…)."
+        )
+    return problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class CheckpointSource:
                 # Not from the URI, which is an attribute of the job: the handler's policy would
                 # wait for the job, and the job waits for the handler.
                 bucket_name=bucket.bucket_name,
-                prefix=job.checkpoint_prefix,
+                key_prefix=job.checkpoint_prefix,
                 key=bucket.encryption_key,
             )
         )
@@ -77,7 +77,8 @@ class CheckpointSource:
     def from_s3_uri(uri: str) -> "CheckpointSource":
         """Take what an S3 URI names, such as the `CheckpointS3Uri` that a stack put out.
 
-        A KMS key of the bucket is not known from the URI: use `from_bucket` where it has one.
+        A KMS key of the bucket is not known from the URI: use `from_bucket` where it has one. What
+        holds of a token is what `InputChannel.from_s3_uri` says.
 
         Args:
             uri: `s3://bucket/prefix`, or a token.

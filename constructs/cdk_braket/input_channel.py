@@ -71,6 +71,10 @@ class InputChannel:
 
         A KMS key of the bucket is not known from the URI: use `from_bucket` where it has one.
 
+        In a URI that is written here, `*`, `?` and `$` are themselves. In what only the deployment
+        knows, a `*` or `?` of the key is one to the policies, too: a token should come from whoever
+        may choose what the job reads.
+
         Args:
             uri: `s3://bucket/prefix`, or a token such as another job's `results_s3_uri`.
             content_type: MIME type.

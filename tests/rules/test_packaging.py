@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,14 @@ import pytest
 from braket.jobs.quantum_job_creation import _tar_and_upload_to_code_location
 
 from cdk_braket import _packaging
-from cdk_braket._packaging import DEFAULT_EXCLUDES, PackagingError, package_source, read_tree
+from cdk_braket._packaging import (
+    DEFAULT_EXCLUDES,
+    MAX_BYTES,
+    MAX_LINKS,
+    PackagingError,
+    package_source,
+    read_tree,
+)
 from cdk_braket_local.braket.archive import unpack
 
 
@@ -304,6 +312,82 @@ def test_links_that_multiply_end_in_an_error(
     (source / "30").mkdir()
     found = problems(source, tmp_path / "out")
     assert any("more than 500" in problem for problem in found)
+
+
+def _maze(root: Path, directories: int) -> Path:
+    """Directories that all hold links to all: as many ways as one can go through them."""
+    for here in range(directories):
+        (root / f"d{here}").mkdir(parents=True)
+        for there in range(directories):
+            (root / f"d{here}" / f"l{there}").symlink_to(f"../d{there}")
+    return root
+
+
+def test_a_maze_of_links_ends_in_one_error(tmp_path: Path) -> None:
+    source = _maze(tmp_path / "a", 12)
+    began = time.monotonic()
+    [problem] = problems(source, tmp_path / "out")
+    assert time.monotonic() - began < 20, "without a bound it takes minutes"
+    assert problem == (
+        f"{source}: holds more than {MAX_LINKS} links, with those behind links. Put what they lead "
+        "to in their place, or exclude them."
+    )
+
+
+def test_as_many_links_as_are_allowed_are_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_packaging, "MAX_LINKS", 3)
+    source = write_tree(tmp_path / "a", {"x.py": b"x", "left-out/x": b""})
+    for number in range(3):
+        (source / f"link{number}").symlink_to("x.py")
+    (source / "left-out" / "link").symlink_to("../x.py")
+    packed = package_source(source, tmp_path / "out", exclude=["left-out"])
+    assert packed.file_count == 4
+    (source / "link3").symlink_to("x.py")
+    shutil.rmtree(tmp_path / "out")
+    [problem] = problems(source, tmp_path / "out", exclude=("left-out",))
+    assert "holds more than 3 links" in problem
+
+
+def test_the_last_directory_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_packaging, "MAX_ENTRIES", 3)
+    source = write_tree(tmp_path / "a", {"x": b"", "y": b""})
+    assert read_tree(source).problems == ()
+    (source / "z").write_bytes(b"")
+    [problem] = read_tree(source).problems
+    assert "holds more than 3 files and directories" in problem
+
+
+@pytest.mark.parametrize("of", ["directory", "file"])
+def test_a_source_that_is_too_large_is_refused_before_anything_is_written(
+    tmp_path: Path, of: str
+) -> None:
+    source = write_tree(tmp_path / "a", {"half": b"", "more": b""})
+    for name, size in (("half", MAX_BYTES // 2), ("more", MAX_BYTES + 1 - MAX_BYTES // 2)):
+        os.truncate(source / name, size)  # without blocks: nothing is read
+    if of == "file":
+        source /= "more"
+        os.truncate(source, MAX_BYTES + 1)
+    [problem] = problems(source, tmp_path / "out")
+    assert problem.startswith(
+        f"{source}: holds {MAX_BYTES + 1} bytes, and at most {MAX_BYTES} are packed. Exclude "
+    )
+    assert "AlgorithmScript.from_bucket(…)" in problem
+    assert not (tmp_path / "out").exists()
+
+
+def test_as_much_as_is_allowed_is_packed_and_links_count_as_what_they_lead_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_packaging, "MAX_BYTES", 6)
+    source = write_tree(tmp_path / "a", {"x": b"123"})
+    (source / "link").symlink_to("x")
+    assert package_source(source, tmp_path / "out").uncompressed_size == 6
+    shutil.rmtree(tmp_path / "out")
+    (source / "x").write_bytes(b"1234")
+    [problem] = problems(source, tmp_path / "out")
+    assert "holds 8 bytes" in problem
 
 
 def test_a_file_that_grows_or_shrinks_while_it_is_packed_is_an_error(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def _checkpoint(fixture: _Fixture, uri: object) -> None:
 
 def _channels(fixture: _Fixture, count: object) -> None:
     assert isinstance(count, int)
-    fixture.job(input_data={f"c{i}": InputChannel.from_s3_uri("s3://b/k") for i in range(count)})
+    fixture.job(input_data={f"c{i}": InputChannel.from_s3_uri("s3://abc/k") for i in range(count)})
 
 
 def _hyperparameters(fixture: _Fixture, count: object) -> None:
@@ -142,18 +142,18 @@ _WAYS: Final[Mapping[Path, _Way]] = {
     ),
     ("inputDataConfig",): _Way(_channels, _itself),
     ("inputDataConfig", EACH, "channelName"): _Way(
-        lambda f, v: f.job(input_data={v: InputChannel.from_s3_uri("s3://b/k")}),
+        lambda f, v: f.job(input_data={v: InputChannel.from_s3_uri("s3://abc/k")}),
         odd=("a b", "a/b", "ä"),
     ),
     ("inputDataConfig", EACH, "contentType"): _Way(
         lambda f, v: f.job(
-            input_data={"c": InputChannel.from_s3_uri("s3://b/k", content_type=str(v))}
+            input_data={"c": InputChannel.from_s3_uri("s3://abc/k", content_type=str(v))}
         )
     ),
     _S3: _Way(
         lambda f, v: f.job(input_data={"c": InputChannel.from_s3_uri(str(v))}),
-        _padded("s3://b/"),
-        odd=("", "a", "./data", "S3://b/k", "http://b/k", "s3://b/a\nb"),
+        _padded("s3://abc/"),
+        odd=("", "a", "./data", "S3://abc/k", "http://abc/k", "s3://abc/a\nb"),
         least=7,
     ),
     ("outputDataConfig", "kmsKeyId"): _Way(

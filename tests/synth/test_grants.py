@@ -98,6 +98,30 @@ def test_an_imported_job_is_granted_by_its_attributes() -> None:
     assert any(resource.endswith(":log-stream:vqe-1/*") for _, resource in pairs)
 
 
+def test_what_an_imported_job_is_said_to_have_is_no_pattern_in_policies() -> None:
+    stack = new_stack()
+    job = HybridJob.from_hybrid_job_attributes(
+        stack,
+        "Known",
+        job_arn=_ARN,
+        results_s3_uri="s3://amazon-braket-mine/a*",
+        log_stream_prefix="b?",
+    )
+    user = _user(stack)
+    job.grant_read_results(user)
+    job.grant_read(user)
+    resources = {resource for _, resource in _granted(stack)}
+    assert any(resource.endswith("mine/a${*}*") for resource in resources)
+    assert any(resource.endswith(":log-stream:b${?}*") for resource in resources)
+    assert job.results_prefix == "a*"
+
+
+@pytest.mark.parametrize("uri", ["s3://*/a", "s3://a/b", "nowhere"])
+def test_an_imported_jobs_results_are_in_a_bucket_that_s3_can_have(uri: str) -> None:
+    with pytest.raises(ValidationError, match=r"results_s3_uri=.*: must be s3://bucket/prefix"):
+        HybridJob.from_hybrid_job_attributes(new_stack(), "Known", job_arn=_ARN, results_s3_uri=uri)
+
+
 def test_what_is_not_known_of_an_imported_job_cannot_be_granted() -> None:
     stack = new_stack()
     job = HybridJob.from_hybrid_job_arn(stack, "Known", _ARN)

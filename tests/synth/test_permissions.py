@@ -1,10 +1,11 @@
 """What the roles may do: all that is needed, and nothing else."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aws_cdk import App, CfnParameter, Stack
+from aws_cdk import App, CfnParameter, Stack, Token
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -17,6 +18,7 @@ from cdk_braket import (
     ContainerImage,
     Device,
     HybridJob,
+    HybridJobEnvironment,
     InputChannel,
     OutputData,
 )
@@ -26,6 +28,7 @@ from tests.synth.support import (
     image_job,
     new_stack,
     only,
+    request_of,
     resources,
     script,
     statements,
@@ -110,11 +113,21 @@ def test_only_braket_assumes_the_role() -> None:
     assert "ManagedPolicyArns" not in str(role["Properties"])
 
 
-@pytest.mark.parametrize("device", [Device.AMAZON_SV1, Device.IONQ_FORTE_1])
-def test_a_job_on_a_managed_device_may_run_tasks_on_that_device(device: Device) -> None:
-    stack = new_stack()
+@pytest.mark.parametrize(
+    ("device", "region"),
+    [
+        (Device.AMAZON_SV1, "us-east-1"),
+        (Device.AMAZON_SV1, "eu-west-2"),
+        (Device.IONQ_FORTE_1, "us-east-1"),
+        (Device.IQM_GARNET, "eu-north-1"),
+    ],
+)
+def test_a_job_on_a_managed_device_may_run_tasks_on_that_device_in_its_region(
+    device: Device, region: str
+) -> None:
+    stack = new_stack(region=region)
     HybridJob(stack, "Job", image=ContainerImage.base(), device=device)
-    tasks = "arn:aws:braket:*:111122223333:quantum-task/*"
+    tasks = f"arn:aws:braket:{region}:111122223333:quantum-task/*"
     braket = {p for p in _short(allowed(stack, _JOB_ROLE)) if p[0].startswith("braket:")}
     assert braket == {
         ("braket:GetDevice", device.arn),
@@ -123,6 +136,37 @@ def test_a_job_on_a_managed_device_may_run_tasks_on_that_device(device: Device) 
         ("braket:CancelQuantumTask", tasks),
         ("braket:GetQuantumTask", tasks),
     }
+
+
+@pytest.mark.parametrize(
+    ("arn", "region"),
+    [
+        (Device.IQM_GARNET.arn, "eu-north-1"),
+        (Device.AMAZON_SV1.arn, "<{'Ref': 'AWS::Region'}>"),
+        (Token.as_string({"Ref": "Device"}), "<{'Ref': 'AWS::Region'}>"),
+        (
+            f"arn:aws:braket:{Token.as_string({'Ref': 'There'})}::device/qpu/a/b",
+            "<{'Ref': 'There'}>",
+        ),
+    ],
+)
+def test_tasks_are_in_the_devices_region_where_it_is_known_and_else_in_the_stacks(
+    arn: str, region: str
+) -> None:
+    stack = new_stack(region=None)
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=Device.from_arn(arn))
+    tasks = {resource for _, resource in allowed(stack, _JOB_ROLE) if ":quantum-task/" in resource}
+    account = "<{'Ref': 'AWS::AccountId'}>"
+    partition = "<{'Ref': 'AWS::Partition'}>"
+    assert tasks == {f"arn:{partition}:braket:{region}:{account}:quantum-task/*"}
+
+
+def test_a_device_that_is_allowed_for_jobs_of_other_apps_is_so_in_the_environments_region() -> None:
+    stack = new_stack()
+    HybridJobEnvironment(stack, "Environment").allow_device(Device.AMAZON_SV1)
+    tasks = {r for a, r in allowed(stack, _JOB_ROLE) if a == "braket:CancelQuantumTask"}
+    partition = "<{'Ref': 'AWS::Partition'}>"
+    assert tasks == {f"arn:{partition}:braket:us-east-1:111122223333:quantum-task/*"}
 
 
 def test_inputs_and_script_in_s3_are_readable_and_no_more_of_their_buckets() -> None:
@@ -157,6 +201,127 @@ def test_inputs_and_script_in_s3_are_readable_and_no_more_of_their_buckets() -> 
         ("s3:ListBucket", f"{arn}web"),
     }
     assert ("kms:Decrypt", key.key_arn) in allowed(stack, _JOB_ROLE)
+
+
+# What is more than itself to IAM, and how a policy says that it is not. Source:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+_HOSTILE = "a*b?c$d${aws:username}"
+_ESCAPED = "a${*}b${?}c${$}d${$}{aws:username}"
+
+
+def _prefixes(stack: Stack, role_part: str) -> set[str]:
+    """What the conditions on listing allow."""
+    conditions = [s.get("Condition") for s in statements(stack, role_part)]
+    return {
+        text(prefix)
+        for each in conditions
+        if isinstance(each, dict) and "StringLike" in each
+        for prefix in each["StringLike"]["s3:prefix"]
+    }
+
+
+def test_keys_and_prefixes_are_no_patterns_in_policies() -> None:
+    stack = new_stack()
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
+    user = iam.User(stack, "Somebody")
+    job = HybridJob(
+        stack,
+        "Job",
+        algorithm=AlgorithmScript.from_bucket(bucket, f"{_HOSTILE}.py", entry_point="algo"),
+        device=LOCAL,
+        input_data={
+            "bucket": InputChannel.from_bucket(bucket, f"in/{_HOSTILE}"),
+            "uri": InputChannel.from_s3_uri(f"s3://amazon-braket-mine/uri/{_HOSTILE}"),
+        },
+        output_data=OutputData(bucket=bucket, prefix=f"out/{_HOSTILE}"),
+        checkpoint=Checkpoint(bucket=bucket, prefix=f"kept/{_HOSTILE}"),
+        copy_checkpoints_from=CheckpointSource.from_bucket(bucket, f"from/{_HOSTILE}"),
+    )
+    job.grant_read_results(user)
+    job.grant_write_input(user, "uri")
+    arn = "arn:aws:s3:::amazon-braket-mine/"
+    of_roles = {
+        part: {p for p in _short(allowed(stack, part)) if p[1].startswith(arn)}
+        for part in (_JOB_ROLE, _HANDLER_ROLE, "Somebody")
+    }
+    assert of_roles == {
+        _JOB_ROLE: {
+            ("s3:GetObject", f"{arn}{_ESCAPED}.py"),
+            ("s3:GetObject", f"{arn}in/{_ESCAPED}*"),
+            ("s3:GetObject", f"{arn}uri/{_ESCAPED}*"),
+            ("s3:GetObject", f"{arn}out/{_ESCAPED}/*"),
+            ("s3:PutObject", f"{arn}out/{_ESCAPED}/*"),
+            ("s3:GetObject", f"{arn}kept/{_ESCAPED}/*"),
+            ("s3:PutObject", f"{arn}kept/{_ESCAPED}/*"),
+        },
+        _HANDLER_ROLE: {
+            ("s3:GetObject", f"{arn}{_ESCAPED}.py"),
+            ("s3:GetObject", f"{arn}from/{_ESCAPED}*"),
+            ("s3:GetObject", f"{arn}kept/{_ESCAPED}/*"),
+            ("s3:PutObject", f"{arn}kept/{_ESCAPED}/*"),
+        },
+        "Somebody": {
+            ("s3:GetObject", f"{arn}out/{_ESCAPED}/*"),
+            ("s3:PutObject", f"{arn}uri/{_ESCAPED}*"),
+        },
+    }
+    assert _prefixes(stack, _JOB_ROLE) >= {f"in/{_ESCAPED}*", f"out/{_ESCAPED}/*"}
+    assert _prefixes(stack, _HANDLER_ROLE) >= {f"from/{_ESCAPED}*"}
+    assert _prefixes(stack, "Somebody") == {f"out/{_ESCAPED}/*"}
+
+
+def test_the_request_names_keys_as_they_are() -> None:
+    stack = new_stack()
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
+    HybridJob(
+        stack,
+        "Job",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        input_data={"data": InputChannel.from_bucket(bucket, _HOSTILE)},
+        output_data=OutputData(bucket=bucket, prefix=_HOSTILE),
+    )
+    request = json.dumps(request_of(stack))
+    assert f'"s3://amazon-braket-mine/{_HOSTILE}"' in request
+    assert f'"s3://amazon-braket-mine/{_HOSTILE}/RUNID' in request
+
+
+def test_the_prefix_of_an_isolated_job_is_no_pattern() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(stack, "Shared")
+    HybridJob(
+        stack,
+        "Job",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        environment=environment,
+        isolated=True,
+        output_data=OutputData(prefix=_HOSTILE),
+    )
+    written = {r for a, r in allowed(stack, "JobRole") if a == "s3:PutObject"}
+    assert any(resource.endswith(f"/{_ESCAPED}/*") for resource in written)
+    assert not any("a*b" in resource for _, resource in allowed(stack, "JobRole"))
+    assert f"{_ESCAPED}/*" in _prefixes(stack, "JobRole")
+
+
+def test_what_is_written_around_a_token_is_no_pattern() -> None:
+    stack = new_stack()
+    part = CfnParameter(stack, "Part").value_as_string
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
+    HybridJob(
+        stack,
+        "Job",
+        image=ContainerImage.base(),
+        device=LOCAL,
+        input_data={
+            "bucket": InputChannel.from_bucket(bucket, f"a*{part}$"),
+            "uri": InputChannel.from_s3_uri(f"s3://amazon-braket-mine/b?{part}"),
+        },
+    )
+    of_the_bucket = {r for a, r in allowed(stack, _JOB_ROLE) if a == "s3:GetObject"}
+    assert any(r.endswith("-mine/a${*}<{'Ref': 'Part'}>${$}*") for r in of_the_bucket)
+    of_the_uri = {r for a, r in allowed(stack, "JobLatePolicy") if a == "s3:GetObject"}
+    assert any("/b${?}" in r and "/b?" not in r for r in of_the_uri)
 
 
 def test_an_input_that_is_known_at_deploy_time_only_is_readable_too() -> None:

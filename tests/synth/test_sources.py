@@ -10,7 +10,8 @@ from aws_cdk import App, Stack
 from aws_cdk.assertions import Annotations, Match
 
 from cdk_braket import AlgorithmScript, HybridJob, InputChannel, ValidationError
-from cdk_braket._sources import MAX_INPUT_FILES
+from cdk_braket._packaging import MAX_BYTES
+from cdk_braket._sources import MAX_INPUT_BYTES, MAX_INPUT_FILES
 from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
 
 
@@ -110,6 +111,39 @@ def test_too_many_input_files_are_refused_with_the_way_out(tmp_path: Path) -> No
     (data / "more").write_text("", encoding="utf-8")
     with pytest.raises(ValidationError, match=r"InputChannel\.from_bucket"):
         _job(new_stack(), tmp_path, input_data={"d": InputChannel.from_asset(data)})
+
+
+def test_a_file_that_s3_does_not_copy_at_once_is_told_before_it_is_read(tmp_path: Path) -> None:
+    large = write_sparse(tmp_path / "data" / "large", MAX_INPUT_BYTES + 1)
+    write_sparse(tmp_path / "data" / "small", 1)
+    with pytest.raises(ValidationError) as caught:
+        _job(new_stack(), tmp_path, input_data={"d": InputChannel.from_asset(tmp_path / "data")})
+    [problem] = caught.value.problems
+    assert problem.startswith(
+        f"input_data['d']: data/{large.name}: is of {MAX_INPUT_BYTES + 1} bytes, and at most "
+        f"{MAX_INPUT_BYTES} are copied at once. Split it, or put it in a bucket"
+    )
+
+
+def test_a_script_that_is_too_large_is_told_with_the_way_out(tmp_path: Path) -> None:
+    path = write_sparse(tmp_path / "algo.py", MAX_BYTES + 1)
+    with pytest.raises(ValidationError) as caught:
+        HybridJob(
+            new_stack(),
+            "Job",
+            algorithm=AlgorithmScript.from_asset(path, entry_point="algo:main"),
+            device=LOCAL,
+        )
+    [problem] = [each for each in caught.value.problems if "bytes" in each]
+    assert problem.startswith(f"algorithm: {path}: holds {MAX_BYTES + 1} bytes, and at most ")
+
+
+def write_sparse(path: Path, size: int) -> Path:
+    """A file of a size, without blocks."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
 
 
 def test_a_link_that_leads_outside_is_refused_with_its_path(tmp_path: Path) -> None:

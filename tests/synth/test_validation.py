@@ -139,10 +139,53 @@ def test_an_entry_point_of_a_script_in_s3_is_checked_by_its_form(
     )
 
 
-@pytest.mark.parametrize("uri", ["nowhere", "s3://", "https://a.s3.us-east-1.amazonaws.com/b", ""])
+@pytest.mark.parametrize(
+    "uri", ["nowhere", "s3://", "https://abc.s3.us-east-1.amazonaws.com/b", ""]
+)
 def test_checkpoints_to_go_on_from_are_at_an_s3_uri(uri: str) -> None:
     [problem] = _refused(copy_checkpoints_from=CheckpointSource.from_s3_uri(uri)).problems
     assert problem.startswith(f"copy_checkpoints_from={uri!r}: must be s3://bucket/prefix. Use ")
+
+
+_NO_BUCKETS = [
+    "*",
+    "amazon-braket-*",
+    "amazon-braket-?",
+    "${aws:username}",
+    "Amazon-Braket-Mine",
+    "amazon_braket",
+    "ab",
+    "a" * 64,
+    "-mine",
+    "mine.",
+    "mine ",
+]
+
+
+@pytest.mark.parametrize("name", _NO_BUCKETS)
+def test_a_bucket_that_s3_cannot_have_is_refused_wherever_it_is_read(name: str) -> None:
+    uri = f"s3://{name}/a"
+    error = _refused(
+        input_data={
+            "s3": InputChannel.from_s3_uri(uri),
+            "https": InputChannel.from_s3_uri(f"https://{name}.s3.us-east-1.amazonaws.com/a"),
+            "path": InputChannel.from_s3_uri(f"https://s3.us-east-1.amazonaws.com/{name}/a"),
+            "partly": InputChannel.from_s3_uri(f"{uri}{Token.as_string({'Ref': 'P'})}"),
+        },
+        copy_checkpoints_from=CheckpointSource.from_s3_uri(uri),
+    )
+    owners = [problem.split("=")[0] for problem in error.problems]
+    assert owners == [
+        *(f"input_data['{channel}']" for channel in ("s3", "https", "path", "partly")),
+        "copy_checkpoints_from",
+    ]
+    assert all("S3 has no bucket of such a name" in problem for problem in error.problems)
+    assert f"input_data['s3']={uri!r}: " in error.problems[0]
+
+
+@pytest.mark.parametrize("name", ["abc", "a" * 63, "1.a-b.2"])
+def test_a_bucket_that_s3_can_have_is_taken(name: str) -> None:
+    _warnings(input_data={"c": InputChannel.from_s3_uri(f"s3://{name}/a")})
 
 
 def test_checkpoints_of_a_job_that_only_its_arn_is_known_of_cannot_be_told() -> None:

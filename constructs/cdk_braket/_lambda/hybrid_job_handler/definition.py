@@ -1,6 +1,7 @@
 """What the properties of the custom resource ask for: reading, checking, rendering. Pure."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,10 @@ _MORE_OF_THE_DEFINITION = {
     "from": Property.COPY_CHECKPOINTS_FROM,
     "rerun": Property.RERUN_TOKEN,
 }
+
+# Names that S3 gave before 2018 are other ones, and Amazon Braket is younger. Source:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _SHOWN = 200  # characters of a malformed value that a reason shows
 
@@ -45,6 +50,14 @@ class Location:
     def uri(self) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
+
+
+def is_bucket_name(name: str) -> bool:
+    """Say whether S3 can have a bucket of a name.
+
+    Policies are made of names: to them `*`, say, is every bucket.
+    """
+    return _BUCKET_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +280,35 @@ def problems_of(definition: Definition, region: str) -> list[str]:
         if problem.rule is not rules.Rule.ENUM
     ]
     beyond = problems_of_service(request, region) + problems_of_container(request)
-    return of_the_model + beyond
+    return of_the_model + beyond + _problems_of_buckets(definition)
+
+
+def _problems_of_buckets(definition: Definition) -> list[str]:
+    """Return what is against the buckets that a job, or the handler for it, would read.
+
+    The constructs look at these, too, but for those that only the deployment knows.
+    """
+    request = definition.request
+    script = ("algorithmSpecification", "scriptModeConfig", "s3Uri")
+    buckets = {".".join(script): _bucket_in(text_in(request, *script))}
+    channels = request.get("inputDataConfig")
+    for index, channel in enumerate(channels if isinstance(channels, list) else []):
+        inner = ("dataSource", "s3DataSource", "s3Uri")
+        uri = text_in(channel, *inner) if isinstance(channel, dict) else ""
+        buckets[f"inputDataConfig.{index}.{'.'.join(inner)}"] = _bucket_in(uri)
+    if definition.checkpoints_from is not None:
+        buckets[Property.COPY_CHECKPOINTS_FROM] = definition.checkpoints_from.bucket
+    return [
+        f"{place} must name a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
+        for place, bucket in buckets.items()
+        if bucket and not is_bucket_name(bucket)
+    ]
+
+
+def _bucket_in(uri: str) -> str:
+    """Return the bucket that an S3 URI names; empty when it is of another form."""
+    scheme, _, rest = uri.partition("://")
+    return rest.partition("/")[0] if scheme == "s3" else ""
 
 
 def refuse_problems(definition: Definition, region: str) -> None:
