@@ -57,7 +57,9 @@ class Tools:
 
 def is_asked(event: object) -> bool:
     """Say whether an event asks for an action."""
-    return isinstance(event, Mapping) and event.get(RunProperty.ACTION) in set(RunAction)
+    action = event.get(RunProperty.ACTION) if isinstance(event, Mapping) else None
+    # What is not text may not be hashable.
+    return isinstance(action, str) and action in set(RunAction)
 
 
 def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
