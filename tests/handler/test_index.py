@@ -308,7 +308,7 @@ VALUES = {
     "long": "".join(f"{number:04x}-" for number in range(480)),
     "quotes": "pass\"word'0123456789-\"abcdef'",
     "backslash": "pass\\word\\0123456789\\abcdef",
-    "not ASCII": "pässwörd-0123456789-çaçbçc-\N{ATOM SYMBOL}",
+    "not ASCII": 'päss"wörd-0123456789-çaçbçc-\N{ATOM SYMBOL}',
     "new line": "line1-0123456789\nline2-0123456789",
 }
 WINDOW = 12
