@@ -356,7 +356,7 @@ def test_what_is_kept_of_a_run_is_below_the_records_and_no_hyperparameters(world
     assert CANARY not in json.dumps([text for text, _ in world.objects.values()])
 
 
-@pytest.mark.parametrize("odd", [-1, 10**400, float("nan"), float("inf"), True, "5", [], {}])
+@pytest.mark.parametrize("odd", [-1, 10**20, float("nan"), float("inf"), True, "5", [], {}])
 def test_a_timeout_that_is_none_starts_nothing(world: World, odd: object) -> None:
     with pytest.raises(index.HybridJobError, match="timeoutSeconds is not a number of seconds"):
         _start(world, timeoutSeconds=odd)
