@@ -134,14 +134,17 @@ def test_a_rule_that_asks_for_anything_gets_one_answer_of_ours(event: dict[str, 
     assert_is_ours(answer)
 
 
-ODD = [[], ["text"], {}, [{}], None, 10**400, float("nan"), True, "\ud800"]
+ODD: list[object] = [[], ["text"], {}, [{}], None, 10**400, float("nan"), True, "\ud800"]
 odd_values = pytest.mark.parametrize("odd", ODD, ids=[f"odd {n}" for n in range(len(ODD))])
 
 
 @pytest.mark.parametrize("name", catch_up)
 @odd_values
 def test_one_odd_property_of_a_rule_is_answered(name: str, odd: object) -> None:
-    usual = {CatchUpProperty.JOB_ARN: job, CatchUpProperty.EVENT_SOURCE: f"{CATCH_UP_SOURCE}rule"}
+    usual: dict[str, object] = {
+        CatchUpProperty.JOB_ARN: job,
+        CatchUpProperty.EVENT_SOURCE: f"{CATCH_UP_SOURCE}rule",
+    }
     event = Stack(World()).event("Create", {**usual, name: odd})
     [answer] = answers_to({**event, "ResourceType": CATCH_UP_TYPE})
     assert_is_ours(answer)

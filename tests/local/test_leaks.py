@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from cdk_braket_local.instance import LOG_FILE, LocalAws
-from tests.local import environments, leaks
+from tests.local import environments, leaks, watched_command
 from tests.local.jobs import TRUST, Jobs
 from tests.local.recording_server import ISSUED
 from tests.local.secret_search import LONG_VALUE, Secret, Secrets, forms_of
@@ -282,6 +284,30 @@ def test_what_was_logged_is_found_after_its_stack_was_destroyed(
     ]
     with pytest.raises(leaks.LeakError):
         aws.stop()
+
+
+# --- Those that commands of ours start. ---
+
+LEAKS = """
+import os, boto3
+logs = boto3.client("logs")
+logs.create_log_group(logGroupName="command")
+logs.create_log_stream(logGroupName="command", logStreamName="s")
+event = {"timestamp": 1, "message": os.environ["AWS_SECRET_ACCESS_KEY"]}
+logs.put_log_events(logGroupName="command", logStreamName="s", logEvents=[event])
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "leak"),
+    [("print()", ""), (LEAKS, "a secret access key in the log group command")],
+)
+def test_a_watched_command_fails_if_its_local_aws_wrote_secrets(code: str, leak: str) -> None:
+    command = [*watched_command.COMMAND, "cdk_braket_local.cli", "run", "--no-bootstrap", "--"]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (bool(leak), [leak] if leak else [])
 
 
 # --- Parts and forms of secrets. ---
