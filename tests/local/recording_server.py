@@ -159,30 +159,31 @@ class _Recorder:
         stepfunctions._add_event = add_event
 
     def record_stacks(self) -> None:
-        """Record stacks as they are deleted: another of the name takes their place."""
+        """Record what is told of stacks and change sets before others take their place."""
         from ministack.services import cloudformation
         from ministack.services.cloudformation import handlers
 
         def delete_stack(params: object) -> object:
             stack = handlers._resolve_stack(handlers._p(params, "StackName"))
             if stack:
-                self._record_stack(stack, cloudformation._change_sets.values())
-            return given(params)
+                told = [stack.get("Outputs"), stack.get("StackStatusReason")]
+                self._record(STACK, stack["StackName"], json.dumps(told, default=str))
+            return given_delete(params)
 
-        given = handlers._ACTION_HANDLERS["DeleteStack"]
-        handlers._ACTION_HANDLERS["DeleteStack"] = delete_stack
+        def create_change_set(params: object) -> object:
+            answer = given_create(params)
+            name = handlers._p(params, "ChangeSetName")
+            for each in cloudformation._change_sets.values():
+                if each["ChangeSetName"] == name:
+                    told = [each[member] for member in ("StatusReason", "Description", "Changes")]
+                    self._record(STACK, each["StackName"], json.dumps(told, default=str))
+            return answer
+
+        actions = handlers._ACTION_HANDLERS
+        given_delete, given_create = actions["DeleteStack"], actions["CreateChangeSet"]
+        actions |= {"DeleteStack": delete_stack, "CreateChangeSet": create_change_set}
         for module in (cloudformation.stacks, handlers, cloudformation.changesets):
             self._record_events(module)
-
-    def _record_stack(self, stack: "Mapping[str, object]", change_sets: object) -> None:
-        name = str(stack["StackName"])
-        shown = [stack.get("Outputs"), stack.get("StackStatusReason")]
-        shown += [
-            (each.get("StatusReason"), each.get("Description"), each.get("Changes"))
-            for each in change_sets  # type: ignore[attr-defined]  # MiniStack has no types
-            if each.get("StackId") == stack["StackId"]
-        ]
-        self._record(STACK, name, json.dumps(shown, default=str))
 
     def _record_events(self, module: object) -> None:
         def add_event(*arguments: str, **more: str) -> object:

@@ -22,6 +22,7 @@ from tests.local.stacks import Stack, recorder
 from tests.local.users import user_who_may
 
 CANARY = f"{leaks.PLANTED}-51c0"
+HISTORY = "the history of an execution"
 PRINTS = "def main(note): print(note)"
 
 
@@ -55,12 +56,16 @@ def response_url(aws: LocalAws, folder: Path) -> str:
     return str(stack.requests()[0]["ResponseURL"])
 
 
+def role_trusting(aws: LocalAws, principal: dict[str, str]) -> str:
+    iam = boto3.client("iam", **aws.client_settings)
+    trust = {**TRUST, "Principal": principal}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    return iam.create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+
+
 def session_token(aws: LocalAws, _: Path) -> str:
     sts = boto3.client("sts", **aws.client_settings)
-    iam = boto3.client("iam", **aws.client_settings)
-    trust = {**TRUST, "Principal": {"AWS": "*"}}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    role = role_trusting(aws, {"AWS": "*"})
     assumed = sts.assume_role(RoleArn=role, RoleSessionName="session")
     return str(assumed["Credentials"]["SessionToken"])
 
@@ -282,6 +287,42 @@ def test_what_was_logged_is_found_after_its_stack_was_destroyed(
         "a ResponseURL in the log group loud",
         "a hyperparameter in the log group loud",
     ]
+    with pytest.raises(leaks.LeakError):
+        aws.stop()
+
+
+def test_the_history_of_an_execution_may_show_hyperparameters_and_nothing_else(
+    aws: LocalAws,
+) -> None:
+    states = boto3.client("stepfunctions", **aws.client_settings)
+    role = role_trusting(aws, {"Service": "states.amazonaws.com"})
+    for note in (CANARY, root_secret(aws, Path())):
+        says = {"StartAt": "S", "States": {"S": {"Type": "Pass", "Result": note, "End": True}}}
+        machine = states.create_state_machine(
+            name="machine", definition=json.dumps(says), roleArn=role
+        )["stateMachineArn"]
+        run = states.start_execution(stateMachineArn=machine)["executionArn"]
+        while states.describe_execution(executionArn=run)["status"] == "RUNNING":
+            time.sleep(0.05)
+        found = leaks.leaks(aws)
+        assert found == ([] if note == CANARY else [f"a secret access key in {HISTORY}"])
+        states.delete_state_machine(stateMachineArn=machine)
+    with pytest.raises(leaks.LeakError):
+        aws.stop()
+
+
+def test_what_a_change_set_told_is_found_after_it_was_deleted(aws: LocalAws) -> None:
+    cloudformation = boto3.client("cloudformation", **aws.client_settings)
+    template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    cloudformation.create_change_set(
+        StackName="changed",
+        ChangeSetName="change",
+        ChangeSetType="CREATE",
+        TemplateBody=template,
+        Description=CANARY,
+    )
+    cloudformation.delete_change_set(StackName="changed", ChangeSetName="change")
+    assert leaks.leaks(aws) == ["a hyperparameter in the stack changed"]
     with pytest.raises(leaks.LeakError):
         aws.stop()
 
