@@ -353,7 +353,8 @@ def test_a_watched_command_fails_if_its_local_aws_wrote_secrets(code: str, leak:
 
 # --- Parts and forms of secrets. ---
 
-TOKEN = "Q29jKx9ab/cdEFGH1234+567890abcdefghijkLMNOP"
+# No sixteen characters of it are without one that URLs or JSON may escape.
+TOKEN = "Q29jKx9ab/cdEFGH1234+567890abc/defghijkLM+NOPqrstuvw"
 URL = f"http://127.0.0.1:4566/_ministack/cfn-response/x?Signature={TOKEN}"
 
 
@@ -363,8 +364,8 @@ URL = f"http://127.0.0.1:4566/_ministack/cfn-response/x?Signature={TOKEN}"
         URL,
         json.dumps({"url": URL}),
         json.dumps(json.dumps({"url": URL})),
-        json.dumps(URL).replace("/", "\\/"),
-        json.dumps(URL).replace("+", "\\u002b"),
+        json.dumps(URL).replace("+", "\\u002b").replace("/", "\\/"),
+        repr(URL).replace("+", "\\x2b").replace("/", "\\x2f"),
         json.dumps(f"see\n{TOKEN}"),
         json.dumps(f"\t{TOKEN}"),
         quote(URL, safe=""),
@@ -373,6 +374,7 @@ URL = f"http://127.0.0.1:4566/_ministack/cfn-response/x?Signature={TOKEN}"
         repr(b"\x00" + TOKEN.encode()),
         *(base64.b64encode(b"." * pad + URL.encode()).decode() for pad in range(3)),
         base64.urlsafe_b64encode(f"~~~{TOKEN}".encode()).decode(),
+        *(f"{'Xy3'[:n]}{base64.b64encode(URL.encode()).decode()}" for n in range(1, 4)),
         f"x={base64.b64encode(URL.encode()).decode()}",
         URL[:-6],
         TOKEN[5:21],
@@ -386,7 +388,8 @@ def test_a_secret_is_found_in_each_form_and_in_part(text: str) -> None:
 
 
 def test_what_only_resembles_a_secret_is_not_found() -> None:
-    text = f"{TOKEN[:15]} {TOKEN[-15:]} {TOKEN[::-1]} {base64.b64encode(TOKEN[:15].encode())!r}"
+    part = TOKEN[:15]
+    text = f"{part} {part}zzzz zz{part} {TOKEN[::-1]} {base64.b64encode(part.encode())!r}"
     assert Secrets([Secret("secret", TOKEN)]).found_in(text) == set()
 
 
