@@ -6,11 +6,24 @@ from collections.abc import Mapping
 from unittest import mock
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_braket._lambda.hybrid_job_handler import index, rules
-from cdk_braket._lambda.hybrid_job_handler.contract import Property
+from cdk_braket._lambda.hybrid_job_handler import dashboard, index, rules
+from cdk_braket._lambda.hybrid_job_handler.contract import (
+    CATCH_UP_SOURCE,
+    CATCH_UP_TYPE,
+    JOB_ARNS,
+    RESOURCE_TYPE,
+    RUN_ID,
+    RUN_WAITS_UNTIL,
+    Attribute,
+    CatchUpProperty,
+    Property,
+    RunAction,
+    RunProperty,
+)
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from cdk_braket._lambda.hybrid_job_handler.gateway import AwsGateway
 from tests.fuzz.profile import fuzzed
@@ -58,6 +71,7 @@ def test_what_is_no_event_ends_quietly(event: object) -> None:
 
 
 kinds = st.sampled_from(["Create", "Update", "Delete"])
+address = st.just("https://answer/here?X-Amz-Signature=s")
 whole = properties()
 parts: Mapping[str, st.SearchStrategy[object]] = {
     # Mostly what the constructs write, so that what comes after it is reached.
@@ -67,15 +81,16 @@ parts: Mapping[str, st.SearchStrategy[object]] = {
 maps = st.fixed_dictionaries({}, optional=dict(parts)) | json_values
 events = st.fixed_dictionaries(
     {
-        "ResponseURL": st.just("https://answer/here?X-Amz-Signature=s")
+        "ResponseURL": address
         | st.builds("https://answer/?X-Amz-Date={}&X-Amz-Expires={}".format, texts, texts),
-        "RequestType": kinds,
+        "RequestType": kinds | json_values,
         "RequestId": st.just("r") | texts,
         "StackId": st.just("arn:aws:cloudformation:us-east-1:1:stack/n/u") | texts,
         "LogicalResourceId": st.just("Job") | texts,
         "ResourceProperties": maps,
     },
     optional={
+        "ResourceType": st.sampled_from([RESOURCE_TYPE, CATCH_UP_TYPE]) | json_values,
         "PhysicalResourceId": texts | json_values,
         "OldResourceProperties": maps,
         index.WAITS_UNTIL: scalars,
@@ -91,6 +106,117 @@ def test_an_event_with_an_address_gets_one_answer_of_ours(event: dict[str, objec
         return
     [answer] = answers_to(event)
     assert_is_ours(answer)
+
+
+job = "arn:aws:braket:us-east-1:123456789012:job/00000000-0000-0000-0000-000000000000"
+catch_up: Mapping[str, st.SearchStrategy[object]] = {
+    CatchUpProperty.JOB_ARN: st.just(job) | json_values,
+    CatchUpProperty.EVENT_SOURCE: st.just(f"{CATCH_UP_SOURCE}rule") | json_values,
+}
+catch_ups = st.fixed_dictionaries(
+    {
+        "ResponseURL": address,
+        "ResourceType": st.just(CATCH_UP_TYPE),
+        "RequestType": kinds | json_values,
+        "RequestId": st.just("r"),
+        "StackId": st.just("arn:aws:cloudformation:us-east-1:1:stack/n/u"),
+        "LogicalResourceId": st.just("Rule") | texts,
+        "ResourceProperties": st.fixed_dictionaries({}, optional=dict(catch_up)) | json_values,
+    },
+    optional={"PhysicalResourceId": json_values, "OldResourceProperties": json_values},
+)
+
+
+@fuzzed(150)
+@given(catch_ups)
+def test_a_rule_that_asks_for_anything_gets_one_answer_of_ours(event: dict[str, object]) -> None:
+    [answer] = answers_to(event)
+    assert_is_ours(answer)
+
+
+ODD: list[object] = [[], ["text"], {}, [{}], None, 10**400, float("nan"), True, "\ud800"]
+odd_values = pytest.mark.parametrize("odd", ODD, ids=[f"odd {n}" for n in range(len(ODD))])
+
+
+@pytest.mark.parametrize("name", catch_up)
+@odd_values
+def test_one_odd_property_of_a_rule_is_answered(name: str, odd: object) -> None:
+    usual: dict[str, object] = {
+        CatchUpProperty.JOB_ARN: job,
+        CatchUpProperty.EVENT_SOURCE: f"{CATCH_UP_SOURCE}rule",
+    }
+    event = Stack(World()).event("Create", {**usual, name: odd})
+    [answer] = answers_to({**event, "ResourceType": CATCH_UP_TYPE})
+    assert_is_ours(answer)
+
+
+# --- What state machines, schedules, rules and dashboards send. ---
+
+asked: Mapping[str, object] = {
+    RunProperty.EXECUTION: "arn:aws:states:us-east-1:123456789012:execution:Nightly:1",
+    RunProperty.RUN_ID: "run",
+    RunProperty.PROPERTIES: {**whole, Property.REQUEST: request()},
+    RunProperty.HYPERPARAMETERS: {"shots": 10},
+    RunProperty.TIMEOUT_SECONDS: 5,
+    RunProperty.TASK_TOKEN: "token",
+    RunProperty.RUN: {Attribute.JOB_ARN: job, RUN_ID: "run", RUN_WAITS_UNTIL: 1},
+    RunProperty.RECORDS: whole[Property.RECORDS],
+    RunProperty.JOB_ARN: job,
+}
+asked_anyhow: Mapping[str, st.SearchStrategy[object]] = {
+    name: st.just(value) | json_values | st.dictionaries(texts, json_values, max_size=3)
+    for name, value in asked.items()
+}
+actions = st.sampled_from([str(action) for action in RunAction])
+wishes = st.fixed_dictionaries({RunProperty.ACTION: actions | json_values, **asked_anyhow})
+poor_wishes = st.fixed_dictionaries({RunProperty.ACTION: actions}, optional=dict(asked_anyhow))
+
+
+def assert_ends_in_our_terms(event: object) -> None:
+    assert "unexpectedly" not in refusal_of(event), event
+
+
+def refusal_of(event: object) -> str:
+    """The error that Lambda's entry point ends in; empty if it ends well."""
+    world = StrictWorld()
+    try:
+        with mock.patch.object(index, "_aws", world):
+            index.handler(event, Context(world))
+    except index.HybridJobError as error:
+        return str(error)
+    return ""
+
+
+@fuzzed(300)
+@given(wishes | poor_wishes)
+def test_a_wish_of_any_form_is_done_or_refused_in_our_terms(event: dict[str, object]) -> None:
+    assert_ends_in_our_terms(event)
+
+
+@pytest.mark.parametrize("action", RunAction)
+@pytest.mark.parametrize("name", asked)
+@odd_values
+def test_one_odd_member_of_a_wish_is_no_unforeseen_error(
+    action: RunAction, name: str, odd: object
+) -> None:
+    assert_ends_in_our_terms({RunProperty.ACTION: action, **asked, name: odd})
+
+
+class NoJobs:
+    """A service that knows no job."""
+
+    def get_job(self, *, jobArn: str) -> Mapping[str, object]:  # noqa: N803 - boto3's name
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, f"GetJob {jobArn}")
+
+
+@fuzzed(150)
+@given(
+    json_values
+    | st.fixed_dictionaries({JOB_ARNS: json_values | st.lists(st.just(job) | json_values)})
+)
+def test_a_dashboard_shows_a_table_whatever_it_is_asked_for(event: object) -> None:
+    shown = dashboard.render(event, NoJobs)
+    assert shown == "<p>No hybrid jobs.</p>" or shown.startswith("<table>")
 
 
 # --- What a request may hold, in each place of it. ---

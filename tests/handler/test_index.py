@@ -3,14 +3,15 @@
 import json
 import threading
 import time
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdk_braket._lambda.hybrid_job_handler import contract, index, rules
-from cdk_braket._lambda.hybrid_job_handler.contract import Property
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
+from cdk_braket._lambda.hybrid_job_handler.contract import Property, RunProperty
+from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError, explain
 from tests.handler.worlds import Context, Killed, Stack, World, properties, request
 
 CANARY = "canary-5f2c"
@@ -44,6 +45,18 @@ def test_an_unforeseen_exception_is_answered_without_its_text(method: str) -> No
     assert answer["Status"] == "FAILED"
     assert "RuntimeError" in str(answer["Reason"])
     assert CANARY not in str(answer)
+
+
+@pytest.mark.parametrize("odd", [[], {}, ["Create"], None, 1, True])
+def test_an_odd_value_where_text_belongs_is_refused_by_its_name(
+    world: World, stack: Stack, odd: object
+) -> None:
+    answer = stack.send({**stack.event("Create", properties()), "RequestType": odd})
+    assert answer["Reason"] == "The event's RequestType is none of Create, Update, Delete."
+    answer = stack.create({**properties(), Property.ON_DELETE: odd})
+    assert answer["Reason"] == "The property OnDelete is none of CANCEL_JOB, RETAIN_JOB."
+    index.handler({RunProperty.ACTION: odd}, Context(world))
+    assert world.jobs == {}
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
@@ -282,6 +295,81 @@ def test_hyperparameters_and_the_response_url_are_never_written(
     assert CANARY not in written
     assert "X-Amz-Signature" not in written
     assert "cfn-response" not in written
+
+
+# What a service may make of a value where it repeats the request.
+QUOTES: Mapping[str, Callable[[str], str]] = {
+    "raw": str,
+    "json": json.dumps,
+    "json, not escaped": lambda value: json.dumps(value, ensure_ascii=False),
+    "repr": repr,
+}
+VALUES = {
+    "long": "".join(f"{number:04x}-" for number in range(480)),
+    "quotes": "pass\"word'0123456789-\"abcdef'",
+    "backslash": "pass\\word\\0123456789\\abcdef",
+    "not ASCII": 'päss"wörd-0123456789-çaçbçc-\N{ATOM SYMBOL}',
+    "new line": "line1-0123456789\nline2-0123456789",
+}
+WINDOW = 12
+
+
+def leaked(value: str, written: str) -> list[str]:
+    """The parts of a value, in any form, that a text shows."""
+    forms = {quote(value) for quote in QUOTES.values()}
+    ends = ((form, end) for form in forms for end in range(WINDOW, len(form) + 1))
+    return [part for form, end in ends if (part := form[end - WINDOW : end]) in written]
+
+
+@pytest.mark.parametrize("quote", QUOTES.values(), ids=QUOTES.keys())
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
+def test_no_part_of_a_hyperparameter_is_told_however_the_service_quotes_it(
+    value: str, quote: Callable[[str], str]
+) -> None:
+    message = f"Value {quote(value)} at 'hyperParameters.key' failed. {'More. ' * 300}"
+    error = ServiceError("CreateJob", "ValidationException", message, Kind.PERMANENT, "r-1")
+    told = explain(error, request(hyperParameters={"key": value}), "us-east-1")
+    assert leaked(value, told) == []
+    assert "at 'hyperParameters.key' failed. More. " in told
+    assert "(request r-1). The service refuses the request" in told
+    assert len(told) < 1500
+
+
+@pytest.mark.parametrize("quote", QUOTES.values(), ids=QUOTES.keys())
+@pytest.mark.parametrize("value", [v for v in VALUES.values() if "\n" not in v])
+@pytest.mark.parametrize("kind", [Kind.PERMANENT, Kind.TRANSIENT])
+def test_no_part_of_a_hyperparameter_is_answered_logged_or_recorded(
+    value: str, quote: Callable[[str], str], kind: Kind, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = f"Value {quote(value)} at 'hyperParameters.key' failed"
+    world = raising(ServiceError("CreateJob", "ValidationException", message, kind), "create_job")
+    secret = json.dumps(request(hyperParameters={"key": value}))
+    answer = Stack(world).create({**properties(), Property.REQUEST: secret})
+    assert "at 'hyperParameters.key' failed" in str(answer["Reason"])
+    assert leaked(value, str(answer["Reason"])) == []
+    assert leaked(value, capsys.readouterr().out) == []
+    assert leaked(value, "".join(text for text, _ in world.objects.values())) == []
+
+
+def test_what_a_service_said_earlier_is_recorded_without_hyperparameters() -> None:
+    """CreateJob passes at its second try; then the time is over."""
+    value = VALUES["long"]
+    said = ServiceError("CreateJob", "InternalServerException", f"bad: {value}", Kind.TRANSIENT)
+    world = World()
+
+    def check(name: str, _number: int) -> None:
+        if name == "create_job" and world.calls.count(name) == 1:
+            raise said
+        if name == "get_job":
+            raise ServiceError("GetJob", "InternalServerException", value, Kind.TRANSIENT)
+
+    world.before = check
+    secret = json.dumps(request(hyperParameters={"key": value}))
+    answer = Stack(world).create({**properties(), Property.REQUEST: secret})
+    assert "The time to answer in is used up" in str(answer["Reason"])
+    assert "The time to answer in is used up" in str(world.record()["runs"])
+    assert leaked(value, str(answer["Reason"])) == []
+    assert leaked(value, str(world.record())) == []
 
 
 def test_the_record_holds_no_hyperparameters_and_no_url(world: World, stack: Stack) -> None:

@@ -354,3 +354,21 @@ def test_what_is_kept_of_a_run_is_below_the_records_and_no_hyperparameters(world
     assert len(world.objects) == 3
     assert all(key.startswith(f"{prefix}/") for _, key in world.objects)
     assert CANARY not in json.dumps([text for text, _ in world.objects.values()])
+
+
+@pytest.mark.parametrize("odd", [-1, 10**20, float("nan"), float("inf"), True, "5", [], {}])
+def test_a_timeout_that_is_none_starts_nothing(world: World, odd: object) -> None:
+    with pytest.raises(index.HybridJobError, match="timeoutSeconds is not a number of seconds"):
+        _start(world, timeoutSeconds=odd)
+    assert (world.jobs, world.objects) == ({}, {})
+
+
+@pytest.mark.parametrize("name", [RunProperty.EXECUTION, RunProperty.RUN_ID])
+@pytest.mark.parametrize("odd", ["", "\ud800", [], {}, 1])
+def test_a_name_that_is_no_text_starts_nothing(
+    world: World, name: RunProperty, odd: object
+) -> None:
+    members = {RunProperty.PROPERTIES: DEFINITION, RunProperty.EXECUTION: EXECUTION}
+    with pytest.raises(index.HybridJobError, match=f"{name} is missing or is not text"):
+        _did(world, RunAction.START, **{**members, RunProperty.RUN_ID: RUN_ID, name: odd})
+    assert (world.jobs, world.objects) == ({}, {})

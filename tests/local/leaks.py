@@ -1,15 +1,17 @@
 """Looks through everything that a local AWS has written for secrets that do not belong there.
 
 What it gave out is known from `recording_server`: the tokens of ResponseURLs, secret access keys
-and session tokens. What its jobs' hyperparameters are, it is asked. Where hyperparameters are by
-design is not looked at: templates, the job itself, and what a script prints or fails with.
+and session tokens. So is most of what was written, whether or not it is still there. What its
+jobs' hyperparameters are, it is asked. Where hyperparameters are by design is not looked at:
+templates, the job itself, and what a script prints, saves or fails with.
 """
 
 import contextlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,7 +22,8 @@ from botocore.exceptions import EndpointConnectionError
 from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from cdk_braket_local import instance
 from cdk_braket_local.instance import LOG_FILE, LocalAws
-from tests.local.recording_server import ISSUED
+from tests.local.recording_server import EXECUTION, ISSUED, LOG, OBJECT, RECORDS, STACK, WRITTEN
+from tests.local.secret_search import Secret, Secrets, forms_of
 
 # What hyperparameters of the suite's apps begin with that are there to be looked for.
 PLANTED = "planted-canary"
@@ -28,8 +31,6 @@ PLANTED = "planted-canary"
 _RECORDERS = re.compile(r"/aws/lambda/test-[0-9a-f]{12}-")
 _OUTPUT = "commands.log"
 _SERVER = ("-P", str(Path(__file__).with_name("recording_server.py")))
-# Secrets are found by their longest run of these.
-_RUNS = re.compile(r"[A-Za-z0-9_-]{12,}")
 _LEAST_HYPERPARAMETER = 8
 # `distribution=…` says by such ones what `instance=…` says too, and that may be shown.
 _OF_THE_INSTANCE = "sagemaker_"
@@ -47,13 +48,13 @@ class Text:
         where: Where it was found.
         content: The text.
         holds_hyperparameters: Whether it may show hyperparameters.
-        holds_credentials: Whether it may show credentials.
+        owner: The name of the session whose own credentials it may show.
     """
 
     where: str
     content: str
     holds_hyperparameters: bool = False
-    holds_credentials: bool = False
+    owner: str = ""
 
 
 @contextlib.contextmanager
@@ -94,25 +95,32 @@ def keep_output(environment: Mapping[str, str], output: str) -> None:
 
 def leaks(aws: LocalAws) -> list[str]:
     """What kinds of secrets a local AWS has written, and where."""
-    secrets = _issued(aws)
-    planted = _hyperparameters(aws)
-    return sorted({leak for text in _written(aws) for leak in _leaks_in(text, secrets, planted)})
+    secrets = Secrets(_issued(aws))
+    forms = {form for value in _hyperparameters(aws) for form in forms_of(value)}
+    return sorted({leak for text in _written(aws) for leak in _leaks_in(text, secrets, forms)})
 
 
-def _leaks_in(text: Text, secrets: Mapping[str, str], planted: Iterable[str]) -> Iterator[str]:
-    for run in set(_RUNS.findall(text.content)) & secrets.keys():
-        if secrets[run] == "ResponseURL" or not text.holds_credentials:
-            yield f"a {secrets[run]} in {text.where}"
-    if not text.holds_hyperparameters and any(value in text.content for value in planted):
+def _leaks_in(text: Text, secrets: Secrets, hyperparameters: Iterable[str]) -> Iterator[str]:
+    for secret in secrets.found_in(text.content):
+        if not secret.owner or secret.owner != text.owner:
+            yield f"a {secret.kind} in {text.where}"
+    if not text.holds_hyperparameters and any(form in text.content for form in hyperparameters):
         yield f"a hyperparameter in {text.where}"
 
 
-def _issued(aws: LocalAws) -> dict[str, str]:
-    lines = [f"secret access key\t{aws.client_settings['aws_secret_access_key']}"]
-    with contextlib.suppress(FileNotFoundError):
-        lines += (aws.state_directory / ISSUED).read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("\t") for line in lines]
-    return {max(_RUNS.findall(secret), key=len): kind for kind, secret in pairs}
+def _issued(aws: LocalAws) -> list[Secret]:
+    settings = aws.client_settings
+    root = [
+        Secret("secret access key", settings["aws_secret_access_key"]),
+        # The local AWS does not ask whoever has it for a signature.
+        Secret("root access key id", settings["aws_access_key_id"]),
+    ]
+    lines = _lines_of(aws.state_directory / ISSUED)
+    return [*root, *(Secret(*line.split("\t")) for line in lines)]
+
+
+def _lines_of(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def _hyperparameters(aws: LocalAws) -> set[str]:
@@ -134,9 +142,8 @@ def _written(aws: LocalAws) -> Iterator[Text]:
         path = aws.state_directory / name
         if path.exists():
             yield Text(f"the file {name}", path.read_text(encoding="utf-8", errors="replace"))
-    yield from _logs(aws)
+    yield from _recorded(aws)
     yield from _stacks(aws)
-    yield from _records(aws)
     for job in _jobs(aws):
         shown = {name: job.get(name) for name in ("events", "failureReason", "tags")}
         yield Text("what GetJob tells", json.dumps(shown, default=str), holds_hyperparameters=True)
@@ -149,47 +156,49 @@ def _jobs(aws: LocalAws) -> Iterator[dict[str, Any]]:
             yield dict(braket.get_job(jobArn=job["jobArn"]))
 
 
-def _logs(aws: LocalAws) -> Iterator[Text]:
-    logs = boto3.client("logs", **aws.client_settings)
-    for page in logs.get_paginator("describe_log_groups").paginate():
-        for group in page["logGroups"]:
-            name = group["logGroupName"]
-            if _RECORDERS.match(name):
-                continue
-            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name)
-            messages = [event["message"] for each in pages for event in each["events"]]
-            by_script = name == JOB_LOG_GROUP
-            yield Text(
-                f"the log group {name}",
-                "\n".join(messages),
-                holds_hyperparameters=by_script,
-                holds_credentials=by_script,
-            )
+def _recorded(aws: LocalAws) -> Iterator[Text]:
+    """What was written, deleted since or not."""
+    texts = defaultdict(list)
+    for line in _lines_of(aws.state_directory / WRITTEN):
+        record = json.loads(line)
+        text = _of_record(record["kind"], record["name"], record["part"])
+        if text is not None:
+            texts[text].append(record["text"])
+    for text, contents in texts.items():
+        yield replace(text, content="\n".join(contents))
+
+
+def _of_record(kind: str, name: str, part: str) -> Text | None:
+    """What it is that was written, without its content; None where anything may stand."""
+    if kind == LOG:
+        return None if _RECORDERS.match(name) else _of_log(name, part)
+    if kind == STACK:
+        return Text(f"the stack {name}", "")
+    if kind == EXECUTION:
+        return Text("the history of an execution", "", holds_hyperparameters=True)
+    assert kind == OBJECT
+    if RECORDS in f"/{name}":
+        return Text("a record of the handler's", "")
+    bucket = name.partition("/")[0]
+    return Text(f"an object in {bucket}", "", holds_hyperparameters=True, owner=part)
+
+
+def _of_log(group: str, stream: str) -> Text:
+    where = f"the log group {group}"
+    if group != JOB_LOG_GROUP:
+        return Text(where, "")
+    # A script may print what is its own. Streams are called NAME/ID/…, sessions braket-ID.
+    owner = f"braket-{stream.split('/')[1]}" if stream.count("/") > 1 else ""
+    return Text(where, "", holds_hyperparameters=True, owner=owner)
 
 
 def _stacks(aws: LocalAws) -> Iterator[Text]:
+    """What is told of the stacks that are there, or were the last of their name."""
     cloudformation = boto3.client("cloudformation", **aws.client_settings)
     for page in cloudformation.get_paginator("list_stacks").paginate():
         for stack in page["StackSummaries"]:
-            where = f"the events of the stack {stack['StackName']}"
-            events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
-            reasons = [
-                f"{event.get('ResourceStatusReason', '')} {event.get('PhysicalResourceId', '')}"
-                for event in events
-            ]
-            yield Text(where, "\n".join(reasons))
-    for described_page in cloudformation.get_paginator("describe_stacks").paginate():
-        for described in described_page["Stacks"]:
-            where = f"the outputs of the stack {described['StackName']}"
-            yield Text(where, json.dumps(described.get("Outputs", [])))
-
-
-def _records(aws: LocalAws) -> Iterator[Text]:
-    """What the handler keeps of the jobs that it started."""
-    s3 = boto3.client("s3", **aws.client_settings)
-    for bucket in s3.list_buckets()["Buckets"]:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"]):
-            for found in page.get("Contents", []):
-                if "/.cdk-braket/" in f"/{found['Key']}":
-                    body = s3.get_object(Bucket=bucket["Name"], Key=found["Key"])["Body"].read()
-                    yield Text("a record of the handler's", body.decode("utf-8", "replace"))
+            stack_id = stack["StackId"]
+            described = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
+            outputs = [each.get("Outputs") for each in described]
+            told = json.dumps([stack, outputs], default=str)
+            yield Text(f"the stack {stack['StackName']}", told)

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.local import watched_command
 from tests.tools import miniature
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +45,14 @@ def project(tmp_path: Path) -> Iterator[Path]:
     assert miniature.living_processes(project) == []
 
 
-def local(project: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def local(
+    project: Path,
+    *arguments: str,
+    timeout: float = 120,
+    command: Sequence[str] = COMMAND,
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments],
+        [*command, *arguments],
         cwd=project,
         capture_output=True,
         text=True,
@@ -94,6 +100,7 @@ def test_run_bootstraps_and_the_real_cdk_deploys(project: Path) -> None:
         project,
         *("run", "--", "cdk", "deploy", "--all", "--require-approval=never", "--no-notices"),
         "--outputs-file=outputs.json",
+        command=[*watched_command.COMMAND, "cdk_braket_local.cli"],
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((project / "outputs.json").read_text())["Small"]["Name"]

@@ -4,12 +4,14 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.local import watched_command
 from tests.tools import miniature
+from tools import setup
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
@@ -31,9 +33,18 @@ def bootstrap_log() -> str:
     return log.read_text(encoding="utf-8") if log.exists() else ""
 
 
-def deploy(*arguments: str) -> subprocess.CompletedProcess[str]:
+DEPLOY: Sequence[str | Path] = [ROOT / "dev", "deploy"]
+# What `./dev deploy` becomes; its local AWS is looked through for secrets.
+WATCHED_DEPLOY = [*watched_command.COMMAND, "tools.quiet", "tools.deploy"]
+
+
+def deploy(
+    *arguments: str, command: Sequence[str | Path] = DEPLOY
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [ROOT / "dev", "deploy", *arguments],
+        [*command, *arguments],
+        cwd=ROOT,
+        env=setup.environment(setup.Checkout(ROOT)),
         capture_output=True,
         text=True,
         timeout=240,
@@ -59,7 +70,7 @@ def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() ->
 
 def test_what_a_schedule_would_run_later_is_run_at_once() -> None:
     before = set((ROOT / "results").glob("*"))
-    done = deploy("-c", "example=nightly", "-c", "iterations=3")
+    done = deploy("-c", "example=nightly", "-c", "iterations=3", command=WATCHED_DEPLOY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "dev: starting at once what the stack's schedule would start later" in done.stderr
     end = done.stdout[done.stdout.index("\nOutputs\n") :]

@@ -192,9 +192,9 @@ def read_wait(properties: Mapping[str, object]) -> Wait | None:
 
 def _read_on_delete(properties: Mapping[str, object]) -> OnDelete:
     value = properties.get(Property.ON_DELETE, OnDelete.CANCEL_JOB)
-    if value not in set(OnDelete):
+    if not isinstance(value, str) or value not in set(OnDelete):
         raise Failure(f"The property {Property.ON_DELETE} is none of {', '.join(OnDelete)}.")
-    return OnDelete(str(value))
+    return OnDelete(value)
 
 
 def request_or_empty(properties: Mapping[str, object]) -> Mapping[str, object]:

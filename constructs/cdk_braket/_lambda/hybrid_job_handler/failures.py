@@ -4,8 +4,9 @@
 reasons are for the person who deploys: what was tried, what was said, what to do.
 """
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 _SHORTEST_SECRET = 4  # shorter hyperparameter values ("1", "sgd") would only garble the text
@@ -46,7 +47,8 @@ class ServiceError(Exception):
 
     def __str__(self) -> str:
         request = f" (request {self.request_id})" if self.request_id else ""
-        return f"{self.operation}: {self.code}: {self.message[:_LONGEST_MESSAGE]}{request}"
+        # The whole message: a value that is to be hidden is not found in one that was cut.
+        return f"{self.operation}: {self.code}: {self.message}{request}"
 
 
 class Failure(Exception):  # noqa: N818 - the outcome of an event, not an error in a program
@@ -152,22 +154,34 @@ def explain(error: ServiceError, request: Mapping[str, object], region: str) -> 
         region: The region of the call.
     """
     advice = _ADVICE.get((error.operation, error.code)) or _ADVICE_ON_CODE.get(error.code, "")
+    message = without_secrets(error.message, request)[:_LONGEST_MESSAGE]
+    said = without_secrets(str(replace(error, message=message)), request)
     if not advice:
-        return without_secrets(str(error), request)
+        return said
     filled = advice.format(
         region=region,
         instance=_text(request, "instanceConfig", "instanceType") or "the chosen type",
         device=_text(request, "deviceConfig", "device") or "the device",
         role=_text(request, "roleArn") or "the job's role",
     )
-    return f"{without_secrets(str(error), request)}. {filled}."
+    return f"{said}. {filled}."
 
 
 def without_secrets(text: str, request: Mapping[str, object]) -> str:
-    """Return the text without the values of the request's hyperparameters."""
-    for value in sorted(_hyperparameter_values(request), key=len, reverse=True):
-        text = text.replace(value, "***")
+    """Return the text without the values of the request's hyperparameters.
+
+    The text must not have been cut: what is left of a value is not recognized.
+    """
+    forms = {form for value in _hyperparameter_values(request) for form in _forms(value)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
     return text
+
+
+def _forms(value: str) -> Iterable[str]:
+    """Return what a value looks like where a service quotes it: as it is, in JSON, in a repr."""
+    quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
+    return [value, *(form[1:-1] for form in quoted)]
 
 
 def _hyperparameter_values(request: Mapping[str, object]) -> Iterable[str]:

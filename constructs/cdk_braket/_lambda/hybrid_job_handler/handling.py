@@ -10,7 +10,7 @@ from . import contract
 from .calls import Budget, Calls, Gateway, Record
 from .contract import Property
 from .definition import Definition, Location
-from .failures import Failure, ServiceError, explain
+from .failures import Failure, ServiceError, explain, without_secrets
 from .ledger import Run
 
 APPEARS_SECONDS = 15.0
@@ -108,7 +108,7 @@ class Handling:
         """Say why, and what to do."""
         if isinstance(error, ServiceError):
             return explain(error, definition.request, self.gateway.region)
-        return str(error)
+        return without_secrets(str(error), definition.request)  # it may quote a service
 
     def unchecked(self, what: str, error: ServiceError) -> None:
         """Note a check that could not be made."""

@@ -296,7 +296,7 @@ def read_event(raw: Mapping[str, object]) -> Event:
     Raises:
         Failure: It is not one.
     """
-    kind = raw.get("RequestType")
+    kind = _text(raw, "RequestType")
     if kind not in set(RequestType):
         raise Failure(f"The event's RequestType is none of {', '.join(RequestType)}.")
     for name in ("StackId", "LogicalResourceId", "RequestId"):
@@ -306,7 +306,7 @@ def read_event(raw: Mapping[str, object]) -> Event:
     sent_at, expires_at = _times(url)
     delivery = f"{_text(raw, 'RequestId')}\n{url}".encode("utf-8", "surrogatepass")
     return Event(
-        type=RequestType(str(kind)),
+        type=RequestType(kind),
         id=hashlib.sha256(delivery).hexdigest()[:32],
         stack_id=_text(raw, "StackId"),
         logical_id=_text(raw, "LogicalResourceId"),

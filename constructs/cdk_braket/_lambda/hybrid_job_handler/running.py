@@ -7,6 +7,7 @@ repeated at any point and is one job, and an execution that is stopped is a Dele
 import hashlib
 import itertools
 import json
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from .handling import Event, Log, RequestType
 from .lifecycle import Lifecycle
 
 _LONGEST_CAUSE = 30_000  # characters; Step Functions takes 32,768
+_LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions takes
 _NOT_HELD = "no-job-was-created"
 
 
@@ -57,7 +59,9 @@ class Tools:
 
 def is_asked(event: object) -> bool:
     """Say whether an event asks for an action."""
-    return isinstance(event, Mapping) and event.get(RunProperty.ACTION) in set(RunAction)
+    action = event.get(RunProperty.ACTION) if isinstance(event, Mapping) else None
+    # What is not text may not be hashable.
+    return isinstance(action, str) and action in set(RunAction)
 
 
 def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
@@ -93,6 +97,7 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     execution = _text(event, RunProperty.EXECUTION)
     run_id = _text(event, RunProperty.RUN_ID)
     properties = _with_hyperparameters(event)
+    seconds = _timeout(event)
     resource = _digest(run_id)
     records = Location.parse(_text(properties, Property.RECORDS))
     # First, so that an execution that is stopped from now on finds what there may be to cancel.
@@ -100,8 +105,7 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     created = _event(RequestType.CREATE, execution, resource, properties)
     outcome = _lifecycle(created, tools).handle()
     answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
-    seconds = event.get(RunProperty.TIMEOUT_SECONDS)
-    if isinstance(seconds, int | float):
+    if seconds is not None:
         answer[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
     return answer
 
@@ -295,11 +299,33 @@ def _loaded(text: str) -> Mapping[str, object]:
     return value
 
 
+def _timeout(event: Mapping[str, object]) -> float | None:
+    """Return how long a job may take (seconds); None for any time."""
+    value = event.get(RunProperty.TIMEOUT_SECONDS)
+    if value is None:
+        return None
+    number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else value
+    if not 0 <= number <= _LONGEST_TIMEOUT:
+        raise Failure(
+            f"{RunProperty.TIMEOUT_SECONDS} is not a number of seconds up to {_LONGEST_TIMEOUT}."
+        )
+    return float(number)
+
+
 def _text(values: Mapping[str, object], name: str) -> str:
     value = values.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not _is_unicode(value):
         raise Failure(f"{name} is missing or is not text.")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether a text can be sent: JSON can hold what UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _mapping(values: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -42,7 +42,10 @@ class Jobs(Stack):
             algorithm=AlgorithmScript.from_asset(HERE / "reaching.py", entry_point="reaching:main"),
             input_data={"words": InputChannel.from_asset(HERE / "words.txt")},
             device=Device.local("braket/default"),
-            hyperparameters={"attempts": json.dumps(attempts or {}, separators=(",", ":"))},
+            hyperparameters={
+                "attempts": json.dumps(attempts or {}, separators=(",", ":")),
+                "note": "planted-canary-2c6f",
+            },
             isolated=isolated,
             wait_for_completion=WaitForCompletion(fail_stack=False) if waits else None,
         )

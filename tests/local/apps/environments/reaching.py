@@ -28,11 +28,12 @@ CALLS: dict[str, Callable[[list[str]], object]] = {
 }
 
 
-def main(attempts: str) -> None:
+def main(attempts: str, note: str = "") -> None:  # noqa: ARG001 - a secret, not to be shown
     """Save a result and a checkpoint, and what became of each attempt.
 
     Args:
         attempts: JSON: by name, what to call and what on.
+        note: Is not used.
     """
     inputs = Path(os.environ["AMZN_BRAKET_INPUT_DIR"])
     words = [file.read_text().strip() for file in sorted(inputs.rglob("*.txt"))]

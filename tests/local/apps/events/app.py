@@ -66,7 +66,7 @@ for name, wait in {
             str(Path(__file__).parent / "failing.py"), entry_point="failing:main"
         ),
         device=Device.local("braket/default"),
-        hyperparameters={"waits": wait is None},
+        hyperparameters={"waits": wait is None, "note": "planted-canary-b7e2"},
         wait_for_completion=wait,
     )
     rule = job.on_failed("Failed", target=targets.SqsQueue(queues["Sqs"]))

@@ -7,7 +7,7 @@ import boto3
 from braket.jobs.metrics import log_metric
 
 
-def main(waits: str) -> None:
+def main(waits: str, note: str = "") -> None:  # noqa: ARG001 - a secret, not to be shown
     """Fail."""
     log_metric("energy", -1.125, iteration_number=1)
     while waits == "True" and not _is_told():

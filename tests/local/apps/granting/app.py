@@ -21,7 +21,7 @@ job = HybridJob(
     ),
     input_data={"data": InputChannel.from_bucket(data, "given/")},
     device=Device.local("braket/default"),
-    hyperparameters={"text": "granted"},
+    hyperparameters={"text": "granted", "note": "planted-canary-58d4"},
 )
 grants = {
     "Results": job.grant_read_results,

@@ -52,7 +52,7 @@ job = HybridJob(
         str(Path(__file__).parents[1] / "running" / "obeying.py"), entry_point="obeying:main"
     ),
     device=Device.local("braket/default"),
-    hyperparameters={"does": "finish", "seed": 5},
+    hyperparameters={"does": "finish", "seed": 5, "note": "planted-canary-e90b"},
     max_runtime=Duration.minutes(10),
 )
 CfnOutput(stack, "JobArn", value=job.job_arn)
