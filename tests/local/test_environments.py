@@ -24,7 +24,7 @@ FOLDER = ROOT / "tests/local/apps/environments"
 
 def a_job_reaches_no_further_than_its_environment(app: CdkApp, aws: LocalAws) -> None:
     (outputs,) = app.deploy(case="reaching").values()
-    for name, least in (("SharedArn", 13), ("IsolatedArn", 19)):
+    for name, least in (("SharedArn", 22), ("IsolatedArn", 28)):
         job = finished(aws, outputs[name])
         assert job["status"] == "COMPLETED", job.get("failureReason")
         became = results(aws, _results_uri(job))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from aws_cdk import App, CfnOutput, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket import (
@@ -30,6 +32,7 @@ class Jobs(Stack):
         id: str,
         environment: HybridJobEnvironment,
         attempts: Attempts | None = None,
+        others: Attempts | None = None,
         *,
         isolated: bool = False,
         waits: bool = False,
@@ -44,6 +47,7 @@ class Jobs(Stack):
             device=Device.local("braket/default"),
             hyperparameters={
                 "attempts": json.dumps(attempts or {}, separators=(",", ":")),
+                "others": json.dumps(others or {}, separators=(",", ":")),
                 "note": "planted-canary-2c6f",
             },
             isolated=isolated,
@@ -78,6 +82,17 @@ def reaching(stack: Jobs) -> None:
         "call the handler": ["invoke", own.handler_function.function_arn],
         "create a job": ["create", own.role.role_arn],
     }
+    of_jobs: dict[str, Sequence[str]] = {
+        "see another job": ["see", neighbour.job_arn],
+        "search jobs": ["search"],
+        "cancel another job": ["cancel", neighbour.job_arn],
+        "tag another job": ["tag", neighbour.job_arn],
+        "become the handler": ["assume", _role_of(own.handler_function).role_arn],
+        "become itself": ["assume", own.role.role_arn],
+        "use a strange key": ["encrypt", _key_of(other).key_arn],
+        "delete results": ["delete", results, "jobs/any"],
+        "delete scripts": ["delete", own_inputs, "scripts/any"],
+    }
     of_neighbour = {
         "read neighbour's results": _results("read", neighbour),
         "list neighbour's results": _results("list", neighbour),
@@ -86,10 +101,20 @@ def reaching(stack: Jobs) -> None:
         "list all scripts": ["list", own_inputs, "scripts/"],
         "list all jobs": ["list", results, "jobs/"],
     }
-    shared = stack.job("Shared", own, beyond)
-    apart = stack.job("Isolated", own, beyond | of_neighbour, isolated=True)
+    shared = stack.job("Shared", own, beyond, of_jobs)
+    apart = stack.job("Isolated", own, beyond, of_jobs | of_neighbour, isolated=True)
     for job in (shared, apart):
         job.node.add_dependency(neighbour, stranger)
+
+
+def _role_of(function: lambda_.IFunction) -> iam.IRole:
+    assert function.role is not None
+    return function.role
+
+
+def _key_of(environment: HybridJobEnvironment) -> kms.IKey:
+    assert environment.encryption_key is not None
+    return environment.encryption_key
 
 
 def _results(call: str, job: HybridJob) -> list[str]:

@@ -15,6 +15,7 @@ CALLS: dict[str, Callable[[list[str]], object]] = {
     "read": lambda at: boto3.client("s3").get_object(Bucket=at[0], Key=at[1]),
     "list": lambda at: boto3.client("s3").list_objects_v2(Bucket=at[0], Prefix=at[1]),
     "write": lambda at: boto3.client("s3").put_object(Bucket=at[0], Key=at[1], Body=b""),
+    "delete": lambda at: boto3.client("s3").delete_object(Bucket=at[0], Key=at[1]),
     "invoke": lambda at: boto3.client("lambda").invoke(FunctionName=at[0], Payload=b"{}"),
     "create": lambda at: boto3.client("braket").create_job(
         clientToken="reaching",
@@ -25,20 +26,28 @@ CALLS: dict[str, Callable[[list[str]], object]] = {
         instanceConfig={"instanceType": "ml.m5.large", "volumeSizeInGb": 30},
         outputDataConfig={"s3Path": "s3://amazon-braket-reaching/data"},
     ),
+    "see": lambda at: boto3.client("braket").get_job(jobArn=at[0]),
+    "search": lambda _: boto3.client("braket").search_jobs(filters=[]),
+    "cancel": lambda at: boto3.client("braket").cancel_job(jobArn=at[0]),
+    "tag": lambda at: boto3.client("braket").tag_resource(resourceArn=at[0], tags={"a": "b"}),
+    "assume": lambda at: boto3.client("sts").assume_role(RoleArn=at[0], RoleSessionName="reaching"),
+    "encrypt": lambda at: boto3.client("kms").encrypt(KeyId=at[0], Plaintext=b"a"),
 }
 
 
-def main(attempts: str, note: str = "") -> None:  # noqa: ARG001 - a secret, not to be shown
+def main(attempts: str, others: str = "{}", note: str = "") -> None:  # noqa: ARG001 - a secret
     """Save a result and a checkpoint, and what became of each attempt.
 
     Args:
         attempts: JSON: by name, what to call and what on.
+        others: The same: a hyperparameter takes so much and no more.
         note: Is not used.
     """
     inputs = Path(os.environ["AMZN_BRAKET_INPUT_DIR"])
     words = [file.read_text().strip() for file in sorted(inputs.rglob("*.txt"))]
     Path(os.environ["AMZN_BRAKET_CHECKPOINT_DIR"], "saved.txt").write_text("saved")
-    became = {name: _try(*attempt) for name, attempt in json.loads(attempts).items()}
+    tried = json.loads(attempts) | json.loads(others)
+    became = {name: _try(*attempt) for name, attempt in tried.items()}
     save_job_result({"words": words, **became})
 
 
