@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
+from cdk_braket._lambda.hybrid_job_handler import rules
 from cdk_braket_local import process_group
 from cdk_braket_local.braket.job import Job, Status, now
 from cdk_braket_local.braket.plan import Plan
@@ -22,6 +25,10 @@ from cdk_braket_local.platform import Platform, RoleNotAssumableError
 STOP_SECONDS = 15.0
 # What a container gets to kill its processes.
 KILL_SECONDS = 5.0
+
+# The longest line of a container's that is listened to, and the most of its errors that is shown.
+_LONGEST_LINE = 2**20
+_MOST_ERRORS = 2**16
 
 _logger = logging.getLogger(__name__)
 
@@ -164,7 +171,7 @@ class Runner:
     def _run_container(self, run: _Run, workspace: Path) -> tuple[Status, str | None]:
         workspace.mkdir(mode=0o700, parents=True)
         plan = self._plan(run.job, workspace)
-        with (workspace / "container.log").open("w+", encoding="utf-8") as errors:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "cdk_braket_local.braket.container"],
                 cwd=workspace,
@@ -172,7 +179,8 @@ class Runner:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 start_new_session=True,
                 # As in AWS's containers; nobody else gets into the workspace.
                 umask=0o022,
@@ -185,7 +193,7 @@ class Runner:
                 run.process = process  # even if it was never told its plan
                 self._kill(run)
                 errors.seek(0)
-                if text := errors.read():
+                if text := errors.read(_MOST_ERRORS):
                     _logger.warning("the container of %s says: %s", run.job.arn, text)
 
     def _plan(self, job: Job, workspace: Path) -> Plan:
@@ -229,8 +237,8 @@ class Runner:
         if stopping:
             self._stop(run, *stopping)
         with process.stdout:
-            for line in process.stdout:
-                self._heard(run, json.loads(line))
+            for message in _messages(process.stdout):
+                self._heard(run, message)
         process.wait()
         if run.outcome is None:
             return Status.FAILED, "InternalServiceException: the job's container was lost"
@@ -241,11 +249,13 @@ class Runner:
 
     def _heard(self, run: _Run, message: Mapping[str, object]) -> None:
         with self._lock:
-            if isinstance(event := message.get("event"), str):
+            event = message.get("event")
+            if isinstance(event, str) and event in _EVENT_TYPES:
                 run.job.happened(event, f"The job is at {event}.")
-            if isinstance(outcome := message.get("outcome"), Mapping):
+            outcome = message.get("outcome")
+            if isinstance(outcome, Mapping) and "failure" in outcome:
                 run.outcome = outcome
-        if problem := message.get("log"):
+        if isinstance(problem := message.get("log"), str):
             _logger.warning("the log of %s could not be written: %s", run.job.arn, problem)
 
     def _stop(self, run: _Run, status: Status, reason: str | None) -> None:
@@ -275,6 +285,20 @@ class Runner:
         except subprocess.TimeoutExpired:
             process_group.kill_descendants(process.pid, KILL_SECONDS)
             process.kill()
+
+
+_EVENT_TYPES = frozenset(rules.enum_values(rules.shape_of("JobEventDetails", "eventType")))
+
+
+def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
+    """Yield what a container says; what its script may have written between it is no message."""
+    while line := output.readline(_LONGEST_LINE):
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(said, Mapping):
+            yield said
 
 
 def _environment(workspace: Path) -> dict[str, str]:
