@@ -35,8 +35,11 @@ class OpenPlatform:
     def authorize(self, *_: object) -> None:
         """Allow it."""
 
-    def role_session(self, role_arn: str, session_name: str) -> Credentials:
-        raise RoleNotAssumableError(role_arn + session_name)
+    def role_session(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
+        raise RoleNotAssumableError(role_arn + session_name + source_arn)
+
+    def end_session(self, credentials: Credentials) -> None:
+        """There is none."""
 
     def bucket_tags(self, *_: object) -> Mapping[str, str]:
         return {}

@@ -19,7 +19,7 @@ from cdk_braket._lambda.hybrid_job_handler import rules
 from cdk_braket_local import process_group
 from cdk_braket_local.braket.job import Job, Status, now
 from cdk_braket_local.braket.plan import Plan
-from cdk_braket_local.platform import Platform, RoleNotAssumableError
+from cdk_braket_local.platform import Credentials, Platform, RoleNotAssumableError
 
 # What a stopped job gets for its last checkpoints and results before it is killed.
 STOP_SECONDS = 15.0
@@ -170,12 +170,22 @@ class Runner:
 
     def _run_container(self, run: _Run, workspace: Path) -> tuple[Status, str | None]:
         workspace.mkdir(mode=0o700, parents=True)
-        plan = self._plan(run.job, workspace)
+        job = run.job
+        credentials = self._platform.role_session(
+            str(job.request["roleArn"]), f"braket-{job.id}", job.arn
+        )
+        try:
+            return self._run_process(run, self._plan(job, workspace, credentials))
+        finally:
+            # What is left of the job, or has been sent away by it, may do nothing more.
+            self._platform.end_session(credentials)
+
+    def _run_process(self, run: _Run, plan: Plan) -> tuple[Status, str | None]:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "cdk_braket_local.braket.container"],
-                cwd=workspace,
-                env=_environment(workspace),
+                cwd=plan.workspace,
+                env=_environment(plan.workspace),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -196,8 +206,7 @@ class Runner:
                 if text := errors.read(_MOST_ERRORS):
                     _logger.warning("the container of %s says: %s", run.job.arn, text)
 
-    def _plan(self, job: Job, workspace: Path) -> Plan:
-        role = str(job.request["roleArn"])
+    def _plan(self, job: Job, workspace: Path, credentials: Credentials) -> Plan:
         return Plan(
             job_name=job.name,
             job_id=job.id,
@@ -205,7 +214,7 @@ class Runner:
             workspace=workspace,
             endpoint_url=self._platform.endpoint_url,
             region=job.caller.region,
-            credentials=self._platform.role_session(role, f"braket-{job.id}"),
+            credentials=credentials,
         )
 
     def _limit(self, run: _Run) -> threading.Timer:
