@@ -1,6 +1,7 @@
 """Starts a local AWS in a process of its own and stops it again."""
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TypedDict
 
+from cdk_braket_local import process_group
 from cdk_braket_local.ministack_adapter.environment import without_proxy
 
 LOG_FILE = "server.log"
@@ -19,6 +21,7 @@ LOG_FILE = "server.log"
 _SERVER = ("-m", "cdk_braket_local.server")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+_KILL_SECONDS = 5.0
 
 
 class LocalAwsError(Exception):
@@ -175,8 +178,12 @@ class LocalAws:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 _close(pipe)
-        if self._process.returncode is not None:
-            return
+        if self._process.returncode is None:
+            self._end()
+        if self._facts:
+            _end_jobs(self.state_directory)
+
+    def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
@@ -218,6 +225,17 @@ class LocalAws:
         # Unlike `poll`, this leaves the process waitable, and its group's number taken.
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+
+def _end_jobs(state_directory: Path) -> None:
+    """End what jobs of a killed server have left, unless another has taken its place."""
+    with contextlib.suppress(OSError):
+        lock = os.open(state_directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            process_group.kill_marked(state_directory, _KILL_SECONDS)
+        finally:
+            os.close(lock)
 
 
 def _private_file(path: Path) -> IO[bytes]:

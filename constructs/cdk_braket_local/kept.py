@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cdk_braket_local import foreground, opening
+from cdk_braket_local import foreground, opening, process_group
 
 # How long the keeper may take to stop its local AWS before it is killed.
 STOP_SECONDS = 30.0
@@ -206,6 +206,8 @@ class Place:
 
     def _clear_contents(self) -> None:
         self._description.unlink(missing_ok=True)
+        # Jobs of a server that was killed here.
+        process_group.kill_marked(self._data, 5.0)
         shutil.rmtree(self._data, ignore_errors=True)
 
     def _is_held(self) -> bool:

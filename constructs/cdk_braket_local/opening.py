@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk_braket_local import foreground
+from cdk_braket_local import foreground, process_group
 
 if TYPE_CHECKING:
     from cdk_braket_local.instance import LocalAws
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _PREFIX = "cdk-braket-local-"
 _LOCK = ".cdk-braket-local-lock"
 _STATE = "aws"
+# What processes of a killed one get to be gone.
+_KILL_SECONDS = 5.0
 _NEEDED = ("ministack", "hypercorn", "braket")
 
 
@@ -109,6 +111,7 @@ def _sweep(parent: Path) -> None:
         state = _locked(directory / _STATE)
         # The server ends a little after the command that it was for.
         if state is not None or not (directory / _STATE).exists():
+            process_group.kill_marked(directory, _KILL_SECONDS)
             shutil.rmtree(directory, ignore_errors=True)
         for descriptor in filter(None, (lock, state)):
             os.close(descriptor)

@@ -143,6 +143,8 @@ def _own_directory(directory: Path) -> Path:
         if stat.S_IMODE(found.st_mode) & 0o077:
             directory.chmod(0o700)
         _take(directory)
+        # Of one that was killed here.
+        process_group.kill_marked(directory, _GRACE_SECONDS)
         _remove_passing_files(directory)
         make_directories(directory)
     except OSError as error:

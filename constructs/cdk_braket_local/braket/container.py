@@ -64,6 +64,7 @@ def main() -> int:
         return 1  # the server is gone, and nobody listens
     threading.excepthook = _say_kind
     process_group.adopt_orphans()
+    process_group.wake_at_end_of_parent()
     _report(outcome=_outcome(Plan.from_json(told)))
     return 0
 
@@ -283,19 +284,23 @@ class _Container:
             "INPUT_DIR": str(plan.inputs),
         }
         named = {f"AMZN_BRAKET_{name}": value for name, value in variables.items() if value}
-        return named | {
-            "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-            "HOME": str(plan.workspace / "home"),
-            "TMPDIR": str(plan.workspace / "tmp"),
-            "LANG": "C.UTF-8",
-            "AWS_ENDPOINT_URL": plan.endpoint_url,
-            "AWS_REGION": plan.region,
-            "AWS_DEFAULT_REGION": plan.region,
-            "AWS_ACCESS_KEY_ID": plan.credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": plan.credentials.secret_access_key,
-            "AWS_SESSION_TOKEN": plan.credentials.session_token,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        return (
+            named
+            | process_group.mark(plan.workspace)
+            | {
+                "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+                "HOME": str(plan.workspace / "home"),
+                "TMPDIR": str(plan.workspace / "tmp"),
+                "LANG": "C.UTF-8",
+                "AWS_ENDPOINT_URL": plan.endpoint_url,
+                "AWS_REGION": plan.region,
+                "AWS_DEFAULT_REGION": plan.region,
+                "AWS_ACCESS_KEY_ID": plan.credentials.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": plan.credentials.secret_access_key,
+                "AWS_SESSION_TOKEN": plan.credentials.session_token,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+        )
 
     def _store_results(self) -> None:
         if not any(self._plan.results.iterdir()):

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -202,6 +203,8 @@ class Runner:
                 timer.cancel()
                 run.process = process  # even if it was never told its plan
                 self._kill(run)
+                # What a script has left that killed its container.
+                process_group.kill_marked(plan.workspace, KILL_SECONDS)
                 errors.seek(0)
                 if text := errors.read(_MOST_ERRORS):
                     _logger.warning("the container of %s says: %s", run.job.arn, text)
@@ -277,6 +280,8 @@ class Runner:
         with suppress(OSError, ValueError):
             process.stdin.write("stop\n")
             process.stdin.flush()
+            # Its script may have halted it.
+            process.send_signal(signal.SIGCONT)
         killer = threading.Timer(STOP_SECONDS, self._kill, [run])
         killer.daemon = True
         killer.start()
@@ -289,6 +294,7 @@ class Runner:
         # At the end of its orders the container kills all that it started, and itself.
         with suppress(OSError, ValueError):
             process.stdin.close()
+        process.send_signal(signal.SIGCONT)
         try:
             process.wait(KILL_SECONDS)
         except subprocess.TimeoutExpired:
@@ -312,4 +318,5 @@ def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
 
 def _environment(workspace: Path) -> dict[str, str]:
     """Return the container's environment: nothing of the server's, which holds its keys."""
-    return {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}
+    own = {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}
+    return own | process_group.mark(workspace)
