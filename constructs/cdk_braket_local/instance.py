@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Self, TypedDict
 
 from cdk_braket_local import process_group
-from cdk_braket_local.ministack_adapter.environment import without_proxy
+from cdk_braket_local.ministack_adapter.environment import taken_over, without_proxy
 
 LOG_FILE = "server.log"
 
@@ -100,6 +100,7 @@ class LocalAws:
         with log:
             process = subprocess.Popen(
                 [sys.executable, *_SERVER, "--exit-with-parent", *arguments],
+                env=taken_over(os.environ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -206,13 +207,13 @@ class LocalAws:
         self.stop()
 
     def _wait_until_ready(self) -> None:
-        line = self._first_line()
-        if line != "ready":
+        word, _, facts = self._first_line().partition(" ")
+        if word != "ready":
+            line = f"{word} {facts}".strip()
             raise LocalAwsError(
                 line or f"the local AWS did not start; see {self.state_directory / LOG_FILE}"
             )
-        text = (self.state_directory / "ready.json").read_text(encoding="utf-8")
-        self._facts = json.loads(text)
+        self._facts = json.loads(facts)
 
     def _first_line(self) -> str:
         assert self._process.stdout is not None  # noqa: S101 - we asked for a pipe

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from cdk_braket_local import foreground, opening, process_group
+from cdk_braket_local.ministack_adapter.environment import taken_over
 
 # How long the keeper may take to stop its local AWS before it is killed.
 STOP_SECONDS = 30.0
@@ -117,6 +118,7 @@ class Place:
         with self.log.open("wb") as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "cdk_braket_local.kept", *arguments],
+                env=taken_over(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
