@@ -15,6 +15,7 @@ from typing import IO, Self, TypedDict
 
 from cdk_braket_local import process_group
 from cdk_braket_local.ministack_adapter.environment import taken_over, without_proxy
+from cdk_braket_local.opening import private_file
 
 LOG_FILE = "server.log"
 
@@ -92,7 +93,7 @@ class LocalAws:
             arguments.append(f"--account={account}")
         try:
             state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            log = _private_file(state_directory / LOG_FILE)
+            log = private_file(state_directory / LOG_FILE)
         except OSError as error:
             raise LocalAwsError(
                 f"{state_directory} cannot be the state directory: {error.strerror}"
@@ -174,6 +175,11 @@ class LocalAws:
         """Whether its process still runs."""
         return self._process.returncode is None and not self._has_ended()
 
+    def wait(self) -> None:
+        """Wait until its process has ended, by itself or by somebody else's doing."""
+        # As in `_has_ended`, it stays waitable.
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+
     def stop(self) -> None:
         """Stop it, with every job and function that it runs. Stopping twice is fine."""
         for pipe in (self._process.stdin, self._process.stdout):
@@ -237,12 +243,6 @@ def _end_jobs(state_directory: Path) -> None:
             process_group.kill_marked(state_directory, _KILL_SECONDS)
         finally:
             os.close(lock)
-
-
-def _private_file(path: Path) -> IO[bytes]:
-    """Open a file for writing that its user alone can read, whatever the umask."""
-    path.unlink(missing_ok=True)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _close(pipe: IO[bytes]) -> None:

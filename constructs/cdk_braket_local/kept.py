@@ -115,7 +115,7 @@ class Place:
     def _start_keeper(self, lock: int, port: int | None) -> str:
         """Start the keeper and wait for its word; the problem there was, or nothing."""
         arguments = [str(self.directory), str(port or 0), str(lock)]
-        with self.log.open("wb") as log:
+        with opening.private_file(self.log) as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "cdk_braket_local.kept", *arguments],
                 env=taken_over(os.environ),
@@ -155,8 +155,8 @@ class Place:
                 description = Description(os.getpid(), time.time(), dict(aws.environment))
                 _write_private(self._description, json.dumps(asdict(description)))
                 _say(_READY)
-                while True:
-                    signal.pause()
+                aws.wait()
+                return 1  # it has ended without our doing
         except opening.NotOpenedError as error:
             _say(f"{error}\n")
             return 1
@@ -182,6 +182,8 @@ class Place:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._lock.exists() and any(self.directory.iterdir()):
                 raise KeptError(f"{self.directory} is not empty, and not a state directory of ours")
+            # It may have been there before.
+            self.directory.chmod(0o700)
             lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise KeptError(

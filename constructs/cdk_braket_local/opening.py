@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from cdk_braket_local import foreground, process_group
 
@@ -87,6 +87,12 @@ def fresh_local_aws(
             with foreground.undisturbed():
                 shutil.rmtree(directory, ignore_errors=True)
         os.close(lock)
+
+
+def private_file(path: Path) -> IO[bytes]:
+    """Open a new file for writing that its user alone can read, whatever the umask."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _temporary_directory(within: Path | None) -> tuple[Path, int]:

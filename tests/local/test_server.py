@@ -266,12 +266,16 @@ def test_a_presigned_url_is_let_in(local_aws: LocalAws) -> None:
     assert _answer(local_aws, url.removeprefix(local_aws.endpoint_url), {})[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/_ministack/reset", "/_localstack/health"])
+CODE = "/_ministack/lambda-code/000000000000/us-east-1/function"
+LAYER = "/_ministack/lambda-layers/000000000000/us-east-1/layer/1/content"
+
+
+@pytest.mark.parametrize("path", ["/", "/_ministack/reset", "/_localstack/health", CODE, LAYER])
 def test_a_request_without_a_key_is_refused(local_aws: LocalAws, path: str) -> None:
     _assert_refused(local_aws, path, {})
 
 
-@pytest.mark.parametrize("path", ["/_ministack/config", "/_localstack/health"])
+@pytest.mark.parametrize("path", ["/_ministack/config", "/_localstack/health", CODE, LAYER])
 def test_the_emulators_own_paths_are_closed_to_every_key(local_aws: LocalAws, path: str) -> None:
     _assert_refused(local_aws, path, _signed(local_aws))
 
