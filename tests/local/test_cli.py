@@ -284,9 +284,11 @@ def test_a_killed_server_is_told_and_what_its_jobs_left_is_ended(project: Path) 
     assert status.stdout.startswith("no local AWS is running in ")
     workspace = project / ".cdk-braket-local" / "data" / "braket" / "jobs" / "some-job"
     with subprocess.Popen(["sleep", "600"], env=process_group.mark(workspace)) as left:
-        down = local(project, "down")
-        assert "ended already" in down.stdout
-        assert left.wait(10) == -signal.SIGKILL
+        try:
+            assert "ended already" in local(project, "down").stdout
+            assert left.wait(10) == -signal.SIGKILL
+        finally:
+            left.kill()
 
 
 def test_a_port_that_is_taken_is_one_line(project: Path) -> None:
