@@ -25,13 +25,11 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOCAL_HOST = re.compile(
     rb"(127\.0\.0\.1|\[::1\]|([a-z0-9_-]+\.)*localhost)(:[0-9]{1,5})?", re.IGNORECASE
 )
-# Emulator administration that needs no credentials; programs of the local AWS use only these.
+# Paths of the emulator's that need no key: they tell nothing, or hold a token nobody can guess.
 _OPEN_ADMINISTRATION = (
     "/_ministack/health",
     "/_ministack/cfn-response/",
     "/_ministack/cfn-signal/",
-    "/_ministack/lambda-code/",
-    "/_ministack/lambda-layers/",
 )
 _KEY_OF_HEADER = re.compile(r"(?:Credential=|^AWS )([^/:]*)[/:]")
 _WELL_KNOWN_KEY = re.compile(r"test|[0-9]{12}")

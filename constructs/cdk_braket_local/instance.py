@@ -1,6 +1,7 @@
 """Starts a local AWS in a process of its own and stops it again."""
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -12,13 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TypedDict
 
-from cdk_braket_local.ministack_adapter.environment import without_proxy
+from cdk_braket_local import process_group
+from cdk_braket_local.ministack_adapter.environment import taken_over, without_proxy
+from cdk_braket_local.opening import private_file
 
 LOG_FILE = "server.log"
 
 _SERVER = ("-m", "cdk_braket_local.server")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+_KILL_SECONDS = 5.0
 
 
 class LocalAwsError(Exception):
@@ -89,7 +93,7 @@ class LocalAws:
             arguments.append(f"--account={account}")
         try:
             state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            log = _private_file(state_directory / LOG_FILE)
+            log = private_file(state_directory / LOG_FILE)
         except OSError as error:
             raise LocalAwsError(
                 f"{state_directory} cannot be the state directory: {error.strerror}"
@@ -97,6 +101,7 @@ class LocalAws:
         with log:
             process = subprocess.Popen(
                 [sys.executable, *_SERVER, "--exit-with-parent", *arguments],
+                env=taken_over(os.environ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -170,13 +175,22 @@ class LocalAws:
         """Whether its process still runs."""
         return self._process.returncode is None and not self._has_ended()
 
+    def wait(self) -> None:
+        """Wait until its process has ended, by itself or by somebody else's doing."""
+        # As in `_has_ended`, it stays waitable.
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+
     def stop(self) -> None:
         """Stop it, with every job and function that it runs. Stopping twice is fine."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 _close(pipe)
-        if self._process.returncode is not None:
-            return
+        if self._process.returncode is None:
+            self._end()
+        if self._facts:
+            _end_jobs(self.state_directory)
+
+    def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
@@ -199,13 +213,13 @@ class LocalAws:
         self.stop()
 
     def _wait_until_ready(self) -> None:
-        line = self._first_line()
-        if line != "ready":
+        word, _, facts = self._first_line().partition(" ")
+        if word != "ready":
+            line = f"{word} {facts}".strip()
             raise LocalAwsError(
                 line or f"the local AWS did not start; see {self.state_directory / LOG_FILE}"
             )
-        text = (self.state_directory / "ready.json").read_text(encoding="utf-8")
-        self._facts = json.loads(text)
+        self._facts = json.loads(facts)
 
     def _first_line(self) -> str:
         assert self._process.stdout is not None  # noqa: S101 - we asked for a pipe
@@ -220,10 +234,15 @@ class LocalAws:
         return os.waitid(os.P_PID, self._process.pid, options) is not None
 
 
-def _private_file(path: Path) -> IO[bytes]:
-    """Open a file for writing that its user alone can read, whatever the umask."""
-    path.unlink(missing_ok=True)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+def _end_jobs(state_directory: Path) -> None:
+    """End what jobs of a killed server have left, unless another has taken its place."""
+    with contextlib.suppress(OSError):
+        lock = os.open(state_directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            process_group.kill_marked(state_directory, _KILL_SECONDS)
+        finally:
+            os.close(lock)
 
 
 def _close(pipe: IO[bytes]) -> None:

@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cdk_braket_local import foreground, opening
+from cdk_braket_local import foreground, opening, process_group
+from cdk_braket_local.ministack_adapter.environment import taken_over
 
 # How long the keeper may take to stop its local AWS before it is killed.
 STOP_SECONDS = 30.0
@@ -114,9 +115,10 @@ class Place:
     def _start_keeper(self, lock: int, port: int | None) -> str:
         """Start the keeper and wait for its word; the problem there was, or nothing."""
         arguments = [str(self.directory), str(port or 0), str(lock)]
-        with self.log.open("wb") as log:
+        with opening.private_file(self.log) as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "cdk_braket_local.kept", *arguments],
+                env=taken_over(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -153,8 +155,8 @@ class Place:
                 description = Description(os.getpid(), time.time(), dict(aws.environment))
                 _write_private(self._description, json.dumps(asdict(description)))
                 _say(_READY)
-                while True:
-                    signal.pause()
+                aws.wait()
+                return 1  # it has ended without our doing
         except opening.NotOpenedError as error:
             _say(f"{error}\n")
             return 1
@@ -180,6 +182,8 @@ class Place:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._lock.exists() and any(self.directory.iterdir()):
                 raise KeptError(f"{self.directory} is not empty, and not a state directory of ours")
+            # It may have been there before.
+            self.directory.chmod(0o700)
             lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise KeptError(
@@ -206,6 +210,8 @@ class Place:
 
     def _clear_contents(self) -> None:
         self._description.unlink(missing_ok=True)
+        # Jobs of a server that was killed here.
+        process_group.kill_marked(self._data, 5.0)
         shutil.rmtree(self._data, ignore_errors=True)
 
     def _is_held(self) -> bool:

@@ -8,9 +8,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from cdk_braket_local import foreground
+from cdk_braket_local import foreground, process_group
 
 if TYPE_CHECKING:
     from cdk_braket_local.instance import LocalAws
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _PREFIX = "cdk-braket-local-"
 _LOCK = ".cdk-braket-local-lock"
 _STATE = "aws"
+# What processes of a killed one get to be gone.
+_KILL_SECONDS = 5.0
 _NEEDED = ("ministack", "hypercorn", "braket")
 
 
@@ -87,6 +89,12 @@ def fresh_local_aws(
         os.close(lock)
 
 
+def private_file(path: Path) -> IO[bytes]:
+    """Open a new file for writing that its user alone can read, whatever the umask."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
 def _temporary_directory(within: Path | None) -> tuple[Path, int]:
     """Make a directory, with the lock in it that keeps others from sweeping it away."""
     parent = Path(within or tempfile.gettempdir())
@@ -109,6 +117,7 @@ def _sweep(parent: Path) -> None:
         state = _locked(directory / _STATE)
         # The server ends a little after the command that it was for.
         if state is not None or not (directory / _STATE).exists():
+            process_group.kill_marked(directory, _KILL_SECONDS)
             shutil.rmtree(directory, ignore_errors=True)
         for descriptor in filter(None, (lock, state)):
             os.close(descriptor)

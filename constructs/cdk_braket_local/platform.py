@@ -66,12 +66,20 @@ class Platform(Protocol):
     def bucket_tags(self, caller: Caller, bucket: str) -> Mapping[str, str]:
         """The tags of a bucket of the caller's account; none where there is no such bucket."""
 
-    def role_session(self, role_arn: str, session_name: str) -> Credentials:
+    def role_session(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         """Assume a role as the service principal braket.amazonaws.com.
+
+        Args:
+            role_arn: The role.
+            session_name: What the session is called.
+            source_arn: The ARN of the job that it is for; the trust policy may ask for it.
 
         Raises:
             RoleNotAssumableError: The role does not exist or its trust policy refuses.
         """
+
+    def end_session(self, credentials: Credentials) -> None:
+        """Make the credentials of a role session worth nothing."""
 
     def put_event(
         self,

@@ -1,8 +1,9 @@
 """Finds and ends the processes that a local AWS started: none of them must outlive it.
 
 A process can leave its process group, and its session, but not its ancestors: what `adopt_orphans`
-was called in is the parent of every descendant whose own parent has ended. Linux only, as the local
-AWS is.
+was called in is the parent of every descendant whose own parent has ended. When that one is killed
+as well, its descendants are known by the mark that each has inherited in its environment. Linux
+only, as the local AWS is.
 """
 
 import contextlib
@@ -16,12 +17,28 @@ from typing import NamedTuple
 
 _PROC = Path("/proc")
 # Source: prctl(2).
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_MARK = "CDK_BRAKET_LOCAL_JOB"
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose parent has ended, in place of the system's first."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def wake_at_end_of_parent() -> None:
+    """Be continued when our parent ends, so that we see it even if somebody has halted us."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def mark(folder: Path) -> dict[str, str]:
+    """The variable that marks a process, and all that it starts, as those of a folder."""
+    return {_MARK: str(folder)}
 
 
 def others(group: int) -> set[int]:
@@ -67,6 +84,34 @@ def kill_descendants(ancestor: int, seconds: float) -> None:
         seconds: The longest time to go on with it.
     """
     _kill(lambda: descendants(ancestor), seconds)
+
+
+def kill_marked(folder: Path, seconds: float) -> None:
+    """Kill every process that is marked with a folder or one below it, and wait for their end.
+
+    Args:
+        folder: The folder.
+        seconds: The longest time to go on with it.
+    """
+    _kill(lambda: _marked(folder), seconds)
+
+
+def _marked(folder: Path) -> set[int]:
+    start = os.fsencode(f"{_MARK}={folder}")
+    return {
+        each.id
+        for each in _processes()
+        if each.id != os.getpid()
+        and any(value == start or value.startswith(start + b"/") for value in _variables(each.id))
+    }
+
+
+def _variables(process: int) -> list[bytes]:
+    """What a process was started with; nothing where we may not know it."""
+    try:
+        return (_PROC / str(process) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _kill(left: Callable[[], set[int]], seconds: float) -> None:

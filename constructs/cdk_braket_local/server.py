@@ -1,7 +1,7 @@
 """The process of a local AWS: `python -m cdk_braket_local.server --state-directory DIR`.
 
-Its one line of output, on the standard output, is `ready`, or else what went wrong. What others
-need to reach it stands in `ready.json` in its state directory as long as it answers.
+Its one line of output, on the standard output, is what went wrong, or else `ready` and, as JSON,
+what its parent needs to reach it. That holds its root user's key, and so is in no file.
 """
 
 import argparse
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 READY = "ready"
-READY_FILE = "ready.json"
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
@@ -119,9 +118,8 @@ def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
     _enter_environment(server_environment(os.environ, identity, port, directory))
     application = _application(f"http://{HOST}:{port}", directory, make_braket)
     try:
-        asyncio.run(_serve(application, listener, directory, identity))
+        asyncio.run(_serve(application, listener, identity))
     finally:
-        (directory / READY_FILE).unlink(missing_ok=True)
         process_group.end_others(os.getpgrp(), _GRACE_SECONDS)
         _remove_passing_files(directory)
 
@@ -143,6 +141,8 @@ def _own_directory(directory: Path) -> Path:
         if stat.S_IMODE(found.st_mode) & 0o077:
             directory.chmod(0o700)
         _take(directory)
+        # Of one that was killed here.
+        process_group.kill_marked(directory, _GRACE_SECONDS)
         _remove_passing_files(directory)
         make_directories(directory)
     except OSError as error:
@@ -210,7 +210,7 @@ def _enter_environment(environment: dict[str, str]) -> None:
 
 
 async def _serve(
-    application: "LocalAwsApplication", listener: socket.socket, directory: Path, identity: Identity
+    application: "LocalAwsApplication", listener: socket.socket, identity: Identity
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -223,7 +223,7 @@ async def _serve(
         await asyncio.to_thread(application.close)
 
     announcement = asyncio.create_task(
-        asyncio.to_thread(_announce, listener.getsockname()[1], directory, identity)
+        asyncio.to_thread(_announce, listener.getsockname()[1], identity)
     )
     guarded_application = cast("ASGIFramework", guarded(application.asgi, identity.access_key_id))
     # hypercorn closes the copy of the socket that it is given.
@@ -241,13 +241,12 @@ def _configuration(descriptor: int) -> Config:
     return configuration
 
 
-def _announce(port: int, directory: Path, identity: Identity) -> None:
+def _announce(port: int, identity: Identity) -> None:
     """Tell that we answer, once we do."""
     while not _is_healthy(port):
         time.sleep(0.01)
-    description = {"endpoint_url": f"http://{HOST}:{port}", "port": port, "pid": os.getpid()}
-    _write_private(directory / READY_FILE, json.dumps(description | asdict(identity)))
-    _say(READY)
+    facts = {"endpoint_url": f"http://{HOST}:{port}", **asdict(identity)}
+    _say(f"{READY} {json.dumps(facts)}")
 
 
 def _is_healthy(port: int) -> bool:
@@ -256,14 +255,6 @@ def _is_healthy(port: int) -> bool:
         connection.request("GET", _HEALTH_PATH)
         return connection.getresponse().status == http.HTTPStatus.OK
     return False
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that is never there half written, nor for others to read."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(path)
 
 
 def _say(line: str) -> None:

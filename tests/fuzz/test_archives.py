@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -129,6 +130,43 @@ def test_an_encrypted_zip_or_an_unknown_method_is_an_error(tmp_path: Path, flags
     archive = tmp_path / "source.tar.gz"
     archive.write_bytes(content)
     assert "cannot be unpacked" in said(tmp_path, archive)
+
+
+def zip_of(count: int, comment: bytes = b"") -> bytes:
+    """A zip archive that is a directory of empty members and nothing else."""
+    lengths = struct.pack("<HHH", 1, 0, len(comment))
+    entry = b"PK\x01\x02" + bytes(24) + lengths + bytes(12) + b"x" + comment
+    sizes = struct.pack("<HHLLH", 1, 1, len(entry) * count, 0, 0)
+    return entry * count + b"PK\x05\x06" + bytes(4) + sizes
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (zip_of(600_000), "it has more than 100000 members"),
+        (zip_of(600_000, b"c" * 100), "its directory has more than"),
+        (zip_of(1_000, b"c" * 65_000), "its directory has more than"),
+    ],
+    ids=["members", "both", "comments"],
+)
+def test_the_directory_of_a_zip_takes_bounded_memory(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
+    assert problem in said(tmp_path, written(tmp_path, content, compressed=False))
+
+
+def test_a_zip_of_as_many_members_as_there_may_be_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdk_braket_local.braket.archive.MOST_FILES", 200)
+    out = tmp_path / "out"
+    out.mkdir()
+    for count, refused in ((200, False), (201, True)):
+        content = _zip([(f"m{n}", b"PK\x01\x02", 0o644) for n in range(count)])
+        path = written(tmp_path, content, compressed=False)
+        with pytest.raises(ArchiveError) if refused else contextlib.nullcontext():
+            unpack(path, out)
+    assert (out / "m199").read_bytes() == b"PK\x01\x02"
 
 
 # --- Anything. ---

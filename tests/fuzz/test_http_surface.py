@@ -35,8 +35,11 @@ class OpenPlatform:
     def authorize(self, *_: object) -> None:
         """Allow it."""
 
-    def role_session(self, role_arn: str, session_name: str) -> Credentials:
-        raise RoleNotAssumableError(role_arn + session_name)
+    def role_session(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
+        raise RoleNotAssumableError(role_arn + session_name + source_arn)
+
+    def end_session(self, credentials: Credentials) -> None:
+        """There is none."""
 
     def bucket_tags(self, *_: object) -> Mapping[str, str]:
         return {}
@@ -96,7 +99,17 @@ def test_any_request_gets_an_answer_of_the_model(
 
 
 OPERATIONS = {
-    "CreateJob": {**request(), "clientToken": "t" * 40, "hyperParameters": {"p": CANARY}},
+    "CreateJob": {
+        **request(),
+        "clientToken": "t" * 40,
+        "hyperParameters": {"p": CANARY},
+        "inputDataConfig": [
+            {
+                "channelName": "a",
+                "dataSource": {"s3DataSource": {"s3Uri": "s3://amazon-braket-a/k"}},
+            }
+        ],
+    },
     "SearchJobs": {
         "filters": [{"name": "jobArn", "operator": "EQUAL", "values": [JOB]}],
         "maxResults": 1,
@@ -150,6 +163,25 @@ def test_an_operation_with_anything_anywhere_gets_an_answer_of_the_model(
     assert_is_modelled(answer)
     if answer.status >= 400:
         assert CANARY not in answer.body.decode()
+
+
+CREATE_JOB_PLACES = places(OPERATIONS["CreateJob"])
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+def test_a_hostile_text_anywhere_in_a_job_gets_an_answer_of_the_model(
+    service: BraketService, text: str
+) -> None:
+    for path in CREATE_JOB_PLACES:
+        body = json.dumps(with_value(OPERATIONS["CreateJob"], path, text)).encode()
+        assert_is_modelled(service.handle(CALLER, "POST", "/job", {}, {}, body))
+
+
+def test_a_tag_by_the_name_of_a_uri_is_a_tag(service: BraketService) -> None:
+    job = with_value(OPERATIONS["CreateJob"], ("tags",), {"s3Uri": "https://[/x"})
+    body = json.dumps(with_value(job, ("clientToken",), "tagged")).encode()
+    answer = service.handle(CALLER, "POST", "/job", {}, {}, body)
+    assert answer.status == 201, answer.body
 
 
 # --- Through the sockets of a whole local AWS. ---

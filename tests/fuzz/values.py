@@ -12,7 +12,7 @@ HOSTILE_TEXTS = [
     "'; DROP TABLE jobs; --", "<script>", "]]>", "[", "[" * 2000, "{" * 2000, '{"a":' * 2000,
     "null", "true", "NaN", "Infinity", "-Infinity", "1e400", "-0", "0x10", "1_000", "9" * 5000,
     "s3://", "s3:///", "s3://b", "s3://b/", "s3://b//k", "s3://b/../c", "s3://b/k?x#y",
-    "s3://B/k", "https://b.s3.amazonaws.com/k", "http://[::1", "http://x:99999/",
+    "s3://B/k", "https://b.s3.amazonaws.com/k", "https://[/x", "http://[::1", "http://x:99999/",
     "file:///etc/passwd", "arn:", "arn:aws:iam::",
     "arn:aws:braket:us-east-1:123456789012:job/00000000-0000-0000-0000-000000000000",
     "arn:aws:braket:us-east-1:123456789012:job/../x", "RUNID0000000", "x" * 300, "x" * 5000,

@@ -1,7 +1,6 @@
 """Local hybrid jobs run as the container on AWS would run them."""
 
 import json
-import os
 import signal
 import stat
 import time
@@ -14,8 +13,10 @@ import boto3
 import pytest
 from braket.aws import AwsQuantumJob, AwsSession
 
+from cdk_braket_local.braket import runner
 from cdk_braket_local.instance import LocalAws
 from tests.local.jobs import TRUST, Jobs, Json
+from tests.local.killing import kill
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -28,12 +29,15 @@ def jobs(local_aws: LocalAws) -> Jobs:
     return Jobs(local_aws)
 
 
-def _lives(process: int) -> bool:
+def _state(process: int) -> str | None:
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state != "Z"
+        return None
+
+
+def _lives(process: int) -> bool:
+    return _state(process) not in {None, "Z"}
 
 
 def _gone(process: int) -> bool:
@@ -251,8 +255,9 @@ def test_the_script_sees_the_roles_credentials_and_no_others(
     assert "AccessDenied" in job["failureReason"]
     told = {line.split()[0]: set(line.split()[1:]) for line in log.splitlines() if line}
     jobs_own = {name for name in told["names"] if name.startswith(("AWS_", "AMZN_BRAKET_"))}
-    assert told["names"] - jobs_own <= {"HOME", "LANG", "LC_CTYPE", "PATH", "TMPDIR"}
-    assert told["container"] <= {"HOME", "LANG", "LC_CTYPE", "PATH"}
+    programs_own = {"CDK_BRAKET_LOCAL_JOB", "HOME", "LANG", "LC_CTYPE", "PATH"}
+    assert told["names"] - jobs_own <= programs_own | {"TMPDIR"}
+    assert told["container"] <= programs_own
     assert local_aws.client_settings["aws_access_key_id"] not in log
     assert local_aws.client_settings["aws_secret_access_key"] not in log
 
@@ -363,7 +368,7 @@ def test_with_its_local_aws_a_job_ends_and_leaves_nothing(tmp_path: Path, end: s
         assert folder.is_relative_to(tmp_path / "aws")
         assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
         if end == "kill":
-            os.kill(aws._process.pid, signal.SIGKILL)
+            kill(aws)
     finally:
         aws.stop()
     assert _gone(process)
@@ -401,20 +406,74 @@ def test_a_daemon_of_the_scripts_ends_when_the_job_is_cancelled(jobs: Jobs) -> N
     assert _gone(daemon)
 
 
+# What a script can do to the container, its parent, that would end its processes.
+TURNS = (
+    "import os, subprocess, time\n"
+    "from pathlib import Path\n"
+    "def main():\n"
+    "    subprocess.Popen(['setsid', '--fork', 'sh', '-c', 'echo $$ > daemon; sleep 600'])\n"
+    "    while not Path('daemon').exists() or not Path('daemon').read_text().endswith('\\n'):\n"
+    "        time.sleep(0.02)\n"
+    "    known = f'{{os.getppid()}} {{os.getpid()}} ' + Path('daemon').read_text()\n"
+    "    Path('{note}.new').write_text(known)\n"
+    "    Path('{note}.new').rename('{note}')\n"
+    "    os.kill(os.getppid(), {signum})\n"
+    "    time.sleep(600)\n"
+)
+
+
+def _turned(jobs: Jobs, note: Path, signum: signal.Signals) -> tuple[str, list[int]]:
+    """A job that has done that; its ARN, and its container, script and daemon."""
+    arn = jobs.start(TURNS.format(note=note, signum=int(signum)))
+    jobs.when(arn, lambda _: note.exists(), 60)
+    processes = [int(word) for word in note.read_text().split()]
+    deadline = time.monotonic() + 20
+    while signum is signal.SIGSTOP and _state(processes[0]) != "T":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return arn, processes
+
+
+def test_a_job_that_kills_its_container_leaves_nothing(jobs: Jobs, tmp_path: Path) -> None:
+    arn, processes = _turned(jobs, tmp_path / "note", signal.SIGKILL)
+    assert jobs.over(arn)["status"] == "FAILED"
+    assert all(_gone(process) for process in processes)
+
+
+def test_a_job_that_halts_its_container_is_cancelled_all_the_same(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    arn, processes = _turned(jobs, tmp_path / "note", signal.SIGSTOP)
+    jobs.braket.cancel_job(jobArn=arn)
+    # Sooner than by force.
+    assert jobs.over(arn, seconds=runner.STOP_SECONDS - 1)["status"] == "CANCELLED"
+    assert all(_gone(process) for process in processes)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSTOP])
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_daemon_of_the_scripts_ends_with_the_local_aws(tmp_path: Path, end: str) -> None:
-    script = f"{DAEMON}    time.sleep(600)\n"
-    if end == "stop":
-        # It halts the container, its parent, once that has logged: it cannot do its part then.
-        script = f"{DAEMON}    time.sleep(2)\n    os.kill(os.getppid(), 19)\n    time.sleep(600)\n"
+def test_such_a_job_leaves_nothing_when_the_local_aws_ends(
+    tmp_path: Path, signum: signal.Signals, end: str
+) -> None:
+    aws = LocalAws.start(tmp_path / "aws")
+    try:
+        _, processes = _turned(Jobs(aws), tmp_path / "note", signum)
+        if end == "kill":
+            kill(aws)
+        if end == "kill" and signum is signal.SIGSTOP:
+            # Without anybody's help.
+            assert all(_gone(process) for process in processes)
+    finally:
+        aws.stop()
+    assert all(_gone(process) for process in processes)
+
+
+def test_a_daemon_of_the_scripts_ends_with_a_killed_local_aws(tmp_path: Path) -> None:
     aws = LocalAws.start(tmp_path / "aws")
     try:
         jobs = Jobs(aws)
-        daemon = _daemon(jobs, jobs.running(jobs.start(script), "begun"))
-        if end == "stop":
-            time.sleep(2)
-        else:
-            os.kill(aws._process.pid, signal.SIGKILL)
+        daemon = _daemon(jobs, jobs.running(jobs.start(f"{DAEMON}    time.sleep(600)\n"), "begun"))
+        kill(aws)
+        assert _gone(daemon)
     finally:
         aws.stop()
-    assert _gone(daemon)

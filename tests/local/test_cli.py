@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cdk_braket_local import process_group
 from tests.local import watched_command
 from tests.tools import miniature
 
@@ -275,6 +276,28 @@ def test_what_a_crash_leaves_is_cleared_away(project: Path) -> None:
     assert local(project, "status").returncode == 0
 
 
+def test_a_killed_server_is_told_and_what_its_jobs_left_is_ended(project: Path) -> None:
+    assert local(project, "up", "--no-bootstrap").returncode == 0
+    keeper = keeper_of(project)
+    [server] = [
+        int(child)
+        for child in Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+        if b"cdk_braket_local.server" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+    os.kill(server, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while (status := local(project, "status")).returncode == 0:
+        assert time.monotonic() < deadline, status.stdout
+    assert status.stdout.startswith("no local AWS is running in ")
+    workspace = project / ".cdk-braket-local" / "data" / "braket" / "jobs" / "some-job"
+    with subprocess.Popen(["sleep", "600"], env=process_group.mark(workspace)) as left:
+        try:
+            assert "ended already" in local(project, "down").stdout
+            assert left.wait(10) == -signal.SIGKILL
+        finally:
+            left.kill()
+
+
 def test_a_port_that_is_taken_is_one_line(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -306,10 +329,13 @@ def test_a_state_directory_that_cannot_be_is_one_line(project: Path) -> None:
 
 
 def test_its_state_is_private_and_no_part_of_the_project(project: Path) -> None:
-    assert local(project, "up", "--no-bootstrap").returncode == 0
     state = project / ".cdk-braket-local"
+    state.mkdir()
+    state.chmod(0o755)
+    assert local(project, "up", "--no-bootstrap").returncode == 0
     assert state.stat().st_mode & 0o777 == 0o700
-    assert (state / "local-aws.json").stat().st_mode & 0o777 == 0o600
+    for name in ("local-aws.json", "log", "lock"):
+        assert (state / name).stat().st_mode & 0o777 == 0o600
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     listed = subprocess.run(
         ["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True

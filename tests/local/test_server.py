@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from cdk_braket_local.instance import LOG_FILE, ClientSettings, LocalAws, LocalAwsError
 from tests.local.jobs import Jobs
+from tests.local.recording_server import ISSUED
 from tests.local.stacks import Stack, recorder
 from tests.local.users import user_who_may
 
@@ -265,12 +266,16 @@ def test_a_presigned_url_is_let_in(local_aws: LocalAws) -> None:
     assert _answer(local_aws, url.removeprefix(local_aws.endpoint_url), {})[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/_ministack/reset", "/_localstack/health"])
+CODE = "/_ministack/lambda-code/000000000000/us-east-1/function"
+LAYER = "/_ministack/lambda-layers/000000000000/us-east-1/layer/1/content"
+
+
+@pytest.mark.parametrize("path", ["/", "/_ministack/reset", "/_localstack/health", CODE, LAYER])
 def test_a_request_without_a_key_is_refused(local_aws: LocalAws, path: str) -> None:
     _assert_refused(local_aws, path, {})
 
 
-@pytest.mark.parametrize("path", ["/_ministack/config", "/_localstack/health"])
+@pytest.mark.parametrize("path", ["/_ministack/config", "/_localstack/health", CODE, LAYER])
 def test_the_emulators_own_paths_are_closed_to_every_key(local_aws: LocalAws, path: str) -> None:
     _assert_refused(local_aws, path, _signed(local_aws))
 
@@ -283,13 +288,48 @@ def test_policies_are_enforced(local_aws: LocalAws) -> None:
         reader.put_object(Bucket="enforced", Key="a", Body=b"")
 
 
-def test_its_files_are_for_its_user_alone(tmp_path: Path) -> None:
+def test_its_files_are_for_its_user_alone_and_hold_no_key_of_its_root_user(tmp_path: Path) -> None:
     folder = tmp_path / "aws"
     folder.mkdir(mode=0o755)
     with LocalAws.start(folder) as aws:
         assert folder.stat().st_mode & 0o777 == 0o700
-        assert (aws.state_directory / "ready.json").stat().st_mode & 0o777 == 0o600
-    assert not (folder / "ready.json").exists(), "it holds the credentials"
+        Jobs(aws).run("def main(): pass")
+        settings = aws.client_settings
+        keys = {settings["aws_access_key_id"], settings["aws_secret_access_key"]}
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != ISSUED]
+        assert files
+        assert [
+            (path, key) for path in files for key in keys if key.encode() in path.read_bytes()
+        ] == []
+
+
+ANCESTRY = (
+    "import os\nfrom pathlib import Path\n"
+    "def main():\n"
+    "    process = os.getpid()\n"
+    "    while process > 1:\n"
+    "        folder = Path(f'/proc/{process}')\n"
+    "        try:\n"
+    "            known = (folder / 'environ').read_text()\n"
+    "        except PermissionError:\n"
+    "            known = 'closed'\n"
+    "        print('process', process, 'canary-5d1e' in known)\n"
+    "        process = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])\n"
+)
+
+
+def test_a_job_finds_no_secret_of_the_users_in_the_processes_that_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "canary-5d1e")
+    with LocalAws.start(tmp_path / "aws") as aws:
+        jobs = Jobs(aws)
+        lines = [line.split() for line in jobs.log(jobs.run(ANCESTRY)).splitlines()]
+        seen = {int(process): found for _, process, found in lines}
+        assert len(seen) > 3, "the script, its container, the server, and us"
+        assert {aws.process_group, os.getpid()} <= seen.keys()
+        assert set(seen.values()) == {"False"}
 
 
 def test_neither_response_urls_nor_credentials_reach_its_log(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cdk_braket_local import opening
+from cdk_braket_local import opening, process_group
 from cdk_braket_local.instance import LocalAws, LocalAwsError
 from tests.local.environments import ROOT
 from tests.local.jobs import Jobs
+from tests.local.killing import kill
 from tests.local.recording_server import ISSUED
 from tests.local.stacks import Stack, recorder
 
@@ -83,10 +84,60 @@ def test_what_a_killed_one_left_is_removed_when_the_next_starts_there(tmp_path: 
     with LocalAws.start(folder) as aws:
         jobs = Jobs(aws)
         jobs.running(jobs.start(SLEEP), "begun")
-        os.kill(aws.process_group, signal.SIGKILL)
+        kill(aws)
     assert list((folder / "braket" / "jobs").iterdir())
     with LocalAws.start(folder):
         assert not (folder / "braket").exists()
+
+
+@contextlib.contextmanager
+def left_by_a_job(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process as a job of a killed local AWS leaves one that was killed together with it."""
+    workspace = folder / "braket" / "jobs" / "some-job"
+    with subprocess.Popen(
+        ["sleep", "600"], env=process_group.mark(workspace), start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_processes_that_a_killed_one_left_are_ended_when_the_next_starts_there(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "aws"
+    with left_by_a_job(folder) as left, left_by_a_job(tmp_path / "aws-of-another") as other:
+        with LocalAws.start(folder):
+            assert left.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
+
+
+def test_processes_that_a_killed_one_left_are_ended_when_it_is_stopped(tmp_path: Path) -> None:
+    folder = tmp_path / "aws"
+    aws = LocalAws.start(folder)
+    with left_by_a_job(folder) as left:
+        kill(aws)
+        aws.stop()
+        assert left.wait(10) == -signal.SIGKILL
+
+
+def test_who_stops_a_killed_one_late_leaves_the_next_one_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "aws"
+    killed = LocalAws.start(folder)
+    kill(killed)
+    with LocalAws.start(folder), left_by_a_job(folder) as of_the_next:
+        killed.stop()
+        assert of_the_next.poll() is None
+
+
+def test_processes_that_a_killed_run_left_are_ended_by_the_next(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        [folder] = tmp_path.iterdir()
+        with left_by_a_job(folder / "aws") as left:
+            end(process, signal.SIGKILL)
+            swept(tmp_path)
+            assert left.wait(10) == -signal.SIGKILL
 
 
 def test_two_cannot_share_one_directory(tmp_path: Path) -> None:

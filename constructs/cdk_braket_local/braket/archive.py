@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -17,6 +18,11 @@ MOST_RATIO = 1_000
 # What describes one member, such as a long name; it is held in memory.
 MOST_HEADER_BYTES = 256 * 1024
 _MOST_COMMON_HEADERS = 100
+# What describes all members of a zip archive; it is held in memory, too.
+MOST_DIRECTORY_BYTES = 32 * 1024**2
+# What each member's description in it begins with.
+# Source: section 4.3.12 of https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+_DIRECTORY_ENTRY = b"PK\x01\x02"
 _FREE_BYTES = 16 * 1024**2
 
 
@@ -34,8 +40,9 @@ def unpack(archive: Path, destination: Path) -> None:
     Raises:
         ArchiveError: It is no archive; a member would lie outside; it holds a device or a pipe; it
             is larger than `MOST_BYTES`, or `MOST_RATIO` times its compressed size; it has more
-            than `MOST_FILES` members, or one with a header of more than `MOST_HEADER_BYTES`. What
-            was unpacked by then stays in the folder.
+            than `MOST_FILES` members, one with a header of more than `MOST_HEADER_BYTES`, or a
+            directory of more than `MOST_DIRECTORY_BYTES`. What was unpacked by then stays in the
+            folder.
     """
     try:
         allowed = _allowed_bytes(archive)
@@ -165,8 +172,20 @@ def _within_limits(
         unfolded.at_once = MOST_HEADER_BYTES
 
 
+class _BoundedReader(io.BufferedReader):
+    """A zip archive's file: `ZipFile` reads its directory at once, and then parses all of it."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        most = MOST_DIRECTORY_BYTES
+        data = super().read(most + 1 if size is None or size < 0 else min(size, most + 1))
+        if len(data) > most:
+            raise ArchiveError(f"its directory has more than {most} bytes")
+        _check_limits(data.count(_DIRECTORY_ENTRY), 0, 0)
+        return data
+
+
 def _unpack_zip(archive: Path, destination: Path, allowed: int) -> None:
-    with zipfile.ZipFile(archive) as opened:
+    with _BoundedReader(io.FileIO(archive)) as file, zipfile.ZipFile(file) as opened:
         members = opened.infolist()
         total = sum(member.file_size for member in members)
         _check_limits(len(members), total, allowed)

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -29,14 +30,24 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cdk_braket_local import process_group
 from cdk_braket_local.braket import archive
 from cdk_braket_local.braket.log_stream import LogStream
-from cdk_braket_local.braket.objects import Mirror, MissingObjectError, Objects, Place, pack
+from cdk_braket_local.braket.objects import (
+    Mirror,
+    MissingObjectError,
+    Objects,
+    Place,
+    UnfitNameError,
+    pack,
+)
 from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
 
 SYNC_SECONDS = 1.0
 GRACE_SECONDS = 3.0
 
 # What a call of AWS can raise; an upload that is refused raises one of boto3's own.
-_CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError)
+_CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError, UnfitNameError)
+
+# As much of what a script says of its failure as is read; GetJob shows less.
+_LONGEST_FAILURE = 64 * 1024
 
 # Not part of a line, and the end of none: what `splitlines` takes for one as well.
 _STOP = "stop"
@@ -48,16 +59,34 @@ class _SetUpError(Exception):
 
 def main() -> int:
     """Run one job; its outcome is the last line of output."""
-    plan = Plan.from_json(sys.stdin.readline())
+    told = sys.stdin.readline()
+    if not told:
+        return 1  # the server is gone, and nobody listens
+    threading.excepthook = _say_kind
     process_group.adopt_orphans()
-    container = _Container(plan)
-    threading.Thread(target=container.obey, args=(sys.stdin,), daemon=True).start()
-    _report(outcome=container.run())
+    process_group.wake_at_end_of_parent()
+    _report(outcome=_outcome(Plan.from_json(told)))
     return 0
 
 
+def _outcome(plan: Plan) -> Mapping[str, object]:
+    try:
+        container = _Container(plan)
+        threading.Thread(target=container.obey, args=(sys.stdin,), daemon=True).start()
+        return container.run()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the job ends with a reason
+        # Only what kind of error: its text and its trace may hold parts of the job.
+        kind = type(error).__name__
+        return {"failure": f"InternalServiceException: the job could not be run: {kind}"}
+
+
+def _say_kind(failed: threading.ExceptHookArgs) -> None:
+    sys.stderr.write(f"a thread failed: {failed.exc_type.__name__}\n")
+
+
 def _report(**message: object) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
+    # On a line of its own, whatever a script may have written there.
+    sys.stdout.write(f"\n{json.dumps(message)}\n")
     sys.stdout.flush()
 
 
@@ -184,9 +213,13 @@ class _Container:
         if not found:
             return sys.executable
         environment = self._plan.workspace / "environment"
-        venv.create(environment, with_pip=True, symlinks=True)
         python = environment / "bin" / "python"
-        self._show_host_packages(python)
+        try:
+            venv.create(environment, with_pip=True, symlinks=True)
+            self._show_host_packages(python)
+        except (subprocess.SubprocessError, OSError) as error:
+            kind = type(error).__name__
+            raise _SetUpError(f"no environment for its requirements can be made: {kind}") from error
         for requirements in found:
             # The container ignores the exit code, too: the script then fails at its import.
             self._logged([str(python), "-m", "pip", "install", "-r", str(requirements)])
@@ -251,19 +284,23 @@ class _Container:
             "INPUT_DIR": str(plan.inputs),
         }
         named = {f"AMZN_BRAKET_{name}": value for name, value in variables.items() if value}
-        return named | {
-            "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-            "HOME": str(plan.workspace / "home"),
-            "TMPDIR": str(plan.workspace / "tmp"),
-            "LANG": "C.UTF-8",
-            "AWS_ENDPOINT_URL": plan.endpoint_url,
-            "AWS_REGION": plan.region,
-            "AWS_DEFAULT_REGION": plan.region,
-            "AWS_ACCESS_KEY_ID": plan.credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": plan.credentials.secret_access_key,
-            "AWS_SESSION_TOKEN": plan.credentials.session_token,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        return (
+            named
+            | process_group.mark(plan.workspace)
+            | {
+                "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+                "HOME": str(plan.workspace / "home"),
+                "TMPDIR": str(plan.workspace / "tmp"),
+                "LANG": "C.UTF-8",
+                "AWS_ENDPOINT_URL": plan.endpoint_url,
+                "AWS_REGION": plan.region,
+                "AWS_DEFAULT_REGION": plan.region,
+                "AWS_ACCESS_KEY_ID": plan.credentials.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": plan.credentials.secret_access_key,
+                "AWS_SESSION_TOKEN": plan.credentials.session_token,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+        )
 
     def _store_results(self) -> None:
         if not any(self._plan.results.iterdir()):
@@ -274,10 +311,21 @@ class _Container:
         self._objects.upload(packed, place.below(RESULTS_KEY))
 
     def _failure(self, code: int) -> str:
-        reason = ""
-        with contextlib.suppress(OSError):
-            reason = self._plan.failure_file.read_text("utf-8", "replace")
+        reason = _said_in(self._plan.failure_file)
         return f"AlgorithmError: {reason}, exit code: {code if code > 0 else 128 - code}"
+
+
+def _said_in(path: Path) -> str:
+    """Return what stands in a file of the script's, which may be anything, or nothing."""
+    try:
+        # A pipe is not waited for, and a link not followed.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return ""
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return file.read(_LONGEST_FAILURE).decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -9,12 +9,18 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import ClientError
 
+from cdk_braket._lambda.hybrid_job_handler.beyond_model import is_passable
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class MissingObjectError(Exception):
     """There is nothing at an S3 URI; the message names it."""
+
+
+class UnfitNameError(Exception):
+    """A file cannot be stored, or an object not be a file, for its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,17 @@ class Objects:
         return target
 
     def download_tree(self, uri: str, folder: Path) -> int:
-        """Download all objects whose keys begin as a URI does; return how many there were."""
+        """Download all objects whose keys begin as a URI does; return how many there were.
+
+        Raises:
+            MissingObjectError: One would lie outside the folder.
+            UnfitNameError: The key of one cannot name a file.
+        """
         place = Place.parse(uri)
         count = 0
         for key in self._keys(place):
+            if not is_passable(key):
+                raise UnfitNameError(f"the key {key!r} in {place.bucket} cannot name a file")
             target = folder / _relative(key, place.key)
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise MissingObjectError(f"s3://{place.bucket}/{key} would lie outside its folder")
@@ -77,7 +90,13 @@ class Objects:
         return count
 
     def upload(self, file: Path, place: Place) -> None:
-        """Upload a file."""
+        """Upload a file.
+
+        Raises:
+            UnfitNameError: Its name holds bytes that are not UTF-8, as no key can.
+        """
+        if not is_passable(place.key):
+            raise UnfitNameError(f"{place.key!r} cannot be a key of S3: it is not UTF-8")
         self._client.upload_file(str(file), place.bucket, place.key)
 
     def _keys(self, place: Place) -> Iterator[str]:

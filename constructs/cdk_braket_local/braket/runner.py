@@ -4,24 +4,32 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
+from cdk_braket._lambda.hybrid_job_handler import rules
 from cdk_braket_local import process_group
 from cdk_braket_local.braket.job import Job, Status, now
 from cdk_braket_local.braket.plan import Plan
-from cdk_braket_local.platform import Platform, RoleNotAssumableError
+from cdk_braket_local.platform import Credentials, Platform, RoleNotAssumableError
 
 # What a stopped job gets for its last checkpoints and results before it is killed.
 STOP_SECONDS = 15.0
 # What a container gets to kill its processes.
 KILL_SECONDS = 5.0
+
+# The longest line of a container's that is listened to, and the most of its errors that is shown.
+_LONGEST_LINE = 2**20
+_MOST_ERRORS = 2**16
 
 _logger = logging.getLogger(__name__)
 
@@ -163,16 +171,27 @@ class Runner:
 
     def _run_container(self, run: _Run, workspace: Path) -> tuple[Status, str | None]:
         workspace.mkdir(mode=0o700, parents=True)
-        plan = self._plan(run.job, workspace)
-        with (workspace / "container.log").open("w+", encoding="utf-8") as errors:
+        job = run.job
+        credentials = self._platform.role_session(
+            str(job.request["roleArn"]), f"braket-{job.id}", job.arn
+        )
+        try:
+            return self._run_process(run, self._plan(job, workspace, credentials))
+        finally:
+            # What is left of the job, or has been sent away by it, may do nothing more.
+            self._platform.end_session(credentials)
+
+    def _run_process(self, run: _Run, plan: Plan) -> tuple[Status, str | None]:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "cdk_braket_local.braket.container"],
-                cwd=workspace,
-                env=_environment(workspace),
+                cwd=plan.workspace,
+                env=_environment(plan.workspace),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 start_new_session=True,
                 # As in AWS's containers; nobody else gets into the workspace.
                 umask=0o022,
@@ -184,12 +203,13 @@ class Runner:
                 timer.cancel()
                 run.process = process  # even if it was never told its plan
                 self._kill(run)
+                # What a script has left that killed its container.
+                process_group.kill_marked(plan.workspace, KILL_SECONDS)
                 errors.seek(0)
-                if text := errors.read():
+                if text := errors.read(_MOST_ERRORS):
                     _logger.warning("the container of %s says: %s", run.job.arn, text)
 
-    def _plan(self, job: Job, workspace: Path) -> Plan:
-        role = str(job.request["roleArn"])
+    def _plan(self, job: Job, workspace: Path, credentials: Credentials) -> Plan:
         return Plan(
             job_name=job.name,
             job_id=job.id,
@@ -197,7 +217,7 @@ class Runner:
             workspace=workspace,
             endpoint_url=self._platform.endpoint_url,
             region=job.caller.region,
-            credentials=self._platform.role_session(role, f"braket-{job.id}"),
+            credentials=credentials,
         )
 
     def _limit(self, run: _Run) -> threading.Timer:
@@ -229,8 +249,8 @@ class Runner:
         if stopping:
             self._stop(run, *stopping)
         with process.stdout:
-            for line in process.stdout:
-                self._heard(run, json.loads(line))
+            for message in _messages(process.stdout):
+                self._heard(run, message)
         process.wait()
         if run.outcome is None:
             return Status.FAILED, "InternalServiceException: the job's container was lost"
@@ -241,11 +261,13 @@ class Runner:
 
     def _heard(self, run: _Run, message: Mapping[str, object]) -> None:
         with self._lock:
-            if isinstance(event := message.get("event"), str):
+            event = message.get("event")
+            if isinstance(event, str) and event in _EVENT_TYPES:
                 run.job.happened(event, f"The job is at {event}.")
-            if isinstance(outcome := message.get("outcome"), Mapping):
+            outcome = message.get("outcome")
+            if isinstance(outcome, Mapping) and "failure" in outcome:
                 run.outcome = outcome
-        if problem := message.get("log"):
+        if isinstance(problem := message.get("log"), str):
             _logger.warning("the log of %s could not be written: %s", run.job.arn, problem)
 
     def _stop(self, run: _Run, status: Status, reason: str | None) -> None:
@@ -258,6 +280,8 @@ class Runner:
         with suppress(OSError, ValueError):
             process.stdin.write("stop\n")
             process.stdin.flush()
+            # Its script may have halted it.
+            process.send_signal(signal.SIGCONT)
         killer = threading.Timer(STOP_SECONDS, self._kill, [run])
         killer.daemon = True
         killer.start()
@@ -270,6 +294,7 @@ class Runner:
         # At the end of its orders the container kills all that it started, and itself.
         with suppress(OSError, ValueError):
             process.stdin.close()
+        process.send_signal(signal.SIGCONT)
         try:
             process.wait(KILL_SECONDS)
         except subprocess.TimeoutExpired:
@@ -277,6 +302,21 @@ class Runner:
             process.kill()
 
 
+_EVENT_TYPES = frozenset(rules.enum_values(rules.shape_of("JobEventDetails", "eventType")))
+
+
+def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
+    """Yield what a container says; what its script may have written between it is no message."""
+    while line := output.readline(_LONGEST_LINE):
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(said, Mapping):
+            yield said
+
+
 def _environment(workspace: Path) -> dict[str, str]:
     """Return the container's environment: nothing of the server's, which holds its keys."""
-    return {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}
+    own = {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}
+    return own | process_group.mark(workspace)

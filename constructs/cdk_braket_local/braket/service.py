@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from cdk_braket._lambda.hybrid_job_handler.beyond_model import (
     REACHABLE_PREFIX,
     REACHABLE_TAG,
     problems_of_service,
+    s3_uris,
 )
 from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
@@ -129,14 +130,18 @@ class BraketService:
     def _check_request(self, caller: Caller, request: _Parameters) -> None:
         """Refuse what AWS refuses beyond the model's constraints."""
         problems = problems_of_service(request, caller.region)
-        problems += [
-            f"the bucket {bucket} does not begin with {REACHABLE_PREFIX}, and has no tag "
-            f"{'='.join(REACHABLE_TAG)}"
-            for bucket in sorted(_buckets(request))
-            if not self._is_reachable(caller, bucket)
-        ]
+        # The bucket of a URI that is none cannot be told.
+        problems = problems or list(self._problems_of_buckets(caller, request))
         if problems:
             raise BraketError("ValidationException", "; ".join(problems))
+
+    def _problems_of_buckets(self, caller: Caller, request: _Parameters) -> Iterator[str]:
+        for bucket in sorted({Place.parse(uri).bucket for uri in s3_uris(request).values()}):
+            if not self._is_reachable(caller, bucket):
+                yield (
+                    f"the bucket {bucket} does not begin with {REACHABLE_PREFIX}, and has no tag "
+                    f"{'='.join(REACHABLE_TAG)}"
+                )
 
     def _is_reachable(self, caller: Caller, bucket: str) -> bool:
         """Whether Braket reaches a bucket, whose access control MiniStack does not know."""
@@ -253,17 +258,6 @@ def _same(known: tuple[str, str], content: str) -> str:
             "ConflictException", "the clientToken was used for another request before"
         )
     return arn
-
-
-def _buckets(value: object) -> set[str]:
-    """Return the buckets of all S3 URIs in a request."""
-    if isinstance(value, Mapping):
-        places = [v for k, v in value.items() if k in {"s3Uri", "s3Path"}]
-        inner = [v for k, v in value.items() if k != "hyperParameters"]
-        return {Place.parse(str(p)).bucket for p in places}.union(*map(_buckets, inner))
-    if isinstance(value, list):
-        return set().union(*map(_buckets, value))
-    return set()
 
 
 def _filter(raw: object) -> Callable[[Job], bool]:

@@ -51,6 +51,14 @@ class Identity:
     secret_access_key: str = field(repr=False)
 
 
+def taken_over(base: Mapping[str, str]) -> dict[str, str]:
+    """What of a user's environment the local AWS knows.
+
+    Whoever starts its server passes no more on: jobs can read what a process was started with.
+    """
+    return {name: value for name, value in base.items() if _is_taken_over(name)}
+
+
 def server_environment(
     base: Mapping[str, str], identity: Identity, port: int, state_directory: Path
 ) -> dict[str, str]:
@@ -62,7 +70,7 @@ def server_environment(
         port: The port of 127.0.0.1 that it answers on.
         state_directory: Where it keeps all its files; nothing is shared with another local AWS.
     """
-    kept = {name: value for name, value in base.items() if _is_taken_over(name)}
+    kept = taken_over(base)
     programs = [kept.get("PATH", os.defpath), str(Path(sys.executable).parent)]
     kept["PATH"] = os.pathsep.join(programs)
     modules = [kept.get("NODE_PATH"), *_node_modules(Path.cwd())]

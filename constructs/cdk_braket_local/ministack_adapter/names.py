@@ -142,6 +142,7 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
     "ministack.services.s3:_put_bucket_ownership_controls": ("name", "body"),
     "ministack.services.s3:_put_bucket_versioning": ("name", "body"),
     "ministack.services.s3:_resolve_sse_write_headers": ("headers", "bucket_name"),
+    "ministack.services.sts:_sessions": None,
     "ministack.services.sts:register_session": ("access_key", "session"),
 }
 

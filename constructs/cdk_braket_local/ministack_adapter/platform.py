@@ -65,15 +65,15 @@ class MinistackPlatform:
             tags: Mapping[str, str] = s3._bucket_tags.get(bucket, {})
             return dict(tags)
 
-    def role_session(self, role_arn: str, session_name: str) -> Credentials:
+    def role_session(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         """Assume a role as braket.amazonaws.com, as `Platform.role_session` tells.
 
-        The trust policy is given aws:SourceAccount, as most services give it; whether Braket does
-        is not known.
+        The trust policy is given aws:SourceAccount and aws:SourceArn, as most services give them;
+        whether Braket does is not known.
         """
         role = _role(role_arn)
         account = parse_arn(role_arn).account_id
-        if not _trusts_braket(role["AssumeRolePolicyDocument"], role_arn, account):
+        if not _trusts_braket(role["AssumeRolePolicyDocument"], role_arn, source_arn):
             raise RoleNotAssumableError(
                 f"{_SERVICE_PRINCIPAL} is not authorized to perform: sts:AssumeRole on resource: "
                 f"{role_arn}; the role's trust policy does not allow it"
@@ -95,6 +95,10 @@ class MinistackPlatform:
         }
         sts.register_session(credentials.access_key_id, session)
         return credentials
+
+    def end_session(self, credentials: Credentials) -> None:
+        """Forget a role session, as `Platform.end_session` tells."""
+        sts._sessions.pop(credentials.access_key_id, None)
 
     def put_event(
         self,
@@ -134,8 +138,8 @@ def _role(role_arn: str) -> Mapping[str, str]:
     return role
 
 
-def _trusts_braket(document: str, role_arn: str, account: str) -> bool:
-    """Whether a trust policy lets Braket assume its role.
+def _trusts_braket(document: str, role_arn: str, source_arn: str) -> bool:
+    """Whether a trust policy lets Braket assume its role for a job.
 
     MiniStack's evaluator knows callers by ARN, and a service has none: the statements that name
     the service are shown to it as naming everyone, and the others are left out.
@@ -144,12 +148,8 @@ def _trusts_braket(document: str, role_arn: str, account: str) -> bool:
     statements = policy.get("Statement", [])
     if isinstance(statements, Mapping):
         statements = [statements]
-    concerning = [
-        {**statement, "Principal": "*"}
-        for statement in statements
-        if statement.get("Principal") == "*"
-        or iam_evaluator._service_principal_matches(statement.get("Principal"), _SERVICE_PRINCIPAL)
-    ]
+    concerning = [{**each, "Principal": "*"} for each in statements if _concerns_braket(each)]
+    account = parse_arn(source_arn).account_id
     context = iam_evaluator.EvalContext(
         principal_arn=_SERVICE_PRINCIPAL,
         principal_type="Service",
@@ -157,12 +157,26 @@ def _trusts_braket(document: str, role_arn: str, account: str) -> bool:
         action="sts:AssumeRole",
         resource_arn=role_arn,
         region="",
-        service_context={"aws:sourceaccount": account},
+        service_context={"aws:sourceaccount": account, "aws:sourcearn": source_arn},
     )
     allowed: bool = iam_evaluator.evaluate_trust_policy(
         {**policy, "Statement": concerning}, _SERVICE_PRINCIPAL, context
     )
     return allowed
+
+
+def _concerns_braket(statement: Mapping[str, object]) -> bool:
+    principal = statement.get("Principal")
+    # `{"AWS": "*"}` is everyone as well. Whether that is enough to let a service in is not known.
+    if statement.get("Effect") == "Deny" and _names_every_account(principal):
+        return True
+    matches: bool = iam_evaluator._service_principal_matches(principal, _SERVICE_PRINCIPAL)
+    return principal == "*" or matches
+
+
+def _names_every_account(principal: object) -> bool:
+    accounts = principal.get("AWS") if isinstance(principal, Mapping) else None
+    return "*" in (accounts if isinstance(accounts, list) else [accounts])
 
 
 def _random(letters: str, length: int) -> str:

@@ -5,7 +5,8 @@ have their values, and the local service as Amazon Braket does.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 LOCAL_DEVICE = "local:"
 """What the name of an embedded simulator begins with."""
@@ -37,6 +38,8 @@ DEVICE_ARN = re.compile(
 
 def is_device(device: str) -> bool:
     """Say whether a text names a device: an ARN, or `local:<provider>/<simulator>`."""
+    if not is_passable(device):
+        return False
     if not device.startswith(LOCAL_DEVICE):
         return DEVICE_ARN.fullmatch(device) is not None
     provider, _, simulator = device.removeprefix(LOCAL_DEVICE).partition("/")
@@ -55,6 +58,33 @@ def is_prefix(key: str) -> bool:
     The container would fail on it once the instance runs, and is billed for.
     """
     return not key or key.endswith("/")
+
+
+def is_passable(text: str) -> bool:
+    """Say whether a text can become a variable of a process or a key in S3.
+
+    The container would fail on one that cannot: no variable holds a NUL, and half of a surrogate
+    pair, which JSON can hold, is nothing in UTF-8.
+    """
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def s3_uris(request: Mapping[str, object]) -> dict[str, str]:
+    """Return the S3 URIs of a CreateJob request, each by where it stands."""
+    return {".".join(path): text for path, text in _s3_places(request) if text}
+
+
+def _s3_places(request: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for path in (
+        ("algorithmSpecification", "scriptModeConfig", "s3Uri"),
+        ("checkpointConfig", "s3Uri"),
+        ("outputDataConfig", "s3Path"),
+    ):
+        yield path, _text(request, *path)
+    channels = request.get("inputDataConfig")
+    inside = ("dataSource", "s3DataSource", "s3Uri")
+    for index, channel in enumerate(channels if isinstance(channels, list) else []):
+        yield ("inputDataConfig", str(index), *inside), _text(channel, *inside)
 
 
 def problems_of_service(request: Mapping[str, object], region: str) -> list[str]:
@@ -78,7 +108,27 @@ def problems_of_service(request: Mapping[str, object], region: str) -> list[str]
         )
     if request.get("algorithmSpecification") == {}:
         found.append("algorithmSpecification must have a script, a container image or both")
-    return found
+    return found + list(_problems_of_texts(request))
+
+
+def _problems_of_texts(request: Mapping[str, object]) -> Iterator[str]:
+    entry_point = ("algorithmSpecification", "scriptModeConfig", "entryPoint")
+    uris = s3_uris(request)
+    for place, text in {**uris, ".".join(entry_point): _text(request, *entry_point)}.items():
+        if not is_passable(text):
+            yield f"{place} must not hold NUL, or half of a surrogate pair"
+    for place, uri in uris.items():
+        if not _is_url(uri):
+            yield f"{place} must be a URL, and its host is none"
+
+
+def _is_url(uri: str) -> bool:
+    try:
+        urlsplit(uri)
+    except ValueError:
+        # Of s3:// only a bucket's name is in this place, and brackets are in none.
+        return False
+    return True
 
 
 def problems_of_container(request: Mapping[str, object]) -> list[str]:
@@ -89,8 +139,8 @@ def problems_of_container(request: Mapping[str, object]) -> list[str]:
     return []
 
 
-def _text(request: Mapping[str, object], *path: str) -> str:
-    value: object = request
+def _text(request: object, *path: str) -> str:
+    value = request
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) else ""

@@ -1,0 +1,16 @@
+"""A local AWS whose server is killed, as by the system when memory is short."""
+
+import os
+import signal
+import time
+
+from cdk_braket_local.instance import LocalAws
+
+
+def kill(aws: LocalAws) -> None:
+    """Kill the server, and wait until it is dead."""
+    os.kill(aws.process_group, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while aws.is_running():
+        assert time.monotonic() < deadline, "it outlives SIGKILL"
+        time.sleep(0.01)
