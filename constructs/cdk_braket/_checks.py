@@ -318,7 +318,7 @@ def _texts(
     # A number that looks like a token is rendered as one of CDK's own, which hides it.
     given = {key: value for key, value in options.hyperparameters.items() if is_unknown(value)}
     rendered = render_hyperparameters(options)
-    return text_problems({**request, "hyperParameters": {**rendered, **given}}, scope)
+    yield from text_problems({**request, "hyperParameters": {**rendered, **given}}, scope)
 
 
 def _without_bad_name(options: JobOptions) -> JobOptions:

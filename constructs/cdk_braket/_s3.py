@@ -9,8 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
-from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX
-from ._lambda.hybrid_job_handler.definition import is_bucket_name
+from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX, is_bucket_name
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html

@@ -8,6 +8,7 @@ from typing import Final
 from aws_cdk import CfnDynamicReference, Stack, Tokenization
 from constructs import IConstruct
 
+from ._lambda.hybrid_job_handler.beyond_model import unfit_texts
 from ._lambda.hybrid_job_handler.rules import Problem, Rule
 from ._tokens import is_unknown
 
@@ -57,12 +58,20 @@ def text_problems(
         request: The CreateJob request, or a part of it; may hold tokens.
         scope: Where tokens are looked at.
     """
+    unfit = unfit_texts(request)
     for path, value in _leaves(request, ()):
-        fault = text_fault(value)
+        fault = text_fault(value) or _unfit(unfit.get(path), value)
         if fault is None and path[0] == "hyperParameters" and _refers_to_secret(value, scope):
             fault = _SECRET
         if fault is not None:
             yield Problem(path, Rule.PATTERN, fault.message, value), fault
+
+
+def _unfit(message: str | None, value: object) -> Fault | None:
+    """What is known to keep the container from starting; of a token nothing is known yet."""
+    if message is None or is_unknown(value):
+        return None
+    return Fault(message, "Use text that can be a variable of a process, and a URI as S3 shows it")
 
 
 def text_fault(value: object) -> Fault | None:

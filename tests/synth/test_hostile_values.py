@@ -94,6 +94,27 @@ def test_what_no_template_can_carry_is_told_wherever_it_is(text: str, told: str)
     assert all(problem.isprintable() for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("s3://amazon-braket-mine/a\x00b", "must not hold NUL"),
+        ("https://[/x", "must be a URL, and its host is none"),
+    ],
+)
+def test_what_no_container_can_be_given_is_told(uri: str, told: str) -> None:
+    [problem] = _refused(input_data={"in": InputChannel.from_s3_uri(uri)})
+    assert problem.startswith(f"input_data['in']={uri!r}: {told}")
+
+
+def test_a_uri_that_is_a_token_is_taken_for_none_of_these() -> None:
+    stack = new_stack()
+    bucket = CfnParameter(stack, "Bucket").value_as_string
+    uri = f"s3://{bucket}/in"
+    data = {"in": InputChannel.from_s3_uri(uri)}
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, input_data=data)
+    assert "inputDataConfig" in request_of(stack)
+
+
 def test_a_fault_of_a_text_names_argument_value_rule_and_way_out() -> None:
     assert _refused(tags={"team": "a\udfff"}) == [
         (

@@ -36,6 +36,14 @@ DEVICE_ARN = re.compile(
 """arn:partition:braket:region:account:device/kind/provider/name"""
 
 
+# Names that S3 gave before 2018 are other ones, and Amazon Braket is younger. Source:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+MemberPath = tuple[str | int, ...]
+"""Where something stands in a request."""
+
+
 def is_device(device: str) -> bool:
     """Say whether a text names a device: an ARN, or `local:<provider>/<simulator>`."""
     if not is_passable(device):
@@ -60,6 +68,14 @@ def is_prefix(key: str) -> bool:
     return not key or key.endswith("/")
 
 
+def is_bucket_name(name: str) -> bool:
+    """Say whether S3 can have a bucket of a name.
+
+    Policies are made of names: to them `*`, say, is every bucket.
+    """
+    return _BUCKET_NAME.fullmatch(name) is not None
+
+
 def is_passable(text: str) -> bool:
     """Say whether a text can become a variable of a process or a key in S3.
 
@@ -69,22 +85,22 @@ def is_passable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def s3_uris(request: Mapping[str, object]) -> dict[str, str]:
+def s3_uris(request: Mapping[str, object]) -> dict[MemberPath, str]:
     """Return the S3 URIs of a CreateJob request, each by where it stands."""
-    return {".".join(path): text for path, text in _s3_places(request) if text}
+    return {path: text for path, text in _s3_places(request) if text}
 
 
-def _s3_places(request: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _s3_places(request: Mapping[str, object]) -> Iterator[tuple[MemberPath, str]]:
     for path in (
         ("algorithmSpecification", "scriptModeConfig", "s3Uri"),
         ("checkpointConfig", "s3Uri"),
         ("outputDataConfig", "s3Path"),
     ):
-        yield path, _text(request, *path)
+        yield path, text_in(request, *path)
     channels = request.get("inputDataConfig")
     inside = ("dataSource", "s3DataSource", "s3Uri")
     for index, channel in enumerate(channels if isinstance(channels, list) else []):
-        yield ("inputDataConfig", str(index), *inside), _text(channel, *inside)
+        yield ("inputDataConfig", index, *inside), text_in(channel, *inside)
 
 
 def problems_of_service(request: Mapping[str, object], region: str) -> list[str]:
@@ -95,7 +111,7 @@ def problems_of_service(request: Mapping[str, object], region: str) -> list[str]
         region: Where the job is to run.
     """
     found = []
-    device = _text(request, "deviceConfig", "device")
+    device = text_in(request, "deviceConfig", "device")
     if device and not is_device(device):
         found.append(
             "deviceConfig.device must be the ARN of a device or local:<provider>/<simulator>"
@@ -108,18 +124,25 @@ def problems_of_service(request: Mapping[str, object], region: str) -> list[str]
         )
     if request.get("algorithmSpecification") == {}:
         found.append("algorithmSpecification must have a script, a container image or both")
-    return found + list(_problems_of_texts(request))
+    unfit = unfit_texts(request).items()
+    return found + [f"{'.'.join(map(str, path))} {message}" for path, message in unfit]
 
 
-def _problems_of_texts(request: Mapping[str, object]) -> Iterator[str]:
+def unfit_texts(request: Mapping[str, object]) -> dict[MemberPath, str]:
+    """Return what is against the texts of a CreateJob request by which its container is started.
+
+    Args:
+        request: The request; may lack members.
+    """
     entry_point = ("algorithmSpecification", "scriptModeConfig", "entryPoint")
     uris = s3_uris(request)
-    for place, text in {**uris, ".".join(entry_point): _text(request, *entry_point)}.items():
-        if not is_passable(text):
-            yield f"{place} must not hold NUL, or half of a surrogate pair"
-    for place, uri in uris.items():
-        if not _is_url(uri):
-            yield f"{place} must be a URL, and its host is none"
+    no_url = {path: _NO_URL for path, uri in uris.items() if not _is_url(uri)}
+    texts = {**uris, entry_point: text_in(request, *entry_point)}
+    return no_url | {path: _NOT_PASSABLE for path, text in texts.items() if not is_passable(text)}
+
+
+_NO_URL = "must be a URL, and its host is none"
+_NOT_PASSABLE = "must not hold NUL, or half of a surrogate pair"
 
 
 def _is_url(uri: str) -> bool:
@@ -133,13 +156,14 @@ def _is_url(uri: str) -> bool:
 
 def problems_of_container(request: Mapping[str, object]) -> list[str]:
     """Return what the service takes and the job's container would fail on."""
-    script = _text(request, "algorithmSpecification", "scriptModeConfig", "s3Uri")
+    script = text_in(request, "algorithmSpecification", "scriptModeConfig", "s3Uri")
     if script and is_prefix(script.partition("://")[2].partition("/")[2]):
         return ["algorithmSpecification.scriptModeConfig.s3Uri must name one object, not a prefix"]
     return []
 
 
-def _text(request: object, *path: str) -> str:
+def text_in(request: object, *path: str) -> str:
+    """Return the text that stands somewhere in a request; empty where there is none."""
     value = request
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None

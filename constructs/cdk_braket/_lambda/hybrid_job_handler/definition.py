@@ -1,12 +1,17 @@
 """What the properties of the custom resource ask for: reading, checking, rendering. Pure."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import contract, rules
-from .beyond_model import problems_of_container, problems_of_service
+from .beyond_model import (
+    is_bucket_name,
+    problems_of_container,
+    problems_of_service,
+    s3_uris,
+    text_in,
+)
 from .contract import Attribute, OnDelete, Property
 from .failures import Failure
 
@@ -14,10 +19,6 @@ _MORE_OF_THE_DEFINITION = {
     "from": Property.COPY_CHECKPOINTS_FROM,
     "rerun": Property.RERUN_TOKEN,
 }
-
-# Names that S3 gave before 2018 are other ones, and Amazon Braket is younger. Source:
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _SHOWN = 200  # characters of a malformed value that a reason shows
 
@@ -50,14 +51,6 @@ class Location:
     def uri(self) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
-
-
-def is_bucket_name(name: str) -> bool:
-    """Say whether S3 can have a bucket of a name.
-
-    Policies are made of names: to them `*`, say, is every bucket.
-    """
-    return _BUCKET_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,14 +246,6 @@ def checkpoint_uri(request: Mapping[str, object]) -> str:
     return text_in(request, "checkpointConfig", "s3Uri")
 
 
-def text_in(request: Mapping[str, object], *path: str) -> str:
-    """Return the text at a place in a request; empty when there is none."""
-    value: object = request
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""
-
-
 def problems_of(definition: Definition, region: str) -> list[str]:
     """Return what the service would refuse, now that every token has its value.
 
@@ -288,14 +273,8 @@ def _problems_of_buckets(definition: Definition) -> list[str]:
 
     The constructs look at these, too, but for those that only the deployment knows.
     """
-    request = definition.request
-    script = ("algorithmSpecification", "scriptModeConfig", "s3Uri")
-    buckets = {".".join(script): _bucket_in(text_in(request, *script))}
-    channels = request.get("inputDataConfig")
-    for index, channel in enumerate(channels if isinstance(channels, list) else []):
-        inner = ("dataSource", "s3DataSource", "s3Uri")
-        uri = text_in(channel, *inner) if isinstance(channel, dict) else ""
-        buckets[f"inputDataConfig.{index}.{'.'.join(inner)}"] = _bucket_in(uri)
+    uris = s3_uris(definition.request)
+    buckets = {".".join(map(str, path)): _bucket_in(uri) for path, uri in uris.items()}
     if definition.checkpoints_from is not None:
         buckets[Property.COPY_CHECKPOINTS_FROM] = definition.checkpoints_from.bucket
     return [

@@ -8,9 +8,16 @@ the service to judge.
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from .beyond_model import LOCAL_DEVICE, REACHABLE_PREFIX, REACHABLE_TAG, SERVICE_LINKED_ROLE
+from .beyond_model import (
+    LOCAL_DEVICE,
+    REACHABLE_PREFIX,
+    REACHABLE_TAG,
+    SERVICE_LINKED_ROLE,
+    s3_uris,
+    text_in,
+)
 from .calls import Calls
-from .definition import Definition, Location, text_in
+from .definition import Definition, Location
 from .failures import Kind, ServiceError
 
 _T = TypeVar("_T")
@@ -102,14 +109,5 @@ class _Looks:
 
 def _buckets(request: Mapping[str, object]) -> set[str]:
     """Return the buckets of a request's S3 URIs."""
-    uris = [
-        text_in(request, "algorithmSpecification", "scriptModeConfig", "s3Uri"),
-        text_in(request, "outputDataConfig", "s3Path"),
-        text_in(request, "checkpointConfig", "s3Uri"),
-    ]
-    channels = request.get("inputDataConfig")
-    uris += [
-        text_in(channel, "dataSource", "s3DataSource", "s3Uri")
-        for channel in (channels if isinstance(channels, list) else [])
-    ]
+    uris = s3_uris(request).values()
     return {Location.parse(uri).bucket for uri in uris if uri.startswith("s3://")}
