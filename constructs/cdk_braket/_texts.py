@@ -58,20 +58,17 @@ def text_problems(
         request: The CreateJob request, or a part of it; may hold tokens.
         scope: Where tokens are looked at.
     """
-    unfit = unfit_texts(request)
     for path, value in _leaves(request, ()):
-        fault = text_fault(value) or _unfit(unfit.get(path), value)
+        fault = text_fault(value)
         if fault is None and path[0] == "hyperParameters" and _refers_to_secret(value, scope):
             fault = _SECRET
         if fault is not None:
             yield Problem(path, Rule.PATTERN, fault.message, value), fault
-
-
-def _unfit(message: str | None, value: object) -> Fault | None:
-    """What is known to keep the container from starting; of a token nothing is known yet."""
-    if message is None or is_unknown(value):
-        return None
-    return Fault(message, "Use text that can be a variable of a process, and a URI as S3 shows it")
+    for path, text, message in unfit_texts(request):
+        # Of a token nothing is known yet, and of half a character it has been told above.
+        if text_fault(text) is None and not is_unknown(text):
+            fault = Fault(message, "Use a URI as S3 shows it, and an entry point as Python has it")
+            yield Problem(path, Rule.PATTERN, message, text), fault
 
 
 def text_fault(value: object) -> Fault | None:

@@ -124,21 +124,25 @@ def problems_of_service(request: Mapping[str, object], region: str) -> list[str]
         )
     if request.get("algorithmSpecification") == {}:
         found.append("algorithmSpecification must have a script, a container image or both")
-    unfit = unfit_texts(request).items()
-    return found + [f"{'.'.join(map(str, path))} {message}" for path, message in unfit]
+    unfit = unfit_texts(request)
+    return found + [f"{'.'.join(map(str, path))} {message}" for path, _, message in unfit]
 
 
-def unfit_texts(request: Mapping[str, object]) -> dict[MemberPath, str]:
+def unfit_texts(request: Mapping[str, object]) -> list[tuple[MemberPath, str, str]]:
     """Return what is against the texts of a CreateJob request by which its container is started.
 
     Args:
         request: The request; may lack members.
+
+    Returns:
+        Of each text that will not do, where it stands, the text, and the message.
     """
     entry_point = ("algorithmSpecification", "scriptModeConfig", "entryPoint")
     uris = s3_uris(request)
-    no_url = {path: _NO_URL for path, uri in uris.items() if not _is_url(uri)}
     texts = {**uris, entry_point: text_in(request, *entry_point)}
-    return no_url | {path: _NOT_PASSABLE for path, text in texts.items() if not is_passable(text)}
+    no_urls = [(path, uri, _NO_URL) for path, uri in uris.items() if not _is_url(uri)]
+    not_passable = [(path, each, _NOT_PASSABLE) for path, each in texts.items()]
+    return no_urls + [each for each in not_passable if not is_passable(each[1])]
 
 
 _NO_URL = "must be a URL, and its host is none"
