@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from ._lambda.hybrid_job_handler.beyond_model import is_unicode
+
 ARCHIVE_NAME: Final = "source.tar.gz"
 
 # Left out of every archive: what tools leave behind, what other machines lack, and `.env`, which is
@@ -344,7 +346,7 @@ class _Walk:
 
     def add(self, name: str, path: Path) -> None:
         """Take in one file under its name in the archive."""
-        if not _is_utf8(name):
+        if not is_unicode(name):
             self._refuse(name, "its name is not UTF-8. Rename it, or exclude it.")
         elif not os.access(path, os.R_OK):
             self._refuse(name, "cannot be read. Make it readable, or exclude it.")
@@ -384,7 +386,7 @@ def _ignore_rule(root: Path, exclude: Sequence[str]) -> IgnoreRule:
     strategy = IgnoreStrategy.git(str(root), [*DEFAULT_EXCLUDES, *exclude])
 
     def left_out(name: str, is_directory: bool) -> bool:
-        if not _is_utf8(name) or not name.partition("/")[0].strip("."):
+        if not is_unicode(name) or not name.partition("/")[0].strip("."):
             return False  # CDK takes neither for a path; the caller refuses or packs it
         path = f"{root}/{name}"
         return strategy.completely_ignores(path) if is_directory else strategy.ignores(path)
@@ -399,15 +401,6 @@ _DEFAULT_EXCLUDE: Final = re.compile(
 
 def _is_default_exclude(name: str, is_directory: bool) -> bool:  # noqa: ARG001 - IgnoreRule
     return _DEFAULT_EXCLUDE.match(name.rpartition("/")[2]) is not None
-
-
-def _is_utf8(name: str) -> bool:
-    # Names that are not come from the file system as lone surrogates (PEP 383).
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def shown(name: str | Path) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from aws_cdk import CfnDynamicReference, Stack, Tokenization
 from constructs import IConstruct
 
-from ._lambda.hybrid_job_handler.beyond_model import unfit_texts
+from ._lambda.hybrid_job_handler.beyond_model import is_unicode, unfit_texts
 from ._lambda.hybrid_job_handler.rules import Problem, Rule
 from ._tokens import is_unknown
 
@@ -73,7 +73,7 @@ def text_problems(
 
 def text_fault(value: object) -> Fault | None:
     """Say why no template can carry a text or a number; None if it can."""
-    if isinstance(value, str) and not _is_unicode(value):
+    if isinstance(value, str) and not is_unicode(value):
         return _NO_UNICODE
     if isinstance(value, int) and abs(value) > _LARGEST:
         return _NO_NUMBER
@@ -90,14 +90,6 @@ def _leaves(value: object, path: _Path) -> Iterator[tuple[_Path, object]]:
             yield from _leaves(inner, (*path, index))
     else:
         yield path, value
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_known_to_cdk(value: object) -> bool:

@@ -82,7 +82,19 @@ def is_passable(text: str) -> bool:
     The container would fail on one that cannot: no variable holds a NUL, and half of a surrogate
     pair, which JSON can hold, is nothing in UTF-8.
     """
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return "\x00" not in text and is_unicode(text)
+
+
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be written as UTF-8.
+
+    JSON can hold half of a surrogate pair, and names of files that are none come as such (PEP 383).
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def s3_uris(request: Mapping[str, object]) -> dict[MemberPath, str]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from .beyond_model import is_unicode
 from .calls import COMPLETED, Budget, Calls, Gateway, Job
 from .contract import (
     RUN_ID,
@@ -314,18 +315,9 @@ def _timeout(event: Mapping[str, object]) -> float | None:
 
 def _text(values: Mapping[str, object], name: str) -> str:
     value = values.get(name)
-    if not isinstance(value, str) or not value or not _is_unicode(value):
+    if not isinstance(value, str) or not value or not is_unicode(value):
         raise Failure(f"{name} is missing or is not text.")
     return value
-
-
-def _is_unicode(text: str) -> bool:
-    """Say whether a text can be sent: JSON can hold what UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _mapping(values: Mapping[str, object], name: str) -> Mapping[str, object]:
