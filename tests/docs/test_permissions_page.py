@@ -45,7 +45,6 @@ _REWRITTEN: Final = (
     (r"<\{'Fn::Select': .*'AWS::StackId'\}\]\}\]\}>/[0-9a-f]{8}/", "STACK/JOB/"),
     (rf"^arn:(?:aws|<[^>]+>):(\w+):(?:[^:]*):(?:{ACCOUNT}|292282985366)?:", r"\1:"),
     (r"/[0-9a-f]{32}/", "/HASH/"),
-    (r"^kms:key/[0-9-]+$", "kms:key/COPIES"),
 )
 
 

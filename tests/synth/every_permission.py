@@ -4,6 +4,7 @@ from pathlib import Path
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
@@ -19,12 +20,13 @@ from cdk_braket import (
     HybridJobDefinition,
     HybridJobEnvironment,
     InputChannel,
+    OutputData,
     WaitForCompletion,
 )
 from tests.synth.support import ACCOUNT, LOCAL, REGION, new_stack
 
 _EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "h2_vqe"
-_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key"
 
 
 def every_permission() -> Stack:
@@ -60,6 +62,7 @@ def every_permission() -> Stack:
         hyperparameters={"shots": 0},
         device=LOCAL,
     )
+    _on_what_is_the_users(stack, environment)
     HybridJobDashboard(stack, "Dashboard", jobs=[job])
     definition = HybridJobDefinition(
         stack,
@@ -74,6 +77,25 @@ def every_permission() -> Stack:
     return stack
 
 
+def _on_what_is_the_users(stack: Stack, environment: HybridJobEnvironment) -> None:
+    key = kms.Key.from_key_arn(stack, "Key", f"{_KEY}/mine")
+    mine = s3.Bucket.from_bucket_attributes(
+        stack, "Mine", bucket_name="amazon-braket-mine", encryption_key=key
+    )
+    HybridJob(
+        stack,
+        "OnMine",
+        environment=environment,
+        algorithm=AlgorithmScript.from_bucket(mine, "algo.py", entry_point="algo"),
+        image=ContainerImage.from_ecr_repository(
+            ecr.Repository.from_repository_name(stack, "Images", "mine")
+        ),
+        input_data={"in": InputChannel.from_bucket(mine, "in/")},
+        output_data=OutputData(bucket=s3.Bucket.from_bucket_name(stack, "Tagged", "tagged")),
+        device=LOCAL,
+    )
+
+
 def _environment(stack: Stack) -> HybridJobEnvironment:
     vpc = ec2.Vpc.from_vpc_attributes(
         stack,
@@ -86,6 +108,6 @@ def _environment(stack: Stack) -> HybridJobEnvironment:
         stack,
         "Copies",
         bucket_name="copies",
-        encryption_key=kms.Key.from_key_arn(stack, "CopiesKey", _KEY),
+        encryption_key=kms.Key.from_key_arn(stack, "CopiesKey", f"{_KEY}/copies"),
     )
     return HybridJobEnvironment(stack, "Environment", vpc=vpc, replication_bucket=copies)
