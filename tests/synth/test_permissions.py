@@ -149,6 +149,8 @@ def test_a_job_on_a_managed_device_may_run_tasks_on_that_device_in_its_region(
             "<{'Ref': 'There'}>",
         ),
     ],
+    # The workers that share the tests have to give them the same names, and tokens are counted.
+    ids=["of a region", "of none", "a token", "with a token"],
 )
 def test_tasks_are_in_the_devices_region_where_it_is_known_and_else_in_the_stacks(
     arn: str, region: str
