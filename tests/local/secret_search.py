@@ -46,13 +46,24 @@ class Secrets:
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._by_piece: dict[str, Secret] = {}
+        # What is written repeats itself: names and ARNs stand in line after line.
+        self._known: dict[str, frozenset[Secret]] = {}
         for secret in secrets:
             for start in range(0, len(secret.text) - _PIECE + 1, _STRIDE):
                 self._by_piece[secret.text[start : start + _PIECE]] = secret
 
     def found_in(self, text: str) -> set[Secret]:
         """The secrets of which a text shows a part."""
-        return {secret for run in _runs(text) for secret in self._in_run(run)}
+        runs = {run for form in _forms(text) for run in _RUNS.findall(form)}
+        return {secret for run in runs for secret in self._in_run_or_decoded(run)}
+
+    def _in_run_or_decoded(self, run: str) -> frozenset[Secret]:
+        known = self._known.get(run)
+        if known is None:
+            parts = [run, *_decoded(run)]
+            known = frozenset(secret for part in parts for secret in self._in_run(part))
+            self._known[run] = known
+        return known
 
     def _in_run(self, run: str) -> Iterator[Secret]:
         for start in range(len(run) - _PIECE + 1):
@@ -64,12 +75,6 @@ class Secrets:
 def _share_a_part(secret: str, run: str) -> bool:
     ends = range(LEAST_PART, len(secret) + 1)
     return any(secret[end - LEAST_PART : end] in run for end in ends)
-
-
-def _runs(text: str) -> set[str]:
-    """What may be, or hold, a part of a secret, as it stands or decoded."""
-    runs = {run for form in _forms(text) for run in _RUNS.findall(form)}
-    return runs | {inner for run in runs for inner in _decoded(run)}
 
 
 def _forms(text: str) -> set[str]:

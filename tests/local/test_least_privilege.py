@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -70,28 +71,31 @@ def older(bootstrapped_aws: LocalAws) -> str:
 
 
 @pytest.fixture(scope="module")
-def template(
+def templates(
     bootstrapped_aws: LocalAws, older: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Template]:
-    """The template of the stack, whose assets the CLI has put where they belong."""
+) -> Iterator[Path]:
+    """The templates of the stacks, whose assets the CLI has put where they belong."""
     app = CdkApp(APP, tmp_path_factory.mktemp("guarded"), environments.of_command(bootstrapped_aws))
-    yield from _deployed(app, stack_name="Guarded", older=older)
+    app.deploy(older=older)
+    yield app.scratch / "cdk.out"
+    app.destroy(older=older)
 
 
 @pytest.fixture(scope="module")
-def isolated(
-    bootstrapped_aws: LocalAws, older: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Template]:
-    """The same, with a role of the job's own."""
-    app = CdkApp(APP, tmp_path_factory.mktemp("alone"), environments.of_command(bootstrapped_aws))
-    yield from _deployed(app, stack_name="GuardedAlone", older=older, isolated=1)
+def template(templates: Path) -> Template:
+    """The template of a job that has its environment's role."""
+    return _read(templates / "Guarded.template.json")
 
 
-def _deployed(app: CdkApp, **context: str | int) -> Iterator[Template]:
-    app.deploy(**context)
-    written = app.scratch / "cdk.out" / f"{context['stack_name']}.template.json"
-    yield json.loads(written.read_text())
-    app.destroy(**context)
+@pytest.fixture(scope="module")
+def isolated(templates: Path) -> Template:
+    """The template of a job that has a role of its own."""
+    return _read(templates / "GuardedAlone.template.json")
+
+
+def _read(file: Path) -> Template:
+    template: Template = json.loads(file.read_text())
+    return template
 
 
 def test_with_all_permissions_all_goes_well(local_aws: LocalAws, template: Template) -> None:
