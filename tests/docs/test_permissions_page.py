@@ -10,7 +10,7 @@ from aws_cdk import Stack
 
 from tests import permissions
 from tests.synth.every_permission import every_permission
-from tests.synth.support import ACCOUNT, Json, policies, resources, text
+from tests.synth.support import ACCOUNT, Json, many, policies, resources, text
 
 Found = tuple[str, str, frozenset[str]]
 
@@ -61,10 +61,6 @@ def _named(resource: str) -> str:
     return resource
 
 
-def _many(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
-
-
 def _condition_keys(statement: Json) -> frozenset[str]:
     condition = cast("Mapping[str, Mapping[str, object]]", statement.get("Condition", {}))
     return frozenset(key for keys in condition.values() for key in keys)
@@ -80,8 +76,8 @@ def _in_templates() -> Iterator[tuple[str, Found]]:
         [section] = {said for part, said in _SECTIONS.items() if name.startswith(part)}
         for statement in _statements(policy["Properties"], "PolicyDocument"):
             assert statement["Effect"] == "Allow"
-            for action in _many(statement["Action"]):
-                for resource in _many(statement["Resource"]):
+            for action in many(statement["Action"]):
+                for resource in many(statement["Resource"]):
                     named = _named(text(resource))
                     yield section, (str(action), named, _condition_keys(statement))
 
@@ -129,7 +125,7 @@ def _resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozen
         for name, resource in resources(_stack(), kind).items():
             holder = _named(f"<{re.sub(r'(Policy)?[0-9A-F]{8}$', '', name)}>")
             for statement in _statements(resource["Properties"], document):
-                actions = frozenset(str(action) for action in _many(statement["Action"]))
+                actions = frozenset(str(action) for action in many(statement["Action"]))
                 who = _principal(cast("Json", statement["Principal"]))
                 yield holder, str(statement["Effect"]), who, actions, _condition_keys(statement)
 
@@ -138,7 +134,10 @@ def _principal(principal: Json) -> str:
     if "Service" in principal:
         return str(principal["Service"])
     named = text(principal["AWS"])
-    return "everybody" if named == "*" else {f"{ACCOUNT}:root": "the account"}[named[-17:]]
+    if named == "*":
+        return "everybody"
+    assert named.endswith(f":{ACCOUNT}:root"), named
+    return "the account"
 
 
 def test_the_page_has_each_statement_of_resource_policies_and_no_other() -> None:

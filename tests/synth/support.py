@@ -134,12 +134,13 @@ def allowed(stack: Stack, role_part: str) -> set[tuple[str, str]]:
     return {
         (action, text(resource))
         for statement in statements(stack, role_part)
-        for action in _many(statement["Action"])
-        for resource in _many(statement["Resource"])
+        for action in many(statement["Action"])
+        for resource in many(statement["Resource"])
     }
 
 
-def _many(value: object) -> list[str]:
+def many(value: object) -> list[str]:
+    """The values of a member that a policy may write as one or as a list."""
     return cast("list[str]", value if isinstance(value, list) else [value])
 
 
