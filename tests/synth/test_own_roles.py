@@ -116,6 +116,15 @@ def test_what_a_user_grants_goes_there_too_and_once() -> None:
     assert resources(stack, "AWS::IAM::Policy") == {}
 
 
+def test_what_is_granted_again_and_again_takes_no_room() -> None:
+    stack = new_stack()
+    job = image_job(stack)
+    mine = s3.Bucket.from_bucket_name(stack, "Mine", "mine")
+    for _ in range(40):
+        mine.grant_read(job)
+    assert len([name for name in _documents(stack) if "EnvironmentRole" in name]) == 1
+
+
 def test_what_is_granted_can_be_waited_for() -> None:
     stack = new_stack()
     job = image_job(stack)
