@@ -8,11 +8,11 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from . import _s3
+from ._keys import key_statements
 from ._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from .validation_error import ValidationError
 
 _WRITES: Final = ("s3:PutObject",)
-_WRITES_WITH_KEY: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 class _Job(IConstruct, Protocol):
@@ -136,8 +136,7 @@ def channel_to_write(
 def write_statements(location: _s3.Location) -> list[iam.PolicyStatement]:
     """What it takes to put objects, and not to read or list them."""
     which = location.prefix if location.is_object else f"{location.prefix}*"
-    statements = [_s3.objects_statement(list(_WRITES), location.bucket_arn, [which])]
-    if location.key is not None:
-        # A multipart upload reads its own parts back.
-        statements.append(_s3.key_statement(location.key, list(_WRITES_WITH_KEY)))
-    return statements
+    return [
+        _s3.objects_statement(list(_WRITES), location.bucket_arn, [which]),
+        *key_statements(location.keys),
+    ]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, cast
 import jsii
 from aws_cdk import (
     ArnFormat,
-    Aws,
     CfnResource,
     Duration,
     IAnyProducer,
@@ -26,9 +25,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from . import _s3
+from ._keys import key_statements
 from ._lambda.hybrid_job_handler.beyond_model import SERVICE_LINKED_ROLE
 from ._own_role import OwnRole
-from ._permissions import key_statements, missing_object_statement
+from ._permissions import missing_object_statement
 from ._tokens import is_unknown
 
 if TYPE_CHECKING:
@@ -223,10 +223,15 @@ def _logs_statement(stack: Stack) -> iam.PolicyStatement:
     Source:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
+    # Not `Aws.STACK_NAME`, which is the name of the stack that renders it, maybe that of the key.
+    # The names of nested stacks begin with those of their parents.
+    root = stack
+    while root.nested_stack_parent is not None:
+        root = root.nested_stack_parent
     groups = stack.format_arn(
         service="logs",
         resource="log-group",
-        resource_name=f"{Aws.STACK_NAME}-*",
+        resource_name=f"{root.stack_name}-*",
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
     return iam.PolicyStatement(
@@ -296,16 +301,14 @@ def tags_look_statement(bucket_arn: str) -> iam.PolicyStatement:
 
 def copy_statements(source: _s3.Location, target: _s3.Location) -> list[iam.PolicyStatement]:
     """What it takes to copy objects from one place to another."""
-    statements = [
+    return [
         *source.read_statements(),
         _s3.objects_statement(
             ["s3:GetObject", "s3:PutObject"], target.bucket_arn, [f"{target.prefix}*"]
         ),
         missing_object_statement(target.bucket_arn),
+        *key_statements(target.keys),
     ]
-    if target.key is not None:
-        statements.append(_s3.key_statement(target.key, ["kms:Decrypt", "kms:GenerateDataKey"]))
-    return statements
 
 
 def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:

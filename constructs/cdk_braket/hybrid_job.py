@@ -251,7 +251,7 @@ class HybridJob(Defined, HybridJobBase):
 
     def results_location(self) -> _s3.Location:
         """Where the results of all the job's runs are, and with which key."""
-        return _s3.in_bucket(self.results_bucket, self.results_prefix)
+        return self._definition.results_location
 
     def catching_up_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state: the function that starts the job."""

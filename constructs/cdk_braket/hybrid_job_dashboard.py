@@ -14,6 +14,7 @@ from constructs import Construct
 from ._handler import code, come_after_role_once
 from ._job import IHybridJob
 from ._lambda.hybrid_job_handler.contract import JOB_ARNS, JOB_LOG_GROUP
+from ._layout import description
 from ._own_role import OwnRole
 from ._problems import shorten
 from .hybrid_job import HybridJob
@@ -106,7 +107,7 @@ class HybridJobDashboard(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"Shows the hybrid jobs of {self.node.path}",
+            description=description("Shows the hybrid jobs of", self.node.path),
         )
         log_group.grant_write(role)
         role.allow([iam.PolicyStatement(actions=["braket:GetJob"], resources=list(job_arns))])

@@ -18,14 +18,15 @@ from . import _s3
 from ._events import allow_events
 from ._grants import granted
 from ._handler import HandlerSettings, JobHandler, go_on, tags_look_statement
-from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
+from ._keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
+from ._layout import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, description, stack_uuid
+from ._limits import watch_limits
 from ._own_role import OwnRole, permissions_of
 from ._permissions import (
     attach,
     braket_principal,
     device_look_statement,
     device_statements,
-    key_statements,
     log_statements,
     missing_object_statement,
     objects_statements,
@@ -81,7 +82,8 @@ def shared_statements(
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
         *objects_statements(results, [f"{JOBS}/*"], writes=True),
-        *key_statements([inputs.encryption_key, results.encryption_key]),
+        *key_statements([inputs.encryption_key], READ_ACTIONS),
+        *key_statements([results.encryption_key], RESULT_ACTIONS),
         *log_statements(stack),
     ]
 
@@ -245,6 +247,7 @@ class HybridJobEnvironment(_Environment):
         if problems:
             raise ValidationError(path, problems)
         super().__init__(scope, id)
+        watch_limits(self)
         self._removal_policy = removal_policy
         self._encryption = encryption
         self._key = encryption_key
@@ -273,8 +276,9 @@ class HybridJobEnvironment(_Environment):
         )
         self._handler = JobHandler.of(self, settings)
         self._handler.keep_logs(removal_policy)
-        if isinstance(self._key, kms.Key):
-            self._handler.encrypt(self._key, lasts=removal_policy is not RemovalPolicy.DESTROY)
+        key = None if self._key is None else target_of(self._key)
+        if isinstance(key, kms.Key):
+            self._handler.encrypt(key, lasts=removal_policy is not RemovalPolicy.DESTROY)
         attach(self, self._handler.role, self._handler_statements())
 
     @property
@@ -331,7 +335,7 @@ class HybridJobEnvironment(_Environment):
         """
         if device.is_local:
             return
-        attach(self, self._role, device_statements(Stack.of(self), device.arn))
+        attach(self, self._role, device_statements(Stack.of(self), device.arn, self._results))
         attach(self, self._handler.role, [device_look_statement(device.arn)])
 
     def allow_image(self, image: ContainerImage) -> None:
@@ -477,7 +481,7 @@ class HybridJobEnvironment(_Environment):
             self,
             "Role",
             assumed_by=braket_principal(Stack.of(self), checks_caller=self._checks_caller),
-            description=f"Execution role of the hybrid jobs of {self.node.path}",
+            description=description("Execution role of the hybrid jobs of", self.node.path),
         )
 
     def _own_key(self) -> kms.IKey | None:
@@ -487,7 +491,7 @@ class HybridJobEnvironment(_Environment):
             self._key = kms.Key(
                 self,
                 "Key",
-                description=f"Inputs and results of the hybrid jobs of {self.node.path}",
+                description=description("Inputs and results of the hybrid jobs of", self.node.path),
                 enable_key_rotation=True,
                 removal_policy=self._removal_policy,
             )
@@ -515,7 +519,7 @@ class HybridJobEnvironment(_Environment):
         bucket = s3.Bucket(
             self,
             id,
-            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid()),
+            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid(Stack.of(self))),
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=self._encryption,
             encryption_key=key,
@@ -577,7 +581,9 @@ class HybridJobEnvironment(_Environment):
                 self,
                 "ReplicationRole",
                 assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
-                description=f"Replicates inputs and results of the hybrid jobs of {self.node.path}",
+                description=description(
+                    "Replicates inputs and results of the hybrid jobs of", self.node.path
+                ),
             )
         return self._replicator
 
