@@ -244,10 +244,7 @@ def _logs_statement(stack: Stack) -> iam.PolicyStatement:
             "kms:ReEncrypt*",
         ],
         resources=["*"],
-        conditions={
-            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups},
-            "StringEquals": {"aws:SourceAccount": stack.account},
-        },
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
     )
 
 
