@@ -305,7 +305,7 @@ def _base_python() -> str:
 
 def _install_uv(commands: "_Commands") -> None:
     lock = commands.checkout.python_lock.read_text(encoding="utf-8")
-    entry = re.search(r"^uv==.*(?:\\\n.*)*", lock, re.MULTILINE)
+    entry = re.search(r"^uv==(?:.*\\\n)*.*", lock, re.MULTILINE)
     if entry is None:
         name = commands.checkout.python_lock.name
         raise SetupError(f"{name} is broken: it does not name uv; `./dev lock` makes it again.")

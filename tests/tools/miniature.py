@@ -128,7 +128,7 @@ class Miniature:
                 if broken and name != "uv"
                 else hashlib.sha256(wheel.read_bytes()).hexdigest()
             )
-            lines.append(f"{name}=={version} --hash=sha256:{digest}\n")
+            lines.append(f"{name}=={version} \\\n    --hash=sha256:{digest}\n    # via us\n")
         (self.root / "requirements-dev.lock").write_text("".join(lines), encoding="utf-8")
 
     def build(self, name: str, version: str, files: Mapping[str, str]) -> None:
