@@ -392,10 +392,11 @@ class _Commands:
         return scratch
 
     @functools.cached_property
-    def pip(self) -> Sequence[str | Path]:
+    def pip(self) -> tuple[str | Path, ...]:
         """The pip of the Python that we were started with, or else a new one in `.venv`."""
-        outside = (_base_python(), "-m", "pip", "--python", self.checkout.python)
-        probe = [*outside, "--version"]
+        outside: tuple[str | Path, ...] = (_base_python(), "-m", "pip")
+        outside += ("--python", self.checkout.python)
+        probe = (*outside, "--version")
         if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
             return outside
         command = (self.checkout.python, "-m", "ensurepip")
@@ -405,7 +406,7 @@ class _Commands:
     def pip_settings(self) -> dict[str, str]:
         """Return pip's settings; variables go before files, and `install` before `global`."""
         listing = subprocess.run(
-            [*self.pip, "config", "list"],
+            (*self.pip, "config", "list"),
             env=environment(self.checkout),
             capture_output=True,
             text=True,
@@ -435,7 +436,7 @@ class _Commands:
         Raises:
             SetupError: It failed; the message says why.
         """
-        ours = environment(self.checkout) | {"TMPDIR": str(self.scratch())} | (variables or {})
+        ours = environment(self.checkout) | {"TMPDIR": str(self.scratch()), **(variables or {})}
         program = shutil.which(command[0], path=ours["PATH"])
         if program is None:
             raise SetupError(f"{what}: {command[0]} was not found.")
