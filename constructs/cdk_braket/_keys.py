@@ -39,22 +39,25 @@ def key_statement(key: kms.IKey, actions: Sequence[str]) -> iam.PolicyStatement:
     and region which has the alias, as in `IKey.grant`. Source:
     https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
     """
-    target = target_of(key)
-    arn = target.key_arn
-    # As a text, an ARN whose region is a token can be cut, too.
-    before, colon, name = arn.rpartition(f":{_ALIAS}")
-    if colon:
-        before, name = f"{before}:", f"{_ALIAS}{name}"
-    else:
-        name = getattr(target, "alias_name", None)
-        if name is None:
-            return iam.PolicyStatement(actions=list(actions), resources=[arn])
-        before = arn.removesuffix(name)
+    before, name = _alias(target_of(key))
+    if name is None:
+        return iam.PolicyStatement(actions=list(actions), resources=[before])
     return iam.PolicyStatement(
         actions=list(actions),
         resources=[f"{before}key/*"],
         conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": name}},
     )
+
+
+def _alias(key: kms.IKey) -> tuple[str, str | None]:
+    """Return what precedes an alias in its ARN, and its name; of a key the ARN and None."""
+    arn = key.key_arn
+    # As a string, an ARN whose region is a token can be cut, too.
+    before, colon, name = arn.rpartition(f":{_ALIAS}")
+    if colon:
+        return f"{before}:", f"{_ALIAS}{name}"
+    alias_name = getattr(key, "alias_name", None)
+    return (arn, None) if alias_name is None else (arn.removesuffix(alias_name), alias_name)
 
 
 def key_statements(

@@ -63,11 +63,11 @@ def _roles(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
         if not isinstance(policy, (iam.CfnManagedPolicy, iam.CfnPolicy)):
             continue
         document = Stack.of(policy).resolve(policy.policy_document)
-        for role in _holders(policy, roles):
+        for holder in _holders(policy, roles):
             if isinstance(policy, iam.CfnManagedPolicy):
-                managed[role] += 1
+                managed[holder] += 1
             else:
-                inline[role].append(characters(document, longest))
+                inline[holder].append(characters(document, longest))
     most = _quota(stage)
     for name, role in roles.items():
         count = managed[name] + len(Stack.of(role).resolve(role.managed_policy_arns) or [])
