@@ -202,7 +202,7 @@ def test_what_the_readme_says_installs_it_and_the_extras_own_command_too(
     project.mkdir(exist_ok=True)
     # The dependencies are there already, and so is the build's backend.
     offline = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall"]
-    pip = [with_pip / "bin" / "pip", "install", *offline]
+    pip: list[str | Path] = [with_pip / "bin" / "pip", "install", *offline]
     run([*pip, here], cwd=project)
     assert run([with_pip / "bin" / "cdk-braket-local", "--help"], cwd=project)
     ask = "from cdk_braket_local import opening; print(opening.install_command())"
