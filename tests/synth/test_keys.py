@@ -192,7 +192,7 @@ def test_an_alias_of_an_environment_encrypts_log_and_dead_letters_with_its_key()
 
 def test_an_environment_of_another_app_may_name_its_key_by_an_alias() -> None:
     stack = new_stack()
-    environment = HybridJobEnvironment.from_attributes(
+    environment = HybridJobEnvironment.from_hybrid_job_environment_attributes(
         stack,
         "Environment",
         inputs_bucket_name="amazon-braket-inputs-1",

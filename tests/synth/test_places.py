@@ -79,7 +79,7 @@ def _cases() -> list[_Case]:
 def _environment(stack: Stack, kind: str) -> IHybridJobEnvironment:
     match kind:
         case "imported":
-            return HybridJobEnvironment.from_attributes(
+            return HybridJobEnvironment.from_hybrid_job_environment_attributes(
                 stack,
                 "Environment",
                 inputs_bucket_name="amazon-braket-inputs-1",
