@@ -16,7 +16,6 @@ from constructs import Construct, IDependable
 
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
-from cdk_braket.core.limits import watch_limits
 from cdk_braket.core.naming import (
     INPUTS,
     JOBS,
@@ -45,6 +44,7 @@ from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
 from cdk_braket.validation.argument_types import wrong_types_of_environment
 from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.limits import watch_limits
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 

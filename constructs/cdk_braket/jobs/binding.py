@@ -28,7 +28,6 @@ from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements
-from cdk_braket.core.limits import watch_limits
 from cdk_braket.core.naming import JOBS, RECORDS, description
 from cdk_braket.core.substitution import compact
 from cdk_braket.core.validation_error import ValidationError
@@ -83,6 +82,7 @@ from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
 from cdk_braket.validation.argument_types import wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
 from cdk_braket.validation.checks import Checked, check, check_hyperparameters
+from cdk_braket.validation.limits import watch_limits
 from cdk_braket.validation.messages import shorten
 from cdk_braket.validation.preflight import PreflightCheck
 from cdk_braket.validation.template_text import text_fault
