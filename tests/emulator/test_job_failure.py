@@ -1,10 +1,10 @@
 """A failed job leads to its cause."""
 
 import pytest
-from tests.local.jobs import Jobs
 
-from cdk_braket_local import job_failure
-from cdk_braket_local.instance import LocalAws
+from cdk_braket_local.control import job_failure
+from cdk_braket_local.control.instance import LocalAws
+from tests.emulator.jobs import Jobs
 
 
 def test_a_failed_job_leads_to_its_traceback_log_and_console(local_aws: LocalAws) -> None:
