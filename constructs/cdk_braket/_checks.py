@@ -410,4 +410,11 @@ def _findings(
         hyperparameters,
         disabled=disabled,
         exclude=script.source.exclude,
+        include=script.source.include,
+        image_uri=_image_uri(options),
     )
+
+
+def _image_uri(options: JobOptions) -> str | None:
+    """The URI of the job's image, in whatever region; None for the image of jobs without one."""
+    return None if options.image is None else options.image.known_uri(REGIONS[0])
