@@ -392,6 +392,9 @@ def test_as_much_as_is_allowed_is_packed_and_links_count_as_what_they_lead_to(
     assert "holds 8 bytes" in problem
 
 
+_OPEN: Callable[[Path, str], IO[bytes]] = Path.open  # type: ignore[assignment]
+
+
 class WritesWhile:
     """A program that changes a file as soon as the packer has opened another one, or itself."""
 
@@ -401,11 +404,11 @@ class WritesWhile:
         self.opened = 0
 
     def open(self, path: Path, mode: str = "r") -> IO[bytes]:
-        opened = open(path, mode)
+        opened = _OPEN(path, mode)
         if path == self.trigger and mode == "rb":
             self.opened += 1
             self.change()
-        return opened  # type: ignore[return-value]
+        return opened
 
 
 def _touch_same_size(file: Path) -> None:

@@ -8,7 +8,7 @@ import io
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -22,7 +22,7 @@ SIZE = 50_001
 class CountedFile:
     """A file whose reads are counted."""
 
-    def __init__(self, file: Any, counts: Counter[str], name: str) -> None:
+    def __init__(self, file: IO[bytes], counts: Counter[str], name: str) -> None:
         self.file = file
         self.counts = counts
         self.name = name
@@ -33,7 +33,7 @@ class CountedFile:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a file has
         return getattr(self.file, name)
 
     def read(self, size: int = -1) -> bytes:
