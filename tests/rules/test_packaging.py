@@ -392,7 +392,7 @@ def test_as_much_as_is_allowed_is_packed_and_links_count_as_what_they_lead_to(
     assert "holds 8 bytes" in problem
 
 
-_OPEN: Callable[[Path, str], IO[bytes]] = Path.open  # type: ignore[assignment]
+_OPEN: Callable[[Path, str], IO[bytes]] = Path.open
 
 
 class WritesWhile:
