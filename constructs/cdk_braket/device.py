@@ -140,7 +140,8 @@ class Device:
             return None
         if near := self._near():
             return (
-                f"no image of Amazon Braket has this simulator. Did you mean Device.local({near!r})?"
+                "no image of Amazon Braket has this simulator. "
+                f"Did you mean Device.local({near!r})?"
             )
         if is_device(self.arn):
             return None
