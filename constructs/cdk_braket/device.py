@@ -8,7 +8,6 @@ from aws_cdk import Token
 
 from ._lambda.hybrid_job_handler.beyond_model import DEVICE_ARN, LOCAL_DEVICE, is_device
 
-
 # The embedded simulators of Braket's images. Source: the entry points `braket.simulators` of
 # amazon-braket-default-simulator (tests/contract compares), PennyLane's devices, and the targets of
 # CUDA-Q's image; `none/none` is the SDK's for a job without a device.
