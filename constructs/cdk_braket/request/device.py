@@ -1,0 +1,167 @@
+"""The device that a hybrid job has priority on."""
+
+import difflib
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from aws_cdk import Token
+
+from cdk_braket._lambda.braket_jobs.api.service_rules import DEVICE_ARN, LOCAL_DEVICE, is_device
+
+# The embedded simulators of Braket's images. Source: the entry points `braket.simulators` of
+# amazon-braket-default-simulator (tests/contract compares), PennyLane's devices, and the targets of
+# CUDA-Q's image; `none/none` is the SDK's for a job without a device.
+EMBEDDED_SIMULATORS: Final = (
+    "braket/default",
+    "braket/braket_sv",
+    "braket/braket_dm",
+    "braket/braket_ahs",
+    "braket/braket_sv_v2",
+    "braket/braket_dm_v2",
+    "braket/braket.local.qubit",
+    "braket/braket.local.ahs",
+    "pennylane/default.qubit",
+    "pennylane/default.mixed",
+    "pennylane/lightning.qubit",
+    "pennylane/lightning.gpu",
+    "pennylane/lightning.kokkos",
+    "nvidia/qpp-cpu",
+    "nvidia/density-matrix-cpu",
+    "nvidia/nvidia",
+    "nvidia/nvidia-fp64",
+    "nvidia/nvidia-mgpu",
+    "nvidia/nvidia-mqpu",
+    "nvidia/tensornet",
+    "nvidia/tensornet-mps",
+    "none/none",
+)
+# As close as a typing error: one or two letters of a name.
+_CLOSE: Final = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The quantum device, managed simulator or embedded simulator of a hybrid job.
+
+    The constants are the devices that are not retired, as the Amazon Braket SDK lists them. For
+    others there is `from_arn`.
+
+    Attributes:
+        arn: What CreateJob's `deviceConfig.device` takes: a device ARN, or
+            `local:<provider>/<simulator>` for an embedded simulator.
+
+    Example:
+        >>> from cdk_braket import Device
+        >>> Device.IQM_GARNET.region
+        'eu-north-1'
+        >>> Device.local("braket/default").arn
+        'local:braket/default'
+    """
+
+    arn: str
+
+    # Source: `braket.devices.Devices` of amazon-braket-sdk; tests/contract compares.
+    AMAZON_SV1: ClassVar["Device"]
+    AMAZON_DM1: ClassVar["Device"]
+    AQT_IBEX_Q1: ClassVar["Device"]
+    IONQ_FORTE_1: ClassVar["Device"]
+    IONQ_FORTE_ENTERPRISE_1: ClassVar["Device"]
+    IQM_EMERALD: ClassVar["Device"]
+    IQM_GARNET: ClassVar["Device"]
+    QUERA_AQUILA: ClassVar["Device"]
+    RIGETTI_CEPHEUS_1_108Q: ClassVar["Device"]
+
+    @staticmethod
+    def from_arn(arn: str) -> "Device":
+        """Name a device by its ARN, such as one that is newer than this library.
+
+        Args:
+            arn: `arn:aws:braket:<region>::device/<qpu|quantum-simulator>/<provider>/<name>`, or a
+                token.
+        """
+        return Device(arn)
+
+    @staticmethod
+    def local(simulator: str) -> "Device":
+        """Name a simulator that runs inside the job's container; no device is billed for.
+
+        Args:
+            simulator: `<provider>/<simulator>`, such as `braket/default`. A name that is nearly
+                that of a simulator in Braket's images is an error, another one a warning: the
+                service passes it on to the script, and an image of yours may have it. Source:
+                https://docs.aws.amazon.com/braket/latest/developerguide/pennylane-embedded-simulators.html
+        """
+        return Device(f"{LOCAL_DEVICE}{simulator}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is an embedded simulator."""
+        return self.arn.startswith(LOCAL_DEVICE)
+
+    @property
+    def is_qpu(self) -> bool:
+        """Whether it is a quantum processing unit; False when a token hides it."""
+        return self._part("kind") == "qpu"
+
+    @property
+    def region(self) -> str | None:
+        """The region that the device is in; None when it is in any, or a token hides it."""
+        return self._part("region") or None
+
+    @property
+    def is_unknown_simulator(self) -> bool:
+        """Whether it is an embedded simulator that no image of Amazon Braket is known to have."""
+        return self.is_local and self._simulator not in EMBEDDED_SIMULATORS
+
+    @property
+    def _simulator(self) -> str:
+        return self.arn.removeprefix(LOCAL_DEVICE)
+
+    def _near(self) -> str | None:
+        """The known simulator whose name was probably meant."""
+        if not self.is_unknown_simulator:
+            return None
+        names = {name.casefold(): name for name in EMBEDDED_SIMULATORS}
+        found = difflib.get_close_matches(self._simulator.casefold(), names, n=1, cutoff=_CLOSE)
+        return names[found[0]] if found else None
+
+    def _part(self, name: str) -> str | None:
+        match = DEVICE_ARN.fullmatch(self.arn)
+        return match[name] if match else None
+
+    def fault(self) -> str | None:
+        """Say what is wrong with the text, beyond what the service model states; None if nothing.
+
+        The model bounds the length only, and a device that does not exist is told only after the
+        job was created.
+        """
+        if Token.is_unresolved(self.arn):
+            return None
+        if near := self._near():
+            return (
+                "no image of Amazon Braket has this simulator. "
+                f"Did you mean Device.local({near!r})?"
+            )
+        if is_device(self.arn):
+            return None
+        if self.is_local:
+            return "must name <provider>/<simulator>. Use Device.local('braket/default')."
+        return (
+            "must be the ARN of a device or local:<provider>/<simulator>. "
+            "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')."
+        )
+
+
+Device.AMAZON_SV1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/sv1")
+Device.AMAZON_DM1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/dm1")
+Device.AQT_IBEX_Q1 = Device("arn:aws:braket:eu-north-1::device/qpu/aqt/Ibex-Q1")
+Device.IONQ_FORTE_1 = Device("arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1")
+Device.IONQ_FORTE_ENTERPRISE_1 = Device(
+    "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-Enterprise-1"
+)
+Device.IQM_EMERALD = Device("arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald")
+Device.IQM_GARNET = Device("arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet")
+Device.QUERA_AQUILA = Device("arn:aws:braket:us-east-1::device/qpu/quera/Aquila")
+Device.RIGETTI_CEPHEUS_1_108Q = Device(
+    "arn:aws:braket:us-west-1::device/qpu/rigetti/Cepheus-1-108Q"
+)
