@@ -134,8 +134,8 @@ def test_bootstrapping_reads_the_settings_of_the_app_and_does_not_run_it(project
         "import boto3; print(*[b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
     )
     stacks = (
-        "import boto3; "
-        "print([s['StackName'] for s in boto3.client('cloudformation').describe_stacks()['Stacks']])"
+        "import boto3; c = boto3.client('cloudformation'); "
+        "print([s['StackName'] for s in c.describe_stacks()['Stacks']])"
     )
     code = f"{names}; {stacks}"
     from_file = local(project, "run", *python(code))

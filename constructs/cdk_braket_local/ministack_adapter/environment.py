@@ -83,8 +83,10 @@ def server_environment(
 
 def _node_modules(directory: Path) -> list[str]:
     """Where Node functions find what Lambda has for them, above all the AWS SDK."""
-    candidates = (folder / "node_modules" for folder in (directory, *directory.parents))
-    return [str(candidate) for candidate in candidates if candidate.is_dir()]
+    above = (folder / "node_modules" for folder in directory.parents)
+    # What is installed here later is found as well.
+    nearest = directory / "node_modules"
+    return [str(nearest), *(str(candidate) for candidate in above if candidate.is_dir())]
 
 
 def without_proxy(hosts: str) -> str:
