@@ -52,7 +52,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
 def local(
     project: Path,
     *arguments: str,
-    timeout: float = 120,
+    timeout: float = 280,
     command: Sequence[str] = COMMAND,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
