@@ -38,7 +38,8 @@ def command(
         BootstrapError: A file of the app cannot be read.
     """
     target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
-    bootstrap = [cdk, "bootstrap", "--no-notices", target]
+    # `~/.cdk.json` and CDK_APP may name an app, too.
+    bootstrap = [cdk, "bootstrap", "--no-notices", "--app=", target]
     project = _read(directory / "cdk.json")
     user = _read(Path(environment.get("HOME", directory)) / ".cdk.json")
     qualifier = _option(users_command, "--qualifier") or _first(
