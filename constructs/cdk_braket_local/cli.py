@@ -245,7 +245,7 @@ def _count_discarded(environment: Mapping[str, str]) -> None:
     """Report the jobs that end because their local AWS is stopped."""
     try:
         count = following.unfinished(environment)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, KeyError) as error:
         _say(f"running jobs, if there are any, are discarded; they cannot be counted: {error}")
         return
     if count:

@@ -81,8 +81,8 @@ def uploaded(aws: LocalAws, files: Mapping[str, str], key: str) -> Json:
         for name, text in files.items():
             packed.writestr(name, text)
     s3.put_object(Bucket=bucket, Key=key, Body=archive.getvalue())
-    name = {"Fn::Sub": "assets-${AWS::AccountId}-${AWS::Region}"}
-    return {"S3Bucket": name, "S3Key": key}
+    by_name = {"Fn::Sub": "assets-${AWS::AccountId}-${AWS::Region}"}
+    return {"S3Bucket": by_name, "S3Key": key}
 
 
 REQUIRES = 'const s3 = require("@aws-sdk/client-s3"); exports.handler = async () => {};'
@@ -180,6 +180,6 @@ def test_a_bucket_deployment_is_refused_without_the_aws_cli(aws: LocalAws) -> No
 def test_an_aws_custom_resource_installs_nothing_on_the_machine() -> None:
     from cdk_braket_local.ministack_adapter import custom_resources
 
-    given = {"ServiceToken": "arn", "InstallLatestAwsSdk": True}
+    given: dict[str, Json] = {"ServiceToken": "arn", "InstallLatestAwsSdk": True}
     assert custom_resources._sent("Custom::AWS", given)["InstallLatestAwsSdk"] == "false"
     assert custom_resources._sent("Custom::Other", given)["InstallLatestAwsSdk"] == "true"
