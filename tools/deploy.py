@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk_braket_local import bootstrap, following, job_progress, opening, shell
-from tools import job_report, processes, scheduled_runs, setup
+from examples.h2_vqe import report as job_report
+from tools import processes, scheduled_runs, setup
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
