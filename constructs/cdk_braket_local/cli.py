@@ -11,7 +11,13 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_braket_local import bootstrap, following, foreground, kept, opening, shell
+from cdk_braket_local import bootstrap, following
+from cdk_braket_local.control import (
+    client_environment,
+    foreground_command,
+    kept_instance,
+    temporary_instance,
+)
 
 STATE_DIRECTORY = Path(".cdk-braket-local")
 
@@ -42,18 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        with foreground.stopped_by_signals():
+        with foreground_command.stopped_by_signals():
             code: int = options.run(options)
             return code
     except (
         _UserError,
         bootstrap.BootstrapError,
-        kept.KeptError,
-        opening.NotOpenedError,
+        kept_instance.KeptError,
+        temporary_instance.NotOpenedError,
     ) as error:
         _say(str(error))
         return 1
-    except foreground.Stopped as stopped:
+    except foreground_command.Stopped as stopped:
         return stopped.exit_code
 
 
@@ -132,20 +138,20 @@ def _port(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     command: list[str] = options.command
     _refuse_unknown(command[0], _environment({}))
-    with opening.fresh_local_aws(options.port) as (aws, directory):
+    with temporary_instance.fresh_local_aws(options.port) as (aws, directory):
         environment = _environment(aws.environment)
         if options.bootstrap:
             _bootstrap(environment, directory, command)
-        code = foreground.run(command, environment)
+        code = foreground_command.run(command, environment)
         # Whoever interrupts the command does not want to wait for its jobs, either.
-        if not options.wait or code - 128 in foreground.STOP_SIGNALS:
+        if not options.wait or code - 128 in foreground_command.STOP_SIGNALS:
             _count_discarded(environment)
             return code
         return _follow_jobs(environment) or code
 
 
 def _up(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
         if place.has_remains():
@@ -155,7 +161,7 @@ def _up(options: argparse.Namespace) -> int:
             if options.bootstrap:
                 _bootstrap(_environment(running.environment), place.scratch)
         except BaseException:
-            with foreground.undisturbed():
+            with foreground_command.undisturbed():
                 place.stop()
             raise
     elif options.port and not running.endpoint_url.endswith(f":{options.port}"):
@@ -165,11 +171,11 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is not None:
         _count_discarded(running.environment)
-    with foreground.undisturbed():
+    with foreground_command.undisturbed():
         stopped = place.stop()
     if stopped is None:
         print(f"no local AWS is kept in {place.directory}")
@@ -184,7 +190,7 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
         print(f"no local AWS is running in {place.directory}")
@@ -194,11 +200,11 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _env(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
         raise _UserError(f"no local AWS is running in {place.directory}; `up` starts one")
-    print("\n".join(shell.exports(os.environ, running.environment)))
+    print("\n".join(client_environment.exports(os.environ, running.environment)))
     return 0
 
 
@@ -209,7 +215,7 @@ def _say(line: str) -> None:
     print(f"cdk-braket-local: {line}", file=sys.stderr, flush=True)
 
 
-def _summary(running: kept.Description, place: kept.Place) -> str:
+def _summary(running: kept_instance.Description, place: kept_instance.Place) -> str:
     minutes, seconds = divmod(int(time.time() - running.started), 60)
     return (
         f"running at {running.endpoint_url} for {minutes} min {seconds:02} s "
@@ -218,7 +224,7 @@ def _summary(running: kept.Description, place: kept.Place) -> str:
 
 
 def _environment(local_aws: Mapping[str, str]) -> dict[str, str]:
-    return shell.command_environment(os.environ, local_aws, Path.cwd())
+    return client_environment.command_environment(os.environ, local_aws, Path.cwd())
 
 
 def _refuse_unknown(program: str, environment: Mapping[str, str]) -> None:
@@ -230,8 +236,8 @@ def _follow_jobs(environment: Mapping[str, str]) -> int:
     """Follow the jobs of a local AWS to their end; return 1 if one FAILED, else 0."""
     try:
         failed = following.follow_all(environment, sys.stderr)
-    except foreground.Stopped:
-        with foreground.undisturbed():
+    except foreground_command.Stopped:
+        with foreground_command.undisturbed():
             _count_discarded(environment)
         raise
     except (BotoCoreError, ClientError) as error:
@@ -273,9 +279,9 @@ def _bootstrap(
         empty = Path(folder) / "empty"
         empty.mkdir()
         with log.open("wb") as output:
-            code = foreground.run(command, environment, output=output, directory=empty)
-        if code - 128 in foreground.STOP_SIGNALS:
-            raise foreground.Stopped(code - 128)
+            code = foreground_command.run(command, environment, output=output, directory=empty)
+        if code - 128 in foreground_command.STOP_SIGNALS:
+            raise foreground_command.Stopped(code - 128)
         if code != 0:
             sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
             raise _UserError(
