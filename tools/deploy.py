@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk_braket_local import bootstrap, following, job_progress
-from cdk_braket_local.control import client_environment, temporary_instance
+from cdk_braket_local.control import client_environment, job_failure, temporary_instance
 from examples.h2_vqe import report as job_report
 from tools import processes, scheduled_runs, setup
 
@@ -146,6 +146,7 @@ class _Followed:
     arn: str
     end: job_progress.JobEnd
     results: Path | None
+    cause: list[str]
 
 
 def _follow(arn: str, clients: _Clients) -> _Followed:
@@ -154,7 +155,10 @@ def _follow(arn: str, clients: _Clients) -> _Followed:
         arn, braket_client=clients.braket, logs_client=clients.logs, stream=sys.stdout
     )
     results = _fetch_results(arn, end, clients) if end.status == "COMPLETED" else None
-    return _Followed(arn, end, results)
+    cause = []
+    if end.status == "FAILED":
+        cause = job_failure.describe(clients.braket.get_job(jobArn=arn), clients.logs)
+    return _Followed(arn, end, results, cause)
 
 
 def _fetch_results(arn: str, end: job_progress.JobEnd, clients: _Clients) -> Path:
@@ -178,6 +182,8 @@ def _show(outputs: Mapping[str, Mapping[str, str]], jobs: Sequence[_Followed]) -
     for job in jobs:
         print(f"\nJob {job.arn}")
         print(f"  {job_progress.ending(job.end)}")
+        for line in job.cause:
+            print(f"  {line}")
         if job.results:
             _show_results(job.results)
 
