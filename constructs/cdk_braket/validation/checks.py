@@ -153,6 +153,13 @@ def _check_device(checked: Checked, options: JobOptions, region: str) -> None:
     shown = f"device={shorten(device.arn)}"
     if fault := device.fault():
         checked.problems.append(f"{shown}: {fault}")
+    elif device.is_unknown_simulator and not Token.is_unresolved(device.arn):
+        text = (
+            f"{shown}: no image of Amazon Braket is known to have this simulator. Use "
+            "Device.local('braket/default') or 'pennylane/lightning.qubit', unless the job's "
+            "image has it."
+        )
+        checked.warnings.append(("device", text))
     elsewhere = device.region not in {None, region}
     if elsewhere and not Token.is_unresolved(region) and not Token.is_unresolved(device.region):
         checked.problems.append(
@@ -420,4 +427,11 @@ def _findings(
         hyperparameters,
         disabled=disabled,
         exclude=script.source.exclude,
+        include=script.source.include,
+        image_uri=_image_uri(options),
     )
+
+
+def _image_uri(options: JobOptions) -> str | None:
+    """The URI of the job's image, in whatever region; None for the image of jobs without one."""
+    return None if options.image is None else options.image.known_uri(REGIONS[0])
