@@ -214,7 +214,8 @@ def _check_dev(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in {*dev.COMMANDS, "--help"}:
         raise ValueError(f"./dev has no command {arguments[:1]}")
     if arguments[0] == "test":
-        _check_options(arguments[1:], sys.executable, "-m", "pytest")
+        others = [argument for argument in arguments[1:] if argument != "--long"]
+        _check_options(others, sys.executable, "-m", "pytest")
     if arguments[0] == "deploy":
         _check_cdk(arguments)
 

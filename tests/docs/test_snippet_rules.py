@@ -19,6 +19,7 @@ def check(tmp_path: Path, *blocks: tuple[str, str]) -> None:
     "command",
     [
         "./dev test -k name",
+        "./dev test --long",
         "./dev deploy -c iterations=40",
         "./dev --help",
         "DEV_PYTHON=/usr/bin/python3 ./dev setup",
