@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
+from cdk_braket._lambda.hybrid_job_handler.contract import FINAL
 from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP, RESULTS_FILE
 
 if TYPE_CHECKING:

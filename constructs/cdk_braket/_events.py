@@ -14,10 +14,13 @@ from constructs import Construct, IConstruct, IDependable
 
 from ._handler import service_timeout
 from ._lambda.hybrid_job_handler import rules
-from ._lambda.hybrid_job_handler.calls import CANCELLED, COMPLETED, FAILED, FINAL
 from ._lambda.hybrid_job_handler.contract import (
+    CANCELLED,
     CATCH_UP_SOURCE,
     CATCH_UP_TYPE,
+    COMPLETED,
+    FAILED,
+    FINAL,
     JOB_EVENT_SOURCE,
     JOB_STATE_CHANGE,
     CatchUpProperty,

@@ -17,8 +17,8 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from ._definition import Definition, records_uri
-from ._lambda.hybrid_job_handler.calls import FINAL
 from ._lambda.hybrid_job_handler.contract import (
+    FINAL,
     JOB_EVENT_SOURCE,
     JOB_STATE_CHANGE,
     RUN_ID,

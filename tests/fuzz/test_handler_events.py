@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_braket._lambda.hybrid_job_handler import dashboard, index, rules
+from cdk_braket._lambda.hybrid_job_handler.aws_gateway import AwsGateway
 from cdk_braket._lambda.hybrid_job_handler.contract import (
     CATCH_UP_SOURCE,
     CATCH_UP_TYPE,
@@ -25,7 +26,6 @@ from cdk_braket._lambda.hybrid_job_handler.contract import (
     RunProperty,
 )
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.gateway import AwsGateway
 from tests.fuzz.profile import fuzzed
 from tests.fuzz.values import HOSTILE_TEXTS, json_values, scalars, texts
 from tests.handler.worlds import Context, Stack, World, properties, request

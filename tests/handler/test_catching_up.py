@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pytest
 
 from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.catching_up import SETTLES_SECONDS
 from cdk_braket._lambda.hybrid_job_handler.contract import (
     CATCH_UP_SOURCE,
     CATCH_UP_TYPE,
@@ -13,6 +12,7 @@ from cdk_braket._lambda.hybrid_job_handler.contract import (
     CatchUpProperty,
 )
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
+from cdk_braket._lambda.hybrid_job_handler.missed_events import SETTLES_SECONDS
 from tests.handler.worlds import LOGICAL, Context, FakeJob, Stack, World
 
 JOB = "arn:aws:braket:us-east-1:123456789012:job/1"

@@ -10,8 +10,13 @@ from typing import TypeGuard
 import pytest
 
 from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import CANCELLED, COMPLETED, FAILED, FINAL
-from cdk_braket._lambda.hybrid_job_handler.contract import Property
+from cdk_braket._lambda.hybrid_job_handler.contract import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    FINAL,
+    Property,
+)
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import Context, Killed, Stack, World, properties
 

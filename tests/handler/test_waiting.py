@@ -4,8 +4,14 @@ import json
 
 import pytest
 
-from cdk_braket._lambda.hybrid_job_handler.calls import CANCELLED, COMPLETED, FAILED
-from cdk_braket._lambda.hybrid_job_handler.contract import Attribute, OnDelete, Property
+from cdk_braket._lambda.hybrid_job_handler.contract import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    Attribute,
+    OnDelete,
+    Property,
+)
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import Stack, World, properties
 

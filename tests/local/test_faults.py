@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
+from cdk_braket._lambda.hybrid_job_handler.contract import FINAL
 from cdk_braket_local.instance import LocalAws
 from tests.local import lost_answers, scenarios
 from tests.local.cdk import CdkApp

@@ -18,8 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
-from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP, TOKEN_TAG
+from cdk_braket._lambda.hybrid_job_handler.contract import FINAL, JOB_LOG_GROUP, TOKEN_TAG
 from cdk_braket_local.instance import LocalAws
 from tests import permissions
 from tests.local import environments, resource_policies

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cdk_braket._lambda.hybrid_job_handler import service_model
+from cdk_braket._lambda.hybrid_job_handler.aws_gateway import _kind
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.gateway import _kind
 from tests.handler.worlds import Context, Killed, World
 
 Event = Mapping[str, object]

@@ -22,10 +22,16 @@ from hypothesis.stateful import (
 )
 
 from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import CANCELLED, COMPLETED, FAILED, FINAL
-from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete, Property
+from cdk_braket._lambda.hybrid_job_handler.contract import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    FINAL,
+    OnDelete,
+    Property,
+)
+from cdk_braket._lambda.hybrid_job_handler.create_job import CALL_SECONDS
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.starting import CALL_SECONDS
 from tests.handler.worlds import FakeJob, Killed, properties, request
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox, Properties
 from tests.simulator.lambda_service import (

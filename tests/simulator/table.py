@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
+from cdk_braket._lambda.hybrid_job_handler.contract import COMPLETED
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import Killed, properties
 from tests.simulator import peers

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
-from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete
+from cdk_braket._lambda.hybrid_job_handler.contract import COMPLETED, OnDelete
 from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
 from tests.handler.worlds import Killed, properties
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
