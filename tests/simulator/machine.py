@@ -221,7 +221,7 @@ class Deployments(RuleBasedStateMachine):
         if kind < 0.4 or not self.disturbed:
             return Faults()
         if kind < 0.5:
-            self.world.answer_statuses = self.chance.choice([[403], [500], [500, 503, 500]])
+            self.world.answer_statuses = self.chance.choice([[403] * 20, [500], [400, 302, 409]])
             return Faults()
         hook = self._hook()
         # A refusal that took effect all the same is none.

@@ -64,6 +64,7 @@ class Creation:
         self._cancellation = cancellation
         self._tagging = Tagging(invocation)
         self._accept = accept
+        self._claimed_at = 0.0
 
     def create(self, definition: Definition, store: JobRecordStore, run: Run) -> Outcome:
         """Create the job of a run, or find the one that an earlier try has created.
@@ -145,7 +146,6 @@ class Creation:
         is_unclear = False  # whether a call may have created a job that no search has looked for
         for attempt in itertools.count():
             before = self._claim(store, run)
-            announced = self._calls.now()
             if before.job is not None:
                 return before.job
             is_unclear |= before.was_called and before.caller != self._invocation.me
@@ -155,30 +155,29 @@ class Creation:
                     return found
                 is_unclear = False
             self._calls.check_time()
-            if self._calls.now() - announced > ANNOUNCED_SECONDS:
+            if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
                 continue  # a slow search or write, or frozen and thawed in between
             try:
                 return self._gateway.create_job(request)
             except ServiceError as error:
-                # These may be the effect of a call that did create the job.
-                is_unclear = error.kind in {Kind.TRANSIENT, Kind.CONFLICT}
+                # It, or an earlier call, may have created the job all the same.
                 if not self._may_pass(error, began):
-                    found = self._found(definition, store, run) if is_unclear else None
+                    may_exist = error.kind is Kind.CONFLICT or before.was_called
+                    found = self._found(definition, store, run) if may_exist else None
                     if found is not None:
                         return found
                     raise
+                is_unclear = True
                 self._invocation.log("retrying", None, definition, run, error=error)
                 self._calls.pause(attempt, error)
         raise AssertionError("unreachable")
 
     def _found(self, definition: Definition, store: JobRecordStore, run: Run) -> str | None:
         """Search for the job, and keep other invocations from calling meanwhile."""
-        claimed_at = [self._calls.now()]
 
         def keep_claim() -> None:
-            if self._calls.now() - claimed_at[0] > ANNOUNCED_SECONDS:
+            if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
                 self._claim(store, run)
-                claimed_at[0] = self._calls.now()
 
         return next(iter(self._search.find(run, definition.request, keep_claim)), None)
 
@@ -205,7 +204,8 @@ class Creation:
             if found.job is not None or not is_claimed:
                 return old
             self._invocation.may_exist = True
-            until = self._calls.now() + CALL_SECONDS
+            self._claimed_at = self._calls.now()
+            until = self._claimed_at + CALL_SECONDS
             me = self._invocation.me
             return old.with_run(found.after(Step.ANNOUNCE, caller=me, calling_until=until))
 
@@ -259,7 +259,7 @@ class Creation:
     ) -> NoReturn:
         """The creation failed: nothing of it goes on running, and its retries fail as well."""
         reason = self._invocation.reason(error, definition)
-        with self._calls.overtime(_RECORD_SECONDS):
+        with self._calls.overtime():
             self._note_failure(store, run, reason)
             self._invocation.log("gave_up", run.job, definition, run)
             raise Failure(f"{reason}{self._unconfirmed(run)}") from error

@@ -259,13 +259,15 @@ def _invoked_again(
     event: Mapping[str, object], function_arn: str, gateway: Gateway, ends: float
 ) -> str | None:
     """Have another invocation go on; return why that cannot be, if it cannot."""
+    began = gateway.now()
     for attempt in itertools.count():
         try:
             gateway.invoke_again(function_arn, event)
         except ServiceError as error:
             log("not_gone_on", {"error": error.code})
             pause = 0.5 * 2**attempt
-            may_pass = error.kind is Kind.TRANSIENT or error.may_be_propagation
+            is_new = error.may_be_propagation and gateway.now() - began < _ANSWER_MOST
+            may_pass = error.kind is Kind.TRANSIENT or is_new
             if not may_pass or gateway.now() + pause >= ends - _ANSWER_LEAST:
                 return f"The wait for the job could not go on: {error}. Deploy again."
             gateway.sleep(pause)

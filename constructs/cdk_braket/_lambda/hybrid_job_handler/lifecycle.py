@@ -412,7 +412,7 @@ class Lifecycle:
 
         said = without_secrets(reason, request_or_empty(self._event.properties))
         try:
-            with self._calls.overtime():
+            with self._calls.overtime(_RECORD_ANSWERED_SECONDS):
                 self._invocation.store().change(failed)
         except (Failure, ServiceError) as error:
             self._invocation.log("not_noted", job, error=error)
