@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.contract import COMPLETED, OnDelete
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from tests.handler.worlds import Killed, properties
+from cdk_braket._lambda.braket_jobs.contract import COMPLETED, OnDelete
+from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Failing, Faults
+from tests.unit.handler.worlds import Killed, properties
 
 UNKNOWN = ServiceError("GetJob", "ResourceNotFoundException", "", Kind.NOT_FOUND)
 

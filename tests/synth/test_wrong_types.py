@@ -12,7 +12,7 @@ from cdk_braket import (
     OutputData,
     ValidationError,
 )
-from cdk_braket._types import _KINDS
+from cdk_braket.validation.argument_types import _KINDS
 from tests.docs import arguments
 from tests.synth.support import LOCAL, new_stack, request_of
 

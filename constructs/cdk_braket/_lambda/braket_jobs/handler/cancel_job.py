@@ -1,0 +1,150 @@
+"""Cancelling jobs that nobody holds, and confirming that they are over."""
+
+from collections.abc import Mapping
+
+from ..contract import CANCELLING
+from .errors import Failure, Kind, OutOfTimeFailure, ServiceError, UnconfirmedCancelFailure
+from .find_job import JobSearch
+from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation
+from .job_record import JobRecord, Run, State, Step
+from .job_record_store import JobRecordStore
+from .properties import digest_or_none, request_or_empty
+
+_SEARCHED_SECONDS = 600.0
+"""How long after a call of CreateJob a search for its job is repeated."""
+
+_YOUNG_SECONDS = 300.0
+"""How long after it was created a job exists, even if the service says that it does not."""
+
+_UNKNOWN = ""
+
+
+class Cancellation:
+    """Cancels jobs."""
+
+    def __init__(self, invocation: Invocation, search: JobSearch) -> None:
+        self._invocation = invocation
+        self._event = invocation.event
+        self._calls = invocation.calls
+        self._gateway = invocation.gateway
+        self._search = search
+
+    def end_released(self, store: JobRecordStore, record: JobRecord) -> None:
+        """Cancel the jobs of all runs that nobody holds, and note those that are over.
+
+        Raises:
+            Failure: A job may still run. The others are cancelled all the same.
+        """
+        failures: list[Failure] = []
+        ended: dict[str, tuple[str | None, str]] = {}
+        for run in record.in_state(State.RELEASED):
+            try:
+                jobs = [run.job] if run.job else self._lost_jobs(store, run)
+                for job in jobs:
+                    ended[run.token] = (job, self.end(job, run.calling_until))
+                if not jobs and self._is_long_over(run):
+                    ended[run.token] = (None, _UNKNOWN)
+            except (Failure, ServiceError) as failure:
+                failures.append(_as_failure(failure))
+        if ended:
+            self._note(store, ended)
+        if failures:
+            raise failures[0]
+
+    def _lost_jobs(self, store: JobRecordStore, run: Run) -> list[str]:
+        """Return the jobs of a run whose call of CreateJob never came back."""
+        run = self._search.wait_for_call(store, run)
+        return [run.job] if run.job else self._search.find(run, self._request_of(run.definition))
+
+    def _is_long_over(self, run: Run) -> bool:
+        """Return whether a search that found no job of the run is believed for good."""
+        return (run.calling_until or 0.0) + _SEARCHED_SECONDS < self._calls.now()
+
+    def _request_of(self, definition: str) -> Mapping[str, object]:
+        """Return the request with that digest; an empty one if the event carries another."""
+        for properties in (self._event.properties, self._event.old_properties):
+            if digest_or_none(properties) == definition:
+                return request_or_empty(properties)
+        return {}
+
+    def _note(self, store: JobRecordStore, ended: Mapping[str, tuple[str | None, str]]) -> None:
+        """Note that the runs' jobs are over, so that no later event looks for them."""
+
+        def noted(old: JobRecord) -> JobRecord:
+            for token, (job, status) in ended.items():
+                run = old.runs.get(token)
+                # Its job may have become known meanwhile, or it is wanted again.
+                if run is not None and run.job in {None, job}:
+                    old = old.with_run(run.after(Step.END, job=job, ended_as=status))
+            return old
+
+        try:
+            store.change(noted)
+        except (Failure, ServiceError) as error:
+            # The jobs are over all the same; the next event will look once more.
+            self._invocation.log("not_noted", None, error=error)
+
+    def end(self, arn: str, created_by: float | None = None) -> str:
+        """Cancel a job unless it is over, and wait until it is.
+
+        The cancel is the first call, and is made whatever time is left: what follows it only
+        confirms it.
+
+        Args:
+            arn: The job.
+            created_by: When the job existed at the latest (seconds since the epoch); None if that
+                was long ago.
+
+        Returns:
+            Its terminal state; empty if the service does not know it.
+
+        Raises:
+            UnconfirmedCancelFailure: It may still run.
+        """
+        try:
+            status = self._cancelled(arn, created_by)
+        except (ServiceError, OutOfTimeFailure) as error:
+            self._invocation.log("cancel_unconfirmed", arn, error=error)
+            raise UnconfirmedCancelFailure(arn, str(error)) from error
+        self._invocation.log("ended", arn, status=status or "unknown to the service")
+        return status
+
+    def _cancelled(self, arn: str, created_by: float | None) -> str:
+        refusal = self._request(arn, created_by)
+        while True:
+            try:
+                job = self._calls.job_or_none(arn, self._patience(created_by))
+            except ServiceError as error:
+                raise refusal or error from error
+            if job is None:
+                return _UNKNOWN
+            if job.is_over:
+                return job.status
+            if refusal is not None:
+                raise refusal
+            self._calls.wait(POLL_SECONDS, f"the job is {job.status}")
+            if job.status != CANCELLING:
+                refusal = self._request(arn, created_by)
+
+    def _request(self, arn: str, created_by: float | None) -> ServiceError | None:
+        """Request the cancellation; return why it was refused, if it was."""
+        try:
+            self._calls.retry(
+                lambda: self._gateway.cancel_job(arn),
+                missing=self._patience(created_by),
+                at_once=True,
+            )
+        except ServiceError as error:
+            # Not there, or over by now, or not yet to be cancelled: its status decides.
+            return None if error.kind in {Kind.NOT_FOUND, Kind.CONFLICT} else error
+        return None
+
+    def _patience(self, created_by: float | None) -> float:
+        """Return for how long "not found" is not believed."""
+        if created_by is None:
+            return APPEARS_SECONDS
+        return max(APPEARS_SECONDS, created_by + _YOUNG_SECONDS - self._calls.now())
+
+
+def _as_failure(error: Failure | ServiceError) -> Failure:
+    return error if isinstance(error, Failure) else Failure(f"{error}.")

@@ -1,0 +1,294 @@
+"""Creating the job of a run: once, whatever fails between two steps."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NoReturn
+
+from . import preconditions
+from .cancel_job import Cancellation
+from .errors import (
+    ASSET_NOT_FOUND,
+    Failure,
+    Kind,
+    LateEventFailure,
+    OutOfTimeFailure,
+    ServiceError,
+    UnconfirmedCancelFailure,
+)
+from .find_job import JobSearch
+from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation, Outcome
+from .job_record import LET_GO, JobRecord, Run, Step
+from .job_record_store import JobRecordStore
+from .properties import Definition, Location, attributes_of, checkpoint_uri, render
+from .tag_job import Tagging
+
+CALL_SECONDS = 60.0
+"""How long an announced call of CreateJob excludes those of other invocations."""
+
+ANNOUNCED_SECONDS = 20.0
+"""A call that does not begin within this time is announced again: what is left of CALL_SECONDS is
+longer than the gateway's time-outs."""
+
+ROLE_SECONDS = 120.0
+"""For how long a role that cannot be assumed yet is retried: IAM is eventually consistent."""
+
+_RECORD_SECONDS = 20.0
+"""Seconds to record or cancel a job that was just created, even if the time is over."""
+
+Accept = Callable[[JobRecord, Run], JobRecord]
+"""Returns the record of a resource that is about to be answered with a run's job."""
+
+
+class Creation:
+    """Creates the job of a run.
+
+    Args:
+        invocation: The parts that all steps share.
+        search: Finds the job of a lost call.
+        cancellation: Cancels a job that must not go on running.
+        accept: Marks the run as answered.
+    """
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        search: JobSearch,
+        cancellation: Cancellation,
+        accept: Accept,
+    ) -> None:
+        self._invocation = invocation
+        self._calls = invocation.calls
+        self._gateway = invocation.gateway
+        self._search = search
+        self._cancellation = cancellation
+        self._tagging = Tagging(invocation)
+        self._accept = accept
+        self._claimed_at = 0.0
+
+    def create(self, definition: Definition, store: JobRecordStore, run: Run) -> Outcome:
+        """Create the job of a run, or find the one that an earlier try has created.
+
+        Raises:
+            Failure: There is no job, or it was cancelled.
+        """
+        try:
+            arn = self._find_or_create(definition, store, run)
+        except (OutOfTimeFailure, LateEventFailure):
+            # Out of time, a call may have had its effect: the event that follows on FAILED looks
+            # for the job. Late, the run is not ours to give up.
+            raise
+        except (Failure, ServiceError) as error:
+            self._give_up(definition, store, run, error)
+        recorded = self._record(store, run, arn)
+        arn = recorded.job or arn
+        try:
+            # It exists, since CreateJob has returned it, even if GetJob does not find it yet.
+            job = self._calls.job_or_none(arn, APPEARS_SECONDS)
+            if job is not None:
+                self._tagging.retag(definition, store, job, recorded)
+        except (Failure, ServiceError) as error:
+            self._give_up(definition, store, recorded, error)
+        self._invocation.log("started", arn, definition, run)
+        return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
+
+    def _find_or_create(self, definition: Definition, store: JobRecordStore, run: Run) -> str:
+        run = self._search.wait_for_call(store, run)
+        if run.job is not None:
+            return run.job
+        if not run.was_called:  # else there may be a job, whatever is missing by now
+            missing = preconditions.missing(self._calls, definition, self._invocation.unchecked)
+            if missing:
+                raise Failure(f"No job was created. {'. '.join(missing)}.")
+        for source, destination in definition.assets:
+            self._copy(definition, source, destination)
+        self._copy_checkpoints(definition, run)
+        return self._call(definition, store, run)
+
+    # --- Assets and checkpoints. ---
+
+    def _copy(self, definition: Definition, source: Location, destination: Location) -> None:
+        encryption = definition.encryption.get(destination.bucket)
+        self._calls.retry(lambda: self._gateway.copy_asset(source, destination, encryption))
+
+    def _copy_checkpoints(self, definition: Definition, run: Run) -> None:
+        source = definition.checkpoints_from
+        if source is None:
+            return
+        below = replace(source, key=f"{source.key.strip('/')}/".lstrip("/"))
+        rendered = render(definition.request, run.token)
+        target = Location.parse(checkpoint_uri(rendered).rstrip("/") + "/")
+        keys = list(self._calls.pages(lambda token: self._gateway.list_keys(below, token)))
+        for found in keys:
+            inner = found.removeprefix(below.key)
+            is_own = source.bucket == target.bucket and found.startswith(target.key)
+            if inner and not is_own:
+                destination = replace(target, key=target.key + inner)
+                self._copy_checkpoint(definition, replace(below, key=found), destination)
+
+    def _copy_checkpoint(self, definition: Definition, source: Location, to: Location) -> None:
+        try:
+            self._copy(definition, source, to)
+        except ServiceError as error:
+            if error.code != ASSET_NOT_FOUND:  # a job that still runs may have removed it
+                raise
+
+    # --- The call. ---
+
+    def _call(self, definition: Definition, store: JobRecordStore, run: Run) -> str:
+        """Call CreateJob while no other invocation may, and only if there is no job yet."""
+        request = {
+            **render(definition.request, run.token),
+            "clientToken": run.token,
+            "tags": dict(run.tags),
+        }
+        began = self._calls.now()
+        is_unclear = False  # whether a call may have created a job that no search has looked for
+        for attempt in itertools.count():
+            before = self._claim(store, run)
+            if before.job is not None:
+                return before.job
+            is_unclear |= before.was_called and before.caller != self._invocation.me
+            if is_unclear:
+                found = self._found(definition, store, run)
+                if found is not None:
+                    return found
+                is_unclear = False
+            self._calls.check_time()
+            if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
+                continue  # a slow search or write, or frozen and thawed in between
+            try:
+                return self._gateway.create_job(request)
+            except ServiceError as error:
+                # It, or an earlier call, may have created the job all the same.
+                if not self._may_pass(error, began):
+                    may_exist = error.kind is Kind.CONFLICT or before.was_called
+                    found = self._found(definition, store, run) if may_exist else None
+                    if found is not None:
+                        return found
+                    raise
+                is_unclear = True
+                self._invocation.log("retrying", None, definition, run, error=error)
+                self._calls.pause(attempt, error)
+        raise AssertionError("unreachable")
+
+    def _found(self, definition: Definition, store: JobRecordStore, run: Run) -> str | None:
+        """Search for the job, and keep other invocations from calling meanwhile."""
+
+        def keep_claim() -> None:
+            if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
+                self._claim(store, run)
+
+        return next(iter(self._search.find(run, definition.request, keep_claim)), None)
+
+    def _claim(self, store: JobRecordStore, run: Run) -> Run:
+        """Write ahead that CreateJob is about to be called, once nobody else may be calling it.
+
+        Returns:
+            The run as it was before; with its job if that became known.
+
+        Raises:
+            LateEventFailure: Nobody wants the job any more.
+        """
+        before, is_claimed = run, False
+
+        def claimed(old: JobRecord) -> JobRecord:
+            nonlocal before, is_claimed
+            found = old.runs.get(run.token)
+            if found is None or found.state in LET_GO:
+                raise LateEventFailure(
+                    "The resource was deleted while its job was created, so none was started."
+                )
+            before = found
+            is_claimed = found.job is not None or not self._search.is_with_another(found)
+            if found.job is not None or not is_claimed:
+                return old
+            self._invocation.may_exist = True
+            self._claimed_at = self._calls.now()
+            until = self._claimed_at + CALL_SECONDS
+            me = self._invocation.me
+            return old.with_run(found.after(Step.ANNOUNCE, caller=me, calling_until=until))
+
+        while True:
+            store.change(claimed)
+            if is_claimed:
+                return before
+            self._calls.wait(POLL_SECONDS, "another invocation is creating the job")
+
+    def _may_pass(self, error: ServiceError, began: float) -> bool:
+        """Return whether CreateJob may succeed if it is called again."""
+        if self._calls.may_pass(error):
+            return True
+        is_about_role = error.code == "ValidationException" and "assum" in error.message.lower()
+        return is_about_role and self._calls.now() - began < ROLE_SECONDS
+
+    # --- After the call. ---
+
+    def _record(self, store: JobRecordStore, run: Run, arn: str) -> Run:
+        """Put the job on record; cancel it if nobody wants it, or another call was faster."""
+
+        def started(old: JobRecord) -> JobRecord:
+            found = old.runs.get(run.token)
+            if found is None or found.job not in {None, arn}:
+                return old
+            found = found.after(Step.START, job=arn)
+            new = old.with_run(found)
+            return new if found.state in LET_GO else self._accept(new, found)
+
+        with self._calls.cleanup_time(_RECORD_SECONDS):
+            try:
+                record = store.change(started)
+            except (Failure, ServiceError):
+                # Without its name on record, the job could be lost.
+                self._cancellation.end(arn, self._calls.now())
+                raise
+            recorded = record.runs.get(run.token)
+            if recorded is None or recorded.job != arn:
+                self._cancellation.end(arn, self._calls.now())
+            if recorded is None or recorded.state in LET_GO:
+                self._cancellation.end_released(store, record)
+                raise LateEventFailure("The resource was deleted while its job was created.")
+        return recorded
+
+    def _give_up(
+        self,
+        definition: Definition,
+        store: JobRecordStore,
+        run: Run,
+        error: Failure | ServiceError,
+    ) -> NoReturn:
+        """The creation failed: nothing of it goes on running, and its retries fail as well."""
+        reason = self._invocation.reason(error, definition)
+        with self._calls.cleanup_time():
+            self._note_failure(store, run, reason)
+            self._invocation.log("gave_up", run.job, definition, run)
+            raise Failure(f"{reason}{self._unconfirmed(run)}") from error
+
+    def _note_failure(self, store: JobRecordStore, run: Run, reason: str) -> None:
+        physical_id = self._invocation.event.physical_id
+
+        def given_up(old: JobRecord) -> JobRecord:
+            found = old.runs.get(run.token)
+            if found is None or found.state in LET_GO:
+                return old
+            held = old.run_of(physical_id)
+            new = old.with_run(found.after(Step.RELEASE, failure=reason))
+            return replace(new, current=held.token if held else None)
+
+        try:
+            store.change(given_up)
+        except (Failure, ServiceError) as error:
+            # The job is to be cancelled all the same; the event that follows notes it.
+            self._invocation.log("not_noted", None, error=error)
+        else:
+            if run.job is not None:
+                self._invocation.set_physical_id(run.job)
+
+    def _unconfirmed(self, run: Run) -> str:
+        """Cancel the job of a failed creation; return a note if that could not be confirmed."""
+        try:
+            if run.job is not None:
+                self._cancellation.end(run.job, self._calls.now())
+        except UnconfirmedCancelFailure as failure:
+            return f" {failure}"
+        return ""

@@ -1,0 +1,277 @@
+"""Entry point of the handler: reads the event, has it handled, answers.
+
+Every event that names where to answer is answered, whatever happens. Nothing here logs the event:
+it holds the presigned ResponseURL and the request with its hyperparameters. Every text that leaves
+through an answer or an error is redacted here.
+"""
+
+import itertools
+import random
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..api import model_rules
+from ..contract import CATCH_UP_TYPE, FAILED, JOB_STATE_CHANGE
+from .aws_gateway import AwsGateway
+from .cloudformation import (
+    ANSWER_ATTEMPTS,
+    WAITS_UNTIL,
+    Answer,
+    body_of,
+    deliver,
+    read_event,
+    response_url,
+    text_in,
+)
+from .errors import Failure, Kind, ServiceError, UnfinishedWait
+from .gateway import Gateway
+from .lifecycle import Lifecycle
+from .log import log, place_of
+from .missed_events import CatchUp
+from .redaction import without_secrets_of
+from .retries import Budget, Calls
+from .workflow_runs import Tools, is_asked, run
+
+_ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
+_CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
+_ANSWER_LEAST = 5.0  # seconds kept for answering when the wait cannot go on
+
+__all__ = ["ANSWER_ATTEMPTS", "WAITS_UNTIL", "Context", "HybridJobError", "handler"]
+
+
+class Context(Protocol):
+    """The parts of Lambda's context that are used."""
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The function's own ARN."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the function may still run."""
+
+
+_aws = AwsGateway()
+
+
+class HybridJobError(Exception):
+    """The error that a state machine receives for a job that could not be run."""
+
+
+def handler(event: object, context: Context) -> Mapping[str, object] | None:
+    """Handle one event of CloudFormation, or of a state machine, schedule or rule of ours."""
+    if isinstance(event, Mapping) and is_asked(event):
+        return run_for(event, context, _aws)
+    respond_to(event, context, _aws)
+    return None
+
+
+def run_for(
+    event: Mapping[str, object],
+    context: Context,
+    gateway: Gateway,
+    rng: random.Random | None = None,
+) -> Mapping[str, object]:
+    """Do what a state machine, a schedule or a rule asks for.
+
+    Args:
+        event: The event.
+        context: Lambda's.
+        gateway: Every call that leaves the process.
+        rng: Random numbers for the pauses between retries; by default fresh ones.
+
+    Raises:
+        HybridJobError: It could not be done. It may be asked for again.
+    """
+    ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
+    tools = Tools(gateway, _budget(gateway, ends), log, rng or random.Random())  # noqa: S311
+    try:
+        return run(event, tools)
+    except Failure as failure:
+        raise HybridJobError(without_secrets_of(event, str(failure))) from None
+    except Exception as error:  # noqa: BLE001 - its text may hold parts of the request
+        raise HybridJobError(_unforeseen(error)) from None
+
+
+def respond_to(
+    event: object,
+    context: Context,
+    gateway: Gateway,
+    rng: random.Random | None = None,
+) -> None:
+    """Handle one event through a gateway.
+
+    Args:
+        event: The event.
+        context: Lambda's.
+        gateway: Every call that leaves the process.
+        rng: Random numbers for the pauses between retries; by default fresh ones.
+
+    Raises:
+        ServiceError: The answer could not be delivered, or a job could not be looked up. Lambda
+            then runs the event again.
+    """
+    ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
+    budget, jitter = _budget(gateway, ends), rng or random.Random()  # noqa: S311 - jitter
+    url = response_url(event)
+    if not isinstance(event, Mapping) or url is None or not gateway.accepts_answers(url):
+        _count_failure(event, Calls(gateway, budget, jitter))
+        return
+    work = _Work(event, gateway, budget, jitter)
+    answer = work.answer()
+    if isinstance(answer, UnfinishedWait):
+        again = {**event, WAITS_UNTIL: answer.until}
+        failure = _invoked_again(again, context.invoked_function_arn, gateway, ends)
+        if failure is None:
+            return
+        answer = work.failed_wait(answer.job, failure)
+    deliver(url, body_of(event, _redacted(event, answer)), gateway, ends)
+    if answer.reason is None:
+        work.after_success()
+
+
+def _redacted(event: Mapping[str, object], answer: Answer) -> Answer:
+    if answer.reason is None:
+        return answer
+    return Answer(answer.physical_id, without_secrets_of(event, answer.reason))
+
+
+def _unforeseen(error: Exception) -> str:
+    """Log an error that is not one of ours; return what may be said about it."""
+    place = place_of(error)
+    log("unexpected_error", {"error": type(error).__name__, "at": place})
+    return (
+        f"The handler failed unexpectedly ({type(error).__name__} at {place}). "
+        "Its log has the details. Try again; if it fails again, report it."
+    )
+
+
+def _count_failure(event: object, calls: Calls) -> None:
+    """Count a job that failed, once the service confirms what the event says.
+
+    Raises:
+        ServiceError: It could not be looked up.
+    """
+    detail = event.get("detail") if isinstance(event, Mapping) else None
+    kind = event.get("detail-type") if isinstance(event, Mapping) else None
+    if kind != JOB_STATE_CHANGE or not isinstance(detail, Mapping):
+        log("unanswerable", {})
+        return
+    arn = text_in(detail, "jobArn")
+    if text_in(detail, "status") != FAILED or model_rules.check("JobArn", arn):
+        return
+    try:
+        job = calls.job_or_none(arn)
+    except Failure as failure:
+        raise ServiceError("GetJob", "OutOfTime", "no answer", Kind.TRANSIENT) from failure
+    if job is not None and job.status == FAILED:
+        log("job_failed", {"jobArn": arn})
+
+
+# --- Handling the event, in a thread, so that nothing in it can outlast the time. ---
+
+
+def _budget(gateway: Gateway, ends: float) -> Budget:
+    remaining = max(ends - gateway.now(), 0.0)
+    answer_seconds = min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
+    cleanup_seconds = min(_CLEANUP_MOST, remaining * _CLEANUP_SHARE)
+    cleanup_ends = ends - answer_seconds
+    return Budget(work_ends=cleanup_ends - cleanup_seconds, ends=cleanup_ends)
+
+
+class _Work:
+    """The event's work, and its result as far as there is one."""
+
+    def __init__(
+        self,
+        event: Mapping[str, object],
+        gateway: Gateway,
+        budget: Budget,
+        rng: random.Random,
+    ) -> None:
+        self._raw = event
+        self._gateway = gateway
+        self._budget = budget
+        self._rng = rng
+        self._answer: Answer | UnfinishedWait | None = None
+        self._broken: BaseException | None = None
+        self._handling: Lifecycle | CatchUp | None = None
+
+    def answer(self) -> Answer | UnfinishedWait:
+        """Return the answer; a failure if the work is not done in time."""
+        thread = threading.Thread(target=self._run, daemon=True)
+        thread.start()
+        thread.join(max(self._budget.ends - self._gateway.now(), 0.0))
+        if self._broken is not None:
+            raise self._broken
+        if self._answer is not None:
+            return self._answer
+        log("out_of_time", {})
+        return self._failed("A call did not return in time. Deploy again.")
+
+    def failed_wait(self, job: str, reason: str) -> Answer:
+        """Return the answer for a wait that cannot go on."""
+        if isinstance(self._handling, Lifecycle):
+            self._handling.fail_wait(job, reason)
+        return self._failed(reason)
+
+    def after_success(self) -> None:
+        """Do what is done only after the answer: nothing of it may have it sent again."""
+        try:
+            if isinstance(self._handling, CatchUp):
+                self._handling.replay_later()
+            elif self._handling is not None:
+                self._handling.note_answered()
+        except (Failure, ServiceError) as error:
+            log("not_noted", {"error": type(error).__name__})
+        except Exception as error:  # noqa: BLE001 - the event is answered
+            _unforeseen(error)
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._handled()
+        except UnfinishedWait as unfinished:
+            self._answer = unfinished
+        except Failure as failure:
+            self._answer = self._failed(str(failure))
+        except Exception as error:  # noqa: BLE001 - an event is answered whatever happens
+            self._answer = self._failed(_unforeseen(error))
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread
+            self._broken = error
+
+    def _handled(self) -> Answer:
+        event = read_event(self._raw)
+
+        def log_with_names(decision: str, details: Mapping[str, object]) -> None:
+            log(decision, {"logicalId": event.logical_id, "type": event.type, **details})
+
+        kind = CatchUp if text_in(self._raw, "ResourceType") == CATCH_UP_TYPE else Lifecycle
+        self._handling = kind(event, self._gateway, self._budget, log_with_names, self._rng)
+        outcome = self._handling.handle()
+        return Answer(outcome.physical_id, attributes=outcome.attributes)
+
+    def _failed(self, reason: str) -> Answer:
+        known = self._handling.physical_id if self._handling else ""
+        return Answer(known or text_in(self._raw, "PhysicalResourceId"), reason)
+
+
+def _invoked_again(
+    event: Mapping[str, object], function_arn: str, gateway: Gateway, ends: float
+) -> str | None:
+    """Have another invocation go on; return why that cannot be, if it cannot."""
+    began = gateway.now()
+    for attempt in itertools.count():
+        try:
+            gateway.invoke_again(function_arn, event)
+        except ServiceError as error:
+            log("not_gone_on", {"error": error.code})
+            pause = 0.5 * 2**attempt
+            is_new = error.may_be_propagation and gateway.now() - began < _ANSWER_MOST
+            may_pass = error.kind is Kind.TRANSIENT or is_new
+            if not may_pass or gateway.now() + pause >= ends - _ANSWER_LEAST:
+                return f"The wait for the job could not go on: {error}. Deploy again."
+            gateway.sleep(pause)
+        else:
+            log("goes_on", {})
+            return None
+    raise AssertionError("unreachable")

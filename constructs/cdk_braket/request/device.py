@@ -1,0 +1,110 @@
+"""The device that a hybrid job has priority on."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from aws_cdk import Token
+
+from cdk_braket._lambda.braket_jobs.api.service_rules import DEVICE_ARN, LOCAL_DEVICE, is_device
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The quantum device, managed simulator or embedded simulator of a hybrid job.
+
+    The constants are the devices that are not retired, as the Amazon Braket SDK lists them. For
+    others there is `from_arn`.
+
+    Attributes:
+        arn: What CreateJob's `deviceConfig.device` takes: a device ARN, or
+            `local:<provider>/<simulator>` for an embedded simulator.
+
+    Example:
+        >>> from cdk_braket import Device
+        >>> Device.IQM_GARNET.region
+        'eu-north-1'
+        >>> Device.local("braket/default").arn
+        'local:braket/default'
+    """
+
+    arn: str
+
+    # Source: `braket.devices.Devices` of amazon-braket-sdk; tests/contract compares.
+    AMAZON_SV1: ClassVar["Device"]
+    AMAZON_DM1: ClassVar["Device"]
+    AQT_IBEX_Q1: ClassVar["Device"]
+    IONQ_FORTE_1: ClassVar["Device"]
+    IONQ_FORTE_ENTERPRISE_1: ClassVar["Device"]
+    IQM_EMERALD: ClassVar["Device"]
+    IQM_GARNET: ClassVar["Device"]
+    QUERA_AQUILA: ClassVar["Device"]
+    RIGETTI_CEPHEUS_1_108Q: ClassVar["Device"]
+
+    @staticmethod
+    def from_arn(arn: str) -> "Device":
+        """Name a device by its ARN, such as one that is newer than this library.
+
+        Args:
+            arn: `arn:aws:braket:<region>::device/<qpu|quantum-simulator>/<provider>/<name>`, or a
+                token.
+        """
+        return Device(arn)
+
+    @staticmethod
+    def local(simulator: str) -> "Device":
+        """Name a simulator that runs inside the job's container; no device is billed for.
+
+        Args:
+            simulator: `<provider>/<simulator>`, such as `braket/default`. Source:
+                https://docs.aws.amazon.com/braket/latest/developerguide/pennylane-embedded-simulators.html
+        """
+        return Device(f"{LOCAL_DEVICE}{simulator}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is an embedded simulator."""
+        return self.arn.startswith(LOCAL_DEVICE)
+
+    @property
+    def is_qpu(self) -> bool:
+        """Whether it is a quantum processing unit; False when a token hides it."""
+        return self._part("kind") == "qpu"
+
+    @property
+    def region(self) -> str | None:
+        """The region that the device is in; None when it is in any, or a token hides it."""
+        return self._part("region") or None
+
+    def _part(self, name: str) -> str | None:
+        match = DEVICE_ARN.fullmatch(self.arn)
+        return match[name] if match else None
+
+    def fault(self) -> str | None:
+        """Say what is wrong with the text, beyond what the service model states; None if nothing.
+
+        The model bounds the length only, and a device that does not exist is told only after the
+        job was created.
+        """
+        if Token.is_unresolved(self.arn) or is_device(self.arn):
+            return None
+        if self.is_local:
+            return "must name <provider>/<simulator>. Use Device.local('braket/default')."
+        return (
+            "must be the ARN of a device or local:<provider>/<simulator>. "
+            "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')."
+        )
+
+
+Device.AMAZON_SV1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/sv1")
+Device.AMAZON_DM1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/dm1")
+Device.AQT_IBEX_Q1 = Device("arn:aws:braket:eu-north-1::device/qpu/aqt/Ibex-Q1")
+Device.IONQ_FORTE_1 = Device("arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1")
+Device.IONQ_FORTE_ENTERPRISE_1 = Device(
+    "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-Enterprise-1"
+)
+Device.IQM_EMERALD = Device("arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald")
+Device.IQM_GARNET = Device("arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet")
+Device.QUERA_AQUILA = Device("arn:aws:braket:us-east-1::device/qpu/quera/Aquila")
+Device.RIGETTI_CEPHEUS_1_108Q = Device(
+    "arn:aws:braket:us-west-1::device/qpu/rigetti/Cepheus-1-108Q"
+)
