@@ -1,10 +1,10 @@
 """A job's definition: checked before anything of it exists, then bound to where it will run."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import jsii
 from aws_cdk import (
@@ -24,7 +24,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct, IDependable
 
 from . import _s3
-from ._checks import Checked, check, check_hyperparameters
+from ._checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from ._compact import compact
 from ._grants import channel_to_write, granted, write_statements
 from ._handler import (
@@ -34,11 +34,13 @@ from ._handler import (
     script_look_statements,
     tags_look_statement,
 )
+from ._issue import Issue
 from ._lambda.hybrid_job_handler.contract import RESOURCE_TYPE
 from ._lambda.hybrid_job_handler.contract import Property as ResourceProperty
 from ._layout import RECORDS
 from ._metrics import TaskMetrics
-from ._own_role import OwnRole, permissions_of
+from ._notes import note
+from ._own_role import OwnRole, permissions_of, role_description
 from ._permissions import (
     attach,
     attach_apart,
@@ -49,11 +51,11 @@ from ._permissions import (
     objects_statements,
     pass_role_statement,
 )
+from ._placement import misplaced
+from ._plain import Hyperparameter, plain
 from ._preflight import PreflightCheck
-from ._problems import shorten
 from ._reach import refuse_unreachable
 from ._request import (
-    Hyperparameter,
     JobOptions,
     Places,
     base_prefix,
@@ -63,8 +65,10 @@ from ._request import (
     run_uri,
 )
 from ._sources import Copy, LocalData, LocalFiles, LocalScript, copy_in
-from ._texts import text_fault
-from ._types import wrong_types
+from ._tags import check_at_synth
+from ._texts import text_issue
+from ._types import checked, wrong_types
+from ._usable import policy_issues, usable_arguments
 from .algorithm_script import AlgorithmScript
 from .checkpoint_source import CheckpointSource
 from .container_image import ContainerImage
@@ -133,6 +137,7 @@ class Prepared:
 
 
 def prepare(
+    construct: type,
     scope: Construct,
     id: str,
     arguments: Arguments,
@@ -140,43 +145,62 @@ def prepare(
     wait: WaitForCompletion | None = None,
     more: Mapping[str, object] | None = None,
 ) -> Prepared:
-    """Check what was given, all at once. Creates no construct.
+    """Check the arguments, all at once. Creates no construct.
+
+    An argument of a wrong type is left out of the further checks, so that these can still run.
 
     Args:
+        construct: The class whose arguments they are.
         scope: The scope.
         id: The id in the scope.
-        arguments: What was given.
+        arguments: The arguments of the definition.
         wait: How the deployment waits for the job.
-        more: Further arguments, by name, of which only the types are checked.
+        more: Further arguments, by name.
 
     Raises:
         ValidationError: Something is wrong.
     """
     path = f"{scope.node.path}/{id}".lstrip("/")
+    further = dict(more or {})
     given = {name: getattr(arguments, name) for name in Arguments.__slots__}
-    if faults := wrong_types(given | {"wait_for_completion": wait} | dict(more or {})):
-        raise ValidationError(path, faults)
-    options = _options(path, arguments, wait)
-    checked = check(
-        options,
+    if wait is not None:
+        further["wait_for_completion"] = wait
+    faults = wrong_types(construct.__init__, given | further)  # type: ignore[misc]  # its signature
+    refused = frozenset(issue.argument for issue in faults)
+    usable = Arguments(**usable_arguments(given, refused))
+    further = usable_arguments(further, refused)
+    waits = cast("WaitForCompletion | None", further.get("wait_for_completion"))
+    options = _options(path, usable, waits)
+    around = Surroundings(
         scope=scope,
-        role=arguments.role,
-        environment=arguments.environment,
-        tags=arguments.tags or {},
-        disabled=arguments.disabled_checks,
+        role=usable.role,
+        environment=usable.environment,
+        tags=usable.tags or {},
+        disabled=usable.disabled_checks,
         scratch=_scratch(scope),
+        refused=refused,
     )
-    limit = (more or {}).get("spending_limit")
+    checked = check(options, around)
     problems = [
+        *faults,
         *checked.problems,
-        *_contradictions(arguments),
-        *_unrenderable(more or {}),
-        *_elsewhere(scope, arguments),
-        *(wrong_device(limit, arguments.device) if isinstance(limit, SpendingLimit) else []),
+        *_contradictions(usable),
+        *policy_issues(usable.removal_policy),
+        *_of_life(scope, usable, further),
     ]
     if problems:
         raise ValidationError(path, problems)
     return Prepared(arguments, options, checked)
+
+
+def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) -> Iterator[Issue]:
+    """Check the arguments that are not part of a definition."""
+    if issue := text_issue("rerun_token", further.get("rerun_token")):
+        yield issue
+    limit = further.get("spending_limit")
+    if isinstance(limit, SpendingLimit):
+        yield from misplaced("spending_limit", limit, scope)
+        yield from wrong_device(limit, given.device)
 
 
 def _options(path: str, given: Arguments, wait: WaitForCompletion | None) -> JobOptions:
@@ -202,39 +226,16 @@ def _options(path: str, given: Arguments, wait: WaitForCompletion | None) -> Job
     )
 
 
-def _contradictions(given: Arguments) -> list[str]:
-    problems = []
+def _contradictions(given: Arguments) -> Iterator[Issue]:
     if given.environment is not None and given.removal_policy is not None:
-        problems.append(
-            "removal_policy: belongs to the environment, which has the buckets and the key. "
-            "Use HybridJobEnvironment(…, removal_policy=…)."
+        yield Issue(
+            "removal_policy",
+            "belongs to the environment, which has the buckets and the key",
+            "Use HybridJobEnvironment(…, removal_policy=…)",
         )
     if given.isolated and given.role is not None:
-        problems.append(
-            "isolated: gives the job a role of its own, and role=… is another. "
-            "Leave one of them out."
-        )
-    return problems
-
-
-def _unrenderable(more: Mapping[str, object]) -> list[str]:
-    token = more.get("rerun_token")
-    fault = text_fault(token)
-    return [] if fault is None else [f"rerun_token={shorten(str(token))}: {fault}"]
-
-
-def _elsewhere(scope: Construct, given: Arguments) -> list[str]:
-    """A job runs in its stack's region, and its buckets must be there too."""
-    if not isinstance(given.environment, HybridJobEnvironment):
-        return []
-    here, there = Stack.of(scope).region, given.environment.env.region
-    if Token.is_unresolved(here) or Token.is_unresolved(there) or here == there:
-        return []
-    text = (
-        f"environment: is in {there}, and the job would be in {here}. "
-        f"Use a HybridJobEnvironment of a stack in {here}."
-    )
-    return [text]
+        rule = "gives the job a role of its own, and role=… is another"
+        yield Issue("isolated", rule, "Leave one of them out")
 
 
 @jsii.implements(IStableAnyProducer)
@@ -288,7 +289,8 @@ class Definition:
         _annotate(owner, self._checked)
         self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
         for key, value in (given.tags or {}).items():
-            self.tags.set_tag(key, value, _EXPLICIT)
+            self.tags.set_tag(key, str(plain(value)), _EXPLICIT)
+        check_at_synth(owner, self.tags)
         self.environment = given.environment or HybridJobEnvironment(
             owner, "Environment", removal_policy=given.removal_policy or RemovalPolicy.RETAIN
         )
@@ -313,7 +315,8 @@ class Definition:
         missing = beyond if self.role is self.environment.role else [*base, *beyond]
         self.prerequisites = self._attach(missing, late)
         if (missing or late) and not isinstance(self.role, iam.Role):
-            Annotations.of(owner).add_info(_LEFT_AS_IT_IS)
+            # On the role, so that it is reported once, and not for each of its jobs.
+            Annotations.of(self.role).add_info(_LEFT_AS_IT_IS)
 
     @property
     def results_bucket(self) -> s3.IBucket:
@@ -362,22 +365,19 @@ class Definition:
             contents[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
         return {name.value: value for name, value in contents.items()}
 
-    def check_hyperparameters(self, path: str, more: Mapping[str, Hyperparameter]) -> None:
+    def hyperparameter_issues(
+        self, more: Mapping[str, Hyperparameter], refused: Collection[str] = ()
+    ) -> list[Issue]:
         """Check the hyperparameters of one run as those of the definition are.
 
         Args:
-            path: Where they are given.
             more: Hyperparameters besides those of the definition, or in their place.
-
-        Raises:
-            ValidationError: The service would refuse them, or the script would fail.
+            refused: Arguments that are refused already for their types.
         """
         options = replace(self.options, hyperparameters={**self.options.hyperparameters, **more})
-        problems = check_hyperparameters(
-            options, self._checked, self._disabled_checks, scope=self.owner
+        return check_hyperparameters(
+            options, self._checked, self._disabled_checks, scope=self.owner, refused=refused
         )
-        if problems:
-            raise ValidationError(path, problems)
 
     def _request(self) -> dict[str, object]:
         options = self.options
@@ -553,6 +553,7 @@ class Defined(TaskMetrics):
         """What the keys of the checkpoints of all runs begin with."""
         return self._definition.checkpoint_prefix
 
+    @checked
     def grant_write_input(self, grantee: iam.IGrantable, channel: str | None = None) -> iam.Grant:
         """Allow to put data where the job reads it, and not to read it.
 
@@ -596,11 +597,11 @@ def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]
 
 
 def _annotate(owner: Construct, checked: Checked) -> None:
-    annotations = Annotations.of(owner)
-    for name, text in checked.warnings:
-        annotations.add_warning_v2(f"{_WARNING}:{name}", text)
-    for note in checked.notes:
-        annotations.add_info(note)
+    for warning in checked.warnings:
+        # The region is the stack's: to report it for each job says nothing more.
+        where = Stack.of(owner) if warning.check == REGION else owner
+        Annotations.of(where).add_warning_v2(f"{_WARNING}:{warning.check}", str(warning))
+    note(owner, checked.script, checked.hours)
 
 
 def _own_role(owner: Construct) -> iam.Role:
@@ -608,7 +609,7 @@ def _own_role(owner: Construct) -> iam.Role:
         owner,
         "Role",
         assumed_by=iam.ServicePrincipal("braket.amazonaws.com"),
-        description=f"Execution role of the hybrid job {owner.node.path}",
+        description=role_description("Execution role of the hybrid job", owner.node.path),
     )
 
 

@@ -1,6 +1,7 @@
 """A role that is made here, and what it is allowed."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -15,6 +16,24 @@ _FRAME: Final = len('{"Version":"2012-10-17","Statement":[]}')
 # An ARN of what a template declares; function and key ARNs are the longest that policies name.
 _REFERENCE_CHARACTERS: Final = 128
 _POLICY: Final = "Policy"
+# Latin-1, without its control characters. Source:
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+_DESCRIPTION: Final = re.compile(r"[\t\n\r\u0020-\u007E\u00A1-\u00FF]{0,1000}")
+
+
+def role_description(words: str, path: str) -> str:
+    """Return what a role is for; without the construct's path if IAM cannot hold it.
+
+    Args:
+        words: What the role does, up to the path.
+        path: The construct's path.
+    """
+    return described(f"{words} {path}", words.removesuffix(" of"))
+
+
+def described(text: str, otherwise: str) -> str:
+    """Return a description if IAM can hold it, else the other one."""
+    return text if _DESCRIPTION.fullmatch(text) else otherwise
 
 
 class OwnRole(iam.Role):
@@ -59,7 +78,10 @@ class OwnRole(iam.Role):
         policy = iam.ManagedPolicy(
             self,
             f"{_POLICY}{number}",
-            description=f"What {self.node.path} is allowed (cdk-braket)",
+            description=described(
+                f"What {self.node.path} is allowed (cdk-braket)",
+                "What a role is allowed (cdk-braket)",
+            ),
             roles=[self],
         )
         if self._policies:

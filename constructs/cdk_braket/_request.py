@@ -16,6 +16,7 @@ from . import _s3
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.contract import RUN_ID_PLACEHOLDER
 from ._layout import JOBS, stack_uuid
+from ._plain import Hyperparameter, hyperparameter_text, plain
 from ._tokens import is_unknown
 from .algorithm_script import AlgorithmScript
 from .container_image import ContainerImage
@@ -28,9 +29,6 @@ from .job_options import (
     OutputData,
     WaitForCompletion,
 )
-
-Hyperparameter = str | int | float | bool
-"""What a hyperparameter's value may be; the job gets its text."""
 
 _REQUEST: Final = "CreateJobRequest"
 _ISOLATION_LENGTH: Final = 8
@@ -101,7 +99,7 @@ def build(options: JobOptions, places: Places) -> dict[str, object]:
         "instanceConfig": {
             "instanceType": options.instance.instance_type.value,
             "volumeSizeInGb": _gibibytes(options.instance),
-            "instanceCount": options.instance.instance_count,
+            "instanceCount": plain(options.instance.instance_count),
         },
         "outputDataConfig": {"s3Path": places.output_uri},
         "checkpointConfig": {
@@ -167,11 +165,10 @@ def render_hyperparameters(options: JobOptions) -> dict[str, str]:
 
 
 def _text(value: Hyperparameter) -> str:
-    if isinstance(value, str) or not isinstance(value, (int, float)):
-        return value  # what is neither text nor number is left for the rules to refuse
-    if is_unknown(value):
+    if isinstance(value, (int, float)) and is_unknown(value):
         return Tokenization.stringify_number(value)
-    return str(value)
+    text = hyperparameter_text(value)
+    return value if text is None else text  # type: ignore[return-value]  # refused by its type
 
 
 def seconds_of(duration: Duration) -> float:

@@ -1,7 +1,7 @@
 """Jobs that state machines and schedules run."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
 from aws_cdk import Duration
@@ -17,6 +17,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from ._definition import Definition, records_uri
+from ._issue import Issue, shorten
 from ._lambda.hybrid_job_handler.calls import FINAL
 from ._lambda.hybrid_job_handler.contract import (
     JOB_EVENT_SOURCE,
@@ -26,8 +27,8 @@ from ._lambda.hybrid_job_handler.contract import (
     RunProperty,
 )
 from ._permissions import attach
-from ._problems import shorten
-from ._request import Hyperparameter, seconds_of
+from ._plain import Hyperparameter, plain_hyperparameter
+from ._request import seconds_of
 from .hybrid_job_environment import HybridJobEnvironment
 from .validation_error import ValidationError
 
@@ -172,7 +173,7 @@ class RunJobTask(sfn.StateMachineFragment):
                 RunProperty.EXECUTION: sfn.JsonPath.execution_id,
                 RunProperty.RUN_ID: self._run_id,
                 RunProperty.PROPERTIES: definition.payload(),
-                RunProperty.HYPERPARAMETERS: dict(hyperparameters),
+                RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
                 **({} if timeout is None else {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}),
             },
             result_path,
@@ -259,6 +260,10 @@ class RunJobTask(sfn.StateMachineFragment):
         return _patient(state)
 
 
+def _plain_values(hyperparameters: Mapping[str, Hyperparameter]) -> dict[str, Hyperparameter]:
+    return {key: plain_hyperparameter(value) for key, value in hyperparameters.items()}
+
+
 def _patient(state: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
     """Repeat what was lost; what the function refuses it would refuse again."""
     state.add_retry(
@@ -294,7 +299,7 @@ def schedule_target(
             RunProperty.EXECUTION: time,
             RunProperty.RUN_ID: definition.owner.node.addr,
             RunProperty.PROPERTIES: definition.payload(),
-            RunProperty.HYPERPARAMETERS: dict(hyperparameters),
+            RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
         },
     )
     target = scheduler_targets.LambdaInvoke(
@@ -305,21 +310,25 @@ def schedule_target(
     return cast("scheduler.IScheduleTarget", target)
 
 
-def wrong_task(timeout: Duration | None, poll_interval: Duration, result_path: str) -> list[str]:
-    """Return what is wrong with how a job is run by a state machine, a line each."""
-    problems = []
-    given = {"timeout": timeout, "poll_interval": poll_interval}
-    for name, duration in given.items():
+def wrong_task(
+    timeout: Duration | None, poll_interval: Duration | None, result_path: str | None
+) -> Iterator[Issue]:
+    """Return what is wrong with how a state machine runs a job; None is passed over."""
+    for name, duration in {"timeout": timeout, "poll_interval": poll_interval}.items():
         if duration is None or duration.is_unresolved():
             continue
-        if not _SHORTEST <= seconds_of(duration) <= _LONGEST:
-            problems.append(
-                f"{name}={duration.to_human_string()}: must be between a second and a year. "
-                f"Use Duration.minutes(5)."
+        seconds = seconds_of(duration)
+        if not _SHORTEST <= seconds <= _LONGEST or seconds != int(seconds):
+            yield Issue(
+                name,
+                "must be between a second and a year, in whole seconds",
+                "Use Duration.minutes(5)",
+                f"{seconds:g} s",
             )
-    if not _RESULT_PATH.fullmatch(result_path):
-        problems.append(
-            f"result_path={shorten(result_path)}: must name a member of the state's data, which "
-            'holds the run from its start on. Use "$.hybridJob".'
+    if result_path is not None and not _RESULT_PATH.fullmatch(result_path):
+        yield Issue(
+            "result_path",
+            "must name a member of the state's data, which holds the run from its start on",
+            'Use "$.hybridJob"',
+            shorten(result_path),
         )
-    return problems

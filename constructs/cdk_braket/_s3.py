@@ -1,7 +1,7 @@
 """Places in S3: how they are written, and what it takes to reach them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aws_cdk import Aws, Fn, Token
@@ -10,12 +10,16 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from ._lambda.hybrid_job_handler.beyond_model import REACHABLE_PREFIX, is_bucket_name
+from ._tokens import is_unknown, settled
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 _HTTPS_URI: Final = re.compile(
     r"https://(?:s3[.-][^/]+/(?P<path_bucket>[^/]+)|(?P<bucket>[^/]+)\.s3[.-][^/]+)/?(?P<key>.*)",
     re.DOTALL,
+)
+_HTTPS_REGION: Final = re.compile(
+    r"https://(?:[^/]+\.)?s3[.-](?P<region>[a-z0-9-]+)\.amazonaws\.com"
 )
 # What a policy reads as more than itself; CDK's markers, which are replaced before, come first.
 _SPECIAL: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|[*?$]")
@@ -44,6 +48,7 @@ class Location:
         key_prefix: What the keys begin with, or the one object's key.
         key: The KMS key of the bucket, where it is known.
         is_object: Whether it is the one object of that key.
+        bucket: The bucket, where it is known as a construct.
     """
 
     uri: str
@@ -51,6 +56,13 @@ class Location:
     key_prefix: str
     key: kms.IKey | None = None
     is_object: bool = False
+    bucket: s3.IBucket | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def written_region(self) -> str | None:
+        """The region that the URI shows; None if it shows none."""
+        match = _HTTPS_REGION.match(self.uri)
+        return match["region"] if match else None
 
     @property
     def bucket_arn(self) -> str:
@@ -66,7 +78,7 @@ class Location:
     def has_impossible_bucket(self) -> bool:
         """Whether the bucket's name is known, and S3 has no bucket of such a name."""
         name = self._written_bucket()
-        return bool(name) and not Token.is_unresolved(name) and not is_bucket_name(name)
+        return bool(name) and not is_unknown(name) and not is_bucket_name(name)
 
     def _written_bucket(self) -> str:
         return self.bucket_name
@@ -85,7 +97,7 @@ class Location:
     @property
     def is_unreachable(self) -> bool:
         """Whether the bucket's name is known and is not one that Braket reaches by name."""
-        known = bool(self.bucket_name) and not Token.is_unresolved(self.bucket_name)
+        known = bool(self.bucket_name) and not is_unknown(self.bucket_name)
         return known and not self.bucket_name.startswith(REACHABLE_PREFIX)
 
     def read_statements(self) -> list[iam.PolicyStatement]:
@@ -112,7 +124,7 @@ class Location:
 def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Location:
     """Name the objects of a bucket whose keys begin with `prefix`, or the one of that key."""
     uri = f"s3://{bucket.bucket_name}/{prefix}"
-    return Location(uri, bucket.bucket_name, prefix, bucket.encryption_key, is_object)
+    return Location(uri, bucket.bucket_name, prefix, bucket.encryption_key, is_object, bucket)
 
 
 def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
@@ -122,6 +134,7 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
         uri: The URI.
         key: The KMS key of the bucket, where it is known.
     """
+    uri = settled(uri)
     if Token.is_unresolved(uri):
         # What is written around a token can be escaped, what the token becomes cannot.
         rest = Fn.select(1, Fn.split("s3://", literal(uri)))

@@ -6,11 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Token
 from aws_cdk import aws_s3 as s3
 
 from . import _s3
 from ._sources import LocalScript
+from ._tokens import is_unknown
+from ._types import checked
 
 _ARCHIVES: Final = (".tar.gz", ".tgz")
 
@@ -54,10 +55,11 @@ class AlgorithmScript:
     source: LocalScript | _s3.Location = field(repr=False)
 
     @staticmethod
+    @checked
     def from_asset(
         path: str | Path, *, entry_point: str, exclude: Sequence[str] = ()
     ) -> "AlgorithmScript":
-        """Take a script from this machine: it becomes one archive, named after its content.
+        """Use a script of this machine: it becomes one archive, named after its content.
 
         The archive has the layout of the Braket SDK's: a directory is packed under its own base
         name, so its entry points begin with that. Times, owners, `__pycache__` and the like are
@@ -78,6 +80,7 @@ class AlgorithmScript:
         return AlgorithmScript(entry_point, Compression.GZIP, source)
 
     @staticmethod
+    @checked
     def from_bucket(
         bucket: s3.IBucket, key: str, *, entry_point: str, compression: Compression | None = None
     ) -> "AlgorithmScript":
@@ -96,7 +99,7 @@ class AlgorithmScript:
             >>> AlgorithmScript.from_bucket(bucket, "a.py", entry_point="a:run").compression.value
             'NONE'
         """
-        packed = Token.is_unresolved(key) or key.endswith(_ARCHIVES)
+        packed = is_unknown(key) or key.endswith(_ARCHIVES)
         default = Compression.GZIP if packed else Compression.NONE
         source = _s3.in_bucket(bucket, key, is_object=True)
         return AlgorithmScript(entry_point, compression or default, source)

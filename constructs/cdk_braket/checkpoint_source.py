@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_s3 as s3
 
 from . import _s3
+from ._types import checked
 
 if TYPE_CHECKING:
     from ._job import IHybridJob
@@ -26,6 +27,7 @@ class CheckpointSource:
     source: _s3.Location = field(repr=False)
 
     @staticmethod
+    @checked
     def from_job(job: "IHybridJob") -> "CheckpointSource":
         """Take the checkpoints of another job of this app.
 
@@ -55,10 +57,12 @@ class CheckpointSource:
                 bucket_name=bucket.bucket_name,
                 key_prefix=job.checkpoint_prefix,
                 key=bucket.encryption_key,
+                bucket=bucket,
             )
         )
 
     @staticmethod
+    @checked
     def from_bucket(bucket: s3.IBucket, prefix: str) -> "CheckpointSource":
         """Take the objects of a bucket.
 
@@ -74,6 +78,7 @@ class CheckpointSource:
         return CheckpointSource(_s3.in_bucket(bucket, prefix))
 
     @staticmethod
+    @checked
     def from_s3_uri(uri: str) -> "CheckpointSource":
         """Take what an S3 URI names, such as the `CheckpointS3Uri` that a stack put out.
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from aws_cdk import Token
-
+from ._issue import Issue, shorten
 from ._lambda.hybrid_job_handler.beyond_model import DEVICE_ARN, LOCAL_DEVICE, is_device
+from ._tokens import is_unknown
+from ._types import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Device:
     RIGETTI_CEPHEUS_1_108Q: ClassVar["Device"]
 
     @staticmethod
+    @checked
     def from_arn(arn: str) -> "Device":
         """Name a device by its ARN, such as one that is newer than this library.
 
@@ -51,6 +53,7 @@ class Device:
         return Device(arn)
 
     @staticmethod
+    @checked
     def local(simulator: str) -> "Device":
         """Name a simulator that runs inside the job's container; no device is billed for.
 
@@ -79,20 +82,38 @@ class Device:
         match = DEVICE_ARN.fullmatch(self.arn)
         return match[name] if match else None
 
-    def fault(self) -> str | None:
-        """Say what is wrong with the text, beyond what the service model states; None if nothing.
 
-        The model bounds the length only, and a device that does not exist is told only after the
-        job was created.
-        """
-        if Token.is_unresolved(self.arn) or is_device(self.arn):
-            return None
-        if self.is_local:
-            return "must name <provider>/<simulator>. Use Device.local('braket/default')."
-        return (
-            "must be the ARN of a device or local:<provider>/<simulator>. "
-            "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')."
-        )
+def device_issue(device: Device) -> Issue | None:
+    """Return what is wrong with a device's name, beyond what the service model states.
+
+    The model bounds the length only, and a device that does not exist is reported only after the
+    job was created.
+    """
+    if is_unknown(device.arn) or is_device(device.arn):
+        return None
+    expected = "the ARN of a device or local:<provider>/<simulator>"
+    fix = "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')"
+    if device.is_local:
+        expected, fix = "local:<provider>/<simulator>", "Use Device.local('braket/default')"
+    return Issue("device", f"expected {expected}", fix, shorten(device.arn))
+
+
+def region_issue(device: Device, region: str, what: str) -> Issue | None:
+    """Return an issue if a device is in another region than what uses it.
+
+    Args:
+        device: The device.
+        region: The stack's region; a token when it is not known.
+        what: What has to be in the device's region.
+    """
+    if device.region in {None, region} or is_unknown(region) or is_unknown(device.region):
+        return None
+    rule = (
+        f"the device is in {device.region}, and the stack is in {region}; {what} in its device's "
+        "region"
+    )
+    fix = f"Deploy the stack to {device.region}, or use another device"
+    return Issue("device", rule, fix, shorten(device.arn))
 
 
 Device.AMAZON_SV1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/sv1")

@@ -28,11 +28,14 @@ from . import _s3
 from ._definition import Arguments, Defined, Definition, prepare
 from ._handler import service_timeout
 from ._imported_job import HybridJobAttributes, imported
+from ._issue import Issue
 from ._job import HybridJobBase, IHybridJob
 from ._lambda.hybrid_job_handler.contract import RESOURCE_TYPE, Attribute, OnDelete
 from ._lambda.hybrid_job_handler.contract import Property as ResourceProperty
+from ._plain import Hyperparameter
 from ._preflight import PreflightCheck
-from ._request import Hyperparameter, seconds_of
+from ._request import seconds_of
+from ._types import checked
 from .algorithm_script import AlgorithmScript
 from .checkpoint_source import CheckpointSource
 from .container_image import ContainerImage
@@ -160,8 +163,7 @@ class HybridJob(Defined, HybridJobBase):
 
         Raises:
             ValidationError: The service would refuse the job, or the script would fail in the
-                container. Everything that is wrong is said at once, and nothing was created. Only
-                arguments of a wrong type are said before the rest, which would look into them.
+                container. Everything that is wrong is reported at once, and nothing was created.
         """
         arguments = Arguments(
             device=device,
@@ -189,10 +191,10 @@ class HybridJob(Defined, HybridJobBase):
             "rerun_token": rerun_token,
             "spending_limit": spending_limit,
         }
-        prepared = prepare(scope, id, arguments, wait=wait_for_completion, more=life)
+        prepared = prepare(HybridJob, scope, id, arguments, wait=wait_for_completion, more=life)
         super().__init__(scope, id)
         self._definition = Definition(self, prepared)
-        self._resource = self._create(on_delete, rerun_token, wait_for_completion)
+        self._resource = self._create(OnDelete(on_delete), rerun_token, wait_for_completion)
         if spending_limit is not None:
             self._resource.node.add_dependency(spending_limit)
 
@@ -266,8 +268,9 @@ class HybridJob(Defined, HybridJobBase):
 
     def _end_attribute(self, attribute: Attribute, name: str) -> str:
         if self._definition.options.wait is None:
-            text = f"{name}: is known only to a deployment that waits. Use wait_for_completion=…."
-            raise ValidationError(self.node.path, [text])
+            rule = "is known only to a deployment that waits"
+            issue = Issue(name, rule, "Use wait_for_completion=…")
+            raise ValidationError(self.node.path, [issue])
         return self._attribute(attribute)
 
     def _create(
@@ -302,6 +305,7 @@ class HybridJob(Defined, HybridJobBase):
         return Stack.of(self).to_json_string(rendered)
 
     @staticmethod
+    @checked
     def from_hybrid_job_arn(scope: Construct, id: str, hybrid_job_arn: str) -> IHybridJob:
         """Take a job that exists already, or that another app deploys.
 
@@ -323,6 +327,7 @@ class HybridJob(Defined, HybridJobBase):
         return imported(scope, id, HybridJobAttributes(job_arn=hybrid_job_arn))
 
     @staticmethod
+    @checked
     def from_hybrid_job_attributes(
         scope: Construct,
         id: str,

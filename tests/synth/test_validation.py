@@ -83,7 +83,7 @@ def test_a_hyperparameters_value_is_never_shown() -> None:
 @pytest.mark.parametrize("value", [None, ["a"], {"a": "b"}, b"a"])
 def test_a_hyperparameter_of_another_type_is_an_error(value: object) -> None:
     [problem] = _refused(hyperparameters={"h": value}).problems
-    assert "Use text, a number or a bool" in problem
+    assert "hyperparameters['h']: expected a string, a number or a bool, got " in problem
 
 
 @pytest.mark.parametrize("distribution", [None, Distribution.DATA_PARALLEL])
@@ -262,7 +262,7 @@ def _warnings(**options: object) -> list[str]:
 def test_an_instance_type_newer_than_the_model_is_a_warning() -> None:
     newer = InstanceConfig(instance_type=InstanceType.of("ml.m9.large"))
     [warning] = _warnings(instance=newer)
-    assert "instance.instance_type='ml.m9.large' is not in the service model" in warning
+    assert "instance.instance_type='ml.m9.large': is not in the service model" in warning
     assert "[ack: cdk-braket:instance-type]" in warning
     assert _warnings() == []
 
