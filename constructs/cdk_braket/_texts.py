@@ -76,7 +76,9 @@ def text_issue(argument: str, value: object) -> Issue | None:
     found = _found(value)
     if found is None:
         return None
-    shown = shorten(value) if isinstance(value, str) else f"{value:g}"
+    shown = shorten(value) if isinstance(value, str) else "a large number"
+    if isinstance(value, float):
+        shown = f"{value:g}"
     return replace(found, argument=argument, shown=shown)
 
 

@@ -246,13 +246,18 @@ _SCALARS: Final[Mapping[object, tuple[str, str]]] = {
 }
 
 
+_SAID_WITH_VOWEL: Final = ("s3.", "sns.", "sqs.")
+
+
 def _noun(expected: Annotation) -> str:
     if expected in _SCALARS:
         return _SCALARS[expected][0]
     if _origin(expected) is Literal:
         return " or ".join(repr(each) for each in get_args(expected))
     name = _name(expected)
-    return f"{'an' if name.rpartition('.')[2][0] in 'AEIO' else 'a'} {name}"
+    # "an iam.IRole", "an s3.IBucket", "an sqs.IQueue": as one says the first letter.
+    vowel = name[0] in "AEIOaeio" or name.startswith(_SAID_WITH_VOWEL)
+    return f"{'an' if vowel else 'a'} {name}"
 
 
 def _plural(expected: Annotation) -> str:

@@ -21,7 +21,7 @@ from cdk_braket import (
     ValidationError,
 )
 from cdk_braket._lambda.hybrid_job_handler import rules
-from tests.synth.support import LOCAL, new_stack, script
+from tests.synth.support import LOCAL, new_stack, request_of, script
 
 
 def _refused(**options: object) -> ValidationError:
@@ -197,8 +197,9 @@ def test_checkpoints_of_a_job_that_only_its_arn_is_known_of_cannot_be_told() -> 
 
 def test_tokens_are_left_to_the_handler() -> None:
     token = Token.as_string({"Ref": "P"})
+    stack = new_stack()
     HybridJob(
-        new_stack(),
+        stack,
         "Job",
         image=ContainerImage.from_uri(token),
         device=Device.from_arn(token),
@@ -207,6 +208,14 @@ def test_tokens_are_left_to_the_handler() -> None:
         max_runtime=Duration.seconds(Token.as_number({"Ref": "P"})),
         reservation_arn=token,
     )
+    request = request_of(stack)
+    later = "<{'Ref': 'P'}>"
+    assert request["algorithmSpecification"] == {"containerImage": {"uri": later}}
+    assert request["deviceConfig"] == {"device": later}
+    assert request["hyperParameters"] == {"h": later, "n": later, later: "v"}
+    assert request["jobName"] == later
+    assert request["stoppingCondition"] == {"maxRuntimeInSeconds": later}
+    assert request["associations"] == [{"arn": later, "type": "RESERVATION_TIME_WINDOW_ARN"}]
 
 
 def test_the_preflight_refuses_a_script_that_would_fail(tmp_path: Path) -> None:
@@ -228,14 +237,22 @@ def test_a_function_that_does_not_take_what_distribution_adds_is_told_why(tmp_pa
 
 
 def test_a_check_can_be_turned_off_by_its_name(tmp_path: Path) -> None:
+    algorithm = script(tmp_path, "def main(shots: bool): pass\n")
+    options: dict[str, object] = {"algorithm": algorithm, "hyperparameters": {"shots": True}}
+    [problem] = _refused(**options)
+    assert problem.endswith("(check bool-arguments)")
+    [same] = _refused(**options, disabled_checks=[PreflightCheck.IMPORTS])
+    assert same == problem
+    stack = new_stack()
     HybridJob(
-        new_stack(),
+        stack,
         "Job",
-        algorithm=script(tmp_path, "def main(shots: bool): pass\n"),
+        algorithm=algorithm,
         hyperparameters={"shots": True},
         device=LOCAL,
         disabled_checks=[PreflightCheck.BOOL_ARGUMENTS],
     )
+    assert request_of(stack)["hyperParameters"] == {"shots": "True"}
 
 
 def test_a_credential_is_refused_without_a_script_too() -> None:
