@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -47,6 +47,7 @@ def run(
     cwd: Path,
     environment: Mapping[str, str] | None = None,
     output: IO[bytes] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> int:
     """Run a command in a process group of its own and wait for it.
 
@@ -55,6 +56,7 @@ def run(
         cwd: Where it runs.
         environment: Its whole environment; by default ours.
         output: Where its output and errors go; by default where ours go.
+        meanwhile: Called about once a second until the command has ended.
 
     Returns:
         The exit code, as shells report it: 128 plus the number for a signal.
@@ -76,12 +78,19 @@ def run(
         )
         try:
             _let_signals_through()
-            code = process.wait()
+            code = _wait(process, meanwhile or (lambda: None))
         except BaseException:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             _end_group(process)
             raise
     return code if code >= 0 else 128 - code
+
+
+def _wait(process: subprocess.Popen[bytes], meanwhile: Callable[[], None]) -> int:
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(1)
+        meanwhile()
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

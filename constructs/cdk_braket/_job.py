@@ -16,6 +16,7 @@ from constructs import Construct
 from . import _s3
 from ._events import Events
 from ._grants import Grants
+from ._lambda.hybrid_job_handler import contract
 from ._metrics import Alarms
 
 
@@ -208,5 +209,4 @@ class HybridJobBase(Grants, Events, Alarms, Resource):
 
         The console's addresses are not documented; this one is as a browser shows it. *Unverified.*
         """
-        home = f"https://{self.env.region}.console.aws.amazon.com/braket/home"
-        return f"{home}?region={self.env.region}#/job/{self.job_arn}"
+        return contract.console_url(self.env.region, self.job_arn)

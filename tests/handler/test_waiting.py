@@ -73,6 +73,28 @@ def test_a_job_that_does_not_complete_fails_the_stack_and_says_why(
     assert stack.delete(world.only_job().arn, waiting())["Status"] == "SUCCESS"
 
 
+@pytest.mark.parametrize("end", [FAILED, CANCELLED])
+@pytest.mark.parametrize("reason", [REASON, "\u00e9" * 1024])
+def test_the_reason_leads_to_log_and_console(
+    world: World, stack: Stack, end: str, reason: str
+) -> None:
+    world.job_takes, world.job_ends_as, world.failure_reason = 100, end, reason
+    told = str(stack.create(waiting())["Reason"])
+    job = world.only_job()
+    region, job_id = job.arn.split(":")[3], job.arn.rpartition("/")[2]
+    assert f"log group /aws/braket/jobs, log streams {job.request['jobName']}/{job_id}*" in told
+    assert f"https://{region}.console.aws.amazon.com/braket/home?region={region}#/job/" in told
+    assert f"#/job/{job.arn} " in told, "a terminal takes what follows for a part of the address"
+
+
+def test_a_wait_that_is_over_leads_to_the_log_of_the_job_that_runs(
+    world: World, stack: Stack
+) -> None:
+    told = str(stack.create(waiting(seconds=1200))["Reason"])
+    assert "log group /aws/braket/jobs, log streams" in told
+    assert f"#/job/{world.only_job().arn} " in told
+
+
 def test_a_job_that_fails_need_not_fail_the_stack(world: World, stack: Stack) -> None:
     world.job_takes, world.job_ends_as, world.failure_reason = 100, FAILED, "é" * 1000
     answer = stack.create(waiting(fails_stack=False))

@@ -48,7 +48,10 @@ def a_deployment_ends_when_its_job_completed(app: CdkApp, aws: LocalAws) -> None
 def a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: LocalAws) -> None:
     del aws
     printed = app.fail_to_deploy(stack_name="WaitsForFailure", seconds=-1, wait=120)
-    assert "ended as FAILED: AlgorithmError: ValueError" in " ".join(printed.split())
+    said = " ".join(printed.split())
+    assert "ended as FAILED: AlgorithmError: ValueError" in said
+    assert "log group /aws/braket/jobs, log streams " in said
+    assert ".console.aws.amazon.com/braket/home?region=" in said
 
 
 def a_handler_that_may_not_run_itself_again_says_so(app: CdkApp, aws: LocalAws) -> None:

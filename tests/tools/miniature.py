@@ -28,7 +28,10 @@ print(json.dumps({"arguments": sys.argv[1:], "prefix": sys.prefix, "cwd": os.get
 sys.exit(int(os.environ.get("EXIT_WITH", "0")))
 """
 _NPM = f"""#!/bin/sh
-PATH={REAL_NODE}:$PATH exec {REAL_NODE}/npm "$@"
+PATH={REAL_NODE}:$PATH exec node {REAL_NODE.parent}/lib/node_modules/npm/bin/npm-cli.js "$@"
+"""
+_UV = f"""#!/bin/sh
+exec {Path(sys.prefix) / "bin" / "uv"} "$@"
 """
 # The editable install, by a build backend that lies in the checkout itself.
 _BACKEND = """
@@ -118,10 +121,14 @@ class Miniature:
     def lock(self, *packages: tuple[str, str], broken: bool = False) -> None:
         """Write the lock, for packages that were built with `build`."""
         lines = []
-        for name, version in packages:
+        for name, version in (*packages, ("uv", "1.0")):
             wheel = self.wheels / f"{name}-{version}-py3-none-any.whl"
-            digest = "0" * 64 if broken else hashlib.sha256(wheel.read_bytes()).hexdigest()
-            lines.append(f"{name}=={version} --hash=sha256:{digest}\n")
+            digest = (
+                "0" * 64
+                if broken and name != "uv"
+                else hashlib.sha256(wheel.read_bytes()).hexdigest()
+            )
+            lines.append(f"{name}=={version} \\\n    --hash=sha256:{digest}\n    # via us\n")
         (self.root / "requirements-dev.lock").write_text("".join(lines), encoding="utf-8")
 
     def build(self, name: str, version: str, files: Mapping[str, str]) -> None:
@@ -137,7 +144,9 @@ class Miniature:
         record = "".join(f"{path},{_digest(text)}\n" for path, text in members.items())
         with zipfile.ZipFile(self.wheels / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
             for path, text in (members | {f"{info}/RECORD": record}).items():
-                wheel.writestr(path, text)
+                member = zipfile.ZipInfo(path)
+                member.external_attr = (0o100755 if "/scripts/" in path else 0o100644) << 16
+                wheel.writestr(member, text)
 
     def installed(self) -> list[str]:
         """The packages in its virtual environment."""
@@ -165,6 +174,7 @@ def make(directory: Path) -> Miniature:
     for name, text in files.items():
         (miniature.root / name).write_text(textwrap.dedent(text), encoding="utf-8")
     miniature.build("mini", "1.0", {"pytest.py": _PYTEST, "bin/npm": _NPM})
+    miniature.build("uv", "1.0", {"bin/uv": _UV})
     miniature.lock(("mini", "1.0"))
     return miniature
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools import miniature
+from tools import setup
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_a_lock_with_wrong_hashes_is_one_line_and_the_mended_one_works(
         "dev: requirements-dev.lock is broken: mini==1.0 is not what its hashes say. "
         "Details: .cache/set-up.log"
     )
-    assert "DO NOT MATCH" in (checkout.root / ".cache" / "set-up.log").read_text()
+    assert "Hash mismatch" in (checkout.root / ".cache" / "set-up.log").read_text()
     checkout.lock(("mini", "1.0"))
     assert checkout.dev("setup").returncode == 0
 
@@ -157,9 +159,63 @@ def test_an_update_that_fails_half_way_is_not_built_upon(checkout: miniature.Min
 def test_a_lock_that_is_not_one_is_one_line(
     checkout: miniature.Miniature, text: str, said: str
 ) -> None:
-    (checkout.root / "requirements-dev.lock").write_text(text)
+    lock = checkout.root / "requirements-dev.lock"
+    lock.write_text(lock.read_text() + text)
     line = failed_with_one_line(checkout.dev("setup"))
     assert line.startswith(f"dev: requirements-dev.lock is broken: {said}")
+
+
+def test_a_lock_without_uv_is_one_line(checkout: miniature.Miniature) -> None:
+    (checkout.root / "requirements-dev.lock").write_text("")
+    line = failed_with_one_line(checkout.dev("setup"))
+    assert line.startswith("dev: requirements-dev.lock is broken: it does not name uv")
+
+
+def test_a_package_that_no_index_has_is_one_line(checkout: miniature.Miniature) -> None:
+    assert checkout.dev("setup").returncode == 0
+    lock = checkout.root / "requirements-dev.lock"
+    lock.write_text(f"{lock.read_text()}other==1.0 --hash=sha256:{'0' * 64}\n")
+    line = failed_with_one_line(checkout.dev("setup"))
+    assert line.startswith("dev: No package index that can be reached has other==1.0; this")
+
+
+def test_uv_takes_packages_from_where_a_file_tells_pip(checkout: miniature.Miniature) -> None:
+    settings = checkout.home / "pip.conf"
+    settings.write_text(
+        "[global]\nno-index = true\nfind-links = /nowhere\n"
+        f"[install]\nfind-links = {checkout.wheels}\n"
+    )
+    environment = checkout.environment(PIP_CONFIG_FILE=str(settings))
+    del environment["PIP_NO_INDEX"], environment["PIP_FIND_LINKS"]
+    done = checkout.dev("setup", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "mini-1.0" in checkout.installed()
+
+
+def test_a_python_without_pip_is_enough(
+    checkout: miniature.Miniature, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    base = os.path.realpath(sys.executable)
+    python.write_text(f'#!/bin/sh\n[ "$2" = pip ] && exit 1\nexec {base} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(setup, "_base_python", lambda: str(python))
+    for name, value in checkout.environment().items():
+        monkeypatch.setenv(name, value)
+    said: list[str] = []
+    setup.set_up(setup.Checkout(checkout.root), said.append)
+    assert "mini-1.0" in checkout.installed(), said
+
+
+@pytest.mark.parametrize(
+    ("log", "size"),
+    [
+        ("Downloading numpy (16.1MiB)\nDownloading mypy (14.7MiB)\n Downloaded mypy\n", 14.7),
+        ("Resolved 1 package in 1ms\n", 0),
+    ],
+)
+def test_the_size_of_downloads_is_read_from_uvs_log(log: str, size: float) -> None:
+    assert setup.downloaded_mebibytes(log) == pytest.approx(size)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +223,7 @@ def test_a_lock_that_is_not_one_is_one_line(
     [
         ("1", "The package registry cannot be reached, and this set-up needs it."),
         # Without retries, pip does not tell an index that is silent from one that lacks a package.
-        ("0", "No package index that can be reached has mini==1.0; this set-up needs one."),
+        ("0", "No package index that can be reached has uv==1.0; this set-up needs one."),
     ],
 )
 def test_no_network_is_one_line(checkout: miniature.Miniature, retries: str, said: str) -> None:
@@ -178,6 +234,19 @@ def test_no_network_is_one_line(checkout: miniature.Miniature, retries: str, sai
     del environment["PIP_NO_INDEX"], environment["PIP_FIND_LINKS"]
     line = failed_with_one_line(checkout.dev("setup", environment=environment))
     assert line == f"dev: {said} Details: .cache/set-up.log"
+
+
+def test_no_network_for_uv_is_the_same_line(checkout: miniature.Miniature) -> None:
+    assert checkout.dev("setup").returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    nobody_there = f"http://127.0.0.1:{port}/simple"
+    environment = checkout.environment(PIP_INDEX_URL=nobody_there, PIP_RETRIES="0")
+    del environment["PIP_NO_INDEX"], environment["PIP_FIND_LINKS"]
+    checkout.build("extra", "1.0", {"extra.py": ""})
+    checkout.lock(("mini", "1.0"), ("extra", "1.0"))
+    line = failed_with_one_line(checkout.dev("setup", environment=environment))
+    assert line.startswith("dev: The package registry cannot be reached, and this set-up needs it.")
 
 
 def test_a_broken_node_lock_is_one_line_and_keeps_the_python_part(
@@ -227,7 +296,7 @@ def test_two_at_once_set_up_once(checkout: miniature.Miniature) -> None:
     said = [run.communicate(timeout=120)[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     waited = [text for text in said if "waiting for it" in text]
-    worked = [text for text in said if "Setting this checkout up" in text]
+    worked = [text for text in said if "Setting up this checkout" in text]
     assert (len(waited), len(worked)) == (1, 1)
 
 

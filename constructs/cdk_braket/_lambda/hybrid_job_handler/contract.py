@@ -63,6 +63,26 @@ RESULTS_FILE = "output/model.tar.gz"
 """The results' key below `outputDataConfig.s3Path`."""
 
 
+def log_stream_prefix(job_name: str, job_arn: str) -> str:
+    """Return the start of the names of a job's log streams in `JOB_LOG_GROUP`.
+
+    A job name is not unique, so the job's id follows it.
+
+    Source: `AwsQuantumJob._logs_prefix` of the Amazon Braket SDK.
+    """
+    return f"{job_name}/{job_arn.rpartition('/')[2]}"
+
+
+def console_url(region: str, job_arn: str) -> str:
+    """Return the address of a job's page in the AWS console. Both may be tokens of CDK.
+
+    The addresses of the console are not documented; this one is as a browser shows it.
+    *Unverified.*
+    """
+    home = f"https://{region}.console.aws.amazon.com/braket/home"
+    return f"{home}?region={region}#/job/{job_arn}"
+
+
 class Property(StrEnum):
     """The properties of the custom resource. All values are strings."""
 

@@ -1,7 +1,7 @@
 """Waiting for a job to be over, through as many invocations as it takes."""
 
 from .calls import COMPLETED, Calls, Job
-from .contract import Attribute
+from .contract import JOB_LOG_GROUP, Attribute, console_url, log_stream_prefix
 from .definition import Wait
 from .failures import Failure, OutOfTimeFailure, UnfinishedWait
 
@@ -49,14 +49,26 @@ def _last_seen(calls: Calls, job_arn: str, until: float) -> Job | None:
 
 
 def _why(job: Job, wait: Wait) -> str:
-    place = f" What it left is in {job.results_path}." if job.results_path else ""
     if not job.is_over:
         return (
             f"The job {job.arn} is {job.status} after {wait.seconds:.0f} s, as long as the "
-            f"deployment waits.{place} Wait longer, as far as CloudFormation does, or do not wait."
+            f"deployment waits. {_addresses(job)} Wait longer, as far as CloudFormation does, or "
+            f"do not wait."
         )
-    reason = f": {job.failure_reason}" if job.failure_reason else ""
-    return f"The job {job.arn} ended as {job.status}{reason}.{place}"
+    # Cut, so that the addresses fit behind it.
+    reason = f": {_cut(job.failure_reason)}" if job.failure_reason else ""
+    return f"The job {job.arn} ended as {job.status}{reason}. {_addresses(job)}"
+
+
+def _addresses(job: Job) -> str:
+    """Return where to read on: the log, which has the traceback, the console, the results."""
+    log = log_stream_prefix(job.name, job.arn)
+    console = console_url(job.arn.split(":")[3], job.arn)
+    results = f" Its results are below {job.results_path}." if job.results_path else ""
+    return (
+        f"Its log has the details: log group {JOB_LOG_GROUP}, log streams {log}*. "
+        f"Console: {console} .{results}"
+    )
 
 
 def _cut(reason: str) -> str:
