@@ -167,7 +167,8 @@ def prepare(
         further["wait_for_completion"] = wait
     faults = wrong_types(construct.__init__, given | further)  # type: ignore[misc]  # its signature
     refused = frozenset(issue.argument for issue in faults)
-    usable = Arguments(**usable_arguments(given, refused))
+    fitting = usable_arguments(given, refused)
+    usable = Arguments(**{name: plain(value) for name, value in fitting.items()})  # type: ignore[arg-type]  # of their types
     further = usable_arguments(further, refused)
     waits = cast("WaitForCompletion | None", further.get("wait_for_completion"))
     options = _options(path, usable, waits)
@@ -190,7 +191,7 @@ def prepare(
     ]
     if problems:
         raise ValidationError(path, problems)
-    return Prepared(arguments, options, checked)
+    return Prepared(usable, options, checked)
 
 
 def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) -> Iterator[Issue]:

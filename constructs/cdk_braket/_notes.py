@@ -5,8 +5,8 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 import jsii
-from aws_cdk import IStableStringProducer, Lazy, Stack
-from constructs import Construct, IConstruct
+from aws_cdk import Stack
+from constructs import Construct, IConstruct, IValidation
 
 from ._sources import LocalFiles
 
@@ -28,9 +28,8 @@ def note(owner: Construct, script: LocalFiles | None, hours: float | None) -> No
     notes = _NOTES.get(root)
     if notes is None:
         notes = _NOTES[root] = _Notes()
-        # Not an annotation, which comes with a stack trace. Lazy, as further jobs are to come.
-        text = Lazy.string(_Line(notes))
-        Stack.of(owner).node.add_metadata(_INFO, text, stack_trace=False)
+        # Once all jobs are declared.
+        owner.node.add_validation(_AddLine(Stack.of(owner), notes))
     if script is not None:
         notes.scripts[script.key] = script.summary
     if hours is not None:
@@ -57,10 +56,19 @@ class _Notes:
 _NOTES: Final[WeakKeyDictionary[IConstruct, _Notes]] = WeakKeyDictionary()
 
 
-@jsii.implements(IStableStringProducer)
-class _Line:
-    def __init__(self, notes: _Notes) -> None:
-        self._notes = notes
+@jsii.implements(IValidation)
+class _AddLine:
+    """Adds the line when the app is validated, which comes before its metadata are written."""
 
-    def produce(self) -> str:
-        return self._notes.line()
+    def __init__(self, stack: Stack, notes: _Notes) -> None:
+        self._stack = stack
+        self._notes = notes
+        self._added: set[str] = set()
+
+    def validate(self) -> list[str]:
+        text = self._notes.line()
+        if text not in self._added:
+            self._added.add(text)
+            # Not an annotation, which comes with a stack trace.
+            self._stack.node.add_metadata(_INFO, text, stack_trace=False)
+        return []

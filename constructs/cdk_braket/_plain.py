@@ -34,6 +34,15 @@ def plain(value: object) -> object:
     return value
 
 
+def plain_tree(value: object) -> object:
+    """Return a value in which all members of objects and lists are plain, as JSON takes them."""
+    if isinstance(value, dict):
+        return {plain(key): plain_tree(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_tree(inner) for inner in value]
+    return plain(value)
+
+
 def plain_hyperparameter(value: object) -> str | int | float | bool:
     """Return a hyperparameter's value as JSON can hold it: a plain value, or its text.
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from aws_cdk import Duration, SizeRoundingBehavior, Tokenization
 
@@ -16,7 +16,7 @@ from . import _s3
 from ._lambda.hybrid_job_handler import rules
 from ._lambda.hybrid_job_handler.contract import RUN_ID_PLACEHOLDER
 from ._layout import JOBS, stack_uuid
-from ._plain import Hyperparameter, hyperparameter_text, plain
+from ._plain import Hyperparameter, hyperparameter_text, plain_tree
 from ._tokens import is_unknown
 from .algorithm_script import AlgorithmScript
 from .container_image import ContainerImage
@@ -99,7 +99,7 @@ def build(options: JobOptions, places: Places) -> dict[str, object]:
         "instanceConfig": {
             "instanceType": options.instance.instance_type.value,
             "volumeSizeInGb": _gibibytes(options.instance),
-            "instanceCount": plain(options.instance.instance_count),
+            "instanceCount": options.instance.instance_count,
         },
         "outputDataConfig": {"s3Path": places.output_uri},
         "checkpointConfig": {
@@ -120,7 +120,7 @@ def build(options: JobOptions, places: Places) -> dict[str, object]:
         request["stoppingCondition"] = {"maxRuntimeInSeconds": seconds_of(options.max_runtime)}
     if options.reservation_arn is not None:
         request["associations"] = [{"arn": options.reservation_arn, "type": _RESERVATION}]
-    return request
+    return cast("dict[str, object]", plain_tree(request))
 
 
 def _job_name(options: JobOptions) -> str:

@@ -5,6 +5,8 @@ from typing import Final
 
 from aws_cdk import Fn, Token
 
+from ._plain import plain
+
 # What CDK puts in the place of a context value that it has not looked up yet. The first synthesis
 # runs with it, and has to end, so that the look-up takes place. Source: `dummyValue` in
 # aws-cdk-lib (aws-ssm, aws-iam, aws-ecr, aws-kms, aws-ec2, aws-route53).
@@ -21,6 +23,7 @@ _WHOLE: Final = frozenset(
 
 def is_unknown(value: object) -> bool:
     """Whether a value is known only later: a token, number tokens included, or a stand-in."""
+    value = plain(value)  # jsii knows no other library's numbers and enumerations
     if isinstance(value, float) and not math.isfinite(value):
         return False  # no token, and jsii's Node ends on a number that JSON has not
     if is_stand_in(value):
