@@ -56,6 +56,10 @@ def test_the_parameters_that_take_lists_are_found() -> None:
 
 def _others(stack: Stack, parameter: str) -> object:
     """A right value of another parameter, by its name."""
+    if parameter == "topic":
+        return sns.Topic(stack, "Topic")
+    if parameter == "access_logs_bucket":
+        return s3.Bucket.from_bucket_name(stack, "LogBucket", "logs")
     return {
         "scope": stack,
         "id": "It",
@@ -64,9 +68,7 @@ def _others(stack: Stack, parameter: str) -> object:
         "device": LOCAL,
         "jobs": [],
         "vpc": None,
-        "access_logs_bucket": s3.Bucket.from_bucket_name(stack, "Logs", "logs"),
         "replication_bucket": None,
-        "topic": sns.Topic(stack, "Topic"),
     }[parameter]
 
 
@@ -79,7 +81,7 @@ def test_a_string_in_the_place_of_a_list_is_refused(owner: str, name: str, param
         function = klass if name == "__init__" else getattr(image_job(stack), name)
     needed = {
         each.name: _others(stack, each.name)
-        for each in inspect.signature(function).parameters.values()
+        for each in inspect.signature(getattr(klass, name)).parameters.values()
         if each.default is inspect.Parameter.empty and each.name not in {"self", parameter}
     }
     with pytest.raises(ValidationError) as caught:

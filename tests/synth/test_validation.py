@@ -1,5 +1,6 @@
 """What is refused before anything is created, and how it is said."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from cdk_braket import (
     ValidationError,
 )
 from cdk_braket._lambda.hybrid_job_handler import rules
-from tests.synth.support import LOCAL, new_stack, request_of, script
+from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
 
 
 def _refused(**options: object) -> ValidationError:
@@ -208,8 +209,10 @@ def test_tokens_are_left_to_the_handler() -> None:
         max_runtime=Duration.seconds(Token.as_number({"Ref": "P"})),
         reservation_arn=token,
     )
-    request = request_of(stack)
     later = "<{'Ref': 'P'}>"
+    rendered = text(job_properties(stack)["Request"])
+    # A number stands without quotes.
+    request = json.loads(rendered.replace(f":{later}", f':"{later}"'))
     assert request["algorithmSpecification"] == {"containerImage": {"uri": later}}
     assert request["deviceConfig"] == {"device": later}
     assert request["hyperParameters"] == {"h": later, "n": later, later: "v"}
@@ -239,9 +242,9 @@ def test_a_function_that_does_not_take_what_distribution_adds_is_told_why(tmp_pa
 def test_a_check_can_be_turned_off_by_its_name(tmp_path: Path) -> None:
     algorithm = script(tmp_path, "def main(shots: bool): pass\n")
     options: dict[str, object] = {"algorithm": algorithm, "hyperparameters": {"shots": True}}
-    [problem] = _refused(**options)
+    [problem] = _refused(**options).problems
     assert problem.endswith("(check bool-arguments)")
-    [same] = _refused(**options, disabled_checks=[PreflightCheck.IMPORTS])
+    [same] = _refused(**options, disabled_checks=[PreflightCheck.IMPORTS]).problems
     assert same == problem
     stack = new_stack()
     HybridJob(
