@@ -95,7 +95,7 @@ def device_issue(device: Device) -> Issue | None:
     fix = "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')"
     if device.is_local:
         expected, fix = "local:<provider>/<simulator>", "Use Device.local('braket/default')"
-    return Issue("device", f"expected {expected}", fix, shorten(device.arn))
+    return Issue("device", f"must be {expected}", fix, shorten(device.arn))
 
 
 def region_issue(device: Device, region: str, what: str) -> Issue | None:

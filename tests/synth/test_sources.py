@@ -163,7 +163,7 @@ def test_a_missing_path_is_one_problem_among_the_others(tmp_path: Path) -> None:
             input_data={"d": InputChannel.from_asset(tmp_path / "none")},
             device=LOCAL,
         )
-    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+    assert [problem.partition("=")[0] for problem in caught.value.problems] == [
         "algorithm",
         "input_data['d']",
     ]
@@ -173,7 +173,7 @@ def test_what_was_packed_is_said(tmp_path: Path) -> None:
     stack = new_stack()
     _job(stack, tmp_path)
     notes = Annotations.from_stack(stack).find_info("*", Match.any_value())
-    packed = "algorithm: algo.py: 1 file, 17 B, packed "
+    packed = "cdk-braket: packed algo.py: 1 file, 17 B, packed "
     assert [str(note.entry.data)[: len(packed)] for note in notes].count(packed) == 1
 
 

@@ -79,12 +79,12 @@ def test_an_argument_of_another_type_is_refused_with_its_fix(name: str) -> None:
             "instance: expected an InstanceConfig, got InstanceType. ",
         ),
         (
-            {"output_data": OutputData(bucket="b")},
+            {"output_data": OutputData(bucket="b")},  # type: ignore[arg-type]  # wrong
             (
                 "output_data.bucket='b': expected an s3.IBucket, got a string. Use "
                 "s3.Bucket.from_bucket_name(self, 'Id', 'b')"
             ),
-        ),  # type: ignore[arg-type]  # wrong
+        ),
         ({"checkpoint": Checkpoint(prefix=3)}, "checkpoint.prefix: expected a string, got int."),  # type: ignore[arg-type]  # wrong
         (
             {"input_data": {"a": "s3://b/c"}},

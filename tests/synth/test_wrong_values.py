@@ -222,13 +222,13 @@ def test_values_of_other_libraries_are_rendered() -> None:
         hyperparameters={
             "level": _Level.HIGH,
             "optimizer": _Optimizer.SPSA,
-            "int": np.int64(3),
+            "int": np.int64(3),  # type: ignore[dict-item]  # no type checker accepts it
             "bool": np.bool_(True),  # type: ignore[dict-item]  # no type checker accepts it
             "float": np.float32(0.1),  # type: ignore[dict-item]  # no type checker accepts it
             "array": np.array(7),  # type: ignore[dict-item]  # no type checker accepts it
             "decimal": Decimal("1E+2"),  # type: ignore[dict-item]  # no type checker accepts it
         },
-        instance=InstanceConfig(instance_count=np.int64(2)),
+        instance=InstanceConfig(instance_count=np.int64(2)),  # type: ignore[arg-type]  # as above
         tags={"optimizer": _Optimizer.SPSA},
     )
     request = request_of(stack)
@@ -342,7 +342,7 @@ def test_no_stage_of_the_checks_hides_another(tmp_path: Path) -> None:
     ],
 )
 def test_a_values_fault_decides_its_fix(options: dict[str, object], fix: str) -> None:
-    [problem] = _refused(**options)
+    [problem] = _refused(new_stack(), **options)
     assert fix in problem
 
 
