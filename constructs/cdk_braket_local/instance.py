@@ -20,7 +20,7 @@ from cdk_braket_local.opening import private_file
 LOG_FILE = "server.log"
 
 _SERVER = ("-m", "cdk_braket_local.server")
-_START_SECONDS = 30.0
+_START_SECONDS = 300.0
 _STOP_SECONDS = 20.0
 _KILL_SECONDS = 5.0
 

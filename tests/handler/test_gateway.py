@@ -84,6 +84,8 @@ def _put(gateway: AwsGateway, **entry: str) -> None:
         answer = {"Entries": [entry], "FailedEntryCount": int("ErrorCode" in entry)}
         stub.add_response("put_events", answer, {"Entries": [sent]})
         gateway.put_event("cdk-braket.rule", "Braket Job State Change", _DETAIL, JOB)
+        # Otherwise a gateway that makes no call would pass.
+        stub.assert_no_pending_responses()
 
 
 def test_an_event_is_put_on_the_default_bus(gateway: AwsGateway) -> None:

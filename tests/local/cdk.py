@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.local import leaks
 from tests.local.environments import CDK
+from tests.patience import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class CdkApp:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=PATIENCE,
             check=False,
         )
         leaks.keep_output(self.environment, finished.stdout)

@@ -12,6 +12,7 @@ import boto3
 
 from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP
 from cdk_braket_local.instance import LocalAws
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -122,13 +123,13 @@ class Jobs:
         """Run a job to its end; return its description."""
         return self.over(self.start(files, **changes))
 
-    def over(self, arn: str, seconds: float = 60) -> Json:
+    def over(self, arn: str, seconds: float = PATIENCE) -> Json:
         """Wait until a job is over; return its description."""
         return self.when(arn, lambda job: job["status"] in FINAL, seconds)
 
     def running(self, arn: str, said: str) -> Json:
         """Wait until a job has logged something; return its description."""
-        return self.when(arn, lambda job: said in self.log(job), 60)
+        return self.when(arn, lambda job: said in self.log(job), PATIENCE)
 
     def when(self, arn: str, is_due: Json, seconds: float) -> Json:
         """Wait until something is true of a job; return its description."""

@@ -5,12 +5,13 @@ import signal
 import time
 
 from cdk_braket_local.instance import LocalAws
+from tests.patience import PATIENCE
 
 
 def kill(aws: LocalAws) -> None:
     """Kill the server, and wait until it is dead."""
     os.kill(aws.process_group, signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while aws.is_running():
         assert time.monotonic() < deadline, "it outlives SIGKILL"
         time.sleep(0.01)

@@ -24,6 +24,7 @@ from cdk_braket_local import instance
 from cdk_braket_local.instance import LOG_FILE, LocalAws
 from tests.local.recording_server import EXECUTION, ISSUED, LOG, OBJECT, RECORDS, STACK, WRITTEN
 from tests.local.secret_search import Secret, Secrets, forms_of
+from tests.patience import PATIENCE
 
 # What hyperparameters of the suite's apps begin with that are there to be looked for.
 PLANTED = "planted-canary"
@@ -73,7 +74,7 @@ def watched() -> Iterator[None]:
                 found = leaks(aws)
         except EndpointConnectionError:
             # A test has killed it: the kill may take a moment to be seen.
-            aws._process.wait(10)
+            aws._process.wait(PATIENCE)
         finally:
             stop(aws)
         if found:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from cdk_braket_local.instance import LocalAws
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_braket.type_defs import GetJobResponseTypeDef
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 FINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 
 
-def finished(local_aws: LocalAws, arn: str, seconds: float = 120) -> "GetJobResponseTypeDef":
+def finished(local_aws: LocalAws, arn: str, seconds: float = PATIENCE) -> "GetJobResponseTypeDef":
     """The job, once it is over."""
     braket = boto3.client("braket", **local_aws.client_settings)
     deadline = time.monotonic() + seconds

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 
 from cdk_braket_local.instance import LocalAws
+from tests.patience import PATIENCE
 
 _CODE = """
 import json, os, subprocess, urllib.request
@@ -160,7 +161,7 @@ class Stack:
         return json.dumps({"Resources": {"Role": role, "Function": function, **resources}})
 
     def _settled(self, arn: str | None = None) -> str:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             (stack,) = self.client.describe_stacks(StackName=arn or self.name)["Stacks"]
             status = str(stack["StackStatus"])

@@ -17,6 +17,7 @@ from cdk_braket_local.braket import runner
 from cdk_braket_local.instance import LocalAws
 from tests.local.jobs import TRUST, Jobs, Json
 from tests.local.killing import kill
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -41,7 +42,7 @@ def _lives(process: int) -> bool:
 
 
 def _gone(process: int) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while _lives(process) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not _lives(process)
@@ -138,7 +139,7 @@ def test_checkpoints_reach_s3_while_the_job_runs_and_the_next_job_goes_on(jobs: 
         "    time.sleep(600)\n"
     )
     arn = jobs.start(script)
-    job = jobs.when(arn, lambda job: jobs.checkpoint(job, "kept.txt") == b"first", 60)
+    job = jobs.when(arn, lambda job: jobs.checkpoint(job, "kept.txt") == b"first", PATIENCE)
     assert job["status"] == "RUNNING"
     assert "found nothing" in jobs.log(job)
     jobs.braket.cancel_job(jobArn=arn)
@@ -322,7 +323,7 @@ def _statuses(job: Json, events: tuple["SQSClient", str]) -> list[str]:
     """What the queue got of a job that is over."""
     sqs, url = events
     statuses: list[str] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while job["status"] not in statuses and time.monotonic() < deadline:
         for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
             event = json.loads(message["Body"])
@@ -425,9 +426,9 @@ TURNS = (
 def _turned(jobs: Jobs, note: Path, signum: signal.Signals) -> tuple[str, list[int]]:
     """A job that has done that; its ARN, and its container, script and daemon."""
     arn = jobs.start(TURNS.format(note=note, signum=int(signum)))
-    jobs.when(arn, lambda _: note.exists(), 60)
+    jobs.when(arn, lambda _: note.exists(), PATIENCE)
     processes = [int(word) for word in note.read_text().split()]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while signum is signal.SIGSTOP and _state(processes[0]) != "T":
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -17,6 +17,7 @@ import pytest
 
 from cdk_braket_local import process_group
 from tests.local import watched_command
+from tests.patience import PATIENCE
 from tests.tools import miniature
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +151,7 @@ def test_a_signal_ends_run_its_command_and_its_local_aws(project: Path) -> None:
         port = int(run.stdout.readline().rpartition(":")[2])
         assert answers(port)
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=30)
+        _, said = run.communicate(timeout=PATIENCE)
     assert (run.returncode, said) == (130, "")
     assert not answers(port)
 
@@ -167,7 +168,7 @@ def test_a_signal_while_it_bootstraps_ends_it_too(project: Path) -> None:
         assert "bootstrapping" in run.stderr.readline()
         time.sleep(0.3)
         run.send_signal(signal.SIGTERM)
-        _, said = run.communicate(timeout=30)
+        _, said = run.communicate(timeout=PATIENCE)
     assert (run.returncode, said) == (128 + signal.SIGTERM, "")
     assert not (project / "ran").exists()
 
@@ -245,7 +246,7 @@ def test_two_ups_at_once_start_one(project: Path) -> None:
         )
         for _ in range(2)
     ]
-    said = [run.communicate(timeout=60)[1] for run in runs]
+    said = [run.communicate(timeout=PATIENCE)[1] for run in runs]
     assert 0 in {run.returncode for run in runs}, said
     assert all("Traceback" not in text for text in said)
     assert local(project, "status").returncode == 0
@@ -265,7 +266,7 @@ def test_what_a_crash_leaves_is_cleared_away(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     port = port_of(project)
     os.kill(keeper_of(project), signal.SIGKILL)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while answers(port):
         assert time.monotonic() < deadline, "the local AWS outlives its keeper"
         time.sleep(0.1)
@@ -285,7 +286,7 @@ def test_a_killed_server_is_told_and_what_its_jobs_left_is_ended(project: Path) 
         if b"cdk_braket_local.server" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
     os.kill(server, signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while (status := local(project, "status")).returncode == 0:
         assert time.monotonic() < deadline, status.stdout
     assert status.stdout.startswith("no local AWS is running in ")
@@ -293,7 +294,7 @@ def test_a_killed_server_is_told_and_what_its_jobs_left_is_ended(project: Path) 
     with subprocess.Popen(["sleep", "600"], env=process_group.mark(workspace)) as left:
         try:
             assert "ended already" in local(project, "down").stdout
-            assert left.wait(10) == -signal.SIGKILL
+            assert left.wait(PATIENCE) == -signal.SIGKILL
         finally:
             left.kill()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cdk_braket_local import foreground
+from tests.patience import PATIENCE
 from tests.tools import miniature
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,7 @@ def test_a_signal_is_passed_on_and_the_command_may_end_in_peace(
     ) as run:
         wait_for(tmp_path / "started")
         run.send_signal(signum)
-        assert run.communicate(timeout=10)[0] == "code 3\n"
+        assert run.communicate(timeout=PATIENCE)[0] == "code 3\n"
     assert (tmp_path / "cleaned").exists()
 
 
@@ -80,7 +81,7 @@ def test_a_command_that_ignores_sigterm_is_killed_in_the_end(tmp_path: Path) -> 
     ) as run:
         wait_for(tmp_path / "started")
         run.terminate()
-        assert run.communicate(timeout=15)[0] == f"code {128 + signal.SIGKILL}\n"
+        assert run.communicate(timeout=PATIENCE)[0] == f"code {128 + signal.SIGKILL}\n"
 
 
 def test_a_command_in_a_terminal_has_the_terminal_and_gets_its_ctrl_c_once(tmp_path: Path) -> None:
@@ -104,14 +105,14 @@ def test_a_command_in_a_terminal_has_the_terminal_and_gets_its_ctrl_c_once(tmp_p
         os.write(terminal, b"\x03")
         wait_for(tmp_path / "seen")
         (tmp_path / "stop").touch()
-        assert run.wait(timeout=10) == 0, "we are not ended by what is the command's"
+        assert run.wait(timeout=PATIENCE) == 0, "we are not ended by what is the command's"
     os.close(terminal)
     assert (tmp_path / "read").read_text() == "hello\n"
     assert (tmp_path / "seen").read_text() == "interrupted\n"
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not path.exists():
         assert time.monotonic() < deadline, f"{path.name} never came"
         time.sleep(0.02)

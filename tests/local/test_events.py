@@ -20,6 +20,7 @@ from tests.local import environments
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
 from tests.local.outcomes import finished
+from tests.patience import PATIENCE
 
 Message = Mapping[str, Any]
 
@@ -55,7 +56,7 @@ class _Inbox:
         self._url = url
         self.messages: list[Message] = []
 
-    def wait_for(self, wanted: Callable[[Message], bool], seconds: float = 45) -> Message:
+    def wait_for(self, wanted: Callable[[Message], bool], seconds: float = PATIENCE) -> Message:
         """The first message of that kind."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -159,7 +160,7 @@ def _metric_line(aws: LocalAws, function: str) -> Any:  # noqa: ANN401 - JSON
         FunctionName=function
     )
     group = configured["LoggingConfig"]["LogGroup"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         events = logs.filter_log_events(logGroupName=group)["events"]
         for event in events:

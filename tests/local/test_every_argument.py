@@ -23,6 +23,7 @@ from tests.docs import arguments
 from tests.local import environments
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -126,7 +127,7 @@ def _look(aws: LocalAws, outputs: Mapping[str, str]) -> Deployed:
 
 def _finished(aws: LocalAws, arn: str) -> Mapping[str, Any]:
     braket = boto3.client("braket", **aws.client_settings)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while (job := braket.get_job(jobArn=arn))["status"] in {"QUEUED", "RUNNING"}:
         assert time.monotonic() < deadline, f"still {job['status']}"
         time.sleep(0.5)

@@ -14,6 +14,7 @@ from tests.local import environments
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
 from tests.local.outcomes import finished, results
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def _alarm_action(local_aws: LocalAws, name: str) -> str:
     return str(action)
 
 
-def _wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
+def _wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -114,7 +114,7 @@ def started(local_aws: LocalAws) -> Iterator[Mapping[str, tuple[Jobs, str]]]:
 
 
 def _started(jobs: Jobs, hostile: Hostile) -> str:
-    changes = {**hostile.changes, "stoppingCondition": {"maxRuntimeInSeconds": 60}}
+    changes = {**hostile.changes, "stoppingCondition": {"maxRuntimeInSeconds": 3600}}
     for key in hostile.objects:
         jobs.s3.put_object(Bucket=jobs.bucket, Key=f"in/{key}", Body=b"x")
     if hostile.channel:
@@ -131,7 +131,7 @@ def test_a_hostile_job_fails_with_a_reason_of_ours(
     started: Mapping[str, tuple[Jobs, str]], name: str
 ) -> None:
     jobs, arn = started[name]
-    job = jobs.over(arn, seconds=120)
+    job = jobs.over(arn)
     assert job["status"] == "FAILED"
     reason = HOSTILE[name].reason.replace("{bucket}", jobs.bucket)
     assert job["failureReason"].startswith(reason), job["failureReason"]

@@ -11,6 +11,7 @@ import pytest
 
 from cdk_braket_local.instance import LocalAws
 from tests.local.stacks import Stack, recorder
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_create_that_fails_in_an_update_is_deleted_in_the_rollback(stack: Stac
 def test_a_function_that_ends_in_an_error_is_run_twice_again(stack: Stack, end: str) -> None:
     started = time.monotonic()
     assert stack.create({"Resource": recorder({"Create": end})}) == "ROLLBACK_COMPLETE"
-    assert time.monotonic() - started < 30, "it does not wait for the ServiceTimeout"
+    assert time.monotonic() - started < PATIENCE, "it does not wait for the ServiceTimeout"
     requests = stack.requests()
     assert [event["RequestType"] for event in requests] == ["Create"] * 3 + ["Delete"]
     assert len({event["RequestId"] for event in requests[:3]}) == 1
@@ -195,14 +196,14 @@ def test_only_the_whole_url_answers_a_request(stack: Stack) -> None:
         for wrong in (url, f"{url}?X-Amz-Signature=", f"{url}?X-Amz-Signature={signature[:-1]}"):
             assert _put(wrong, answer) == 403
         assert _put(request["ResponseURL"], answer) == 200
-        assert created.result(60) == "CREATE_COMPLETE"
+        assert created.result(PATIENCE) == "CREATE_COMPLETE"
     assert stack.physical_id("Resource") == "made-by-test"
     assert _put(request["ResponseURL"], answer) == 403
 
 
 def _put(url: str, answer: Mapping[str, str]) -> int:
     host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=PATIENCE)
     try:
         connection.request("PUT", f"/{path}", body=json.dumps(answer))
         return connection.getresponse().status

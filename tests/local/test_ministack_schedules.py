@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 
 from cdk_braket_local.instance import LocalAws
+from tests.patience import PATIENCE
 
 _KEYWORDS = ("schedule-arn", "scheduled-time", "execution-id", "attempt-number")
 
@@ -33,14 +34,14 @@ def test_the_keywords_of_a_schedules_input_are_filled_in(local_aws: LocalAws) ->
     told = _message(sqs, url)
     assert told["schedule-arn"] == arn
     at = datetime.fromisoformat(told["scheduled-time"])
-    assert abs(at - soon) < timedelta(seconds=30)
+    assert abs(at - soon) < timedelta(seconds=PATIENCE)
     assert told["attempt-number"] == "1"
     assert len(told["execution-id"]) == 16
     scheduler.delete_schedule(Name="once")
 
 
 def _message(sqs: Any, url: str) -> dict[str, str]:  # noqa: ANN401
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
             found: dict[str, str] = json.loads(message["Body"])

@@ -14,6 +14,7 @@ from cdk_braket_local.instance import LocalAws
 from tests.local import environments, outcomes
 from tests.local.cdk import CdkApp
 from tests.local.environments import ROOT
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_braket.type_defs import JobSummaryTypeDef
@@ -53,7 +54,7 @@ class _Machine:
         """Have an execution run to its end."""
         return self.ended(self.start(**given))
 
-    def ended(self, execution: str, seconds: float = 90) -> Mapping[str, Any]:
+    def ended(self, execution: str, seconds: float = PATIENCE) -> Mapping[str, Any]:
         """The execution, once it is over."""
         deadline = time.monotonic() + seconds
         while (found := self._states.describe_execution(executionArn=execution))[
@@ -93,7 +94,7 @@ def _jobs(aws: LocalAws) -> list["JobSummaryTypeDef"]:
 
 
 def _new_job(aws: LocalAws, before: set[str]) -> str:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         new = {job["jobArn"] for job in _jobs(aws)} - before
         if new:
@@ -156,7 +157,7 @@ def test_a_schedule_runs_the_job_once(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
 ) -> None:
     assert outputs
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not (scheduled := _scheduled(bootstrapped_aws)):
         assert time.monotonic() < deadline
         time.sleep(0.5)

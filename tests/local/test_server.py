@@ -21,6 +21,7 @@ from tests.local.jobs import Jobs
 from tests.local.recording_server import ISSUED
 from tests.local.stacks import Stack, recorder
 from tests.local.users import user_who_may
+from tests.patience import PATIENCE
 
 LOOPBACK = "0100007F"
 LISTENS = "0A"
@@ -146,13 +147,13 @@ def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
         assert len(group) > 2, "a function, and what it left behind"
         assert jobs
         if end == "stop":
-            parent.communicate("", timeout=30)
+            parent.communicate("", timeout=PATIENCE)
         elif end == "parent is killed":
             parent.kill()
         else:
             os.kill(leader, signal.SIGKILL)
-            parent.communicate("", timeout=30)
-    deadline = time.monotonic() + 20
+            parent.communicate("", timeout=PATIENCE)
+    deadline = time.monotonic() + PATIENCE
     while (left := _mentioning(folder) | set(_group(leader))) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == set()
@@ -176,7 +177,7 @@ def test_another_ministack_is_one_line_at_start(tmp_path: Path) -> None:
         [sys.executable, "-c", program, f"--state-directory={tmp_path}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         process_group=0,
     )
@@ -187,7 +188,9 @@ def test_another_ministack_is_one_line_at_start(tmp_path: Path) -> None:
 
 
 def _answer(aws: LocalAws, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(aws.endpoint_url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(
+        aws.endpoint_url.removeprefix("http://"), timeout=PATIENCE
+    )
     connection.request("GET", path, headers=dict(headers))
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -241,7 +244,7 @@ def test_a_bucket_named_in_the_host_is_reached(local_aws: LocalAws) -> None:
 
 def test_a_request_with_two_hosts_is_refused(local_aws: LocalAws) -> None:
     port = int(local_aws.endpoint_url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         hosts = "Host: localhost\r\nHost: example.com\r\n"
         connection.sendall(f"GET /_ministack/health HTTP/1.1\r\n{hosts}\r\n".encode())
         assert connection.recv(4096).split()[1] in {b"400", b"403"}
@@ -366,7 +369,7 @@ def test_a_signal_stops_it(tmp_path: Path) -> None:
     aws = LocalAws.start(tmp_path / "aws")
     try:
         os.kill(aws.process_group, signal.SIGINT)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while aws.is_running() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not aws.is_running()

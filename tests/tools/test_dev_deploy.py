@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.local import watched_command
+from tests.patience import PATIENCE
 from tests.tools import miniature
 from tools import setup
 
@@ -47,7 +48,7 @@ def deploy(
         env=setup.environment(setup.Checkout(ROOT)),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -114,7 +115,7 @@ def test_interrupted_at_any_step_it_leaves_nothing(step: str, signum: signal.Sig
         time.sleep(0.5)
         (directory,) = scratch_directories() - before
         run.send_signal(signum)
-        _, said = run.communicate(timeout=60)
+        _, said = run.communicate(timeout=PATIENCE)
     assert run.returncode == 128 + signum
     assert said.splitlines()[-1] == "dev: stopped."
     assert "Traceback" not in said

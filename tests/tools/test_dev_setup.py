@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tools import miniature
 from tools import setup
 
@@ -281,7 +282,7 @@ def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
             assert run.poll() is None
             time.sleep(0.05)
         os.kill(run.pid, signal.SIGINT)
-        _, said = run.communicate(timeout=30)
+        _, said = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
     assert said.splitlines()[-1] == "dev: stopped."
     assert "Traceback" not in said
@@ -293,7 +294,7 @@ def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
 
 def test_two_at_once_set_up_once(checkout: miniature.Miniature) -> None:
     runs = [checkout.start("setup") for _ in range(2)]
-    said = [run.communicate(timeout=120)[1] for run in runs]
+    said = [run.communicate(timeout=PATIENCE)[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     waited = [text for text in said if "waiting for it" in text]
     worked = [text for text in said if "Setting up this checkout" in text]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,7 +37,7 @@ def test_ctrl_c_has_the_exit_code_that_shells_give_it(suite: Path) -> None:
             assert run.poll() is None
             time.sleep(0.02)
         os.kill(run.pid, signal.SIGINT)
-        run.communicate(timeout=20)
+        run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tools import miniature
 from tools import processes
 
@@ -52,7 +53,7 @@ def test_a_signal_ends_the_child_and_its_children(tmp_path: Path, signum: signal
     sleeper = f"exec -a {tmp_path} sleep 60"
     with started(f"bash -c '{sleeper}' & touch started; wait", tmp_path) as parent:
         parent.send_signal(signum)
-        said, _ = parent.communicate(timeout=10)
+        said, _ = parent.communicate(timeout=PATIENCE)
     assert (parent.returncode, said) == (128 + signum, "stopped\n")
     assert miniature.living_processes(tmp_path) == []
 
@@ -61,7 +62,7 @@ def test_a_child_may_clean_up_first(tmp_path: Path) -> None:
     script = "trap 'touch cleaned; exit' TERM; touch started; while :; do sleep 0.05; done"
     with started(script, tmp_path) as parent:
         parent.send_signal(signal.SIGINT)
-        assert parent.wait(timeout=10) == 130
+        assert parent.wait(timeout=PATIENCE) == 130
     assert (tmp_path / "cleaned").exists()
 
 
@@ -70,7 +71,7 @@ def test_a_child_that_does_not_want_to_end_is_killed(tmp_path: Path) -> None:
     script = f'{deaf} touch started; bash -c "{deaf} exec -a {tmp_path} sleep 60"'
     with started(script, tmp_path) as parent:
         parent.send_signal(signal.SIGINT)
-        assert parent.wait(timeout=15) == 130
+        assert parent.wait(timeout=PATIENCE) == 130
     assert miniature.living_processes(tmp_path) == []
 
 
@@ -82,7 +83,7 @@ def test_a_second_signal_does_not_cut_the_cleaning_up_short(tmp_path: Path) -> N
         parent.send_signal(signal.SIGINT)
         time.sleep(0.2)
         parent.send_signal(signal.SIGTERM)
-        parent.wait(timeout=10)
+        parent.wait(timeout=PATIENCE)
     assert (tmp_path / "cleaned").exists()
 
 

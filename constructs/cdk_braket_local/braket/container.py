@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import venv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -26,11 +26,13 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.hooks import BaseEventHooks
 
 from cdk_braket_local import process_group
 from cdk_braket_local.braket import archive
-from cdk_braket_local.braket.log_stream import LogStream
+from cdk_braket_local.braket.log_stream import LogStream, lines_of
 from cdk_braket_local.braket.objects import (
+    ChangingFileError,
     Mirror,
     MissingObjectError,
     Objects,
@@ -42,9 +44,21 @@ from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
 
 SYNC_SECONDS = 1.0
 GRACE_SECONDS = 3.0
+# Nobody writes to the output any more, and no more than a pipe holds is left to be read.
+_READ_SECONDS = 60.0
+
+# The local AWS answers in milliseconds, under load in seconds: there is no point in waiting for
+# botocore's minute, and longer than this is worth a line in the server's log.
+_CLIENT = Config(
+    s3={"addressing_style": "path"},
+    retries={"total_max_attempts": 3},
+    connect_timeout=5,
+    read_timeout=20,
+)
+SLOW_SECONDS = 5.0
 
 # What a call of AWS can raise; an upload that is refused raises one of boto3's own.
-_CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError, UnfitNameError)
+_CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError, UnfitNameError, ChangingFileError)
 
 # As much of what a script says of its failure as is read; GetJob shows less.
 _LONGEST_FAILURE = 64 * 1024
@@ -84,10 +98,32 @@ def _say_kind(failed: threading.ExceptHookArgs) -> None:
     sys.stderr.write(f"a thread failed: {failed.exc_type.__name__}\n")
 
 
+_reporting = threading.Lock()
+
+
 def _report(**message: object) -> None:
-    # On a line of its own, whatever a script may have written there.
-    sys.stdout.write(f"\n{json.dumps(message)}\n")
-    sys.stdout.flush()
+    with _reporting:
+        # On a line of its own, whatever a script may have written there.
+        sys.stdout.write(f"\n{json.dumps(message)}\n")
+        sys.stdout.flush()
+
+
+def report_slow_calls(events: BaseEventHooks) -> None:
+    """Report each call of AWS that takes longer than `SLOW_SECONDS`, with its retries."""
+
+    def begin(context: dict[str, object], **_: object) -> None:
+        context["began"] = time.monotonic()
+
+    def end(event_name: str, context: Mapping[str, object], **_: object) -> None:
+        began = context.get("began")
+        seconds = time.monotonic() - began if isinstance(began, float) else 0.0
+        if seconds > SLOW_SECONDS:
+            service, operation = event_name.split(".")[1:3]
+            _report(note=f"the call {operation} of {service} took {seconds:.0f} s")
+
+    events.register("before-call", begin)
+    events.register("after-call", end)
+    events.register("after-call-error", end)
 
 
 class _Container:
@@ -99,11 +135,11 @@ class _Container:
             aws_session_token=plan.credentials.session_token,
             region_name=plan.region,
         )
-        config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 3})
+        report_slow_calls(self._session.events)
         endpoint = plan.endpoint_url
-        self._objects = Objects(self._session.client("s3", endpoint_url=endpoint, config=config))
+        self._objects = Objects(self._session.client("s3", endpoint_url=endpoint, config=_CLIENT))
         stream = f"{plan.job_name}/{plan.job_id}/algo-1-{int(time.time() * 1000)}"
-        logs = self._session.client("logs", endpoint_url=endpoint, config=config)
+        logs = self._session.client("logs", endpoint_url=endpoint, config=_CLIENT)
         self._log = LogStream(logs, LOG_GROUP, stream)
         self._stopped = threading.Event()
         self._script: subprocess.Popen[bytes] | None = None
@@ -145,7 +181,7 @@ class _Container:
         finally:
             self._log.close()
             if self._log.problem:
-                _report(log=self._log.problem)
+                _report(note=f"its log could not be written: {self._log.problem}")
 
     def _run(self) -> str | None:
         _report(event="DOWNLOADING_DATA")
@@ -154,13 +190,29 @@ class _Container:
         for name, uri in self._plan.channels.items():
             self._fetch_channel(name, uri)
         entry_point = self._fetched_script()
-        python = self._python_with_requirements()
+        # From here to UPLOADING_RESULTS the job's maximum run time counts.
         _report(event="RUNNING")
+        python = self._python_with_requirements()
         with _pushing(mirror):
             code = 0 if self._stopped.is_set() else self._run_script(python, entry_point)
-        _report(event="UPLOADING_RESULTS")
-        self._store_results()
+        self._store(mirror, script_failed=code != 0)
         return None if code == 0 else self._failure(code)
+
+    def _store(self, mirror: Mirror | None, *, script_failed: bool) -> None:
+        """Store checkpoints and results, each even if the other cannot be stored.
+
+        The failure of a script is the job's failure, whatever else fails after it.
+        """
+        problems: list[Exception] = []
+        for store in ([mirror.push_all] if mirror else []) + [self._store_results]:
+            try:
+                store()
+            except _CALL_ERRORS as error:
+                problems.append(error)
+        if problems and not script_failed:
+            raise problems[0]
+        for problem in problems:
+            self._log.write(str(problem))
 
     def _make_folders(self) -> None:
         plan = self._plan
@@ -176,7 +228,12 @@ class _Container:
             return None
         # The slash keeps out neighbours whose names only begin alike.
         self._objects.download_tree(f"{uri.rstrip('/')}/", self._plan.checkpoints)
-        return Mirror(self._objects, self._plan.checkpoints, Place.parse(uri))
+        return Mirror(
+            self._objects,
+            self._plan.checkpoints,
+            Place.parse(uri),
+            self._plan.workspace / "staging",
+        )
 
     def _fetch_channel(self, name: str, uri: str) -> None:
         folder = self._plan.inputs / name
@@ -236,10 +293,17 @@ class _Container:
     def _run_script(self, python: str, entry_point: str) -> int:
         script = Path(__file__).with_name("script.py")
         arguments = [str(self._plan.code), entry_point, str(self._plan.failure_file)]
-        return self._logged([python, "-P", "-u", str(script), *arguments])
+        command = [python, "-P", "-u", str(script), *arguments]
+        # At once: reading its output and sending its log is not the script's time.
+        return self._logged(command, ended=lambda: _report(event="UPLOADING_RESULTS"))
 
-    def _logged(self, command: list[str]) -> int:
-        """Run a command of the job's to its end; its output is the job's log."""
+    def _logged(self, command: list[str], ended: Callable[[], None] = lambda: None) -> int:
+        """Run a command of the job's to its end; its output is the job's log.
+
+        Args:
+            command: The command.
+            ended: Called as soon as it has ended.
+        """
         self._script = subprocess.Popen(
             command,
             cwd=self._plan.code,
@@ -252,16 +316,17 @@ class _Container:
         reader = threading.Thread(target=self._read_output, args=(self._script,), daemon=True)
         reader.start()
         code = self._script.wait()
+        ended()
         # What it left running would hold the pipe open, and the job with it.
         process_group.kill_descendants(os.getpid(), GRACE_SECONDS)
-        reader.join(GRACE_SECONDS)
+        reader.join(_READ_SECONDS)
         return code
 
     def _read_output(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101 - it was asked for
         with process.stdout:
-            for line in process.stdout:
-                self._log.write(line.decode("utf-8", "replace").rstrip("\r\n"))
+            for lines in lines_of(process.stdout.fileno()):
+                self._log.write_lines(lines)
 
     def _script_environment(self) -> dict[str, str]:
         plan = self._plan
@@ -330,7 +395,7 @@ def _said_in(path: Path) -> str:
 
 @contextlib.contextmanager
 def _pushing(mirror: Mirror | None) -> Iterator[None]:
-    """Keep checkpoints in step while the script runs, and once more after it."""
+    """Keep checkpoints in step while the script runs."""
     if mirror is None:
         yield
         return
@@ -338,7 +403,7 @@ def _pushing(mirror: Mirror | None) -> Iterator[None]:
 
     def push_until_over() -> None:
         while not over.wait(SYNC_SECONDS):
-            # A file that the script is just replacing is there the next time.
+            # What fails now is tried again, at last when the script has ended.
             with contextlib.suppress(*_CALL_ERRORS):
                 mirror.push()
 
@@ -349,7 +414,6 @@ def _pushing(mirror: Mirror | None) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        mirror.push()
 
 
 if __name__ == "__main__":

@@ -1,32 +1,140 @@
-"""Sends a job's output to CloudWatch Logs while it runs."""
+"""Sends a job's output to CloudWatch Logs while it runs, with bounded memory."""
 
 import contextlib
+import os
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_logs.type_defs import InputLogEventTypeDef
+
+FIRST_LINES = 20_000
+FIRST_BYTES = 2 * 1024**2
+LAST_LINES = 2_000
+LAST_BYTES = 1024**2
+LONGEST_LINE = 64 * 1024
+"""The limits of a job's log, in lines and bytes. The local AWS keeps all logs in memory, about one
+kilobyte an event, so a log that grew with its job's output would fill the machine."""
 
 _FLUSH_SECONDS = 0.3
-_LONGEST_LINE = 200_000  # characters; CloudWatch takes 256 KiB an event
-_MOST_EVENTS = 1_000  # a call; CloudWatch takes 10,000 and 1 MiB
-_MOST_CHARACTERS = 250_000
+_READ_BYTES = 64 * 1024
+# One call; CloudWatch accepts 10,000 events and 1 MiB.
+_MOST_EVENTS = 1_000
+_MOST_BYTES = 128 * 1024
+
+
+def lines_of(descriptor: int) -> Iterator[list[bytes]]:
+    """Yield the lines of a pipe as they arrive, a few at a time, until its end.
+
+    A line that is longer than `LONGEST_LINE` is split, so output without line breaks needs no more
+    memory than any other.
+
+    Args:
+        descriptor: The file descriptor of the pipe's read end.
+    """
+    rest = b""
+    while chunk := os.read(descriptor, _READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        pieces = [piece for line in lines for piece in _split(line)]
+        # The last piece may not be complete yet.
+        *complete, rest = _split(rest)
+        yield pieces + complete
+    if rest:
+        yield [rest]
+
+
+def _split(line: bytes) -> list[bytes]:
+    """Split a line into pieces of at most `LONGEST_LINE` bytes, never within a UTF-8 character."""
+    pieces = []
+    start = 0
+    while len(line) - start > LONGEST_LINE:
+        end = start + LONGEST_LINE
+        # A continuation byte; a character has at most three of them.
+        for _ in range(3):
+            if line[end] & 0xC0 == 0x80:  # noqa: PLR2004 - 0b10xxxxxx
+                end -= 1
+        pieces.append(line[start:end])
+        start = end
+    return [*pieces, line[start:]]
+
+
+class _Lines:
+    """The lines that are still to be sent: of much output, the first and the last ones.
+
+    The first lines are sent as they come. When there are more than a log may have, the newest are
+    kept until the output ends, and those between are counted.
+    """
+
+    def __init__(self) -> None:
+        self._due: deque[tuple[int, bytes]] = deque()
+        self._last: deque[tuple[int, bytes]] = deque()
+        self._last_bytes = 0
+        self._left_out = 0
+        self._lines_left, self._bytes_left = FIRST_LINES, FIRST_BYTES
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        now = _milliseconds()
+        for line in lines:
+            if not self._last and self._lines_left and len(line) <= self._bytes_left:
+                self._due.append((now, line))
+                self._lines_left -= 1
+                self._bytes_left -= len(line)
+            else:
+                self._add_to_last(now, line)
+
+    def _add_to_last(self, now: int, line: bytes) -> None:
+        if not self._last:
+            self._note(
+                f"the log is full; the last {LAST_LINES} lines follow when the script has ended"
+            )
+        self._last.append((now, line))
+        self._last_bytes += len(line)
+        while len(self._last) > LAST_LINES or self._last_bytes > LAST_BYTES:
+            self._last_bytes -= len(self._last.popleft()[1])
+            self._left_out += 1
+
+    def end(self) -> None:
+        """The output is complete: what was kept is due as well."""
+        if self._left_out:
+            self._note(f"{self._left_out} lines are left out here")
+        self._due += self._last
+        self._last.clear()
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """Return the next lines for one call; none when nothing is due."""
+        batch: list[tuple[int, bytes]] = []
+        size = 0
+        while self._due and len(batch) < _MOST_EVENTS:
+            size += len(self._due[0][1])
+            if batch and size > _MOST_BYTES:
+                break
+            batch.append(self._due.popleft())
+        return batch
+
+    def _note(self, text: str) -> None:
+        self._due.append((_milliseconds(), f"[cdk-braket-local: {text}]".encode()))
+
+
+def _milliseconds() -> int:
+    return int(time.time() * 1000)
 
 
 class LogStream:
     """One log stream; lines are collected and sent a few times a second.
 
-    A job goes on when its log cannot be written, as it does on AWS; `problem` then says why.
+    Writing never waits for the log, so that it costs the script no time. A job goes on when its log
+    cannot be written, as it does on AWS; `problem` then says why.
     """
 
     def __init__(self, client: "CloudWatchLogsClient", group: str, stream: str) -> None:
         self._client = client
         self._names = {"logGroupName": group, "logStreamName": stream}
-        self._lines: list[InputLogEventTypeDef] = []
+        self._lines = _Lines()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self.problem: str | None = None
@@ -34,18 +142,19 @@ class LogStream:
         self._thread = threading.Thread(target=self._flush_until_closed, daemon=True)
         self._thread.start()
 
-    def write(self, line: str) -> None:
-        """Add a line."""
-        event: InputLogEventTypeDef = {
-            "timestamp": int(time.time() * 1000),
-            # An empty message is refused.
-            "message": line[:_LONGEST_LINE] or " ",
-        }
+    def write(self, text: str) -> None:
+        """Add a text of our own, line by line."""
+        self.write_lines(text.encode("utf-8", "replace").split(b"\n"))
+
+    def write_lines(self, lines: Iterable[bytes]) -> None:
+        """Add lines, without their line breaks; each should be no longer than `LONGEST_LINE`."""
         with self._lock:
-            self._lines.append(event)
+            self._lines.add(piece for line in lines for piece in _split(line))
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the rest."""
+        with self._lock:
+            self._lines.end()
         self._closed.set()
         self._thread.join()
 
@@ -70,18 +179,19 @@ class LogStream:
                 self._client.put_log_events(
                     logGroupName=self._names["logGroupName"],
                     logStreamName=self._names["logStreamName"],
-                    logEvents=batch,
+                    logEvents=[
+                        # An empty message is refused.
+                        {"timestamp": at, "message": _text(line) or " "}
+                        for at, line in batch
+                    ],
                 )
             except (ClientError, BotoCoreError) as error:
                 self.problem = str(error)
 
-    def _take(self) -> "list[InputLogEventTypeDef]":
+    def _take(self) -> list[tuple[int, bytes]]:
         with self._lock:
-            size = count = 0
-            for event in self._lines[:_MOST_EVENTS]:
-                size += len(event["message"])
-                if count and size > _MOST_CHARACTERS:
-                    break
-                count += 1
-            batch, self._lines = self._lines[:count], self._lines[count:]
-        return batch
+            return self._lines.take()
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\r")

@@ -23,7 +23,7 @@ from cdk_braket_local.braket.plan import Plan
 from cdk_braket_local.platform import Credentials, Platform, RoleNotAssumableError
 
 # What a stopped job gets for its last checkpoints and results before it is killed.
-STOP_SECONDS = 15.0
+STOP_SECONDS = 60.0
 # What a container gets to kill its processes.
 KILL_SECONDS = 5.0
 
@@ -44,12 +44,15 @@ class _Run:
         job: The job.
         process: Its container.
         stopping: Why it is being stopped: the state and the reason that it will have.
+        outcome: Its container's last word.
+        limit: Stops it when its script runs too long.
     """
 
     job: Job
     process: subprocess.Popen[str] | None = None
     stopping: tuple[Status, str | None] | None = None
     outcome: Mapping[str, object] | None = field(default=None)
+    limit: threading.Timer | None = None
 
 
 class Runner:
@@ -196,11 +199,11 @@ class Runner:
                 # As in AWS's containers; nobody else gets into the workspace.
                 umask=0o022,
             )
-            timer = self._limit(run)
             try:
                 return self._accompany(run, process, plan)
             finally:
-                timer.cancel()
+                if run.limit:
+                    run.limit.cancel()
                 run.process = process  # even if it was never told its plan
                 self._kill(run)
                 # What a script has left that killed its container.
@@ -220,13 +223,14 @@ class Runner:
             credentials=credentials,
         )
 
-    def _limit(self, run: _Run) -> threading.Timer:
+    def _limit(self, run: _Run) -> None:
         condition = run.job.request.get("stoppingCondition")
         seconds = condition.get("maxRuntimeInSeconds") if isinstance(condition, Mapping) else None
-        timer = threading.Timer(seconds or threading.TIMEOUT_MAX, self._exceeded, [run, seconds])
-        timer.daemon = True
-        timer.start()
-        return timer
+        if run.limit or not isinstance(seconds, int):
+            return
+        run.limit = threading.Timer(seconds, self._exceeded, [run, seconds])
+        run.limit.daemon = True
+        run.limit.start()
 
     def _exceeded(self, run: _Run, seconds: int) -> None:
         reason = f"The job ran longer than its maximum run time of {seconds} s"
@@ -267,8 +271,12 @@ class Runner:
             outcome = message.get("outcome")
             if isinstance(outcome, Mapping) and "failure" in outcome:
                 run.outcome = outcome
-        if isinstance(problem := message.get("log"), str):
-            _logger.warning("the log of %s could not be written: %s", run.job.arn, problem)
+        if isinstance(note := message.get("note"), str):
+            _logger.warning("the container of %s: %s", run.job.arn, note)
+        if event == _SCRIPT_BEGINS:
+            self._limit(run)
+        elif event == _SCRIPT_ENDS and run.limit:
+            run.limit.cancel()
 
     def _stop(self, run: _Run, status: Status, reason: str | None) -> None:
         """Have a job end its script and store what there is; kill it if that takes long."""
@@ -301,6 +309,11 @@ class Runner:
             process_group.kill_descendants(process.pid, KILL_SECONDS)
             process.kill()
 
+
+# Between these two a job's maximum run time counts. The download of its data and the upload of its
+# results and its log are the local AWS's own time.
+_SCRIPT_BEGINS = "RUNNING"
+_SCRIPT_ENDS = "UPLOADING_RESULTS"
 
 _EVENT_TYPES = frozenset(rules.enum_values(rules.shape_of("JobEventDetails", "eventType")))
 

@@ -56,7 +56,7 @@ queues["Lambda"].grant_send_messages(forwarder)
 jobs = []
 for name, wait in {
     "Told": None,
-    "Early": WaitForCompletion(timeout=Duration.minutes(3), fail_stack=False),
+    "Early": WaitForCompletion(timeout=Duration.minutes(30), fail_stack=False),
 }.items():
     job = HybridJob(
         stack,
