@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import boto3
 
 from cdk_braket_local import opening, shell
-from tools import job_progress, job_report, processes, scheduled_runs, setup
+from examples.h2_vqe import report as job_report
+from tools import job_progress, processes, scheduled_runs, setup
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient

@@ -3,10 +3,12 @@
 import contextlib
 import fcntl
 import importlib.util
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from cdk_braket_local import foreground, process_group
 if TYPE_CHECKING:
     from cdk_braket_local.instance import LocalAws
 
+_DISTRIBUTION = "cdk-braket"
 _PREFIX = "cdk-braket-local-"
 _LOCK = ".cdk-braket-local-lock"
 _STATE = "aws"
@@ -25,6 +28,22 @@ _NEEDED = ("ministack", "hypercorn", "braket")
 
 class NotOpenedError(Exception):
     """A local AWS could not be started; the message is one line for the user."""
+
+
+def install_command() -> str:
+    """Return the command that installs the extra from where this package was installed from."""
+    requirement = f"{_DISTRIBUTION}[local]"
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        # Absent if it came from an index. Source:
+        # https://packaging.python.org/en/latest/specifications/direct-url/
+        text = metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
+        origin = json.loads(text) if text else {}
+        vcs = origin.get("vcs_info")
+        if vcs:
+            requirement += f" @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
+        elif origin:
+            requirement += f" @ {origin['url']}"
+    return f'pip install "{requirement}"'
 
 
 @contextlib.contextmanager
@@ -42,7 +61,7 @@ def local_aws(state_directory: Path, port: int | None) -> Iterator["LocalAws"]:
         NotOpenedError: It could not be started.
     """
     if not all(importlib.util.find_spec(name) for name in _NEEDED):
-        raise NotOpenedError('the local AWS is not installed; run: pip install "cdk-braket[local]"')
+        raise NotOpenedError(f"the local AWS is not installed; run: {install_command()}")
     # Only now: without the extra, `--help` and this message must still work.
     from cdk_braket_local.instance import LocalAws, LocalAwsError  # noqa: PLC0415
 

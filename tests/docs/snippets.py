@@ -268,7 +268,7 @@ def _check_pip(arguments: list[str]) -> None:
     for flag, word in zip(["", *what], what, strict=False):
         if flag == "-r" and not (ROOT / word).is_file():
             raise ValueError(f"there is no {word}")
-        ours = re.fullmatch(rf"{project['name']}(?:\[(.+)\])?", word)
+        ours = re.fullmatch(rf"(?:.*/)?{project['name']}(?:\[(.+)\])?(?: @ .*)?", word)
         if ours and ours[1] and ours[1] not in project["optional-dependencies"]:
             raise ValueError(f"there is no extra {ours[1]}")
 

@@ -28,6 +28,8 @@ def check(tmp_path: Path, *blocks: tuple[str, str]) -> None:
         'eval "$(cdk-braket-local env)"',
         "pip install -r requirements.txt",
         'pip install "cdk-braket[local]"',
+        'pip install "../cdk-braket[local]"',
+        'pip install "cdk-braket[local] @ git+https://HOST/cdk-braket.git"',
         "# only a remark",
     ],
 )
@@ -51,6 +53,8 @@ def test_a_right_command_passes(tmp_path: Path, command: str) -> None:
         'eval "$(cdk-braket-local environment)"',
         "pip install -r no-such-file.txt",
         'pip install "cdk-braket[no-such-extra]"',
+        'pip install "../cdk-braket[no-such-extra]"',
+        'pip install "cdk-braket[no-such-extra] @ git+https://HOST/cdk-braket.git"',
         "make all",
     ],
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from examples.h2_vqe.algorithm import hamiltonian
+from examples.h2_vqe.report import exact_energy
 from tests.examples.h2_integrals import Occupations, occupations
-from tools.job_report import exact_energy
 
 DATA = Path(__file__).resolve().parents[2] / "examples/h2_vqe/data/h2_hamiltonian.json"
 

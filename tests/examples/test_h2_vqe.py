@@ -19,7 +19,7 @@ import pytest
 
 from cdk_braket._preflight import preflight
 from examples.h2_vqe.algorithm import hamiltonian, vqe
-from tools.job_report import exact_energy
+from examples.h2_vqe.report import exact_energy
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/h2_vqe"
 DATA = EXAMPLE / "data/h2_hamiltonian.json"

@@ -8,6 +8,7 @@ editable install cannot be what is imported; a test sees to that.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,23 +99,35 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("installed")
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
-    run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            python,
-            "install",
-            "--no-index",
-            "--no-deps",
-            wheel,
-        ],
-        cwd=home,
-    )
+    run(["uv", "pip", "install", "--no-index", "--no-deps", "--python", python, wheel], cwd=home)
+    show_dependencies(home)
+    return python
+
+
+def show_dependencies(home: Path) -> None:
+    """Let an environment find the packages of this one."""
     (packages,) = home.glob("lib/python3*/site-packages")
     (packages / "what-the-wheel-depends-on.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return python
+
+
+@pytest.fixture(scope="module")
+def with_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean environment with pip in it."""
+    home = tmp_path_factory.mktemp("with-pip")
+    venv.create(home, with_pip=True, symlinks=True)
+    show_dependencies(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def repository(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository of what wheels are built from."""
+    root = tmp_path_factory.mktemp("repository") / "cdk-braket"
+    shutil.copytree(sources, root)
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.hooksPath=/dev/null")
+    for command in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "-mall"]):
+        run(["git", *command], cwd=root)
+    return root
 
 
 def test_it_holds_the_handler_the_type_marker_and_the_licence(wheel: Path) -> None:
@@ -169,6 +182,48 @@ def test_a_stack_synthesizes_with_it(installed: Path, tmp_path: Path) -> None:
         asset.read_bytes()
         == (ROOT / "constructs/cdk_braket/_lambda/hybrid_job_handler/index.py").read_bytes()
     )
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+INSTALLS = re.findall(r'^pip install "(.*cdk-braket\[local\].*)"$', README, re.MULTILINE)
+
+
+def test_the_readme_installs_from_a_clone_and_from_a_repository() -> None:
+    assert [("../" in each, "git+" in each) for each in INSTALLS] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize("requirement", INSTALLS)
+def test_what_the_readme_says_installs_it_and_the_extras_own_command_too(
+    requirement: str, repository: Path, with_pip: Path
+) -> None:
+    # Older versions of pip want a host in such an address.
+    here = requirement.replace("https://HOST/cdk-braket.git", f"file://localhost{repository}")
+    project = repository.parent / "project"
+    project.mkdir(exist_ok=True)
+    # The dependencies are there already, and so is the build's backend.
+    offline = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall"]
+    pip: list[str | Path] = [with_pip / "bin" / "pip", "install", *offline]
+    run([*pip, here], cwd=project)
+    assert run([with_pip / "bin" / "cdk-braket-local", "--help"], cwd=project)
+    ask = "from cdk_braket_local import opening; print(opening.install_command())"
+    command = run([with_pip / "bin" / "python", "-c", ask], cwd=project).strip()
+    found = re.fullmatch(r'pip install "(cdk-braket\[local\] @ .+)"', command)
+    assert found is not None, command
+    own = found[1]
+    assert ("git+" in own) == ("git+" in requirement)
+    run([*pip, own], cwd=project)
+
+
+def test_an_installation_from_an_index_names_the_index(installed: Path, tmp_path: Path) -> None:
+    (record,) = installed.parent.parent.glob("lib/python3*/site-packages/*/direct_url.json")
+    text = record.read_text(encoding="utf-8")
+    ask = "from cdk_braket_local import opening; print(opening.install_command())"
+    record.unlink()
+    try:
+        said = run([installed, "-c", ask], cwd=tmp_path)
+    finally:
+        record.write_text(text, encoding="utf-8")
+    assert said == 'pip install "cdk-braket[local]"\n'
 
 
 def test_its_command_starts(installed: Path, tmp_path: Path) -> None:

@@ -419,6 +419,26 @@ def test_an_isolated_role_reaches_its_own_prefix_alone() -> None:
     assert own.endswith(job.results_prefix.rpartition("}")[2] + "*")
 
 
+@pytest.mark.parametrize("isolated", [False, True])
+def test_only_isolated_jobs_of_two_stacks_are_apart_in_one_bucket(isolated: bool) -> None:
+    app, found = App(), []
+    for stack_id, job_id in (("A", "B-C"), ("A-B", "C")):
+        stack = Stack(app, stack_id)
+        environment = HybridJobEnvironment(
+            stack, "Environment", results_bucket=_bucket(stack, "amazon-braket-shared")
+        )
+        job = HybridJob(
+            stack,
+            job_id,
+            environment=environment,
+            image=ContainerImage.base(),
+            device=LOCAL,
+            isolated=isolated,
+        )
+        found.append(text(stack.resolve(job.results_prefix)))
+    assert (found[0] != found[1]) is isolated
+
+
 @jsii.implements(IAspect)
 class _Bounded:
     def visit(self, node: IConstruct) -> None:

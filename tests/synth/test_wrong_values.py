@@ -404,7 +404,7 @@ def test_an_app_gets_one_line_and_embedded_simulators_none_about_cost(tmp_path: 
     for index in range(4):
         HybridJob(stack, f"Job{index}", algorithm=algorithm, device=LOCAL, environment=environment)
     [line] = _lines(stack)
-    assert line.startswith("cdk-braket: packed algo.py: 1 file, 18 B, packed ")
+    assert line.startswith("cdk-braket: packed algo.py: 1 file, 17 B, packed ")
     quiet = new_stack()
     image_job(quiet)
     assert _lines(quiet) == []

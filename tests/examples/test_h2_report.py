@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from tools import job_report
+from examples.h2_vqe import report as job_report
 
 DATA = Path(__file__).resolve().parents[2] / "examples/h2_vqe/data/h2_hamiltonian.json"
 

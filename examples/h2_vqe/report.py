@@ -1,4 +1,4 @@
-"""What the example's job found, beside the exact answer: for `./dev deploy` to show."""
+"""The job's result beside the exact energy, with a picture of the convergence."""
 
 import gzip
 import io
