@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from cdk_braket_local.instance import LocalAws
+from cdk_braket_local.control.instance import LocalAws
+from tests.deploy import environments
+from tests.deploy.cdk import CdkApp
+from tests.emulator import leaks
 from tests.exit_code import pytest_configure
-from tests.local import environments, leaks
-from tests.local.cdk import CdkApp
 
 __all__ = ["bootstrapped_aws", "local_aws", "no_leaks", "pytest_configure"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from cdk_braket._lambda.hybrid_job_handler.service_model import Shape, shape
+from cdk_braket._lambda.braket_jobs.api.service_model import Shape, shape
 
 REQUEST = "CreateJobRequest"
 EACH = "*"

@@ -1,4 +1,4 @@
-"""What docs/permissions.md says of the policies that the library makes: its lines, as data."""
+"""What docs/reference/permissions.md says of the policies that the library makes: its lines, as data."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "permissions.md"
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "permissions.md"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from cdk_braket_local import opening, shell
+from cdk_braket_local.control import client_environment, temporary_instance
 from examples.h2_vqe import report as job_report
 from tools import job_progress, processes, scheduled_runs, setup
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     try:
         return _deploy(arguments)
-    except (DeployError, opening.NotOpenedError) as error:
+    except (DeployError, temporary_instance.NotOpenedError) as error:
         _say(str(error))
         return 1
 
@@ -54,11 +54,11 @@ def _deploy(arguments: Sequence[str]) -> int:
     checkout = setup.Checkout(ROOT)
     checkout.cache.mkdir(exist_ok=True)
     _say("starting a local AWS")
-    with opening.fresh_local_aws(within=checkout.cache) as (aws, directory):
+    with temporary_instance.fresh_local_aws(within=checkout.cache) as (aws, directory):
         ours = setup.environment(checkout)
         # aws-cdk-lib keeps digests of assets in ~/.cdk, and has no setting for it.
         ours["HOME"] = str(checkout.cache / "home")
-        environment = shell.command_environment(ours, aws.environment, ROOT)
+        environment = client_environment.command_environment(ours, aws.environment, ROOT)
         _bootstrap(environment, directory, checkout.cache / "bootstrap.log")
         outputs = _cdk_deploy(environment, directory, arguments)
         clients = _Clients.of(environment)

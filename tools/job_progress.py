@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.hybrid_job_handler.calls import FINAL
-from cdk_braket._lambda.hybrid_job_handler.contract import JOB_LOG_GROUP, RESULTS_FILE
+from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP, RESULTS_FILE
+from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient

@@ -8,28 +8,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ._job import IHybridJob
-    from ._lambda.hybrid_job_handler.contract import OnDelete
-    from ._preflight import PreflightCheck
-    from .algorithm_script import AlgorithmScript, Compression
-    from .checkpoint_source import CheckpointSource
-    from .container_image import ContainerImage
-    from .device import Device
-    from .hybrid_job import HybridJob
-    from .hybrid_job_dashboard import HybridJobDashboard
-    from .hybrid_job_definition import HybridJobDefinition
-    from .hybrid_job_environment import HybridJobEnvironment, IHybridJobEnvironment
-    from .input_channel import InputChannel
-    from .instance_type import InstanceType
-    from .job_options import (
+    from ._lambda.braket_jobs.contract import OnDelete
+    from .core.validation_error import ValidationError
+    from .environment.hybrid_job_environment import HybridJobEnvironment, IHybridJobEnvironment
+    from .jobs.dashboard import HybridJobDashboard
+    from .jobs.hybrid_job import HybridJob
+    from .jobs.hybrid_job_base import IHybridJob
+    from .jobs.hybrid_job_definition import HybridJobDefinition
+    from .request.algorithm_script import AlgorithmScript, Compression
+    from .request.checkpoint_source import CheckpointSource
+    from .request.container_image import ContainerImage
+    from .request.device import Device
+    from .request.input_channel import InputChannel
+    from .request.instance_type import InstanceType
+    from .request.job_options import (
         Checkpoint,
         Distribution,
         InstanceConfig,
         OutputData,
         WaitForCompletion,
     )
-    from .spending_limit import SpendingLimit
-    from .validation_error import ValidationError
+    from .request.spending_limit import SpendingLimit
+    from .validation.preflight import PreflightCheck
 
 __all__ = [
     "AlgorithmScript",
@@ -57,28 +57,28 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "AlgorithmScript": "algorithm_script",
-    "Checkpoint": "job_options",
-    "CheckpointSource": "checkpoint_source",
-    "Compression": "algorithm_script",
-    "ContainerImage": "container_image",
-    "Device": "device",
-    "Distribution": "job_options",
-    "HybridJob": "hybrid_job",
-    "HybridJobDashboard": "hybrid_job_dashboard",
-    "HybridJobDefinition": "hybrid_job_definition",
-    "HybridJobEnvironment": "hybrid_job_environment",
-    "IHybridJob": "_job",
-    "IHybridJobEnvironment": "hybrid_job_environment",
-    "InputChannel": "input_channel",
-    "InstanceConfig": "job_options",
-    "InstanceType": "instance_type",
-    "OnDelete": "_lambda.hybrid_job_handler.contract",
-    "OutputData": "job_options",
-    "PreflightCheck": "_preflight",
-    "SpendingLimit": "spending_limit",
-    "ValidationError": "validation_error",
-    "WaitForCompletion": "job_options",
+    "AlgorithmScript": "request.algorithm_script",
+    "Checkpoint": "request.job_options",
+    "CheckpointSource": "request.checkpoint_source",
+    "Compression": "request.algorithm_script",
+    "ContainerImage": "request.container_image",
+    "Device": "request.device",
+    "Distribution": "request.job_options",
+    "HybridJob": "jobs.hybrid_job",
+    "HybridJobDashboard": "jobs.dashboard",
+    "HybridJobDefinition": "jobs.hybrid_job_definition",
+    "HybridJobEnvironment": "environment.hybrid_job_environment",
+    "IHybridJob": "jobs.hybrid_job_base",
+    "IHybridJobEnvironment": "environment.hybrid_job_environment",
+    "InputChannel": "request.input_channel",
+    "InstanceConfig": "request.job_options",
+    "InstanceType": "request.instance_type",
+    "OnDelete": "_lambda.braket_jobs.contract",
+    "OutputData": "request.job_options",
+    "PreflightCheck": "validation.preflight",
+    "SpendingLimit": "request.spending_limit",
+    "ValidationError": "core.validation_error",
+    "WaitForCompletion": "request.job_options",
 }
 
 

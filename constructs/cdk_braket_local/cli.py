@@ -8,7 +8,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cdk_braket_local import foreground, kept, opening, shell
+from cdk_braket_local.control import (
+    client_environment,
+    foreground_command,
+    kept_instance,
+    temporary_instance,
+)
 
 STATE_DIRECTORY = Path(".cdk-braket-local")
 
@@ -39,13 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        with foreground.stopped_by_signals():
+        with foreground_command.stopped_by_signals():
             code: int = options.run(options)
             return code
-    except (_UserError, kept.KeptError, opening.NotOpenedError) as error:
+    except (_UserError, kept_instance.KeptError, temporary_instance.NotOpenedError) as error:
         _say(str(error))
         return 1
-    except foreground.Stopped as stopped:
+    except foreground_command.Stopped as stopped:
         return stopped.exit_code
 
 
@@ -117,15 +122,15 @@ def _port(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     command: list[str] = options.command
     _refuse_unknown(command[0], _environment({}))
-    with opening.fresh_local_aws(options.port) as (aws, directory):
+    with temporary_instance.fresh_local_aws(options.port) as (aws, directory):
         environment = _environment(aws.environment)
         if options.bootstrap:
             _bootstrap(environment, directory / "bootstrap.log")
-        return foreground.run(command, environment)
+        return foreground_command.run(command, environment)
 
 
 def _up(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
         if place.has_remains():
@@ -135,7 +140,7 @@ def _up(options: argparse.Namespace) -> int:
             if options.bootstrap:
                 _bootstrap(_environment(running.environment), place.log)
         except BaseException:
-            with foreground.undisturbed():
+            with foreground_command.undisturbed():
                 place.stop()
             raise
     elif options.port and not running.endpoint_url.endswith(f":{options.port}"):
@@ -145,9 +150,9 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     had_remains = place.has_remains()
-    with foreground.undisturbed():
+    with foreground_command.undisturbed():
         stopped = place.stop()
     if stopped:
         print("stopped; its state is removed")
@@ -159,7 +164,7 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
         print(f"no local AWS is running in {place.directory}")
@@ -169,11 +174,11 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _env(options: argparse.Namespace) -> int:
-    place = kept.Place(options.state_directory)
+    place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
         raise _UserError(f"no local AWS is running in {place.directory}; `up` starts one")
-    print("\n".join(shell.exports(os.environ, running.environment)))
+    print("\n".join(client_environment.exports(os.environ, running.environment)))
     return 0
 
 
@@ -184,7 +189,7 @@ def _say(line: str) -> None:
     print(f"cdk-braket-local: {line}", file=sys.stderr, flush=True)
 
 
-def _summary(running: kept.Description, place: kept.Place) -> str:
+def _summary(running: kept_instance.Description, place: kept_instance.Place) -> str:
     minutes, seconds = divmod(int(time.time() - running.started), 60)
     return (
         f"running at {running.endpoint_url} for {minutes} min {seconds:02} s "
@@ -193,7 +198,7 @@ def _summary(running: kept.Description, place: kept.Place) -> str:
 
 
 def _environment(local_aws: Mapping[str, str]) -> dict[str, str]:
-    return shell.command_environment(os.environ, local_aws, Path.cwd())
+    return client_environment.command_environment(os.environ, local_aws, Path.cwd())
 
 
 def _refuse_unknown(program: str, environment: Mapping[str, str]) -> None:
@@ -213,9 +218,9 @@ def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
     command = [cdk, "bootstrap", "--no-notices", f"--output={assembly}"]
     target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
     with log.open("ab") as output:
-        code = foreground.run([*command, target], environment, output=output)
-    if code - 128 in foreground.STOP_SIGNALS:
-        raise foreground.Stopped(code - 128)
+        code = foreground_command.run([*command, target], environment, output=output)
+    if code - 128 in foreground_command.STOP_SIGNALS:
+        raise foreground_command.Stopped(code - 128)
     if code != 0:
         sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
         raise _UserError(f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it")

@@ -31,15 +31,15 @@ from typing import TYPE_CHECKING, cast
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from cdk_braket_local import process_group
-from cdk_braket_local.guard import guarded
+from cdk_braket_local import processes
+from cdk_braket_local.braket.platform import Platform
 from cdk_braket_local.ministack_adapter import names
 from cdk_braket_local.ministack_adapter.environment import (
     Identity,
     make_directories,
     server_environment,
 )
-from cdk_braket_local.platform import Platform
+from cdk_braket_local.request_guard import guarded
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None, make_braket: "MakeBraket | None
     if options.exit_with_parent:
         _stop_at_end_of_input()
     _lead_a_process_group()
-    process_group.adopt_orphans()
+    processes.adopt_orphans()
     try:
         _run(options, make_braket or _make_braket)
     except (ServerError, names.IncompatibleError) as error:
@@ -120,7 +120,7 @@ def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
     try:
         asyncio.run(_serve(application, listener, identity))
     finally:
-        process_group.end_others(os.getpgrp(), _GRACE_SECONDS)
+        processes.end_others(os.getpgrp(), _GRACE_SECONDS)
         _remove_passing_files(directory)
 
 
@@ -142,7 +142,7 @@ def _own_directory(directory: Path) -> Path:
             directory.chmod(0o700)
         _take(directory)
         # Of one that was killed here.
-        process_group.kill_marked(directory, _GRACE_SECONDS)
+        processes.kill_marked(directory, _GRACE_SECONDS)
         _remove_passing_files(directory)
         make_directories(directory)
     except OSError as error:

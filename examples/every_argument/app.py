@@ -106,7 +106,7 @@ class ScanStack(Stack):
             role=role,
             removal_policy=RemovalPolicy.DESTROY,
             on_delete=OnDelete.RETAIN_JOB,
-            rerun_token="1",  # noqa: S106 - a name of a run, not a secret
+            rerun_trigger="1",
             wait_for_completion=WaitForCompletion(timeout=Duration.minutes(50)),
             # For scripts that read hyperparameters by ways that the check does not know.
             disabled_checks=[PreflightCheck.HYPERPARAMETERS],

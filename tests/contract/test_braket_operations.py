@@ -10,10 +10,10 @@ import botocore.config
 import pytest
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.hybrid_job_handler import rules, service_model
-from cdk_braket_local.instance import ClientSettings, LocalAws
-from tests.local.jobs import Jobs, Json
-from tests.local.users import user_who_may
+from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
+from cdk_braket_local.control.instance import ClientSettings, LocalAws
+from tests.emulator.jobs import Jobs, Json
+from tests.emulator.users import user_who_may
 
 SCRIPT = "import time\ndef main():\n    time.sleep(600)\n"
 OPERATIONS = {
@@ -21,7 +21,7 @@ OPERATIONS = {
     "ListTagsForResource",
 }  # fmt: skip
 
-LONGEST_NAME = rules.bounds(rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
+LONGEST_NAME = model_rules.bounds(model_rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
 
 
 class Wire:
@@ -100,7 +100,7 @@ def test_every_operation_answers_what_the_model_says(
     for operation, given in parameters.items():
         answer = wire.call(operation, **given)
         shape = service_model.operation(operation).output_shape
-        assert rules.check(shape, wire.answers[operation]) == [], operation
+        assert model_rules.check(shape, wire.answers[operation]) == [], operation
         assert answer["ResponseMetadata"]["HTTPStatusCode"] == (
             service_model.operation(operation).status
         )
@@ -146,7 +146,7 @@ def test_what_is_over_is_described_as_the_model_says(wire: Wire, jobs: Jobs) -> 
         assert found == {name: described.get(name, found["device"]) for name in found}
         for operation in ("GetJob", "SearchJobs"):
             shape = service_model.operation(operation).output_shape
-            assert rules.check(shape, wire.answers[operation]) == [], operation
+            assert model_rules.check(shape, wire.answers[operation]) == [], operation
 
 
 def _by(name: str, operator: str, *values: str) -> dict[str, Json]:
@@ -155,7 +155,7 @@ def _by(name: str, operator: str, *values: str) -> dict[str, Json]:
 
 def test_a_cancelled_job_cannot_be_cancelled_again(wire: Wire, jobs: Jobs, job: str) -> None:
     answer = wire.call("CancelJob", jobArn=job)
-    assert answer["cancellationStatus"] in rules.enum_values("CancellationStatus")
+    assert answer["cancellationStatus"] in model_rules.enum_values("CancellationStatus")
     assert jobs.over(job)["status"] == "CANCELLED"
     assert wire.refused("CancelJob", jobArn=job)[0] == "ConflictException"
 

@@ -6,8 +6,8 @@ from importlib.resources import files
 from braket.devices import Devices
 
 from cdk_braket import Compression, Device, Distribution, InstanceType
-from cdk_braket._lambda.hybrid_job_handler import rules
-from cdk_braket.container_image import REGIONS, REGISTRY
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket.request.container_image import REGIONS, REGISTRY
 
 _COMPRESSION = ("CreateJobRequest", "algorithmSpecification", "scriptModeConfig", "compressionType")
 
@@ -19,7 +19,7 @@ def _constants(owner: type[Device] | type[InstanceType]) -> dict[str, object]:
 def test_there_is_a_constant_for_each_instance_type_of_the_model_and_no_other() -> None:
     of_the_model = {
         value.removeprefix("ml.").replace(".", "_").upper(): InstanceType.of(value)
-        for value in rules.enum_values("InstanceType")
+        for value in model_rules.enum_values("InstanceType")
     }
     assert _constants(InstanceType) == of_the_model
 
@@ -46,7 +46,7 @@ def test_the_images_are_where_the_sdk_says() -> None:
 
 
 def test_compressions_are_those_of_the_model() -> None:
-    assert tuple(Compression) == rules.enum_values(rules.shape_of(*_COMPRESSION))
+    assert tuple(Compression) == model_rules.enum_values(model_rules.shape_of(*_COMPRESSION))
 
 
 def test_data_parallel_is_spelt_as_the_sdk_does() -> None:

@@ -11,9 +11,9 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_braket._lambda.hybrid_job_handler import rules, service_model
-from cdk_braket._lambda.hybrid_job_handler.rules import Problem, Rule
-from cdk_braket._lambda.hybrid_job_handler.service_model import Shape, shape
+from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
+from cdk_braket._lambda.braket_jobs.api.model_rules import Problem, Rule
+from cdk_braket._lambda.braket_jobs.api.service_model import Shape, shape
 
 MODEL: ServiceModel = botocore.session.get_session().get_service_model("braket")
 
@@ -29,7 +29,7 @@ def botocore_refuses(shape_name: str, value: object) -> bool:
 
 
 def we_refuse(shape_name: str, value: object) -> bool:
-    found = rules.check(shape_name, value)
+    found = model_rules.check(shape_name, value)
     return any(problem.rule not in BEYOND_BOTOCORE for problem in found)
 
 
@@ -108,7 +108,7 @@ def within(value: object, path: Path, replacement: object) -> object:
 
 def verdict(path: Path, replacement: object) -> list[Problem]:
     """What is said of a request that is right but for one place."""
-    return rules.check(JOB, within(valid(JOB), path, replacement))
+    return model_rules.check(JOB, within(valid(JOB), path, replacement))
 
 
 def rules_at(path: Path, replacement: object) -> set[Rule]:
@@ -120,7 +120,7 @@ def ids(case: object) -> str:
 
 
 def test_the_complete_valid_request_is_accepted() -> None:
-    assert rules.check(JOB, valid(JOB)) == []
+    assert model_rules.check(JOB, valid(JOB)) == []
     assert not botocore_refuses(JOB, valid(JOB))
 
 

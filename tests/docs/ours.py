@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 
 import cdk_braket
 from cdk_braket import HybridJob
-from cdk_braket._lambda.hybrid_job_handler.contract import RUN_ID_PLACEHOLDER
+from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
 from tests.synth import support
 
 _OWN = "s3://<a place of its own>"

@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from cdk_braket import HybridJob, PreflightCheck
-from cdk_braket._lambda.hybrid_job_handler.service_model import Shape, shape
-from cdk_braket._problems import SURFACE
+from cdk_braket._lambda.braket_jobs.api.service_model import Shape, shape
+from cdk_braket.validation.messages import SURFACE
 from tests.create_job import EACH, KEYS, REQUEST, filled, members
 from tests.create_job import Path as Member
 from tests.docs import arguments, tables
@@ -17,7 +17,7 @@ from tests.docs.snippets import ROOT
 from tests.synth import every_member
 from tests.synth.support import LOCAL, new_stack, request_of, script
 
-PAGE: Final = ROOT / "docs" / "create-job.md"
+PAGE: Final = ROOT / "docs" / "reference" / "create-job.md"
 
 _ENUM_SHOWN: Final = 3
 _NOT_SENT: Final = "not sent"
@@ -25,7 +25,10 @@ _REQUIRED: Final = "required"
 
 # Members that the request of the custom resource does not have, and the tests that show them.
 _ELSEWHERE: Final = {
-    "clientToken": ("tests/handler/test_histories.py", "test_create_starts_the_job_that_was_asked"),
+    "clientToken": (
+        "tests/unit/handler/test_histories.py",
+        "test_create_starts_the_job_that_was_asked",
+    ),
     "tags": ("tests/synth/test_tags.py", "test_tags_of_any_scope_above_reach_the_job"),
 }
 

@@ -19,7 +19,7 @@ from tests.docs.snippets import ROOT
 from tests.synth.support import LOCAL
 
 NAME: Final = "job"
-PAGE: Final = ROOT / "docs" / "from-aws-quantum-job.md"
+PAGE: Final = ROOT / "docs" / "migrate" / "from-aws-quantum-job.md"
 
 _SDK_NAMES: Final = {
     **{name: getattr(config, name) for name in vars(config) if name[0].isupper()},

@@ -9,13 +9,13 @@ from aws_cdk import Stack
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket import AlgorithmScript
-from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket._lambda.braket_jobs.api import model_rules
 from tests.create_job import REQUEST, members
 from tests.docs import ours, snippets, tables
 from tests.docs.snippets import ROOT
 from tests.synth.support import LOCAL, new_stack
 
-PAGE: Final = ROOT / "docs" / "from-create-job.md"
+PAGE: Final = ROOT / "docs" / "migrate" / "from-create-job.md"
 
 
 @functools.cache
@@ -51,4 +51,4 @@ def test_the_two_snippets_ask_for_the_same_job() -> None:
     asked, stack = cast("dict[str, object]", found["REQUEST"]), found["stack"]
     assert isinstance(stack, Stack)
     assert ours.request(stack) == asked
-    assert rules.check(REQUEST, {**asked, "clientToken": "t"}) == []
+    assert model_rules.check(REQUEST, {**asked, "clientToken": "t"}) == []

@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs.snippets import ROOT
 
-PAGE = ROOT / "docs" / "lifecycle.md"
+PAGE = ROOT / "docs" / "explain" / "lifecycle.md"
 _TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 _LINES = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
 

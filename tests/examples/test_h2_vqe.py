@@ -17,7 +17,7 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from cdk_braket._preflight import preflight
+from cdk_braket.validation.preflight import preflight
 from examples.h2_vqe.algorithm import hamiltonian, vqe
 from examples.h2_vqe.report import exact_energy
 

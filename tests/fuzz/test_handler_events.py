@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_braket._lambda.hybrid_job_handler import dashboard, index, rules
-from cdk_braket._lambda.hybrid_job_handler.contract import (
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket._lambda.braket_jobs.contract import (
     CATCH_UP_SOURCE,
     CATCH_UP_TYPE,
     JOB_ARNS,
@@ -24,11 +24,13 @@ from cdk_braket._lambda.hybrid_job_handler.contract import (
     RunAction,
     RunProperty,
 )
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.gateway import AwsGateway
+from cdk_braket._lambda.braket_jobs.dashboard import index as dashboard
+from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.aws_gateway import AwsGateway
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from tests.fuzz.profile import fuzzed
 from tests.fuzz.values import HOSTILE_TEXTS, json_values, scalars, texts
-from tests.handler.worlds import Context, Stack, World, properties, request
+from tests.unit.handler.worlds import Context, Stack, World, properties, request
 
 CANARY = "canary-e1f4"
 LARGEST_EVENT = 256 * 1024  # bytes; Lambda's limit for asynchronous invocation
@@ -38,7 +40,7 @@ class StrictWorld(World):
     """A world whose service refuses what the handler leaves to it, such as unknown enum values."""
 
     def create_job(self, request: Mapping[str, object]) -> str:
-        if rules.check("CreateJobRequest", request):
+        if model_rules.check("CreateJobRequest", request):
             raise ServiceError("CreateJob", "ValidationException", "", Kind.PERMANENT)
         return super().create_job(request)
 

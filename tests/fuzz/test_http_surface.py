@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_braket._lambda.hybrid_job_handler import service_model
+from cdk_braket._lambda.braket_jobs.api import service_model
+from cdk_braket_local.braket.platform import Caller, Credentials, RoleNotAssumableError
 from cdk_braket_local.braket.protocol import Response
 from cdk_braket_local.braket.service import BraketService
-from cdk_braket_local.instance import LOG_FILE, LocalAws
-from cdk_braket_local.platform import Caller, Credentials, RoleNotAssumableError
+from cdk_braket_local.control.instance import LOG_FILE, LocalAws
 from tests.fuzz.profile import fuzzed
 from tests.fuzz.values import HOSTILE_TEXTS, json_values, texts
-from tests.handler.worlds import request
+from tests.unit.handler.worlds import request
 
 CALLER = Caller("123456789012", "us-east-1", "AKIAEXAMPLE")
 CANARY = "canary-6b7d"

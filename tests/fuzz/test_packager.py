@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_braket._packaging import PackagingError, package_source
+from cdk_braket.assets.packaging import PackagingError, package_source
 from cdk_braket_local.braket.archive import unpack
 from tests.fuzz.profile import fuzzed
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_braket._lambda.hybrid_job_handler import rules, service_model
-from cdk_braket._lambda.hybrid_job_handler.beyond_model import (
+from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
+from cdk_braket._lambda.braket_jobs.api.service_rules import (
     device_region,
     is_device,
     is_prefix,
@@ -16,7 +16,7 @@ from cdk_braket._lambda.hybrid_job_handler.beyond_model import (
 )
 from tests.fuzz.profile import fuzzed
 from tests.fuzz.values import HOSTILE_TEXTS, json_values, texts
-from tests.handler.worlds import request
+from tests.unit.handler.worlds import request
 
 INPUTS = sorted(
     service_model.operation(name).input_shape for name in service_model.operation_names()
@@ -45,7 +45,7 @@ def shaped(name: str) -> st.SearchStrategy[object]:
 @given(st.sampled_from(INPUTS).flatmap(lambda name: st.tuples(st.just(name), shaped(name))))
 def test_any_value_of_any_request_is_judged(given_: tuple[str, object]) -> None:
     name, value = given_
-    for problem in rules.check(name, value):
+    for problem in model_rules.check(name, value):
         assert problem.message
         assert len(problem.message) < 1000
         assert "\n" not in problem.message
@@ -55,7 +55,7 @@ def test_any_value_of_any_request_is_judged(given_: tuple[str, object]) -> None:
 def test_no_message_shows_a_hyperparameter(text: str) -> None:
     secret = f"canary-90d2{text}"
     value = {"hyperParameters": {"p": secret, "q": [secret], "r": {"s": secret}}, "jobName": secret}
-    problems = rules.check("CreateJobRequest", value)
+    problems = model_rules.check("CreateJobRequest", value)
     assert problems
     assert all("canary-90d2" not in f"{problem!r}{problem.message}" for problem in problems)
 
@@ -94,7 +94,7 @@ def test_no_pattern_of_the_model_takes_long(text: str) -> None:
     began = time.monotonic()
     for name in service_model.shape_names():
         if service_model.shape(name).type == "string":
-            rules.check(name, text)
+            model_rules.check(name, text)
     is_device(text)
     is_device(f"arn:aws:braket:::device/{text}")
     assert time.monotonic() - began < 20
@@ -103,5 +103,5 @@ def test_no_pattern_of_the_model_takes_long(text: str) -> None:
 def test_a_request_of_many_strange_members_is_judged_in_time() -> None:
     many = {f"hyperParameter{n}": n for n in range(12_000)}
     began = time.monotonic()
-    assert len(rules.check("CreateJobRequest", many)) > len(many)
+    assert len(model_rules.check("CreateJobRequest", many)) > len(many)
     assert time.monotonic() - began < 20

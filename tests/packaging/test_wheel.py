@@ -177,10 +177,10 @@ def test_a_stack_synthesizes_with_it(installed: Path, tmp_path: Path) -> None:
     types = [resource["Type"] for resource in template["Resources"].values()]
     assert types.count("Custom::BraketHybridJob") == 1
     # The function's code came out of the wheel.
-    (asset,) = (tmp_path / "out").glob("asset.*/hybrid_job_handler/index.py")
+    (asset,) = (tmp_path / "out").glob("asset.*/braket_jobs/handler/index.py")
     assert (
         asset.read_bytes()
-        == (ROOT / "constructs/cdk_braket/_lambda/hybrid_job_handler/index.py").read_bytes()
+        == (ROOT / "constructs/cdk_braket/_lambda/braket_jobs/handler/index.py").read_bytes()
     )
 
 

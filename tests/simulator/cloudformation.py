@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from cdk_braket._lambda.hybrid_job_handler import contract
-from tests.handler.worlds import LOGICAL, STACK, World
+from cdk_braket._lambda.braket_jobs import contract
 from tests.simulator.lambda_service import Event, Faults, Handler, LambdaService
+from tests.unit.handler.worlds import LOGICAL, STACK, World
 
 SERVICE_TIMEOUT: Final = 900.0
 ANSWER_SECONDS: Final = 300.0

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from cdk_braket._lambda.hybrid_job_handler import service_model
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.gateway import _kind
-from tests.handler.worlds import Context, Killed, World
+from cdk_braket._lambda.braket_jobs.api import service_model
+from cdk_braket._lambda.braket_jobs.handler.aws_gateway import _kind
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from tests.unit.handler.worlds import Context, Killed, World
 
 Event = Mapping[str, object]
 Handler = Callable[[Event, Context, World], None]

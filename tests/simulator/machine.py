@@ -21,12 +21,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import CANCELLED, COMPLETED, FAILED, FINAL
-from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete, Property
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from cdk_braket._lambda.hybrid_job_handler.starting import CALL_SECONDS
-from tests.handler.worlds import FakeJob, Killed, properties, request
+from cdk_braket._lambda.braket_jobs.contract import OnDelete, Property
+from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.create_job import CALL_SECONDS
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED, FINAL
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox, Properties
 from tests.simulator.lambda_service import (
     BRAKET_CALLS,
@@ -40,6 +39,7 @@ from tests.simulator.lambda_service import (
     modelled_errors,
     quiet,
 )
+from tests.unit.handler.worlds import FakeJob, Killed, properties, request
 
 PARTS: Final = 20
 """What the random steps are played in, each a test."""
@@ -112,7 +112,7 @@ _CHANCES = st.one_of(st.just(0), st.integers(0, 2**32 - 1), st.integers(0, 2**32
 
 
 class Deployments(RuleBasedStateMachine):
-    """One stack. The faults of a step follow from its `chance`: 0 is an undisturbed step."""
+    """One stack. The faults of a step follow from its `rng`: 0 is an undisturbed step."""
 
     steps: ClassVar[int] = 0
 
@@ -121,10 +121,10 @@ class Deployments(RuleBasedStateMachine):
         self.world = Mailbox()
         self.world.assets["amazon-braket-inputs", "scripts/abc/source.tar.gz"] = "uploaded"
         self.world.tags_of_buckets[_OWN_BUCKET] = {"AmazonBraket": "true"}
-        self.chance = random.Random(0)  # noqa: S311 - it must be repeatable
+        self.rng = random.Random(0)  # noqa: S311 - it must be repeatable
         # The pauses of the handler, too: the same seed is the same history.
         jitter = random.Random(0)  # noqa: S311 - it must be repeatable
-        self.cfn = CloudFormation(self.world, partial(index.respond_to, chance=jitter))
+        self.cfn = CloudFormation(self.world, partial(index.respond_to, rng=jitter))
         self.disturbed = False
         self.let_be: set[str] = set()
         """Jobs whose clean-up CloudFormation gave up: they end at the next update at latest."""
@@ -147,60 +147,60 @@ class Deployments(RuleBasedStateMachine):
         self.world.search_tells_tags = tells_tags
         self.world.cancel_takes = cancel_takes
 
-    def _begin(self, chance: int) -> None:
+    def _begin(self, rng: int) -> None:
         Deployments.steps += 1
-        self.disturbed = chance > 0
-        self.chance = random.Random(chance)  # noqa: S311
+        self.disturbed = rng > 0
+        self.rng = random.Random(rng)  # noqa: S311
 
     @rule(
         definition=st.sampled_from("ABC"),
         team=st.sampled_from(["quantum", "Straße 量子"]),
         on_delete=st.sampled_from([OnDelete.CANCEL_JOB, OnDelete.CANCEL_JOB, OnDelete.RETAIN_JOB]),
         waits=st.sampled_from([False] * 19 + [True]),
-        chance=_CHANCES,
+        rng=_CHANCES,
     )
     def deploy(
-        self, definition: str, team: str, on_delete: OnDelete, waits: bool, chance: int
+        self, definition: str, team: str, on_delete: OnDelete, waits: bool, rng: int
     ) -> None:
         """Deploy the stack."""
-        self._begin(chance)
+        self._begin(rng)
         props = _props(definition, team, on_delete, waits)
-        self.world.job_takes = self.chance.choice([100.0, 1100.0, 5000.0]) if waits else None
-        self.world.job_ends_as = self.chance.choice([COMPLETED, FAILED])
+        self.world.job_takes = self.rng.choice([100.0, 1100.0, 5000.0]) if waits else None
+        self.world.job_ends_as = self.rng.choice([COMPLETED, FAILED])
         if not self.cfn.held:
             self._create(props)
         elif self.cfn.props != props:
             self._update(props)
         self.world.job_takes = None
 
-    @rule(definition=st.sampled_from("ABC"), chance=_CHANCES)
-    def deploy_another_definition(self, definition: str, chance: int) -> None:
+    @rule(definition=st.sampled_from("ABC"), rng=_CHANCES)
+    def deploy_another_definition(self, definition: str, rng: int) -> None:
         """Deploy with nothing else changed, there and back again."""
-        self._begin(chance)
+        self._begin(rng)
         props = _props(definition, "quantum", OnDelete.CANCEL_JOB, waits=False)
         if not self.cfn.held:
             self._create(props)
         elif self.cfn.props != props:
             self._update(props)
 
-    @rule(chance=_CHANCES)
-    def remove(self, chance: int) -> None:
+    @rule(rng=_CHANCES)
+    def remove(self, rng: int) -> None:
         """Remove the stack."""
-        self._begin(chance)
+        self._begin(rng)
         self._remove()
 
-    @rule(status=st.sampled_from([COMPLETED, FAILED, CANCELLED, "RUNNING"]), chance=_CHANCES)
-    def time_passes(self, status: str, chance: int) -> None:
+    @rule(status=st.sampled_from([COMPLETED, FAILED, CANCELLED, "RUNNING"]), rng=_CHANCES)
+    def time_passes(self, status: str, rng: int) -> None:
         """Let jobs change their state."""
-        self._begin(chance)
+        self._begin(rng)
         for job in self.world.alive():
             job.status = status
-        self.world.time += self.chance.choice([1.0, 1000.0])
+        self.world.time += self.rng.choice([1.0, 1000.0])
 
-    @rule(chance=_CHANCES)
-    def deliver_again(self, chance: int) -> None:
+    @rule(rng=_CHANCES)
+    def deliver_again(self, rng: int) -> None:
         """Deliver an event late, or once more."""
-        self._begin(chance)
+        self._begin(rng)
         self._deliver_again()
 
     def teardown(self) -> None:
@@ -211,54 +211,54 @@ class Deployments(RuleBasedStateMachine):
     # --- Faults. ---
 
     def _some(self, _attempt: int) -> Faults:
-        kind = self.chance.random()
+        kind = self.rng.random()
         if kind < 0.4 or not self.disturbed:
             return Faults()
         if kind < 0.5:
-            self.world.answer_statuses = self.chance.choice([[403], [500], [500, 503, 500]])
+            self.world.answer_statuses = self.rng.choice([[403], [500], [500, 503, 500]])
             return Faults()
         hook = self._hook()
         # A refusal that took effect all the same is none.
         is_refusal = isinstance(hook, Failing) and hook.error.kind is not Kind.TRANSIENT
-        if is_refusal or self.chance.random() < 0.5:
+        if is_refusal or self.rng.random() < 0.5:
             return Faults(before=hook)
         return Faults(after=hook)
 
     def _hook(self) -> Hook:  # noqa: PLR0911 - one for each kind
-        chance, calls = self.chance, self.chance.randrange(25)
-        kind = chance.random()
+        rng, calls = self.rng, self.rng.randrange(25)
+        kind = rng.random()
         if kind < 0.4:
             return KillAt(calls) if kind < 0.35 else Hang(self.world, calls)
         if kind < 0.5:
             return InterleavedDelivery(self.world, self._deliver_again_quietly, calls)
         if kind < 0.6:
-            return RoleNotYet(self.world, chance.choice([5.0, 60.0, 115.0, 300.0]))
+            return RoleNotYet(self.world, rng.choice([5.0, 60.0, 115.0, 300.0]))
         if kind < 0.63:
-            return Failing(chance.choice([_DENIED, _RESET]), _LOOKS, 0, chance.choice([1, 30]))
+            return Failing(rng.choice([_DENIED, _RESET]), _LOOKS, 0, rng.choice([1, 30]))
         if kind < 0.7:
-            return Failing(_RESET, frozenset({"put_answer"}), 0, chance.choice([1, 3, 50]))
+            return Failing(_RESET, frozenset({"put_answer"}), 0, rng.choice([1, 3, 50]))
         if kind < 0.85:
-            return Failing(_RESET, _EVERY, calls, chance.choice([1, 5, 30]))
-        call, error = chance.choice(_ERRORS)
+            return Failing(_RESET, _EVERY, calls, rng.choice([1, 5, 30]))
+        call, error = rng.choice(_ERRORS)
         # Who is told time and again that a job is unknown has to believe it.
         most = 2 if error.kind is Kind.NOT_FOUND else 40
-        return Failing(error, frozenset({call}), 0, chance.choice([1, 2, most]))
+        return Failing(error, frozenset({call}), 0, rng.choice([1, 2, most]))
 
     def _maybe(self) -> Callable[[int], Faults]:
-        return self._some if self.chance.random() < 0.5 else lambda _attempt: Faults(quiet, quiet)
+        return self._some if self.rng.random() < 0.5 else lambda _attempt: Faults(quiet, quiet)
 
     # --- Operations. ---
 
     def _create(self, props: Properties) -> None:
-        if self.disturbed and self.chance.random() < 0.1:
+        if self.disturbed and self.rng.random() < 0.1:
             self._create_that_is_deleted_meanwhile(props)
             return
         answer = self.cfn.create(props, self._some)
-        if not _is_ok(answer) and self.disturbed and self.chance.random() < 0.3:
+        if not _is_ok(answer) and self.disturbed and self.rng.random() < 0.3:
             answer = self.cfn.again(self._some)
-        if answer is not None and answer.ok and (not self.disturbed or self.chance.random() < 0.8):
+        if answer is not None and answer.ok and (not self.disturbed or self.rng.random() < 0.8):
             return
-        known = answer.physical_id if answer and self.chance.random() < 0.5 else MADE_UP
+        known = answer.physical_id if answer and self.rng.random() < 0.5 else MADE_UP
         known = self.cfn.held or known
         self._note_retained(props)
         self._until_ok(lambda: self.cfn.delete(known, props, self._maybe()))
@@ -269,7 +269,7 @@ class Deployments(RuleBasedStateMachine):
         deletes = InterleavedDelivery(
             self.world,
             lambda: deleted.append(self._until_ok(lambda: self.cfn.delete(MADE_UP, props))),
-            self.chance.randrange(12),
+            self.rng.randrange(12),
         )
         self.cfn.create(props, lambda _attempt: Faults(before=deletes))
         if not deleted:
@@ -281,9 +281,9 @@ class Deployments(RuleBasedStateMachine):
     def _update(self, props: Properties) -> None:
         old_id, old = self.cfn.held, self.cfn.props
         answer = self.cfn.update(props, self._some)
-        if not _is_ok(answer) and self.disturbed and self.chance.random() < 0.3:
+        if not _is_ok(answer) and self.disturbed and self.rng.random() < 0.3:
             answer = self.cfn.again(self._some)
-        if answer is not None and answer.ok and (not self.disturbed or self.chance.random() < 0.6):
+        if answer is not None and answer.ok and (not self.disturbed or self.rng.random() < 0.6):
             self._clean_up(old_id, old)
             return
         new_id = self.cfn.held
@@ -326,16 +326,16 @@ class Deployments(RuleBasedStateMachine):
     def _deliver_again(self) -> None:
         late = self.cfn.function.late
         if late:
-            event = late.pop(self.chance.randrange(len(late)))
+            event = late.pop(self.rng.randrange(len(late)))
         elif self.cfn.sent:
-            event = self.chance.choice(self.cfn.sent[-8:])
+            event = self.rng.choice(self.cfn.sent[-8:])
         else:
             return
         self.cfn.function.invoke(event)
 
     def _deliver_again_quietly(self) -> None:
         past: list[Event] = self.cfn.sent[-4:]
-        event = self.chance.choice(past)
+        event = self.rng.choice(past)
         try:
             self.cfn.function.invoke(event)
         except Killed:

@@ -14,10 +14,10 @@ import uuid
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from cdk_braket._lambda.hybrid_job_handler.contract import Property
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from tests.handler.worlds import Context, World
+from cdk_braket._lambda.braket_jobs.contract import Property
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from tests.simulator.lambda_service import Event
+from tests.unit.handler.worlds import Context, World
 
 _T = TypeVar("_T")
 _SDK_ATTEMPTS: Final = 5

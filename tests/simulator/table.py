@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from tests.handler.worlds import Killed, properties
+from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from cdk_braket._lambda.braket_jobs.handler.retries import COMPLETED
 from tests.simulator import peers
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, FaultsOf, Mailbox
 from tests.simulator.lambda_service import Failing, Faults, Handler, RoleNotYet
+from tests.unit.handler.worlds import Killed, properties
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     "cdk-braket": index.respond_to,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cdk_braket._lambda.hybrid_job_handler import index
-from tests.handler.worlds import properties
+from cdk_braket._lambda.braket_jobs.handler import index
 from tests.simulator.cloudformation import MADE_UP, CloudFormation, Mailbox, Properties
 from tests.simulator.lambda_service import Event, Faults, KillAt
+from tests.unit.handler.worlds import properties
 
 History = tuple[str, ...]
 

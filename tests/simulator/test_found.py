@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from cdk_braket._lambda.hybrid_job_handler import index
-from cdk_braket._lambda.hybrid_job_handler.calls import COMPLETED
-from cdk_braket._lambda.hybrid_job_handler.contract import OnDelete
-from cdk_braket._lambda.hybrid_job_handler.failures import Kind, ServiceError
-from tests.handler.worlds import Killed, properties
+from cdk_braket._lambda.braket_jobs.contract import OnDelete
+from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from cdk_braket._lambda.braket_jobs.handler.retries import COMPLETED
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Failing, Faults
+from tests.unit.handler.worlds import Killed, properties
 
 UNKNOWN = ServiceError("GetJob", "ResourceNotFoundException", "", Kind.NOT_FOUND)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cdk_braket._lambda.hybrid_job_handler import index
+from cdk_braket._lambda.braket_jobs.handler import index
 from tests.simulator.cloudformation import CloudFormation
 from tests.simulator.table import CASES, bears, table
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explain" / "faults.md"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -26,8 +26,8 @@ from cdk_braket import (
     OutputData,
     ValidationError,
 )
-from cdk_braket._lambda.hybrid_job_handler.service_model import Shape
-from cdk_braket._problems import SURFACE, property_at
+from cdk_braket._lambda.braket_jobs.api.service_model import Shape
+from cdk_braket.validation.messages import SURFACE, property_at
 from tests.create_job import EACH, KEYS, Path, members
 from tests.synth.support import LOCAL
 

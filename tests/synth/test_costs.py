@@ -16,7 +16,7 @@ from cdk_braket import (
     SpendingLimit,
     ValidationError,
 )
-from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket._lambda.braket_jobs.api import model_rules
 from tests.synth.support import LOCAL, Json, new_stack, only, resources
 
 _LIMIT = "AWS::Braket::SpendingLimit"
@@ -140,8 +140,8 @@ def test_what_only_the_deployment_knows_is_taken() -> None:
 def test_a_job_on_a_paid_device_that_nothing_bounds_is_warned_of_with_the_worst_case() -> None:
     stack = new_stack()
     _job(stack, max_runtime=None, instance=InstanceConfig(instance_count=2))
-    longest = rules.bounds(
-        rules.shape_of("CreateJobRequest", "stoppingCondition", "maxRuntimeInSeconds")
+    longest = model_rules.bounds(
+        model_rules.shape_of("CreateJobRequest", "stoppingCondition", "maxRuntimeInSeconds")
     ).maximum
     assert longest is not None
     [warning] = _warnings(stack)

@@ -20,8 +20,8 @@ from cdk_braket import (
     IHybridJob,
     ValidationError,
 )
-from cdk_braket._lambda.hybrid_job_handler import rules
-from cdk_braket._lambda.hybrid_job_handler.contract import CATCH_UP_TYPE
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket._lambda.braket_jobs.contract import CATCH_UP_TYPE
 from tests.synth.support import (
     ACCOUNT,
     LOCAL,
@@ -72,7 +72,7 @@ def test_without_statuses_all_are_matched() -> None:
     image_job(stack).on_state_change("Rule")
     assert set(cast("Json", _pattern(stack)["detail"])) == {"jobArn"}
     catch_up = only(stack, CATCH_UP_TYPE)
-    assert str(catch_up["Statuses"]).split() == sorted(rules.enum_values("JobPrimaryStatus"))
+    assert str(catch_up["Statuses"]).split() == sorted(model_rules.enum_values("JobPrimaryStatus"))
 
 
 def test_a_rule_listens_to_the_service_and_to_what_makes_good_for_what_it_missed() -> None:

@@ -69,7 +69,7 @@ def test_what_no_template_can_carry_is_told_wherever_it_is(text: str, told: str)
         job_name=text,
         reservation_arn=text,
         tags={"value": text, f"key{text}": "a"},
-        rerun_token=text,
+        rerun_trigger=text,
     )
     of_texts = {problem.split("=")[0].split(":")[0] for problem in problems if told in problem}
     assert of_texts == {
@@ -89,7 +89,7 @@ def test_what_no_template_can_carry_is_told_wherever_it_is(text: str, told: str)
         "reservation_arn",
         "tags['value']",
         f"tags[{f'key{text}'!r}]",
-        "rerun_token",
+        "rerun_trigger",
     }
     assert all(problem.isprintable() for problem in problems)
 
@@ -164,7 +164,7 @@ def test_a_secret_that_cloudformation_would_fill_in_is_refused(text: str) -> Non
     assert problem == (
         "hyperparameters['h']: refers to a secret, which CloudFormation would write into the "
         "request, where many may read it. Give the script the secret's name, and have it read the "
-        "secret (docs/secrets.md)."
+        "secret (docs/explain/secrets.md)."
     )
 
 
@@ -252,7 +252,7 @@ def _drawn(draw: st.DrawFn) -> dict[str, object]:
                 "job_name": _some,
                 "reservation_arn": _some,
                 "tags": st.dictionaries(texts, texts, max_size=2),
-                "rerun_token": _some,
+                "rerun_trigger": _some,
                 "max_runtime": st.integers(1, 2**63) | st.floats(0, 1e308),
                 "instance_count": numbers,
                 "isolated": st.booleans(),
@@ -279,7 +279,7 @@ def test_whatever_is_given_becomes_a_job_or_an_error_of_ours() -> None:
         arguments: dict[str, object] = {
             name: drawn[name]
             for name in (
-                "hyperparameters", "job_name", "reservation_arn", "tags", "rerun_token", "isolated",
+                "hyperparameters", "job_name", "reservation_arn", "tags", "rerun_trigger", "isolated",
             )
             if name in drawn
         }  # fmt: skip

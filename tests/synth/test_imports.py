@@ -141,9 +141,9 @@ def test_every_public_name_is_there_and_no_other() -> None:
     "module",
     [
         "cdk_braket",
-        "cdk_braket._lambda.hybrid_job_handler.rules",
-        "cdk_braket._packaging",
-        "cdk_braket._preflight",
+        "cdk_braket._lambda.braket_jobs.api.model_rules",
+        "cdk_braket.assets.packaging",
+        "cdk_braket.validation.preflight",
     ],
 )
 def test_what_needs_no_construct_starts_no_jsii(module: str) -> None:

@@ -17,7 +17,7 @@ from cdk_braket import (
     HybridJobDefinition,
     ValidationError,
 )
-from cdk_braket._lambda.hybrid_job_handler import contract
+from cdk_braket._lambda.braket_jobs import contract
 from tests.synth.support import (
     ACCOUNT,
     REGION,
@@ -141,7 +141,7 @@ def test_its_function_may_look_at_these_jobs_and_no_others() -> None:
     functions = resources(stack, "AWS::Lambda::Function")
     [function] = [each for name, each in functions.items() if name.startswith("Board")]
     properties = cast("Json", function["Properties"])
-    assert properties["Handler"] == "hybrid_job_handler.dashboard.handler"
+    assert properties["Handler"] == "braket_jobs.dashboard.index.handler"
 
 
 def test_a_dashboard_shows_what_scripts_log_and_the_logs_of_each_job() -> None:

@@ -16,7 +16,7 @@ from cdk_braket import (
     InstanceType,
     OutputData,
 )
-from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket._lambda.braket_jobs.api import model_rules
 from tests.create_job import filled, members
 from tests.synth import every_member
 from tests.synth.support import (
@@ -29,7 +29,7 @@ from tests.synth.support import (
     text,
 )
 
-LONGEST = rules.bounds(rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
+LONGEST = model_rules.bounds(model_rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
 
 
 def test_the_least_job_has_what_the_api_requires_and_the_sdks_defaults() -> None:

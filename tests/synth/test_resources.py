@@ -164,7 +164,7 @@ def test_the_handlers_function_is_small_pinned_and_bounded() -> None:
     assert function["Runtime"] == "python3.14"
     assert function["Architectures"] == ["arm64"]
     assert function["MemorySize"] == 256
-    assert function["Handler"] == "hybrid_job_handler.index.handler"
+    assert function["Handler"] == "braket_jobs.handler.index.handler"
     assert cast("int", function["Timeout"]) < int(
         cast("str", job_properties(_stack_with_a_job())["ServiceTimeout"])
     )
@@ -183,7 +183,7 @@ def test_the_handlers_asset_holds_no_bytecode_and_can_be_imported_alone() -> Non
     image_job(stack)
     app = cast("App", stack.node.root)
     assembly = app.synth()
-    [root] = Path(assembly.directory).glob("asset.*/hybrid_job_handler")
+    [root] = Path(assembly.directory).glob("asset.*/braket_jobs")
     assert (root / "index.py").is_file()
     assert not list(root.rglob("__pycache__"))
 

@@ -158,7 +158,7 @@ def test_a_waiting_job_of_another_stack_has_the_handler_go_on() -> None:
 
 def test_an_environment_of_another_app_is_used_and_left_as_it_is() -> None:
     stack = new_stack()
-    environment = HybridJobEnvironment.from_attributes(
+    environment = HybridJobEnvironment.from_hybrid_job_environment_attributes(
         stack,
         "Environment",
         inputs_bucket_name="amazon-braket-inputs-1",

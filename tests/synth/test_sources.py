@@ -10,8 +10,8 @@ from aws_cdk import App, Stack
 from aws_cdk.assertions import Annotations, Match
 
 from cdk_braket import AlgorithmScript, HybridJob, InputChannel, ValidationError
-from cdk_braket._packaging import MAX_BYTES
-from cdk_braket._sources import MAX_INPUT_BYTES, MAX_INPUT_FILES
+from cdk_braket.assets.local_files import MAX_INPUT_BYTES, MAX_INPUT_FILES
+from cdk_braket.assets.packaging import MAX_BYTES
 from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
 
 

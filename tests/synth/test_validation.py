@@ -21,7 +21,7 @@ from cdk_braket import (
     PreflightCheck,
     ValidationError,
 )
-from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket._lambda.braket_jobs.api import model_rules
 from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
 
 
@@ -33,8 +33,8 @@ def _refused(**options: object) -> ValidationError:
 
 
 def test_an_error_names_path_property_value_rule_and_way_out() -> None:
-    bounds = rules.bounds(
-        rules.shape_of("CreateJobRequest", "stoppingCondition", "maxRuntimeInSeconds")
+    bounds = model_rules.bounds(
+        model_rules.shape_of("CreateJobRequest", "stoppingCondition", "maxRuntimeInSeconds")
     )
     assert bounds.maximum
     days = bounds.maximum // (24 * 60 * 60)

@@ -7,7 +7,7 @@ from aws_cdk import CfnParameter, Duration
 from aws_cdk.assertions import Template
 
 from cdk_braket import ContainerImage, HybridJob, ValidationError, WaitForCompletion
-from cdk_braket._handler import LONGEST_WAIT
+from cdk_braket.environment.handler_function import LONGEST_WAIT
 from tests.synth.support import (
     LOCAL,
     image_job,
@@ -100,7 +100,7 @@ def test_two_jobs_that_wait_share_the_permission() -> None:
 
 def test_a_rerun_token_is_a_property_of_its_own() -> None:
     stack = new_stack()
-    HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, rerun_token="again")
+    HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, rerun_trigger="again")
     assert job_properties(stack)["RerunToken"] == "again"
     other = new_stack()
     image_job(other)

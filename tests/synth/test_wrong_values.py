@@ -165,7 +165,7 @@ def test_a_context_look_up_is_filled_in_the_first_synthesis() -> None:
     stack = Stack(app, "S", env=Environment(account=ACCOUNT, region="eu-north-1"))
     text = ssm.StringParameter.value_from_lookup(stack, "/it")
     assert text == "dummy-value-for-/it"
-    environment = HybridJobEnvironment.from_attributes(
+    environment = HybridJobEnvironment.from_hybrid_job_environment_attributes(
         stack,
         "Jobs",
         inputs_bucket_name=text,
@@ -187,7 +187,7 @@ def test_a_context_look_up_is_filled_in_the_first_synthesis() -> None:
         copy_checkpoints_from=CheckpointSource.from_s3_uri(text),
         job_name=text,
         reservation_arn=text,
-        rerun_token=text,
+        rerun_trigger=text,
         tags={"k": text},
         environment=environment,
         role=iam.Role.from_lookup(stack, "R", role_name="r"),
@@ -312,7 +312,7 @@ def test_no_stage_of_the_checks_hides_another(tmp_path: Path) -> None:
         input_data={"a": 3},
         max_runtime=3600,
         tags={"aws:a": "b"},
-        rerun_token="\ud800",
+        rerun_trigger="\ud800",
         removal_policy=RemovalPolicy.SNAPSHOT,
     )
     found = {problem.partition(":")[0].partition("=")[0] for problem in problems}
@@ -323,7 +323,7 @@ def test_no_stage_of_the_checks_hides_another(tmp_path: Path) -> None:
         "input_data['a']",
         "max_runtime",
         "removal_policy",
-        "rerun_token",
+        "rerun_trigger",
         "tags['aws",
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local import watched_command
+from tests.emulator import watched_command
 from tests.patience import PATIENCE
 from tests.tools import miniature
 from tools import setup

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from cdk_braket._lambda.hybrid_job_handler import rules
+from cdk_braket._lambda.braket_jobs.api import model_rules
 from tools import job_progress
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_end_tells_why_and_where_the_results_are() -> None:
 
 def test_every_status_of_the_service_is_either_followed_or_the_end() -> None:
     final = {"COMPLETED", "FAILED", "CANCELLED"}
-    statuses = rules.enum_values("JobPrimaryStatus")
+    statuses = model_rules.enum_values("JobPrimaryStatus")
     assert final < set(statuses)
     for status in statuses:
         with service() as aws:

@@ -89,7 +89,7 @@ def declare(stack: Stack) -> list[str]:
         role=iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/mine"),
         removal_policy=RemovalPolicy.DESTROY,
         on_delete=OnDelete.RETAIN_JOB,
-        rerun_token="2026-11-23",
+        rerun_trigger="2026-11-23",
         wait_for_completion=WaitForCompletion(timeout=Duration.minutes(30), fail_stack=False),
         disabled_checks=[PreflightCheck.CREDENTIALS],
     )

@@ -28,7 +28,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.hooks import BaseEventHooks
 
-from cdk_braket_local import process_group
+from cdk_braket_local import processes
 from cdk_braket_local.braket import archive
 from cdk_braket_local.braket.log_stream import LogStream, lines_of
 from cdk_braket_local.braket.objects import (
@@ -77,8 +77,8 @@ def main() -> int:
     if not told:
         return 1  # the server is gone, and nobody listens
     threading.excepthook = _say_kind
-    process_group.adopt_orphans()
-    process_group.wake_at_end_of_parent()
+    processes.adopt_orphans()
+    processes.wake_at_end_of_parent()
     _report(outcome=_outcome(Plan.from_json(told)))
     return 0
 
@@ -152,7 +152,7 @@ class _Container:
             if line.strip() == _STOP:
                 self._stopped.set()
                 self._end_script()
-        process_group.kill_descendants(os.getpid(), GRACE_SECONDS)
+        processes.kill_descendants(os.getpid(), GRACE_SECONDS)
         os.killpg(0, signal.SIGKILL)
 
     def _end_script(self) -> None:
@@ -164,7 +164,7 @@ class _Container:
         while self._script.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         # With whatever it started, wherever that has gone.
-        process_group.kill_descendants(os.getpid(), GRACE_SECONDS)
+        processes.kill_descendants(os.getpid(), GRACE_SECONDS)
 
     # --- The job. ---
 
@@ -318,7 +318,7 @@ class _Container:
         code = self._script.wait()
         ended()
         # What it left running would hold the pipe open, and the job with it.
-        process_group.kill_descendants(os.getpid(), GRACE_SECONDS)
+        processes.kill_descendants(os.getpid(), GRACE_SECONDS)
         reader.join(_READ_SECONDS)
         return code
 
@@ -351,7 +351,7 @@ class _Container:
         named = {f"AMZN_BRAKET_{name}": value for name, value in variables.items() if value}
         return (
             named
-            | process_group.mark(plan.workspace)
+            | processes.mark(plan.workspace)
             | {
                 "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
                 "HOME": str(plan.workspace / "home"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from cdk_braket._lambda.hybrid_job_handler import rules
-from cdk_braket_local.platform import Caller
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket_local.braket.platform import Caller
 
 
 class Status(StrEnum):
@@ -84,8 +84,8 @@ class Job:
 
     def happened(self, event_type: str, message: str) -> None:
         """Remember an event; the API shows the latest."""
-        most = rules.bounds("JobEvents").maximum
-        longest = rules.bounds(rules.shape_of("JobEventDetails", "message")).maximum
+        most = model_rules.bounds("JobEvents").maximum
+        longest = model_rules.bounds(model_rules.shape_of("JobEventDetails", "message")).maximum
         event = {"eventType": event_type, "timeOfEvent": now(), "message": message[:longest]}
         self.events = [*self.events, event][-(most or 0) :]
 
@@ -93,7 +93,9 @@ class Job:
         """Make the state final."""
         self.status = status
         self.ended_at = now()
-        longest = rules.bounds(rules.shape_of("GetJobResponse", "failureReason")).maximum
+        longest = model_rules.bounds(
+            model_rules.shape_of("GetJobResponse", "failureReason")
+        ).maximum
         self.failure_reason = reason[:longest] if reason else None
 
     def description(self) -> dict[str, object]:

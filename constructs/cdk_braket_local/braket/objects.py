@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.hybrid_job_handler.beyond_model import is_passable
+from cdk_braket._lambda.braket_jobs.api.service_rules import is_passable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

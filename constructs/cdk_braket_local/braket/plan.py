@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cdk_braket_local.platform import Credentials
+from cdk_braket_local.braket.platform import Credentials
 
 LOG_GROUP = "/aws/braket/jobs"
 RESULTS_KEY = "output/model.tar.gz"

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
-from cdk_braket._lambda.hybrid_job_handler import rules, service_model
+from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def checked(request: Request) -> Request:
         BraketError: It does not; all that is wrong is named, but no value: it may be a secret.
     """
     shape = service_model.operation(request.operation).input_shape
-    problems = rules.check(shape, request.parameters)
+    problems = model_rules.check(shape, request.parameters)
     if not problems:
         return request
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"

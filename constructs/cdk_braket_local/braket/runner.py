@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from cdk_braket._lambda.hybrid_job_handler import rules
-from cdk_braket_local import process_group
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket_local import processes
 from cdk_braket_local.braket.job import Job, Status, now
 from cdk_braket_local.braket.plan import Plan
-from cdk_braket_local.platform import Credentials, Platform, RoleNotAssumableError
+from cdk_braket_local.braket.platform import Credentials, Platform, RoleNotAssumableError
 
 # What a stopped job gets for its last checkpoints and results before it is killed.
 STOP_SECONDS = 60.0
@@ -207,7 +207,7 @@ class Runner:
                 run.process = process  # even if it was never told its plan
                 self._kill(run)
                 # What a script has left that killed its container.
-                process_group.kill_marked(plan.workspace, KILL_SECONDS)
+                processes.kill_marked(plan.workspace, KILL_SECONDS)
                 errors.seek(0)
                 if text := errors.read(_MOST_ERRORS):
                     _logger.warning("the container of %s says: %s", run.job.arn, text)
@@ -306,7 +306,7 @@ class Runner:
         try:
             process.wait(KILL_SECONDS)
         except subprocess.TimeoutExpired:
-            process_group.kill_descendants(process.pid, KILL_SECONDS)
+            processes.kill_descendants(process.pid, KILL_SECONDS)
             process.kill()
 
 
@@ -315,7 +315,9 @@ class Runner:
 _SCRIPT_BEGINS = "RUNNING"
 _SCRIPT_ENDS = "UPLOADING_RESULTS"
 
-_EVENT_TYPES = frozenset(rules.enum_values(rules.shape_of("JobEventDetails", "eventType")))
+_EVENT_TYPES = frozenset(
+    model_rules.enum_values(model_rules.shape_of("JobEventDetails", "eventType"))
+)
 
 
 def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
@@ -332,4 +334,4 @@ def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
 def _environment(workspace: Path) -> dict[str, str]:
     """Return the container's environment: nothing of the server's, which holds its keys."""
     own = {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}
-    return own | process_group.mark(workspace)
+    return own | processes.mark(workspace)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cdk_braket._lambda.hybrid_job_handler import rules
-from cdk_braket._lambda.hybrid_job_handler.beyond_model import (
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket._lambda.braket_jobs.api.service_rules import (
     REACHABLE_PREFIX,
     REACHABLE_TAG,
     problems_of_service,
@@ -17,9 +17,9 @@ from cdk_braket._lambda.hybrid_job_handler.beyond_model import (
 )
 from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
+from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
 from cdk_braket_local.braket.runner import Runner
-from cdk_braket_local.platform import AccessDeniedError, Caller, Platform
 
 CONCURRENT_JOBS = 3
 
@@ -199,7 +199,9 @@ class BraketService:
                 for job in reversed(self._jobs.values())
                 if _is_visible(job, caller) and all(matches(job) for matches in wanted)
             ]
-        most = rules.bounds(rules.shape_of("SearchJobsRequest", "maxResults")).maximum or len(found)
+        most = model_rules.bounds(
+            model_rules.shape_of("SearchJobsRequest", "maxResults")
+        ).maximum or len(found)
         size = request.get("maxResults", most)
         first = _page_start(request.get("nextToken"), found)
         end = first + (size if isinstance(size, int) else most)

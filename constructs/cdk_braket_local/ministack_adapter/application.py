@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 from ministack import app
 from ministack.core import lambda_runtime
 
-from cdk_braket_local.ministack_adapter import (
-    braket_handler,
+from cdk_braket_local.ministack_adapter import braket_handler
+from cdk_braket_local.ministack_adapter.patches import (
     bucket_hosts,
     buckets,
     custom_resources,
@@ -24,8 +24,8 @@ from cdk_braket_local.ministack_adapter import (
 )
 
 if TYPE_CHECKING:
-    from cdk_braket_local.guard import Application
     from cdk_braket_local.ministack_adapter.braket_handler import Service
+    from cdk_braket_local.request_guard import Application
 
 _MENDS = (
     bucket_hosts,

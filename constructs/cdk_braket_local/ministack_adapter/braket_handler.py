@@ -6,7 +6,7 @@ from typing import Protocol
 from ministack import app
 from ministack.core import concurrency, responses, router
 
-from cdk_braket_local.platform import Caller
+from cdk_braket_local.braket.platform import Caller
 
 _Query = Mapping[str, Sequence[str]]
 _Handled = tuple[int, dict[str, str], bytes]

@@ -10,7 +10,7 @@ from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.core.arn import ArnParseError, parse_arn
 from ministack.services import eventbridge, iam, s3, sts
 
-from cdk_braket_local.platform import (
+from cdk_braket_local.braket.platform import (
     AccessDeniedError,
     Caller,
     Credentials,
@@ -23,7 +23,7 @@ _OWN_ADDRESS = "127.0.0.1"
 
 
 class MinistackPlatform:
-    """`cdk_braket_local.platform.Platform` for the MiniStack of this process."""
+    """`cdk_braket_local.braket.platform.Platform` for the MiniStack of this process."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._endpoint_url = endpoint_url

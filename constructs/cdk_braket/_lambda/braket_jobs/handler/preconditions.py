@@ -1,0 +1,113 @@
+"""What must be true of the account before a job is asked for, each with its mend.
+
+Without it the service refuses the job, or takes it and lets it fail once its instance runs, and in
+neither case says what to do. Nothing is created here. What the handler may not look at is left for
+the service to judge.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from ..api.service_rules import (
+    LOCAL_DEVICE,
+    REACHABLE_PREFIX,
+    REACHABLE_TAG,
+    SERVICE_LINKED_ROLE,
+    s3_uris,
+    text_in,
+)
+from .errors import Kind, ServiceError
+from .properties import Definition, Location
+from .retries import Calls
+
+_T = TypeVar("_T")
+
+_ONLINE = "ONLINE"
+
+Unchecked = Callable[[str, ServiceError], None]
+"""Takes the name of a check that could not be made, and why."""
+
+
+def missing(calls: Calls, definition: Definition, unchecked: Unchecked) -> list[str]:
+    """Return what is missing for the job to run, a sentence each.
+
+    Args:
+        calls: Makes the calls.
+        definition: What is asked for, with all tokens resolved.
+        unchecked: Told of what could not be looked at.
+
+    Raises:
+        OutOfTimeFailure: The time is over.
+    """
+    looks = _Looks(calls, definition, unchecked)
+    return [*looks.at_role(), *looks.at_device(), *looks.at_script(), *looks.at_buckets()]
+
+
+class _Looks:
+    def __init__(self, calls: Calls, definition: Definition, unchecked: Unchecked) -> None:
+        self._calls = calls
+        self._gateway = calls.gateway
+        self._request = definition.request
+        self._copied = {destination for _, destination in definition.assets}
+        self._unchecked = unchecked
+
+    def at_role(self) -> Iterator[str]:
+        there = self._looked(
+            "service-linked role", lambda: self._gateway.has_role(SERVICE_LINKED_ROLE)
+        )
+        if there is False:
+            yield (
+                f"Amazon Braket is not enabled in this account: it has no role "
+                f"{SERVICE_LINKED_ROLE}. Open the Amazon Braket console once, or run: "
+                "aws iam create-service-linked-role --aws-service-name braket.amazonaws.com"
+            )
+
+    def at_device(self) -> Iterator[str]:
+        device = text_in(self._request, "deviceConfig", "device")
+        if not device or device.startswith(LOCAL_DEVICE):
+            return
+        status = self._looked("device", lambda: self._gateway.device_status(device))
+        if status is not None and status != _ONLINE:
+            yield (
+                f"{device} is {status}: deploy again when it is online, or choose another device"
+            )
+
+    def at_script(self) -> Iterator[str]:
+        uri = text_in(self._request, "algorithmSpecification", "scriptModeConfig", "s3Uri")
+        if not uri.startswith("s3://"):
+            return
+        script = Location.parse(uri)
+        if script in self._copied:
+            return  # the copy is checked
+        if self._looked("script", lambda: self._gateway.has_object(script)) is False:
+            yield f"the script {uri} is not there: upload it, or mend the key"
+
+    def at_buckets(self) -> Iterator[str]:
+        for bucket in sorted(_buckets(self._request)):
+            if not bucket.startswith(REACHABLE_PREFIX):
+                yield from self._at_bucket(bucket)
+
+    def _at_bucket(self, bucket: str) -> Iterator[str]:
+        tags = self._looked("bucket", lambda: self._gateway.bucket_tags(bucket))
+        key, value = REACHABLE_TAG
+        if tags is not None and tags.get(key) != value:
+            yield (
+                f"Amazon Braket does not reach the bucket {bucket}: give it a name that begins "
+                f"with {REACHABLE_PREFIX}, or turn its attribute-based access control on and tag "
+                f"it {key}={value}"
+            )
+
+    def _looked(self, what: str, look: Callable[[], _T]) -> _T | None:
+        try:
+            return self._calls.retry(look)
+        except ServiceError as error:
+            if error.kind is Kind.TRANSIENT:
+                raise
+            self._unchecked(what, error)
+            return None
+
+
+def _buckets(request: Mapping[str, object]) -> set[str]:
+    """Return the buckets of a request's S3 URIs."""
+    uris = s3_uris(request).values()
+    return {Location.parse(uri).bucket for uri in uris if uri.startswith("s3://")}

@@ -1,0 +1,75 @@
+"""Waiting for a job to be over, through as many invocations as it takes."""
+
+from ..contract import JOB_LOG_GROUP, Attribute, console_url, log_stream_prefix
+from .errors import Failure, OutOfTimeFailure, UnfinishedWait
+from .properties import Wait
+from .retries import COMPLETED, Calls, Job
+
+_POLL_SECONDS = 5.0
+_LONGEST_REASON = 600  # bytes, of the 4096 that an answer may have
+
+
+def wait_until_over(calls: Calls, job_arn: str, wait: Wait, until: float) -> dict[str, str]:
+    """Wait for a job.
+
+    Args:
+        calls: Makes the calls.
+        job_arn: The job.
+        wait: How to wait.
+        until: When the wait is over (seconds since the epoch), however many invocations it takes.
+
+    Returns:
+        What became of it, as attributes.
+
+    Raises:
+        Failure: It did not complete, and that fails the stack.
+        UnfinishedWait: There is no time left in this invocation.
+    """
+    try:
+        job = _last_seen(calls, job_arn, until)
+    except OutOfTimeFailure:
+        raise UnfinishedWait(until) from None
+    if job is None:
+        raise Failure(f"The job {job_arn} is unknown to the service. Deploy again.")
+    if job.status != COMPLETED and wait.fails_stack:
+        raise Failure(_why(job, wait))
+    return {
+        Attribute.JOB_STATUS: job.status,
+        Attribute.FAILURE_REASON: _cut(job.failure_reason),
+    }
+
+
+def _last_seen(calls: Calls, job_arn: str, until: float) -> Job | None:
+    """Return the job when it is over, or as it is when the wait is."""
+    while True:
+        job = calls.job_or_none(job_arn)
+        if job is None or job.is_over or calls.now() >= until:
+            return job
+        calls.wait(min(_POLL_SECONDS, max(until - calls.now(), 0.1)), f"the job is {job.status}")
+
+
+def _why(job: Job, wait: Wait) -> str:
+    if not job.is_over:
+        return (
+            f"The job {job.arn} is {job.status} after {wait.seconds:.0f} s, as long as the "
+            f"deployment waits. {_addresses(job)} Wait longer, as far as CloudFormation does, or "
+            f"do not wait."
+        )
+    # Cut, so that the addresses fit behind it.
+    reason = f": {_cut(job.failure_reason)}" if job.failure_reason else ""
+    return f"The job {job.arn} ended as {job.status}{reason}. {_addresses(job)}"
+
+
+def _addresses(job: Job) -> str:
+    """Return where to read on: the log, which has the traceback, the console, the results."""
+    log = log_stream_prefix(job.name, job.arn)
+    console = console_url(job.arn.split(":")[3], job.arn)
+    results = f" Its results are below {job.results_path}." if job.results_path else ""
+    return (
+        f"Its log has the details: log group {JOB_LOG_GROUP}, log streams {log}*. "
+        f"Console: {console} .{results}"
+    )
+
+
+def _cut(reason: str) -> str:
+    return reason.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")

@@ -1,0 +1,325 @@
+"""Jobs that state machines and schedules run: started, waited for, cancelled.
+
+An execution is to a run what a stack is to a resource: a start is a Create, so that it may be
+repeated at any point and is one job, and an execution that is stopped is a Delete.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ..api.service_rules import is_unicode
+from ..contract import (
+    RUN_ID,
+    RUN_STATUS,
+    RUN_WAITS_UNTIL,
+    Attribute,
+    Property,
+    RunAction,
+    RunProperty,
+)
+from .errors import Failure, Kind, ServiceError
+from .invocation import Event, Log, RequestType
+from .lifecycle import Lifecycle
+from .properties import Location
+from .retries import COMPLETED, Budget, Calls, Gateway, Job
+
+_LONGEST_CAUSE = 30_000  # characters; Step Functions takes 32,768
+_LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions takes
+_NOT_HELD = "no-job-was-created"
+
+
+class RunningGateway(Gateway, Protocol):
+    """A gateway that can also answer Step Functions."""
+
+    def send_task_success(self, token: str, output: Mapping[str, object]) -> None:
+        """Let the state that waits with this token succeed."""
+
+    def send_task_failure(self, token: str, error: str, cause: str) -> None:
+        """Let the state that waits with this token fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every action is done with."""
+
+    gateway: RunningGateway
+    budget: Budget
+    log: Log
+    rng: random.Random
+
+    def calls(self) -> Calls:
+        """Return what makes calls patiently."""
+        return Calls(self.gateway, self.budget, self.rng)
+
+
+def is_asked(event: object) -> bool:
+    """Say whether an event asks for an action."""
+    action = event.get(RunProperty.ACTION) if isinstance(event, Mapping) else None
+    # What is not text may not be hashable.
+    return isinstance(action, str) and action in set(RunAction)
+
+
+def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    """Do what an event asks for.
+
+    Args:
+        event: The event.
+        tools: What it is done with.
+
+    Returns:
+        For a start, the job's attributes; else nothing.
+
+    Raises:
+        Failure: It could not be done.
+    """
+    actions = {
+        RunAction.START: _start,
+        RunAction.WAIT: _wait,
+        RunAction.JOB_ENDED: _job_ended,
+        RunAction.EXECUTION_ENDED: _execution_ended,
+        RunAction.CANCEL: _cancel_run,
+    }
+    try:
+        return actions[RunAction(str(event[RunProperty.ACTION]))](event, tools)
+    except ServiceError as error:
+        raise Failure(f"{error}.") from error
+
+
+# --- The actions. ---
+
+
+def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    execution = _text(event, RunProperty.EXECUTION)
+    run_id = _text(event, RunProperty.RUN_ID)
+    properties = _with_hyperparameters(event)
+    seconds = _timeout(event)
+    resource = _digest(run_id)
+    records = Location.parse(_text(properties, Property.RECORDS))
+    # First, so that an execution that is stopped from now on finds what there may be to cancel.
+    _write(tools, _of_execution(records, execution, resource), json.dumps({"run": resource}))
+    created = _event(RequestType.CREATE, execution, resource, properties)
+    outcome = _lifecycle(created, tools).handle()
+    answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
+    if seconds is not None:
+        answer[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
+    return answer
+
+
+def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    started = _mapping(event, RunProperty.RUN)
+    arn = _text(started, Attribute.JOB_ARN)
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    token = _text(event, RunProperty.TASK_TOKEN)
+    waiting = {"token": token, "run": started}
+    # First, so that a job that ends from now on finds who waits for it.
+    _write(tools, _of_job(records, arn), json.dumps(waiting))
+    calls = tools.calls()
+    job = calls.job_or_none(arn)
+    until = started.get(RUN_WAITS_UNTIL)
+    if job is None or job.is_over:
+        _answer(tools, token, started, job)
+    elif isinstance(until, int | float) and tools.gateway.now() >= until:
+        execution = _text(event, RunProperty.EXECUTION)
+        resource = _digest(_text(started, RUN_ID))
+        _cancel(tools, records, execution, _of_execution(records, execution, resource))
+        cause = f"The job {arn} was not over in time, and was cancelled."
+        _send(tools, lambda: tools.gateway.send_task_failure(token, "HybridJob.Timeout", cause))
+    return {}
+
+
+def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    arn = _text(event, RunProperty.JOB_ARN)
+    calls = tools.calls()
+    found = calls.retry(lambda: tools.gateway.read_record(_of_job(records, arn)))
+    if found is None:
+        return {}  # nobody waits for this job: it is another's
+    waiting = _loaded(found[0])
+    job = calls.job_or_none(arn)
+    if job is not None and job.is_over:
+        _answer(tools, _text(waiting, "token"), _mapping(waiting, "run"), job)
+    return {}
+
+
+def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    _cancel_all(tools, records, _text(event, RunProperty.EXECUTION))
+    return {}
+
+
+def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    records = Location.parse(_text(event, RunProperty.RECORDS))
+    execution = _text(event, RunProperty.EXECUTION)
+    resource = _digest(_text(event, RunProperty.RUN_ID))
+    _cancel(tools, records, execution, _of_execution(records, execution, resource))
+    return {}
+
+
+def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
+    """Cancel what an execution started and is not over; nothing, if it is another's."""
+    below = _of_execution(records, execution, "")
+    keys = tools.calls().retry(lambda: list(tools.gateway.list_keys(below)))
+    for key in keys:
+        _cancel(tools, records, execution, replace(below, key=key))
+
+
+def _cancel(tools: Tools, records: Location, execution: str, place: Location) -> None:
+    found = tools.calls().retry(lambda: tools.gateway.read_record(place))
+    if found is None:
+        return  # it was not even begun
+    resource = _text(_loaded(found[0]), "run")
+    properties = {Property.RECORDS.value: records.uri}
+    deleted = _event(RequestType.DELETE, execution, resource, properties)
+    _lifecycle(deleted, tools).handle()
+
+
+# --- What they share. ---
+
+
+def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | None) -> None:
+    """Tell the state that waits what became of its job."""
+    status = "unknown" if job is None else job.status
+    tools.log("run_over", {"jobArn": started.get(Attribute.JOB_ARN), "status": status})
+    if status == COMPLETED:
+        output = {k: v for k, v in started.items() if k != RUN_WAITS_UNTIL}
+        output[RUN_STATUS] = status
+        _send(tools, lambda: tools.gateway.send_task_success(token, output))
+        return
+    cause = (job.failure_reason if job else "") or f"The job is {status}."
+    error = f"HybridJob.{status.capitalize()}"
+    _send(
+        tools,
+        lambda: tools.gateway.send_task_failure(token, error, cause[:_LONGEST_CAUSE]),
+    )
+
+
+def _send(tools: Tools, send: "_Send") -> None:
+    """Answer a state; one that does not wait any more is none of ours."""
+    try:
+        tools.calls().retry(send)
+    except ServiceError as error:
+        if error.code not in {"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"}:
+            raise
+        tools.log("nobody_waits", {"error": error.code})
+
+
+class _Send(Protocol):
+    def __call__(self) -> None:
+        """Send."""
+
+
+def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the definition's properties with the hyperparameters of this run."""
+    properties = _mapping(event, RunProperty.PROPERTIES)
+    given = event.get(RunProperty.HYPERPARAMETERS) or {}
+    if not isinstance(given, Mapping):
+        raise Failure("The hyperparameters are not an object of texts.")
+    wrong = [k for k, v in given.items() if not isinstance(v, str | int | float)]
+    if wrong:
+        names = ", ".join(sorted(map(str, wrong)))
+        raise Failure(f"Hyperparameters must be text, numbers or bools: {names} are not.")
+    request = _mapping(properties, Property.REQUEST)
+    if not request:
+        raise Failure(f"{Property.REQUEST} is missing or is not an object.")
+    if given:
+        known = _mapping(request, "hyperParameters")
+        merged = {**known, **{str(k): str(v) for k, v in given.items()}}
+        request = {**request, "hyperParameters": merged}
+    parts = {**properties, Property.REQUEST.value: request}
+    return {
+        str(name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in parts.items()
+    }
+
+
+def _event(
+    kind: RequestType, execution: str, resource: str, properties: Mapping[str, object]
+) -> Event:
+    return Event(
+        type=kind,
+        id=_digest(f"{kind}\n{execution}\n{resource}"),
+        stack_id=execution,
+        logical_id=resource,
+        physical_id="" if kind is RequestType.CREATE else _NOT_HELD,
+        properties=properties,
+        old_properties={},
+    )
+
+
+def _lifecycle(event: Event, tools: Tools) -> Lifecycle:
+    return Lifecycle(event, tools.gateway, tools.budget, tools.log, tools.rng)
+
+
+def _of_execution(records: Location, execution: str, resource: str) -> Location:
+    return replace(records, key=f"{records.key}/executions/{_digest(execution)}/{resource}")
+
+
+def _of_job(records: Location, job_arn: str) -> Location:
+    return replace(records, key=f"{records.key}/waiting/{_digest(job_arn)}")
+
+
+def _write(tools: Tools, place: Location, text: str) -> None:
+    """Write a record over what there may be: the last one who waits counts."""
+    calls = tools.calls()
+    for attempt in itertools.count():
+        found = calls.retry(lambda: tools.gateway.read_record(place))
+        if found is not None and found[0] == text:
+            return
+        if _was_written(tools, place, text, None if found is None else found[1]):
+            return
+        calls.pause(attempt, "others change the record")
+
+
+def _was_written(tools: Tools, place: Location, text: str, version: str | None) -> bool:
+    try:
+        tools.calls().retry(lambda: tools.gateway.write_record(place, text, version))
+    except ServiceError as error:
+        if error.kind is Kind.CONFLICT:
+            return False
+        raise
+    return True
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _loaded(text: str) -> Mapping[str, object]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Failure("What is to be read is not a JSON object.")
+    return value
+
+
+def _timeout(event: Mapping[str, object]) -> float | None:
+    """Return how long a job may take (seconds); None for any time."""
+    value = event.get(RunProperty.TIMEOUT_SECONDS)
+    if value is None:
+        return None
+    number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else value
+    if not 0 <= number <= _LONGEST_TIMEOUT:
+        raise Failure(
+            f"{RunProperty.TIMEOUT_SECONDS} is not a number of seconds up to {_LONGEST_TIMEOUT}."
+        )
+    return float(number)
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str) or not value or not is_unicode(value):
+        raise Failure(f"{name} is missing or is not text.")
+    return value
+
+
+def _mapping(values: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = values.get(name)
+    return value if isinstance(value, Mapping) else {}

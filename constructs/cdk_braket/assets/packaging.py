@@ -1,0 +1,480 @@
+"""One file or directory becomes one `source.tar.gz`, the same bytes on every machine.
+
+The layout is the one the Braket SDK makes: a directory is packed under its own base name, a file
+stands at the top level. What differs is that nothing of the machine enters the archive: no times,
+owners, modes or directory entries, and no compressor, since zlib and its replacements turn the
+same input into different bytes (`docs/adr/0005-packaging-scripts.md` has the numbers).
+
+Standard library only, and without patterns of the user's it starts neither jsii nor Node.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+import stat
+import struct
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from cdk_braket._lambda.braket_jobs.api.service_rules import is_unicode
+
+ARCHIVE_NAME: Final = "source.tar.gz"
+
+# Left out of every archive: what tools leave behind, what other machines lack, and `.env`, which is
+# either a virtual environment or a file of secrets. Earlier than the user's patterns, so that
+# `!.env` brings one back.
+DEFAULT_EXCLUDES: Final = (
+    "__pycache__",
+    "*.py[co]",
+    ".git",
+    ".hg",
+    ".svn",
+    ".DS_Store",
+    "Thumbs.db",
+    ".ipynb_checkpoints",
+    ".venv",
+    "venv",
+    ".env",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".tox",
+    ".nox",
+    ".eggs",
+    "*.egg-info",
+    ".idea",
+    ".vscode",
+    "node_modules",
+    "cdk.out",
+    "*.swp",
+    "*~",
+)
+
+# Whether an entry is left out, by its path in the source and whether it is a directory.
+IgnoreRule = Callable[[str, bool], bool]
+
+# Links to directories are followed, so a few of them can make a tree without end.
+MAX_ENTRIES: Final = 100_000
+# To look where a link leads takes some 0.1 ms, and links among a few directories are as many as the
+# ways through them: a dozen directories with links to each other have millions.
+MAX_LINKS: Final = 10_000
+# A limit of our own. An archive is as large as its files, and it is written, hashed and uploaded
+# from here, and copied by S3 in one request, which takes 5 GB: what is large does not belong in it.
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+MAX_BYTES: Final = 1 << 30
+
+# Every file gets the one mode. Keeping the executable bit would make two archives of one checkout,
+# as file systems without the bit report it as set; dropping it would break a tool the script calls.
+_MODE: Final = 0o755
+
+_CHUNK: Final = 1 << 20
+# RFC 1951 3.2.4: a stored block's length is 16 bits.
+_STORED_BLOCK: Final = 0xFFFF
+# RFC 1952 2.3: deflate, no flags, no time, no extra flags, unknown operating system.
+_GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+
+
+class PackagingError(ValueError):
+    """A source that cannot be packed, with every reason at once.
+
+    Attributes:
+        problems: One line each, naming the path and the way out.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedSource:
+    """What `package_source` made.
+
+    Attributes:
+        archive: The archive, `<destination>/<asset_hash>/source.tar.gz`.
+        asset_hash: SHA-256 of the archive's bytes, as 64 lower-case hex digits.
+        uncompressed_size: Bytes in the packed files, without the archive's own headers.
+        archive_size: Bytes in the archive.
+        file_count: Number of packed files.
+    """
+
+    archive: Path
+    asset_hash: str
+    uncompressed_size: int
+    archive_size: int
+    file_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file that goes into the archive.
+
+    Attributes:
+        name: Its name there.
+        path: Where its content is read.
+        size: Its bytes, when it was found.
+    """
+
+    name: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTree:
+    """What an archive will hold.
+
+    Attributes:
+        root: The source, resolved.
+        files: The files, ordered by name.
+        problems: Why the source cannot be packed; empty when it can.
+    """
+
+    root: Path
+    files: tuple[SourceFile, ...]
+    problems: tuple[str, ...]
+
+
+def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()) -> PackagedSource:
+    """Pack a file or a directory into a `source.tar.gz` that depends on its content alone.
+
+    Equal content gives equal bytes on every machine, Python and zlib. Links that stay inside the
+    source are packed as what they point to, as the Braket SDK does. Directories that hold no packed
+    file are left out, since Git does not keep them either.
+
+    Args:
+        path: The file or directory. A link is resolved first, as the Braket SDK does, so the name
+            in the archive is the target's.
+        destination: A directory, made if need be. The archive is written under a directory named
+            after its hash, in one step, so a run that is broken off leaves no half archive.
+        exclude: Patterns as in CDK's `IgnoreMode.GIT`, relative to the source directory, applied
+            after `DEFAULT_EXCLUDES`; `!pattern` brings a file back. Without meaning for a file.
+
+    Returns:
+        The archive, its hash and its sizes.
+
+    Raises:
+        PackagingError: The source is missing, empty or the destination itself, or it holds a link
+            that leads outside, is broken or goes in a circle, a special file, a file that cannot
+            be read, a name that is not UTF-8, more than `MAX_ENTRIES` files and directories, more
+            than `MAX_LINKS` links or more than `MAX_BYTES`. All reasons are given at once, and
+            nothing was written.
+
+    Example:
+        >>> import tempfile
+        >>> work = Path(tempfile.mkdtemp())
+        >>> script = work / "algo.py"
+        >>> _ = script.write_text("def main(): pass")
+        >>> packed = package_source(script, work / "out")
+        >>> packed.file_count, packed.uncompressed_size
+        (1, 16)
+    """
+    tree = read_tree(path, exclude=exclude, omit=destination)
+    if destination.resolve() == tree.root:
+        raise PackagingError([f"{shown(destination)}: is the source. Pack into another directory."])
+    if found := [*tree.problems, *_too_large(path, tree)]:
+        raise PackagingError(found)
+    destination.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".packing-", dir=destination) as scratch:
+        draft = Path(scratch) / ARCHIVE_NAME
+        with draft.open("wb") as target:
+            stored = _StoredGzip(target)
+            content = _write_tar(stored, tree)
+        archive = destination / stored.digest / ARCHIVE_NAME
+        archive.parent.mkdir(exist_ok=True)
+        draft.replace(archive)
+    return PackagedSource(
+        archive=archive,
+        asset_hash=stored.digest,
+        uncompressed_size=content,
+        archive_size=archive.stat().st_size,
+        file_count=len(tree.files),
+    )
+
+
+def _too_large(path: Path, tree: SourceTree) -> list[str]:
+    size = sum(file.size for file in tree.files)
+    if size <= MAX_BYTES:
+        return []
+    text = (
+        f"{shown(path)}: holds {size} bytes, and at most {MAX_BYTES} are packed. Exclude what the "
+        "job does not read, and put data in a bucket: InputChannel.from_bucket(…). For a script of "
+        "this size there is AlgorithmScript.from_bucket(…)."
+    )
+    return [text]
+
+
+def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = None) -> SourceTree:
+    """List what an archive of `path` would hold, without reading a file's content.
+
+    Args:
+        path: The file or directory.
+        exclude: As in `package_source`.
+        omit: A directory that is never part of the source, such as the archive's own destination.
+
+    Returns:
+        The files by their name in the archive, and every problem found on the way.
+
+    Raises:
+        PackagingError: `path` does not exist, or is neither a file nor a directory.
+    """
+    try:
+        root = path.resolve(strict=True)
+        mode = root.stat().st_mode
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the link goes in a circle"
+        raise PackagingError([f"{shown(path)}: {reason}. Check the path."]) from error
+    if not root.name:
+        raise PackagingError([f"{shown(path)}: has no name to pack it under. Name a directory."])
+    walk = _Walk(root, _ignore_rule(root, exclude), omit and omit.resolve())
+    if stat.S_ISREG(mode):
+        walk.add(root.name, root)
+    elif stat.S_ISDIR(mode):
+        walk.descend()
+        if not walk.files and not walk.problems:
+            walk.problems.append(f"{shown(path)}: holds no file to pack. Add the script.")
+    else:
+        raise PackagingError([f"{shown(path)}: is neither a file nor a directory."])
+    files = sorted(walk.files, key=lambda file: file.name)
+    return SourceTree(root, tuple(files), tuple(sorted(walk.problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """A directory to walk: its place in the source, and the real paths from the root down to it."""
+
+    relative: str
+    real: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One pass over a source; problems are collected, not raised."""
+
+    root: Path
+    left_out: IgnoreRule
+    omit: Path | None
+    files: list[SourceFile] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    directories: int = 0
+    links: int = 0
+
+    def descend(self) -> None:
+        # A stack of our own: a tree may be deeper than Python's recursion limit.
+        pending = [_Directory("", (str(self.root),))]
+        while pending and not self._is_too_much():
+            here = pending.pop()
+            self.directories += 1
+            for entry in self._entries(here):
+                below = self._visit(here, entry)
+                if below is not None:
+                    pending.append(below)
+        if self.links > MAX_LINKS:
+            # Alone: what was found on the way are the same links over and over.
+            fault = (
+                f"{shown(self.root)}: holds more than {MAX_LINKS} links, with those behind links. "
+                "Put what they lead to in their place, or exclude them."
+            )
+            self.problems = [fault]
+        elif self._is_too_much():
+            self.problems.append(
+                f"{shown(self.root)}: holds more than {MAX_ENTRIES} files and directories. "
+                "Exclude what the job does not read, or make it an input channel."
+            )
+
+    def _is_too_much(self) -> bool:
+        return self.links > MAX_LINKS or self.directories + len(self.files) > MAX_ENTRIES
+
+    def _entries(self, here: _Directory) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(here.real[-1]) as entries:
+                return list(entries)
+        except OSError as error:
+            self._refuse(
+                f"{self.root.name}/{here.relative}",
+                f"{error.strerror}. Make it readable, or exclude it.",
+            )
+            return []
+
+    def _visit(self, here: _Directory, entry: os.DirEntry[str]) -> _Directory | None:
+        """Take one entry in: a file is added, a directory is returned for later."""
+        name = f"{here.relative}/{entry.name}" if here.relative else entry.name
+        is_directory = _is_directory(entry)
+        if self._is_left_out(name, entry, is_directory=is_directory):
+            return None
+        packed_name = f"{self.root.name}/{name}"
+        real = entry.path
+        if entry.is_symlink():
+            self.links += 1
+            real = os.path.realpath(entry.path)
+            if fault := self._link_fault(here, real):
+                self._refuse(packed_name, fault)
+                return None
+        if is_directory:
+            return _Directory(name, (*here.real, real))
+        self.add(packed_name, Path(real))
+        return None
+
+    def _is_left_out(self, name: str, entry: os.DirEntry[str], *, is_directory: bool) -> bool:
+        if self.left_out(name, is_directory):
+            return True
+        if not is_directory:
+            return False
+        # A virtual environment under any name; PEP 405 names the file.
+        if _exists(Path(entry.path, "pyvenv.cfg")):
+            return True
+        return self.omit is not None and self.omit == Path(entry.path)
+
+    def _link_fault(self, here: _Directory, real: str) -> str | None:
+        target = shown(real)
+        if not Path(real).is_relative_to(self.root):
+            return f"links outside the source, to {target}. Copy the target in, or exclude it."
+        if not _exists(Path(real)):
+            return f"links to {target}, which does not exist. Remove the link, or exclude it."
+        if real in here.real:
+            return f"links to {target}, which holds it. Remove the link, or exclude it."
+        return None
+
+    def add(self, name: str, path: Path) -> None:
+        """Take in one file under its name in the archive."""
+        if not is_unicode(name):
+            self._refuse(name, "its name is not UTF-8. Rename it, or exclude it.")
+        elif not os.access(path, os.R_OK):
+            self._refuse(name, "cannot be read. Make it readable, or exclude it.")
+        elif not path.is_file():
+            self._refuse(name, "is a socket, pipe or device. Remove it, or exclude it.")
+        else:
+            self.files.append(SourceFile(name, path, path.stat().st_size))
+
+    def _refuse(self, name: str, reason: str) -> None:
+        self.problems.append(f"{shown(name)}: {reason}")
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that goes in a circle
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a directory on the way that may not be entered
+        return False
+
+
+def _ignore_rule(root: Path, exclude: Sequence[str]) -> IgnoreRule:
+    """The rule for what is left out.
+
+    CDK's own strategy reads the user's patterns, as nothing else means the same by them. It costs
+    a call to Node for each entry, so that a source without patterns does without.
+    """
+    if not exclude:
+        return _is_default_exclude
+    from aws_cdk import IgnoreStrategy  # noqa: PLC0415 - starts Node, only for who needs it
+
+    strategy = IgnoreStrategy.git(str(root), [*DEFAULT_EXCLUDES, *exclude])
+
+    def left_out(name: str, is_directory: bool) -> bool:
+        if not is_unicode(name) or not name.partition("/")[0].strip("."):
+            return False  # CDK takes neither for a path; the caller refuses or packs it
+        path = f"{root}/{name}"
+        return strategy.completely_ignores(path) if is_directory else strategy.ignores(path)
+
+    return left_out
+
+
+_DEFAULT_EXCLUDE: Final = re.compile(
+    "|".join(fnmatch.translate(pattern) for pattern in DEFAULT_EXCLUDES), re.IGNORECASE
+)
+
+
+def _is_default_exclude(name: str, is_directory: bool) -> bool:  # noqa: ARG001 - IgnoreRule
+    return _DEFAULT_EXCLUDE.match(name.rpartition("/")[2]) is not None
+
+
+def shown(name: str | Path) -> str:
+    """A name fit for one line of an error."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
+    return text if text.isprintable() else repr(text)
+
+
+def _write_tar(target: _StoredGzip, tree: SourceTree) -> int:
+    """Write the files as a POSIX (pax) tar and return the bytes of content in it."""
+    content = 0
+    for file in tree.files:
+        header = tarfile.TarInfo(file.name)
+        header.mode = _MODE
+        with file.path.open("rb") as source:
+            header.size = os.fstat(source.fileno()).st_size
+            target.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
+            _copy(source, target, header.size, file.name)
+        target.write(bytes(-header.size % tarfile.BLOCKSIZE))
+        content += header.size
+    target.write(bytes(2 * tarfile.BLOCKSIZE))
+    target.close()
+    return content
+
+
+def _copy(source: BinaryIO, target: _StoredGzip, size: int, name: str) -> None:
+    left = size
+    while left and (chunk := source.read(min(left, _CHUNK))):
+        target.write(chunk)
+        left -= len(chunk)
+    if left or source.read(1):
+        raise PackagingError([f"{shown(name)}: changed while it was packed. Try again."])
+
+
+class _StoredGzip:
+    """A gzip stream of stored blocks: each byte is fixed by the standard, none by a compressor."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._hash = hashlib.sha256()
+        self._crc = 0
+        self._size = 0
+        self._pending = bytearray()
+        self._emit(_GZIP_HEADER)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what has been written, in hex."""
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Append data. Where it is cut into blocks does not depend on how it arrives."""
+        self._crc = zlib.crc32(data, self._crc)
+        self._size += len(data)
+        self._pending += data
+        whole = len(self._pending) // _STORED_BLOCK * _STORED_BLOCK
+        # One block always stays back, as the last one is marked.
+        for start in range(0, whole - _STORED_BLOCK, _STORED_BLOCK):
+            self._block(self._pending[start : start + _STORED_BLOCK], final=False)
+        if whole > _STORED_BLOCK:
+            del self._pending[: whole - _STORED_BLOCK]
+
+    def close(self) -> None:
+        """Write what is left, the checksum and the length."""
+        while len(self._pending) > _STORED_BLOCK:
+            self._block(self._pending[:_STORED_BLOCK], final=False)
+            del self._pending[:_STORED_BLOCK]
+        self._block(self._pending, final=True)
+        self._emit(struct.pack("<II", self._crc, self._size & 0xFFFFFFFF))
+
+    def _block(self, data: bytearray, *, final: bool) -> None:
+        self._emit(struct.pack("<BHH", final, len(data), len(data) ^ _STORED_BLOCK))
+        self._emit(data)
+
+    def _emit(self, data: bytes | bytearray) -> None:
+        self._hash.update(data)
+        self._target.write(data)

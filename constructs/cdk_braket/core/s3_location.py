@@ -1,0 +1,205 @@
+"""Places in S3: how they are written, and what it takes to reach them."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from aws_cdk import Aws, Fn, Token
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, is_bucket_name
+
+from .tokens import is_unknown, settled
+
+_S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
+# Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+_HTTPS_URI: Final = re.compile(
+    r"https://(?:s3[.-][^/]+/(?P<path_bucket>[^/]+)|(?P<bucket>[^/]+)\.s3[.-][^/]+)/?(?P<key>.*)",
+    re.DOTALL,
+)
+_HTTPS_REGION: Final = re.compile(
+    r"https://(?:[^/]+\.)?s3[.-](?P<region>[a-z0-9-]+)\.amazonaws\.com"
+)
+# What a policy reads as more than itself; CDK's markers, which are replaced before, come first.
+_SPECIAL: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|[*?$]")
+
+
+def literal(text: str) -> str:
+    """Return a text as policies take it: its wildcards and variables stand for themselves.
+
+    What only the deployment knows cannot be escaped so: a `*` in it is one to IAM.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+
+    Args:
+        text: A key, or what keys begin with; may hold tokens.
+    """
+    return _SPECIAL.sub(lambda found: found[0] if found[0][1:] else f"${{{found[0]}}}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Objects in S3 that share a key prefix, or one object.
+
+    Attributes:
+        uri: As the API takes it.
+        bucket_name: The bucket's name; empty when the URI does not show it.
+        key_prefix: What the keys begin with, or the one object's key.
+        key: The KMS key of the bucket, where it is known.
+        is_object: Whether it is the one object of that key.
+        bucket: The bucket, where it is known as a construct.
+    """
+
+    uri: str
+    bucket_name: str
+    key_prefix: str
+    key: kms.IKey | None = None
+    is_object: bool = False
+    bucket: s3.IBucket | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def written_region(self) -> str | None:
+        """The region that the URI shows; None if it shows none."""
+        match = _HTTPS_REGION.match(self.uri)
+        return match["region"] if match else None
+
+    @property
+    def bucket_arn(self) -> str:
+        """ARN of the bucket."""
+        return f"arn:{Aws.PARTITION}:s3:::{self.bucket_name}"
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix as policies take it."""
+        return literal(self.key_prefix)
+
+    @property
+    def has_impossible_bucket(self) -> bool:
+        """Whether the bucket's name is known, and S3 has no bucket of such a name."""
+        name = self._written_bucket()
+        return bool(name) and not is_unknown(name) and not is_bucket_name(name)
+
+    def _written_bucket(self) -> str:
+        return self.bucket_name
+
+    @property
+    def is_known_late(self) -> bool:
+        """Whether only the deployment knows it: it may come from another job of the stack."""
+        return False
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the bucket's name is known, and is one that Braket reaches by name."""
+        # A token is no such text either.
+        return self.bucket_name.startswith(REACHABLE_PREFIX)
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the bucket's name is known and is not one that Braket reaches by name."""
+        known = bool(self.bucket_name) and not is_unknown(self.bucket_name)
+        return known and not self.bucket_name.startswith(REACHABLE_PREFIX)
+
+    def read_statements(self) -> list[iam.PolicyStatement]:
+        """What it takes to read the objects and no others."""
+        if not self.bucket_name:
+            return []
+        which = self.prefix if self.is_object else f"{self.prefix}*"
+        statements = [objects_statement(["s3:GetObject"], self.bucket_arn, [which])]
+        if not self.is_object:
+            statements.append(list_statement(self.bucket_arn, [which]))
+        if self.key is not None:
+            statements.append(key_statement(self.key, ["kms:Decrypt"]))
+        return statements
+
+    def write_statements(self) -> list[iam.PolicyStatement]:
+        """What it takes to read and write the objects and no others."""
+        statements = self.read_statements()
+        statements.append(objects_statement(["s3:PutObject"], self.bucket_arn, [f"{self.prefix}*"]))
+        if self.key is not None:
+            statements.append(key_statement(self.key, ["kms:GenerateDataKey"]))
+        return statements
+
+
+def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Location:
+    """Name the objects of a bucket whose keys begin with `prefix`, or the one of that key."""
+    uri = f"s3://{bucket.bucket_name}/{prefix}"
+    return Location(uri, bucket.bucket_name, prefix, bucket.encryption_key, is_object, bucket)
+
+
+def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
+    """Name what an S3 URI names, which may be a token.
+
+    Args:
+        uri: The URI.
+        key: The KMS key of the bucket, where it is known.
+    """
+    uri = settled(uri)
+    if Token.is_unresolved(uri):
+        # What is written around a token can be escaped, what the token becomes cannot.
+        rest = Fn.select(1, Fn.split("s3://", literal(uri)))
+        bucket_name = Fn.select(2, Fn.split("/", uri))
+        return _TokenLocation(uri, bucket_name, rest, key)
+    match = _S3_URI.fullmatch(uri)
+    if match:
+        return Location(uri, match["bucket"], match["key"], key)
+    match = _HTTPS_URI.fullmatch(uri)
+    if match:
+        return Location(uri, match["bucket"] or match["path_bucket"], match["key"], key)
+    return Location(uri, "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenLocation(Location):
+    """A location whose URI is known only at deploy time: `prefix` is `bucket/prefix` here.
+
+    Wildcards of the URI's reach the policies. The handler refuses those in the bucket's name before
+    it creates a job, so that the most they add is other keys of a bucket which the URI names.
+    """
+
+    def _written_bucket(self) -> str:
+        match = _S3_URI.fullmatch(self.uri)
+        return match["bucket"] if match else ""
+
+    @property
+    def prefix(self) -> str:
+        return self.key_prefix
+
+    @property
+    def is_known_late(self) -> bool:
+        return True
+
+    def read_statements(self) -> list[iam.PolicyStatement]:
+        objects = f"arn:{Aws.PARTITION}:s3:::{self.prefix}*"
+        statements = [
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
+            # Which prefix may be listed cannot be told from the URI, so the bucket's names can be.
+            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
+        ]
+        if self.key is not None:
+            statements.append(key_statement(self.key, ["kms:Decrypt"]))
+        return statements
+
+
+def objects_statement(
+    actions: list[str], bucket_arn: str, patterns: list[str]
+) -> iam.PolicyStatement:
+    """Allow actions on the objects of a bucket whose keys match."""
+    return iam.PolicyStatement(
+        actions=actions, resources=[f"{bucket_arn}/{pattern}" for pattern in patterns]
+    )
+
+
+def list_statement(bucket_arn: str, patterns: list[str]) -> iam.PolicyStatement:
+    """Allow to list the keys of a bucket that match."""
+    return iam.PolicyStatement(
+        actions=["s3:ListBucket"],
+        resources=[bucket_arn],
+        conditions={"StringLike": {"s3:prefix": patterns}},
+    )
+
+
+def key_statement(key: kms.IKey, actions: list[str]) -> iam.PolicyStatement:
+    """Allow actions on a KMS key."""
+    return iam.PolicyStatement(actions=actions, resources=[key.key_arn])

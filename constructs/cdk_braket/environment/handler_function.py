@@ -1,0 +1,370 @@
+"""The function that starts, tags and cancels jobs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import jsii
+from aws_cdk import (
+    ArnFormat,
+    Aws,
+    CfnResource,
+    Duration,
+    IAnyProducer,
+    IgnoreMode,
+    IResolveContext,
+    Lazy,
+    RemovalPolicy,
+    Stack,
+)
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct, IConstruct
+
+from cdk_braket._lambda.braket_jobs.api.service_rules import SERVICE_LINKED_ROLE
+from cdk_braket.core import s3_location
+from cdk_braket.core.tokens import is_unknown
+from cdk_braket.permissions.managed_policy_role import OwnRole
+from cdk_braket.permissions.statements import key_statements, missing_object_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ID: Final = "BraketHybridJobHandler"
+_ASSET: Final = Path(__file__).parents[1] / "_lambda"
+_GO_ON: Final = "BraketHybridJobHandlerGoOn"
+
+# The function divides what it has by itself and answers before it ends; CloudFormation waits a
+# little longer than that, and not its default of an hour, should the function never answer.
+_TIMEOUT: Final = Duration.minutes(14)
+_SERVICE_TIMEOUT_SECONDS: Final = 15 * 60
+
+# Source:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html
+_LONGEST_SERVICE_TIMEOUT_SECONDS: Final = 60 * 60
+_ANSWER_SECONDS: Final = 5 * 60
+LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - _ANSWER_SECONDS
+"""Seconds for which a deployment can wait for a job."""
+
+
+def service_timeout(waits_seconds: float) -> Duration:
+    """Return how long CloudFormation waits for an answer.
+
+    Args:
+        waits_seconds: How long the deployment waits for the job; a token when it is not known.
+    """
+    if is_unknown(waits_seconds):
+        return Duration.seconds(_LONGEST_SERVICE_TIMEOUT_SECONDS)
+    return Duration.seconds(max(_SERVICE_TIMEOUT_SECONDS, waits_seconds + _ANSWER_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSettings:
+    """How a function differs from the one that a stack's jobs share.
+
+    Attributes:
+        log_retention: How long its log is kept.
+        vpc: Where it runs; None for outside of any.
+        vpc_subnets: In which of its subnets.
+        security_groups: With which security groups.
+        is_bounded: Whether its role is to have a permissions boundary.
+        reserved_concurrent_executions: How many calls of it may run at once.
+        dead_letter_queue: Where calls go that it failed to take; None for a queue that is made.
+    """
+
+    log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR
+    vpc: ec2.IVpc | None = None
+    vpc_subnets: ec2.SubnetSelection | None = None
+    security_groups: "Sequence[ec2.ISecurityGroup] | None" = None
+    is_bounded: bool = False
+    reserved_concurrent_executions: int | None = None
+    dead_letter_queue: sqs.IQueue | None = None
+
+
+class JobHandler(Construct):
+    """The function, its role and its logs."""
+
+    def __init__(self, scope: Construct, id: str, settings: HandlerSettings) -> None:
+        super().__init__(scope, id)
+        self._key_lasts = False
+        self._log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=settings.log_retention,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.role = OwnRole(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Starts, tags and cancels the hybrid jobs of this stack",
+        )
+        self._log_group.grant_write(self.role)
+        self._has_own_queue = settings.dead_letter_queue is None
+        self.dead_letter_queue = settings.dead_letter_queue or _queue(self)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description="Starts, tags and cancels the hybrid jobs of this stack (cdk-braket)",
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="braket_jobs.handler.index.handler",
+            code=code(),
+            memory_size=256,
+            timeout=_TIMEOUT,
+            log_group=self._log_group,
+            role=self.role,
+            vpc=settings.vpc,
+            vpc_subnets=settings.vpc_subnets,
+            security_groups=settings.security_groups,
+            reserved_concurrent_executions=settings.reserved_concurrent_executions,
+            dead_letter_queue=self.dead_letter_queue,
+            tracing=lambda_.Tracing.ACTIVE,
+        )
+        drop_role_dependency(self.function, self.role)
+        self.role.allow(_braket_statements(Stack.of(self)))
+        if settings.vpc is not None:
+            self.role.allow(_network_statements(Stack.of(self)))
+        self.role.allow(key_statements([self.dead_letter_queue.encryption_master_key]))
+
+    @staticmethod
+    def of(scope: Construct, settings: HandlerSettings) -> "JobHandler":
+        """Return the handler of the scope's stack, or one of the scope's own.
+
+        All that ask for nothing special share one.
+        """
+        if settings != HandlerSettings():
+            return JobHandler(scope, "Handler", settings)
+        stack = Stack.of(scope)
+        existing = stack.node.try_find_child(_ID)
+        return existing if isinstance(existing, JobHandler) else JobHandler(stack, _ID, settings)
+
+    def keep_logs(self, removal_policy: RemovalPolicy) -> None:
+        """Keep the log when data of the jobs is kept."""
+        if removal_policy is not RemovalPolicy.DESTROY:
+            self._log_group.apply_removal_policy(removal_policy)
+
+    def encrypt(self, key: kms.Key, *, lasts: bool) -> None:
+        """Encrypt the log and the dead letters with a key.
+
+        Of several environments' keys, one that is kept goes before one that is not.
+
+        Args:
+            key: The key, of this app.
+            lasts: Whether it is kept when its environment leaves the stack.
+        """
+        group = cast("logs.CfnLogGroup", self._log_group.node.default_child)
+        if group.kms_key_id is not None and (self._key_lasts or not lasts):
+            return
+        self._key_lasts = lasts
+        group.kms_key_id = key.key_arn
+        key.add_to_resource_policy(_logs_statement(Stack.of(self)))
+        if self._has_own_queue:
+            queue = cast("sqs.CfnQueue", self.dead_letter_queue.node.default_child)
+            queue.sqs_managed_sse_enabled = None
+            queue.kms_master_key_id = key.key_arn
+            self.role.allow(key_statements([key]))
+
+
+def code() -> lambda_.Code:
+    """The code of all functions: one asset, whose modules have the entry points."""
+    return lambda_.Code.from_asset(
+        str(_ASSET), exclude=["__pycache__", "*.pyc"], ignore_mode=IgnoreMode.GIT
+    )
+
+
+def drop_role_dependency(function: lambda_.Function, role: iam.Role) -> None:
+    """Leave the role out of what the function names to come after: it names the role already.
+
+    CDK adds it, and cfn-lint has a finding for it (W3005). The role's policy stays.
+    """
+    named = role.node.default_child
+    if named is None:
+        return  # iam.Role.customize_roles: the role is made elsewhere
+    resource = cast("lambda_.CfnFunction", function.node.default_child)
+    resource.add_override("DependsOn", Lazy.uncached_any(_Dependencies(resource, named)))
+
+
+@jsii.implements(IAnyProducer)
+class _Dependencies:
+    def __init__(self, resource: CfnResource, without: IConstruct) -> None:
+        self._resource = resource
+        self._without = without.node.path
+
+    def produce(self, context: IResolveContext) -> object:
+        needed = self._resource.obtain_dependencies()
+        resources = [one for one in needed if isinstance(one, CfnResource)]
+        return sorted(
+            cast("str", context.resolve(one.logical_id))
+            for one in resources
+            if one.node.path != self._without
+        )
+
+
+def _queue(scope: Construct) -> sqs.Queue:
+    return sqs.Queue(
+        scope,
+        "DeadLetters",
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        retention_period=Duration.days(14),
+    )
+
+
+def _logs_statement(stack: Stack) -> iam.PolicyStatement:
+    """What CloudWatch Logs needs of a key, for log groups of a stack alone.
+
+    Their names are made up by CloudFormation, and begin with the stack's.
+
+    Source:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    groups = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{Aws.STACK_NAME}-*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return iam.PolicyStatement(
+        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+        actions=[
+            "kms:Decrypt*",
+            "kms:Describe*",
+            "kms:Encrypt*",
+            "kms:GenerateDataKey*",
+            "kms:ReEncrypt*",
+        ],
+        resources=["*"],
+        conditions={
+            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups},
+            "StringEquals": {"aws:SourceAccount": stack.account},
+        },
+    )
+
+
+def read_assets_statement(bucket_arn: str) -> iam.PolicyStatement:
+    """What it takes to read a bootstrap bucket's assets.
+
+    Their keys are content hashes, and can be so many that no policy could name them all.
+    """
+    return s3_location.objects_statement(["s3:GetObject"], bucket_arn, ["*"])
+
+
+def go_on(function: lambda_.IFunction) -> iam.ManagedPolicy | None:
+    """Allow a function to have itself run again, to go on waiting for a job.
+
+    Returns:
+        What has to be there before; None for a function of another app.
+    """
+    role = function.role
+    if not isinstance(role, iam.Role):
+        return None
+    stack = Stack.of(function)
+    name = f"{_GO_ON}{function.node.addr[-8:]}"
+    existing = stack.node.try_find_child(name)
+    if isinstance(existing, iam.ManagedPolicy):
+        return existing
+    # A policy of its own: the role's comes before the function, and cannot name it.
+    statement = iam.PolicyStatement(
+        actions=["lambda:InvokeFunction"], resources=[function.function_arn]
+    )
+    return iam.ManagedPolicy(
+        stack,
+        name,
+        description="Lets a hybrid job's handler go on waiting (cdk-braket)",
+        roles=[role],
+        statements=[statement],
+    )
+
+
+def script_look_statements(script: s3_location.Location) -> list[iam.PolicyStatement]:
+    """What it takes to see whether a script of the user's is there."""
+    return [
+        s3_location.objects_statement(["s3:GetObject"], script.bucket_arn, [script.prefix]),
+        missing_object_statement(script.bucket_arn),
+    ]
+
+
+def tags_look_statement(bucket_arn: str) -> iam.PolicyStatement:
+    """What it takes to see whether Braket reaches a bucket by its tags."""
+    return iam.PolicyStatement(actions=["s3:GetBucketTagging"], resources=[bucket_arn])
+
+
+def copy_statements(
+    source: s3_location.Location, target: s3_location.Location
+) -> list[iam.PolicyStatement]:
+    """What it takes to copy objects from one place to another."""
+    statements = [
+        *source.read_statements(),
+        s3_location.objects_statement(
+            ["s3:GetObject", "s3:PutObject"], target.bucket_arn, [f"{target.prefix}*"]
+        ),
+        missing_object_statement(target.bucket_arn),
+    ]
+    if target.key is not None:
+        statements.append(
+            s3_location.key_statement(target.key, ["kms:Decrypt", "kms:GenerateDataKey"])
+        )
+    return statements
+
+
+def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:
+    """What a function takes to run in a VPC.
+
+    What describes knows no resource, and the interfaces are not known beforehand.
+
+    Sources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html and
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    """
+    return [
+        iam.PolicyStatement(
+            actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], resources=["*"]
+        ),
+        iam.PolicyStatement(
+            actions=[
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:UnassignPrivateIpAddresses",
+            ],
+            resources=[stack.format_arn(service="ec2", resource="*", resource_name="*")],
+        ),
+    ]
+
+
+def _braket_statements(stack: Stack) -> list[iam.PolicyStatement]:
+    jobs = stack.format_arn(
+        service="braket",
+        resource="job",
+        resource_name="*",
+        arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+    )
+    # Of a role that is not there, the path is not known either.
+    service_linked_roles = [
+        stack.format_arn(service="iam", region="", resource="role", resource_name=name)
+        for name in (
+            f"aws-service-role/braket.amazonaws.com/{SERVICE_LINKED_ROLE}",
+            SERVICE_LINKED_ROLE,
+        )
+    ]
+    return [
+        # To tell an account in which Amazon Braket is not enabled.
+        iam.PolicyStatement(actions=["iam:GetRole"], resources=service_linked_roles),
+        # Neither has a resource before there is a job. Source:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
+        iam.PolicyStatement(actions=["braket:CreateJob", "braket:SearchJobs"], resources=["*"]),
+        # A job's ARN is made up by the service, so that the stack's own cannot be told apart.
+        iam.PolicyStatement(
+            actions=[
+                "braket:CancelJob",
+                "braket:GetJob",
+                "braket:TagResource",
+                "braket:UntagResource",
+            ],
+            resources=[jobs],
+        ),
+    ]

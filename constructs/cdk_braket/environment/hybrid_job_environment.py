@@ -1,0 +1,870 @@
+"""What hybrid jobs stand on, and share: buckets, key, role, logs and handler."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol, cast
+
+from aws_cdk import Fn, RemovalPolicy, Resource, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct, IDependable
+
+from cdk_braket.core import s3_location
+from cdk_braket.core.issue import Issue, without
+from cdk_braket.core.naming import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import plain
+from cdk_braket.core.tokens import is_unknown, settled
+from cdk_braket.core.usable import argument_names, policy_issues
+from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.monitoring.events import allow_events
+from cdk_braket.permissions.grants import granted
+from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of, role_description
+from cdk_braket.permissions.statements import (
+    attach,
+    braket_principal,
+    device_look_statement,
+    device_statements,
+    key_statements,
+    log_statements,
+    missing_object_statement,
+    objects_statements,
+    pass_role_statement,
+    replication_statements,
+)
+from cdk_braket.request.container_image import ContainerImage
+from cdk_braket.request.device import Device
+from cdk_braket.validation.argument_types import checked, wrong_types
+from cdk_braket.validation.bucket_access import refuse_unreachable
+
+from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
+
+_NO_KEY: Final = "none"
+_ENCRYPTIONS: Final = (s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED)
+_OF_REGION: Final = (
+    "inputs_bucket",
+    "results_bucket",
+    "access_logs_bucket",
+    "encryption_key",
+    "vpc",
+    "dead_letter_queue",
+)
+# The id that CDK gives what empties a bucket before it is deleted.
+_EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
+
+
+class IHybridJobEnvironment(Protocol):
+    """What hybrid jobs share, of this app or of another.
+
+    Example:
+        >>> from cdk_braket import IHybridJobEnvironment
+        >>> def role_arn(environment: IHybridJobEnvironment) -> str:
+        ...     return environment.role.role_arn
+    """
+
+    @property
+    def inputs_bucket(self) -> s3.IBucket:
+        """Scripts and inputs; jobs only read it."""
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """Results and checkpoints."""
+
+    @property
+    def encryption_key(self) -> kms.IKey | None:
+        """What the results are encrypted with; None for S3's own keys."""
+
+    @property
+    def role(self) -> iam.IRole:
+        """What jobs run as."""
+
+    @property
+    def handler_function(self) -> lambda_.IFunction:
+        """What starts, tags and cancels them."""
+
+
+def shared_statements(
+    environment: IHybridJobEnvironment, stack: Stack
+) -> list[iam.PolicyStatement]:
+    """What every job of an environment needs, whatever its device and image."""
+    inputs, results = environment.inputs_bucket, environment.results_bucket
+    return [
+        *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
+        *objects_statements(results, [f"{JOBS}/*"], writes=True),
+        *key_statements([inputs.encryption_key, results.encryption_key]),
+        *log_statements(stack),
+    ]
+
+
+class _Environment(Resource):
+    """What an environment can tell, of this app or of another."""
+
+    _inputs: s3.IBucket
+    _results: s3.IBucket
+    _role: iam.IRole
+
+    @property
+    def inputs_bucket(self) -> s3.IBucket:
+        """Scripts and inputs; jobs only read it."""
+        return self._inputs
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """Results and checkpoints."""
+        return self._results
+
+    @property
+    def encryption_key(self) -> kms.IKey | None:
+        """What the results are encrypted with; None for S3's own keys."""
+        return self._results.encryption_key
+
+    @property
+    def role(self) -> iam.IRole:
+        """What jobs run as, unless they are given a role of their own."""
+        return self._role
+
+
+class HybridJobEnvironment(_Environment):
+    """The buckets, key, role, logs and handler that many hybrid jobs share.
+
+    A `HybridJob` without an environment makes one of its own. In an environment, a further job
+    costs one resource of CloudFormation. Jobs of other stacks of the same app can use it, and those
+    of other apps by `from_hybrid_job_environment_attributes` or `from_parameter_name`.
+
+    The jobs of an environment share its role, and so reach each other's inputs and results; a job
+    with `isolated=True` has a role of its own.
+
+    Example:
+        >>> from aws_cdk import App, Stack
+        >>> from cdk_braket import ContainerImage, Device, HybridJob, HybridJobEnvironment
+        >>> stack = Stack(App(), "Chemistry")
+        >>> environment = HybridJobEnvironment(stack, "Jobs")
+        >>> for distance in (0.7, 0.8, 0.9):
+        ...     job = HybridJob(
+        ...         stack,
+        ...         f"H2At{int(distance * 10)}",
+        ...         environment=environment,
+        ...         image=ContainerImage.base(),
+        ...         device=Device.local("braket/default"),
+        ...         hyperparameters={"distance": distance},
+        ...     )
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        inputs_bucket: s3.IBucket | None = None,
+        results_bucket: s3.IBucket | None = None,
+        access_logs_bucket: s3.IBucket | None = None,
+        encryption: s3.BucketEncryption = s3.BucketEncryption.KMS,
+        encryption_key: kms.IKey | None = None,
+        role: iam.IRole | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        replication_bucket: s3.IBucket | None = None,
+        reserved_concurrent_executions: int | None = None,
+        dead_letter_queue: sqs.IQueue | None = None,
+        checks_caller: bool = False,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        """Declare an environment.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            inputs_bucket: An existing bucket for scripts, inputs and the handler's records. Braket
+                must reach it: by a name that begins with `amazon-braket-`, or by the tag
+                AmazonBraket=true together with S3's attribute-based access control. Default: one
+                that is made.
+            results_bucket: An existing bucket for results and checkpoints, as `inputs_bucket`.
+                Default: one that is made.
+            access_logs_bucket: An existing bucket for the access logs of the buckets that are made.
+                Default: one that is made.
+            encryption: `KMS`, or `S3_MANAGED` for keys of S3, which cost nothing and cannot be
+                denied to anybody who may read the objects. Of the buckets that are made. Default:
+                KMS.
+            encryption_key: An existing key for the buckets that are made. Default: one with
+                rotation.
+            role: An execution role. One of this app is given what the jobs need; one that is
+                imported is left as it is: see `execution_policy`. Default: one that is made.
+            permissions_boundary: The boundary of all roles that are made here. Default: none.
+            log_retention: How long the handler's log is kept. The jobs' own log group is the
+                account's, and not made here. Default: a year.
+            vpc: A VPC for the handler. Its subnets need a way to Amazon Braket, S3, IAM and
+                CloudFormation's answers. Default: none.
+            vpc_subnets: Which subnets of the VPC. Default: CDK's.
+            security_groups: Security groups of the handler. Default: one that is made, which
+                lets everything out and nothing in.
+            replication_bucket: Where S3 copies each new object of the buckets that are made: a
+                bucket of this account, with versions and, unless these have none, with a KMS key
+                that is known here. Default: nowhere.
+            reserved_concurrent_executions: How many calls of the handler may run at once, taken
+                from the account's. A call beyond that waits its turn. Default: no such limit; a
+                new account has too few to reserve any.
+            dead_letter_queue: Where calls go that the handler failed to take, after all of Lambda's
+                attempts: a job may have been left running. They hold what CloudFormation sent, its
+                answer address and the definition included. Default: an encrypted queue that is
+                made, which keeps them for 14 days.
+            checks_caller: Whether Amazon Braket may take on the execution role that is made for
+                this account's jobs alone (aws:SourceAccount, aws:SourceArn). *Unverified* on AWS.
+                Default: the role trusts the service.
+            removal_policy: What happens to buckets, key and logs when the environment leaves the
+                stack. DESTROY empties the buckets that are made. Default: RETAIN.
+
+        Raises:
+            ValidationError: The arguments contradict each other. Nothing was created.
+        """
+        arguments: dict[str, object] = {
+            "inputs_bucket": inputs_bucket,
+            "results_bucket": results_bucket,
+            "access_logs_bucket": access_logs_bucket,
+            "encryption": encryption,
+            "encryption_key": encryption_key,
+            "role": role,
+            "permissions_boundary": permissions_boundary,
+            "log_retention": log_retention,
+            "vpc": vpc,
+            "vpc_subnets": vpc_subnets,
+            "security_groups": security_groups,
+            "replication_bucket": replication_bucket,
+            "reserved_concurrent_executions": reserved_concurrent_executions,
+            "dead_letter_queue": dead_letter_queue,
+            "checks_caller": checks_caller,
+            "removal_policy": removal_policy,
+        }
+        problems = _problems(scope, arguments)
+        if problems:
+            raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
+        super().__init__(scope, id)
+        self._removal_policy = removal_policy
+        self._encryption = encryption
+        self._key = encryption_key
+        self._access_logs = access_logs_bucket
+        self._own_access_logs: s3.Bucket | None = None
+        self._replicas = replication_bucket
+        self._replicator: OwnRole | None = None
+        self._checks_caller = checks_caller
+        if permissions_boundary is not None:
+            iam.PermissionsBoundary.of(self).apply(permissions_boundary)
+        for argument, bucket in _given(inputs_bucket=inputs_bucket, results_bucket=results_bucket):
+            refuse_unreachable(self, argument, bucket)
+        self._inputs = inputs_bucket or self._data_bucket("InputsBucket", "inputs")
+        self._results = results_bucket or self._data_bucket("ResultsBucket", "results")
+        self._role = role or self._own_role()
+        policy = attach(self, self._role, shared_statements(self, Stack.of(self)))
+        self._outlasts_jobs = self._what_outlasts_jobs(policy)
+        settings = HandlerSettings(
+            log_retention=log_retention,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=None if security_groups is None else tuple(security_groups),
+            is_bounded=permissions_boundary is not None,
+            reserved_concurrent_executions=cast(
+                "int | None", plain(reserved_concurrent_executions)
+            ),
+            dead_letter_queue=dead_letter_queue,
+        )
+        self._handler = JobHandler.of(self, settings)
+        self._handler.keep_logs(removal_policy)
+        if isinstance(self._key, kms.Key):
+            self._handler.encrypt(self._key, lasts=removal_policy is not RemovalPolicy.DESTROY)
+        attach(self, self._handler.role, self._handler_statements())
+
+    @property
+    def handler_function(self) -> lambda_.IFunction:
+        """What starts, tags and cancels the jobs."""
+        return self._handler.function
+
+    @property
+    def dead_letter_queue(self) -> sqs.IQueue:
+        """Where calls go that the handler failed to take: have an alarm on it.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> letters = environment.dead_letter_queue
+            >>> alarm = letters.metric_approximate_number_of_messages_visible().create_alarm(
+            ...     environment, "Lost", threshold=1, evaluation_periods=1
+            ... )
+        """
+        return self._handler.dead_letter_queue
+
+    @property
+    def execution_policy(self) -> iam.PolicyDocument:
+        """What an execution role needs for every job of this environment.
+
+        A role that is imported is given nothing: attach this to it, as text or as a
+        `iam.ManagedPolicy`. What one job needs beyond it, for its device, say, is in
+        `HybridJob.execution_policy`.
+
+        Example:
+            >>> from aws_cdk import App, Stack, aws_iam as iam
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> role = iam.Role.from_role_name(stack, "Role", "braket-jobs")
+            >>> environment = HybridJobEnvironment(stack, "Jobs", role=role)
+            >>> policy = iam.ManagedPolicy(
+            ...     stack, "Policy", document=environment.execution_policy, roles=[role]
+            ... )
+        """
+        return iam.PolicyDocument(statements=shared_statements(self, Stack.of(self)))
+
+    @checked
+    def allow_device(self, device: Device) -> None:
+        """Let jobs of other apps use a device; those of this app bring the permission along.
+
+        Args:
+            device: The device. An embedded simulator needs no permission.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import Device, HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_device(Device.AMAZON_SV1)
+        """
+        if device.is_local:
+            return
+        attach(self, self._role, device_statements(Stack.of(self), device.arn))
+        attach(self, self._handler.role, [device_look_statement(device.arn)])
+
+    @checked
+    def allow_image(self, image: ContainerImage) -> None:
+        """Let jobs of other apps use an image; those of this app bring the permission along.
+
+        Args:
+            image: The image.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import ContainerImage, HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_image(ContainerImage.base())
+        """
+        attach(self, self._role, image.bind(self).pull_statements())
+
+    def allow_waiting(self) -> None:
+        """Let deployments of other apps wait for their jobs; this app's bring it along.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_waiting()
+        """
+        go_on(self.handler_function)
+
+    def allow_events(self) -> None:
+        """Let rules of other apps on jobs hear what they missed; this app's bring it along.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> environment.allow_events()
+        """
+        allow_events(self, self.handler_function)
+
+    @checked
+    def grant_create_job(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to start jobs on this environment, by the API or the Braket SDK.
+
+        They may put scripts and inputs into the inputs bucket, and start and tag jobs that run as
+        the environment's role: as that, a job reaches all that the environment holds.
+
+        Args:
+            grantee: Who may, of the same account.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_iam as iam
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> environment = HybridJobEnvironment(stack, "Jobs")
+            >>> user = iam.User(stack, "Researcher")
+            >>> grant = environment.grant_create_job(user)
+        """
+        jobs = Stack.of(self).format_arn(service="braket", resource="job", resource_name="*")
+        statements = [
+            # It has no resource before there is a job. Source:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
+            iam.PolicyStatement(actions=["braket:CreateJob"], resources=["*"]),
+            # A job's ARN is made up by the service.
+            iam.PolicyStatement(actions=["braket:TagResource"], resources=[jobs]),
+            pass_role_statement(self._role),
+            s3_location.objects_statement(
+                ["s3:PutObject"], self._inputs.bucket_arn, [f"{SCRIPTS}/*", f"{INPUTS}/*"]
+            ),
+            *key_statements([self._inputs.encryption_key]),
+        ]
+        return granted(grantee, statements)
+
+    @checked
+    def publish(self, parameter_name: str) -> ssm.StringListParameter:
+        """Put what other apps need into a parameter of Systems Manager.
+
+        They take it with `HybridJobEnvironment.from_parameter_name`. Their deployments may wait,
+        and their rules hear what they missed.
+
+        Args:
+            parameter_name: The parameter's name, such as `/quantum/jobs`.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment(Stack(App(), "Chemistry"), "Jobs")
+            >>> parameter = environment.publish("/quantum/jobs")
+        """
+        self.allow_waiting()
+        self.allow_events()
+        key = self.encryption_key
+        return ssm.StringListParameter(
+            self,
+            "Parameter",
+            parameter_name=parameter_name,
+            description="A cdk-braket HybridJobEnvironment: buckets, role, handler and key",
+            string_list_value=[
+                self._inputs.bucket_name,
+                self._results.bucket_name,
+                self._role.role_arn,
+                self.handler_function.function_arn,
+                _NO_KEY if key is None else key.key_arn,
+            ],
+        )
+
+    def job_prerequisites(self) -> list[IDependable]:
+        """What has to be there before a job is started, and go after it is over."""
+        return self._outlasts_jobs
+
+    def _what_outlasts_jobs(self, attached: iam.Policy | None) -> list[IDependable]:
+        # Without what empties a bucket, the records and results would go before the job.
+        parts = [
+            part
+            for bucket in (self._inputs, self._results)
+            if bucket.node.scope is self
+            for part in (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
+            if part is not None
+        ]
+        policy = attached or permissions_of(self._role)
+        if policy is None:
+            return list(parts)
+        # One name in each of what may be hundreds of jobs, not four.
+        policy.node.add_dependency(*parts)
+        return [policy]
+
+    def _handler_statements(self) -> list[iam.PolicyStatement]:
+        """What the handler needs for every job of this environment."""
+        bucket = self._inputs.bucket_arn
+        reads_and_writes = ["s3:GetObject", "s3:PutObject"]
+        return [
+            s3_location.objects_statement(
+                reads_and_writes, bucket, [f"{SCRIPTS}/*", f"{INPUTS}/*"]
+            ),
+            s3_location.objects_statement(reads_and_writes, bucket, [f"{RECORDS}/*"]),
+            missing_object_statement(bucket),
+            *key_statements([self._inputs.encryption_key]),
+            pass_role_statement(self._role),
+            *(
+                tags_look_statement(bucket.bucket_arn)
+                for bucket in (self._inputs, self._results)
+                if bucket.node.scope is not self
+                and not s3_location.in_bucket(bucket, "").is_reachable
+            ),
+        ]
+
+    def _own_role(self) -> iam.Role:
+        return OwnRole(
+            self,
+            "Role",
+            assumed_by=braket_principal(Stack.of(self), checks_caller=self._checks_caller),
+            description=role_description("Execution role of the hybrid jobs of", self.node.path),
+        )
+
+    def _own_key(self) -> kms.IKey | None:
+        if self._encryption is s3.BucketEncryption.S3_MANAGED:
+            return None
+        if self._key is None:
+            self._key = kms.Key(
+                self,
+                "Key",
+                description=f"Inputs and results of the hybrid jobs of {self.node.path}",
+                enable_key_rotation=True,
+                removal_policy=self._removal_policy,
+            )
+        return self._key
+
+    def _access_log_bucket(self) -> s3.IBucket:
+        if self._own_access_logs is None:
+            # S3 delivers its logs to no bucket that has a KMS key. Source:
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+            self._own_access_logs = s3.Bucket(
+                self,
+                "AccessLogsBucket",
+                block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+                encryption=s3.BucketEncryption.S3_MANAGED,
+                enforce_ssl=True,
+                minimum_tls_version=1.2,
+                versioned=True,
+                removal_policy=self._removal_policy,
+                auto_delete_objects=self._deletes_objects,
+            )
+        return self._own_access_logs
+
+    def _data_bucket(self, id: str, purpose: str) -> s3.Bucket:
+        key = self._own_key()
+        bucket = s3.Bucket(
+            self,
+            id,
+            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid()),
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=self._encryption,
+            encryption_key=key,
+            bucket_key_enabled=None if key is None else True,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            server_access_logs_bucket=self._access_logs,
+            server_access_logs_prefix=None if self._access_logs is None else f"{purpose}/",
+            replication_rules=self._replication_rules(),
+            replication_role=self._replication_role(),
+            removal_policy=self._removal_policy,
+            auto_delete_objects=self._deletes_objects,
+        )
+        if self._access_logs is None:
+            self._log_access(bucket, f"{purpose}/")
+        if self._replicator is not None and self._replicas is not None:
+            self._replicator.allow(replication_statements(bucket, self._replicas))
+        return bucket
+
+    def _log_access(self, bucket: s3.Bucket, prefix: str) -> None:
+        """Have S3 log who reaches a bucket.
+
+        CDK would allow it by an access control list, unless the app has a feature flag.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+        """
+        target = self._access_log_bucket()
+        resource = cast("s3.CfnBucket", bucket.node.default_child)
+        resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+            destination_bucket_name=target.bucket_name, log_file_prefix=prefix
+        )
+        statement = iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[target.arn_for_objects(f"{prefix}*")],
+            conditions={
+                "ArnLike": {"aws:SourceArn": bucket.bucket_arn},
+                "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
+            },
+        )
+        target.add_to_resource_policy(statement)
+
+    def _replication_rules(self) -> list[s3.ReplicationRule] | None:
+        if self._replicas is None:
+            return None
+        key = self._replicas.encryption_key
+        rule = s3.ReplicationRule(
+            destination=self._replicas,
+            kms_key=key,
+            sse_kms_encrypted_objects=self._encryption is s3.BucketEncryption.KMS,
+        )
+        return [rule]
+
+    def _replication_role(self) -> iam.IRole | None:
+        # CDK's own has a fixed name, and so there could be only one in an account.
+        if self._replicas is not None and self._replicator is None:
+            self._replicator = OwnRole(
+                self,
+                "ReplicationRole",
+                assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
+                description=role_description(
+                    "Replicates inputs and results of the hybrid jobs of", self.node.path
+                ),
+            )
+        return self._replicator
+
+    @property
+    def _deletes_objects(self) -> bool:
+        return self._removal_policy is RemovalPolicy.DESTROY
+
+    @staticmethod
+    def hardened(
+        scope: Construct,
+        id: str,
+        *,
+        vpc: ec2.IVpc,
+        access_logs_bucket: s3.IBucket,
+        replication_bucket: s3.IBucket,
+        encryption_key: kms.IKey | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        reserved_concurrent_executions: int = 10,
+        dead_letter_queue: sqs.IQueue | None = None,
+        checks_caller: bool = False,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> "HybridJobEnvironment":
+        """Declare an environment as those have it who follow a catalogue of controls.
+
+        The handler runs in a VPC, with a limit of its own; objects are replicated, and access to
+        them is logged where all the account's logs are.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            vpc: A VPC for the handler, as for `HybridJobEnvironment`.
+            access_logs_bucket: An existing bucket for access logs, which S3 may deliver to.
+            replication_bucket: An existing bucket of this account for replicas, with versions and
+                with a KMS key that is known here.
+            encryption_key: An existing key for the buckets. Default: one with rotation.
+            permissions_boundary: The boundary of all roles that are made. Default: none.
+            log_retention: How long the handler's log is kept. Default: a year.
+            vpc_subnets: Which subnets of the VPC. Default: CDK's.
+            security_groups: Security groups of the handler. Default: one that is made.
+            reserved_concurrent_executions: How many calls of the handler may run at once. Default:
+                10, as many as CloudFormation has it start or end jobs side by side.
+            dead_letter_queue: As for `HybridJobEnvironment`. Default: one that is made.
+            checks_caller: As for `HybridJobEnvironment`. Default: the role trusts the service.
+            removal_policy: What happens to buckets, key and logs when the environment leaves the
+                stack. Default: RETAIN.
+
+        Raises:
+            ValidationError: The arguments contradict each other. Nothing was created.
+
+        Example:
+            >>> from aws_cdk import App, Stack, aws_ec2 as ec2, aws_kms as kms, aws_s3 as s3
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> environment = HybridJobEnvironment.hardened(
+            ...     stack,
+            ...     "Jobs",
+            ...     vpc=ec2.Vpc(stack, "Vpc"),
+            ...     access_logs_bucket=s3.Bucket.from_bucket_name(stack, "Logs", "bank-logs"),
+            ...     replication_bucket=s3.Bucket.from_bucket_attributes(
+            ...         stack,
+            ...         "Copies",
+            ...         bucket_name="bank-copies",
+            ...         encryption_key=kms.Key(stack, "Key"),
+            ...     ),
+            ... )
+        """
+        return HybridJobEnvironment(
+            scope,
+            id,
+            access_logs_bucket=access_logs_bucket,
+            encryption_key=encryption_key,
+            permissions_boundary=permissions_boundary,
+            log_retention=log_retention,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=security_groups,
+            replication_bucket=replication_bucket,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            dead_letter_queue=dead_letter_queue,
+            checks_caller=checks_caller,
+            removal_policy=removal_policy,
+        )
+
+    @staticmethod
+    @checked
+    def from_hybrid_job_environment_attributes(
+        scope: Construct,
+        id: str,
+        *,
+        inputs_bucket_name: str,
+        results_bucket_name: str,
+        role_arn: str,
+        handler_function_arn: str,
+        encryption_key_arn: str | None = None,
+    ) -> IHybridJobEnvironment:
+        """Take an environment of another app, in the same account and region.
+
+        Nothing is attached to what is not of this app: the environment allows devices and images
+        with `allow_device` and `allow_image`, waiting with `allow_waiting`, and rules on its jobs
+        with `allow_events`.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            inputs_bucket_name: Name of its inputs bucket.
+            results_bucket_name: Name of its results bucket.
+            role_arn: ARN of its execution role.
+            handler_function_arn: ARN of its handler.
+            encryption_key_arn: ARN of the key of its results. Default: none, and then the bucket's
+                own encryption is what is used.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment.from_hybrid_job_environment_attributes(
+            ...     Stack(App(), "Other"),
+            ...     "Jobs",
+            ...     inputs_bucket_name="amazon-braket-inputs-1",
+            ...     results_bucket_name="amazon-braket-results-1",
+            ...     role_arn="arn:aws:iam::111122223333:role/jobs",
+            ...     handler_function_arn="arn:aws:lambda:us-east-1:111122223333:function:jobs",
+            ... )
+        """
+        return _ImportedEnvironment(
+            scope,
+            id,
+            inputs_bucket_name=inputs_bucket_name,
+            results_bucket_name=results_bucket_name,
+            role_arn=role_arn,
+            handler_function_arn=handler_function_arn,
+            encryption_key_arn=encryption_key_arn,
+        )
+
+    @staticmethod
+    @checked
+    def from_parameter_name(
+        scope: Construct, id: str, parameter_name: str, *, has_encryption_key: bool = True
+    ) -> IHybridJobEnvironment:
+        """Take an environment that another app has published.
+
+        CloudFormation reads the parameter at each deployment, and so jobs start anew when the
+        environment was replaced.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            parameter_name: What `publish` was given.
+            has_encryption_key: Whether the environment's results have a KMS key, which cannot be
+                told before the deployment. Default: they have.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> environment = HybridJobEnvironment.from_parameter_name(
+            ...     Stack(App(), "Other"), "Jobs", "/quantum/jobs"
+            ... )
+        """
+        values = ssm.StringListParameter.value_for_typed_list_parameter(scope, parameter_name)
+        inputs, results, role, function, key = (Fn.select(index, values) for index in range(5))
+        return HybridJobEnvironment.from_hybrid_job_environment_attributes(
+            scope,
+            id,
+            inputs_bucket_name=inputs,
+            results_bucket_name=results,
+            role_arn=role,
+            handler_function_arn=function,
+            encryption_key_arn=key if has_encryption_key else None,
+        )
+
+
+class _ImportedEnvironment(_Environment):
+    """An environment of another app."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        inputs_bucket_name: str,
+        results_bucket_name: str,
+        role_arn: str,
+        handler_function_arn: str,
+        encryption_key_arn: str | None,
+    ) -> None:
+        super().__init__(scope, id)
+        arn = encryption_key_arn
+        key = None if arn is None else kms.Key.from_key_arn(self, "Key", settled(arn))
+        self._inputs = s3.Bucket.from_bucket_attributes(
+            self, "InputsBucket", bucket_name=settled(inputs_bucket_name), encryption_key=key
+        )
+        self._results = s3.Bucket.from_bucket_attributes(
+            self, "ResultsBucket", bucket_name=settled(results_bucket_name), encryption_key=key
+        )
+        self._role = iam.Role.from_role_arn(self, "Role", settled(role_arn), mutable=False)
+        self._function = lambda_.Function.from_function_arn(
+            self, "Handler", settled(handler_function_arn)
+        )
+
+    @property
+    def handler_function(self) -> lambda_.IFunction:
+        return self._function
+
+
+def _given(**buckets: s3.IBucket | None) -> list[tuple[str, s3.IBucket]]:
+    return [(name, bucket) for name, bucket in buckets.items() if bucket is not None]
+
+
+def _problems(scope: Construct, arguments: Mapping[str, object]) -> list[Issue]:
+    """Check an environment's arguments, all at once; those of a wrong type for that alone."""
+    faults = wrong_types(HybridJobEnvironment.__init__, arguments)
+    refused = argument_names(faults)
+    usable = {
+        name: None if any(each.startswith(name) for each in refused) else value
+        for name, value in arguments.items()
+    }
+    found = [*_wrong_values(usable), *_contradictions(usable), *_misplaced(scope, usable)]
+    return [*faults, *without(found, refused)]
+
+
+def _wrong_values(given: Mapping[str, object]) -> Iterator[Issue]:
+    encryption = given["encryption"]
+    if isinstance(encryption, s3.BucketEncryption) and encryption not in _ENCRYPTIONS:
+        yield Issue(
+            "encryption",
+            "must be KMS or S3_MANAGED",
+            "Use s3.BucketEncryption.KMS, with encryption_key=… for a key of yours",
+            encryption.name,
+        )
+    policy = given["removal_policy"]
+    yield from policy_issues(policy if isinstance(policy, RemovalPolicy) else None)
+    calls = plain(given["reserved_concurrent_executions"])
+    if isinstance(calls, int) and not is_unknown(calls) and calls < 1:
+        yield Issue(
+            "reserved_concurrent_executions",
+            "must be at least 1: with none, the handler is never called",
+            "Use a larger number, or leave it out",
+            str(calls),
+        )
+
+
+def _contradictions(given: Mapping[str, object]) -> Iterator[Issue]:
+    encryption, replicas = given["encryption"], given["replication_bucket"]
+    if given["encryption_key"] is not None:
+        if encryption is s3.BucketEncryption.S3_MANAGED:
+            rule = "cannot be combined with encryption=S3_MANAGED"
+            yield Issue("encryption_key", rule, "Remove one of them")
+        if given["inputs_bucket"] is not None and given["results_bucket"] is not None:
+            yield Issue(
+                "encryption_key",
+                "has no use where both buckets are given",
+                "Leave it out, and give the buckets the key",
+            )
+    lacks_key = replicas is not None and cast("s3.IBucket", replicas).encryption_key is None
+    if lacks_key and encryption is s3.BucketEncryption.KMS:
+        yield Issue(
+            "replication_bucket",
+            "what is encrypted with a key is copied only to a key, and this bucket's is not known",
+            "Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)",
+        )
+    for name in ("vpc_subnets", "security_groups"):
+        if given["vpc"] is None and given[name]:
+            yield Issue(name, "has no use without a VPC", "Use vpc=…, or leave it out")
+
+
+def _misplaced(scope: Construct, given: Mapping[str, object]) -> Iterator[Issue]:
+    """Return the resources that are of another app, region or account than they have to be."""
+    for name in _OF_REGION:
+        yield from misplaced(name, given[name], scope)
+    groups = given["security_groups"]
+    for index, group in enumerate(groups if isinstance(groups, Sequence) else ()):
+        yield from misplaced(f"security_groups[{index}]", group, scope)
+    # Replicas may be in any region.
+    yield from misplaced("replication_bucket", given["replication_bucket"], scope, in_region=False)
+    for name in ("role", "permissions_boundary"):
+        yield from misplaced(name, given[name], scope, in_region=False, in_account=True)

@@ -1,0 +1,655 @@
+"""A job's definition: checked before anything of it exists, then bound to where it will run."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal, cast
+
+import jsii
+from aws_cdk import (
+    Annotations,
+    Duration,
+    IStableAnyProducer,
+    Lazy,
+    RemovalPolicy,
+    Stack,
+    Stage,
+    TagManager,
+    TagType,
+    Token,
+)
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct, IDependable
+
+from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
+from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
+from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
+from cdk_braket.core import s3_location
+from cdk_braket.core.issue import Issue
+from cdk_braket.core.naming import RECORDS
+from cdk_braket.core.notes import note
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import Hyperparameter, plain
+from cdk_braket.core.substitution import compact
+from cdk_braket.core.tags import check_at_synth
+from cdk_braket.core.usable import policy_issues, usable_arguments
+from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.environment.handler_function import (
+    copy_statements,
+    go_on,
+    read_assets_statement,
+    script_look_statements,
+    tags_look_statement,
+)
+from cdk_braket.environment.hybrid_job_environment import (
+    HybridJobEnvironment,
+    IHybridJobEnvironment,
+    shared_statements,
+)
+from cdk_braket.monitoring.metrics import TaskMetrics
+from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
+from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of, role_description
+from cdk_braket.permissions.statements import (
+    attach,
+    attach_in_own_policy,
+    device_look_statement,
+    device_statements,
+    key_statements,
+    log_statements,
+    objects_statements,
+    pass_role_statement,
+)
+from cdk_braket.request.algorithm_script import AlgorithmScript
+from cdk_braket.request.checkpoint_source import CheckpointSource
+from cdk_braket.request.container_image import ContainerImage
+from cdk_braket.request.create_job import (
+    JobOptions,
+    Places,
+    base_prefix,
+    build,
+    isolation_of,
+    label_from,
+    run_uri,
+)
+from cdk_braket.request.device import Device
+from cdk_braket.request.input_channel import InputChannel
+from cdk_braket.request.job_options import (
+    Checkpoint,
+    Distribution,
+    InstanceConfig,
+    OutputData,
+    WaitForCompletion,
+)
+from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
+from cdk_braket.validation.argument_types import checked, wrong_types
+from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
+from cdk_braket.validation.preflight import PreflightCheck
+from cdk_braket.validation.template_text import text_issue
+
+_WARNING: Final = "cdk-braket"
+_LEFT_AS_IT_IS: Final = (
+    "role: is not of this app, and nothing was attached to it. It has to allow what "
+    "execution_policy says; an environment of another app has allow_device and allow_image for it."
+)
+
+# CDK's own tags have priorities of 50 to 100: what the job is given explicitly is stronger.
+_EXPLICIT: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a user gives for a definition, as it was given; `HybridJobDefinition` says what is what.
+
+    Not in the words of the API, and not checked.
+    """
+
+    device: Device
+    algorithm: AlgorithmScript | None
+    image: ContainerImage | None
+    hyperparameters: Mapping[str, Hyperparameter] | None
+    input_data: Mapping[str, InputChannel] | None
+    output_data: OutputData | None
+    checkpoint: Checkpoint | None
+    copy_checkpoints_from: CheckpointSource | None
+    instance: InstanceConfig | None
+    distribution: Distribution | Literal["data_parallel"] | None
+    max_runtime: Duration | None
+    job_name: str | None
+    reservation_arn: str | None
+    tags: Mapping[str, str] | None
+    role: iam.IRole | None
+    environment: IHybridJobEnvironment | None
+    isolated: bool
+    removal_policy: RemovalPolicy | None
+    disabled_checks: Collection[PreflightCheck]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A definition that was checked, and of which nothing exists yet."""
+
+    arguments: Arguments
+    options: JobOptions
+    checked: Checked
+
+
+def prepare(
+    construct: type,
+    scope: Construct,
+    id: str,
+    arguments: Arguments,
+    *,
+    wait: WaitForCompletion | None = None,
+    more: Mapping[str, object] | None = None,
+) -> Prepared:
+    """Check the arguments, all at once. Creates no construct.
+
+    An argument of a wrong type is left out of the further checks, so that these can still run.
+
+    Args:
+        construct: The class whose arguments they are.
+        scope: The scope.
+        id: The id in the scope.
+        arguments: The arguments of the definition.
+        wait: How the deployment waits for the job.
+        more: Further arguments, by name.
+
+    Raises:
+        ValidationError: Something is wrong.
+    """
+    path = f"{scope.node.path}/{id}".lstrip("/")
+    further = dict(more or {})
+    given = {name: getattr(arguments, name) for name in Arguments.__slots__}
+    if wait is not None:
+        further["wait_for_completion"] = wait
+    faults = wrong_types(construct.__init__, given | further)  # type: ignore[misc]  # its signature
+    refused = frozenset(issue.argument for issue in faults)
+    fitting = usable_arguments(given, refused)
+    usable = Arguments(**{name: plain(value) for name, value in fitting.items()})  # type: ignore[arg-type]  # of their types
+    further = usable_arguments(further, refused)
+    waits = cast("WaitForCompletion | None", further.get("wait_for_completion"))
+    options = _options(path, usable, waits)
+    around = Surroundings(
+        scope=scope,
+        role=usable.role,
+        environment=usable.environment,
+        tags=usable.tags or {},
+        disabled=usable.disabled_checks,
+        scratch=_scratch(scope),
+        refused=refused,
+    )
+    checked = check(options, around)
+    problems = [
+        *faults,
+        *checked.problems,
+        *_contradictions(usable),
+        *policy_issues(usable.removal_policy),
+        *_of_life(scope, usable, further),
+    ]
+    if problems:
+        raise ValidationError(path, problems)
+    return Prepared(usable, options, checked)
+
+
+def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) -> Iterator[Issue]:
+    """Check the arguments that are not part of a definition."""
+    if issue := text_issue("rerun_trigger", further.get("rerun_trigger")):
+        yield issue
+    limit = further.get("spending_limit")
+    if isinstance(limit, SpendingLimit):
+        yield from misplaced("spending_limit", limit, scope)
+        yield from wrong_device(limit, given.device)
+
+
+def _options(path: str, given: Arguments, wait: WaitForCompletion | None) -> JobOptions:
+    algorithm, source = given.algorithm, given.copy_checkpoints_from
+    image = given.image
+    return JobOptions(
+        label=label_from(path),
+        isolation=isolation_of(path) if given.isolated else None,
+        job_name=given.job_name,
+        algorithm=algorithm,
+        image=ContainerImage.base() if image is None and algorithm is not None else image,
+        device=given.device,
+        instance=given.instance or InstanceConfig(),
+        distribution=Distribution(given.distribution) if given.distribution else None,
+        hyperparameters=dict(given.hyperparameters or {}),
+        input_data=dict(given.input_data or {}),
+        output_data=given.output_data or OutputData(),
+        checkpoint=given.checkpoint or Checkpoint(),
+        checkpoint_source=source.source if source else None,
+        max_runtime=given.max_runtime,
+        reservation_arn=given.reservation_arn,
+        wait=wait,
+    )
+
+
+def _contradictions(given: Arguments) -> Iterator[Issue]:
+    if given.environment is not None and given.removal_policy is not None:
+        yield Issue(
+            "removal_policy",
+            "belongs to the environment, which has the buckets and the key",
+            "Use HybridJobEnvironment(…, removal_policy=…)",
+        )
+    if given.isolated and given.role is not None:
+        rule = "gives the job a role of its own, and role=… is another"
+        yield Issue("isolated", rule, "Leave one of them out")
+
+
+@jsii.implements(IStableAnyProducer)
+class _Tags:
+    """The tags as they are when all aspects have run; nothing if there are none."""
+
+    def __init__(self, tags: TagManager) -> None:
+        self._tags = tags
+
+    def produce(self) -> dict[str, str] | None:
+        return dict(self._tags.tag_values()) or None
+
+
+@jsii.implements(IStableAnyProducer)
+class _RenderedTags:
+    """The same as JSON text."""
+
+    def __init__(self, owner: Construct, tags: TagManager) -> None:
+        self.owner = owner
+        self._tags = _Tags(tags)
+
+    def produce(self) -> str | None:
+        tags = self._tags.produce()
+        return Stack.of(self.owner).to_json_string(tags) if tags else None
+
+
+class Definition:
+    """A definition with the places, roles and permissions that its jobs need.
+
+    Attributes:
+        owner: The construct whose definition it is.
+        options: The job.
+        environment: What it stands on.
+        role: What it runs as.
+        statements: What that role has to be allowed.
+        tags: The job's tags.
+        prerequisites: What has to be there before a job is started, and go after it is over.
+    """
+
+    def __init__(self, owner: Construct, prepared: Prepared) -> None:
+        """Make what the jobs need.
+
+        Args:
+            owner: The construct whose definition it is; what is made are its children.
+            prepared: What was checked.
+        """
+        given, self._checked = prepared.arguments, prepared.checked
+        self._disabled_checks = given.disabled_checks
+        self.options = prepared.options
+        self.owner = owner
+        _annotate(owner, self._checked)
+        self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
+        for key, value in (given.tags or {}).items():
+            self.tags.set_tag(key, str(plain(value)), _EXPLICIT)
+        check_at_synth(owner, self.tags)
+        self.environment = given.environment or HybridJobEnvironment(
+            owner, "Environment", removal_policy=given.removal_policy or RemovalPolicy.RETAIN
+        )
+        image = self.options.image
+        self._image = image.bind(owner) if image else None
+        self._copies = self._copy_in()
+        for argument, target in (
+            ("output_data.bucket", self.options.output_data),
+            ("checkpoint.bucket", self.options.checkpoint),
+        ):
+            if target.bucket is not None:
+                refuse_unreachable(owner, argument, target.bucket)
+        self.role = given.role or (_own_role(owner) if given.isolated else self.environment.role)
+        base = (
+            self._isolated_statements()
+            if given.isolated
+            else shared_statements(self.environment, Stack.of(owner))
+        )
+        beyond, late = self._statements_beyond(), _late_statements(self.options)
+        self.statements = [*base, *beyond, *late]
+        # The environment's role is allowed the rest already.
+        missing = beyond if self.role is self.environment.role else [*base, *beyond]
+        self.prerequisites = self._attach(missing, late)
+        if (missing or late) and not isinstance(self.role, iam.Role):
+            # On the role, so that it is reported once, and not for each of its jobs.
+            Annotations.of(self.role).add_info(_LEFT_AS_IT_IS)
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """Where the results go."""
+        return self.options.output_data.bucket or self.environment.results_bucket
+
+    @property
+    def results_prefix(self) -> str:
+        """What the keys of the results of all runs begin with."""
+        return base_prefix(self.options, self.options.output_data)
+
+    @property
+    def checkpoint_bucket(self) -> s3.IBucket:
+        """Where the checkpoints go."""
+        return self.options.checkpoint.bucket or self.environment.results_bucket
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What the keys of the checkpoints of all runs begin with."""
+        return base_prefix(self.options, self.options.checkpoint)
+
+    def properties(self) -> dict[str, str]:
+        """What the handler has to be told to start the job, as texts of a custom resource."""
+        stack = Stack.of(self.owner)
+        texts = {
+            name: compact(value if isinstance(value, str) else stack.to_json_string(value))
+            for name, value in self._contents().items()
+        }
+        tags = Lazy.any(_RenderedTags(self.owner, self.tags))
+        return {**texts, ResourceProperty.TAGS.value: Token.as_string(tags)}
+
+    def payload(self) -> dict[str, object]:
+        """The same as objects: text in which there is JSON cannot be put into JSON again.
+
+        CDK does not escape what only the deployment knows.
+        """
+        return {**self._contents(), ResourceProperty.TAGS.value: Lazy.any(_Tags(self.tags))}
+
+    def _contents(self) -> dict[str, object]:
+        contents: dict[ResourceProperty, object] = {
+            ResourceProperty.REQUEST: self._request(),
+            ResourceProperty.ASSETS: _by_bucket(self._copies, Stack.of(self.owner)),
+            ResourceProperty.RECORDS: records_uri(self.environment),
+        }
+        if self.options.checkpoint_source is not None:
+            contents[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
+        return {name.value: value for name, value in contents.items()}
+
+    def hyperparameter_issues(
+        self, more: Mapping[str, Hyperparameter], refused: Collection[str] = ()
+    ) -> list[Issue]:
+        """Check the hyperparameters of one run as those of the definition are.
+
+        Args:
+            more: Hyperparameters besides those of the definition, or in their place.
+            refused: Arguments that are refused already for their types.
+        """
+        options = replace(self.options, hyperparameters={**self.options.hyperparameters, **more})
+        return check_hyperparameters(
+            options, self._checked, self._disabled_checks, scope=self.owner, refused=refused
+        )
+
+    def _request(self) -> dict[str, object]:
+        options = self.options
+        results = self.environment.results_bucket.bucket_name
+        places = Places(
+            role_arn=self.role.role_arn,
+            script_uri=self._script_uri(),
+            image_uri=None if self._image is None else self._image.uri,
+            input_uris={
+                name: self._uri(channel.source, self._checked.inputs.get(name))
+                for name, channel in options.input_data.items()
+            },
+            output_uri=run_uri(options, options.output_data, results),
+            output_key_arn=self._output_key_arn(),
+            checkpoint_uri=run_uri(options, options.checkpoint, results),
+        )
+        return build(options, places)
+
+    def _script_uri(self) -> str | None:
+        algorithm = self.options.algorithm
+        return None if algorithm is None else self._uri(algorithm.source, self._checked.script)
+
+    def _uri(
+        self, source: LocalScript | LocalData | s3_location.Location, files: LocalFiles | None
+    ) -> str:
+        if isinstance(source, s3_location.Location):
+            return source.uri
+        bucket = self.environment.inputs_bucket.bucket_name
+        return f"s3://{bucket}/{files.key if files else ''}"
+
+    def _output_key_arn(self) -> str | None:
+        output = self.options.output_data
+        key = output.encryption_key or self.results_bucket.encryption_key
+        return None if key is None else key.key_arn
+
+    def _copy_in(self) -> list[Copy]:
+        copies: list[Copy] = []
+        if self._checked.script is not None:
+            copies += copy_in(Construct(self.owner, "Script"), self._checked.script)
+        if self._checked.inputs:
+            channels = Construct(self.owner, "Inputs")
+            for name, files in self._checked.inputs.items():
+                copies += copy_in(Construct(channels, name), files)
+        return copies
+
+    def _attach(
+        self, missing: Sequence[iam.PolicyStatement], late: Sequence[iam.PolicyStatement]
+    ) -> list[IDependable]:
+        """Allow the roles what they need beyond what the environment allows them already."""
+        environment, owner = self.environment, self.owner
+        function = environment.handler_function
+        outlasts = (
+            environment.job_prerequisites() if isinstance(environment, HybridJobEnvironment) else []
+        )
+        found: list[IDependable | None] = [
+            *outlasts,
+            attach(owner, self.role, missing),
+            # Once that is attached. The role itself is named in the request.
+            permissions_of(self.role),
+            attach_in_own_policy(owner, "LatePolicy", self.role, late),
+            attach(owner, function.role, self._handler_statements()),
+            attach_in_own_policy(
+                owner, "HandlerPolicy", function.role, self._late_handler_statements()
+            ),
+            None if self.options.wait is None else go_on(function),
+        ]
+        return [each for each in found if each is not None]
+
+    def _handler_statements(self) -> list[iam.PolicyStatement]:
+        """What the handler has to be allowed for this definition."""
+        options = self.options
+        statements = _looks(options)
+        if self.role is not self.environment.role and self.role.node.scope is not self.owner:
+            statements.append(pass_role_statement(self.role))
+        arns = {copy.bucket.bucket_arn for copy in self._copies}
+        statements += [read_assets_statement(arn) for arn in sorted(arns)]
+        source = options.checkpoint_source
+        if source is not None and not source.is_known_late:
+            statements += self._copy_statements(source)
+        return statements
+
+    def _late_handler_statements(self) -> list[iam.PolicyStatement]:
+        """What the handler has to be allowed besides, of what may come after other jobs."""
+        late = {place.bucket_arn for place in _locations(self.options) if place.is_known_late}
+        statements = [tags_look_statement(arn) for arn in sorted(late)]
+        if self.role.node.scope is self.owner:
+            statements.append(pass_role_statement(self.role))
+        source = self.options.checkpoint_source
+        if source is not None and source.is_known_late:
+            statements += self._copy_statements(source)
+        return statements
+
+    def _copy_statements(self, source: s3_location.Location) -> list[iam.PolicyStatement]:
+        target = s3_location.in_bucket(self.checkpoint_bucket, self.checkpoint_prefix)
+        return copy_statements(source, target)
+
+    def _isolated_statements(self) -> list[iam.PolicyStatement]:
+        """What every job needs, but of this job's objects alone."""
+        environment, options = self.environment, self.options
+        files = [self._checked.script, *self._checked.inputs.values()]
+        keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
+        targets = (options.output_data, options.checkpoint)
+        prefixes = {base_prefix(options, each) for each in targets if each.bucket is None}
+        written = [f"{s3_location.literal(prefix)}*" for prefix in sorted(prefixes)]
+        inputs, results = environment.inputs_bucket, environment.results_bucket
+        return [
+            *(objects_statements(inputs, keys) if keys else []),
+            *(objects_statements(results, written, writes=True) if written else []),
+            *key_statements([inputs.encryption_key, results.encryption_key]),
+            *log_statements(Stack.of(self.owner)),
+        ]
+
+    def _statements_beyond(self) -> list[iam.PolicyStatement]:
+        """What this definition needs beyond what every job of its environment does."""
+        options = self.options
+        statements = [] if self._image is None else self._image.pull_statements()
+        if not options.device.is_local:
+            statements += device_statements(Stack.of(self.owner), options.device.arn)
+        for location in _locations(options):
+            if not location.is_known_late:
+                statements += location.read_statements()
+        for target in (options.output_data, options.checkpoint):
+            if target.bucket is not None:
+                prefix = base_prefix(options, target)
+                statements += s3_location.in_bucket(target.bucket, prefix).write_statements()
+        if options.output_data.encryption_key is not None:
+            statements += key_statements([options.output_data.encryption_key])
+        return statements
+
+
+class Defined(TaskMetrics):
+    """What a construct can tell that has a definition."""
+
+    _definition: Definition
+
+    @property
+    def device(self) -> Device:
+        """The device that the job has priority on."""
+        return self._definition.options.device
+
+    @property
+    def role(self) -> iam.IRole:
+        """The execution role."""
+        return self._definition.role
+
+    @property
+    def environment(self) -> IHybridJobEnvironment:
+        """What the job stands on: the environment that was given, or its own."""
+        return self._definition.environment
+
+    @property
+    def execution_policy(self) -> iam.PolicyDocument:
+        """What the execution role has to be allowed.
+
+        A role that is imported is given nothing: attach this to it, as text or as a
+        `iam.ManagedPolicy`.
+        """
+        return iam.PolicyDocument(statements=self._definition.statements)
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """The bucket of the results."""
+        return self._definition.results_bucket
+
+    @property
+    def results_prefix(self) -> str:
+        """What the keys of the results of all runs begin with."""
+        return self._definition.results_prefix
+
+    @property
+    def checkpoint_bucket(self) -> s3.IBucket:
+        """The bucket of the checkpoints."""
+        return self._definition.checkpoint_bucket
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What the keys of the checkpoints of all runs begin with."""
+        return self._definition.checkpoint_prefix
+
+    @checked
+    def grant_write_input(self, grantee: iam.IGrantable, channel: str | None = None) -> iam.Grant:
+        """Allow to put data where the job reads it, and not to read it.
+
+        Args:
+            grantee: Who may, of the same account.
+            channel: The input channel. Default: the only one whose data is in a bucket.
+
+        Raises:
+            ValidationError: There is no such channel, or the default is not clear.
+        """
+        options = self._definition.options
+        sources = {name: each.source for name, each in options.input_data.items()}
+        location = channel_to_write(self._definition.owner, sources, channel)
+        return granted(grantee, write_statements(location))
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Who gets what is granted to the job: its execution role."""
+        return self._definition.role
+
+    @property
+    def cdk_tag_manager(self) -> TagManager:
+        """The job's tags. CDK's own interface to them: use `Tags.of(…)`."""
+        return self._definition.tags
+
+
+def records_uri(environment: IHybridJobEnvironment) -> str:
+    """Where the handler keeps its records of an environment's jobs."""
+    return f"s3://{environment.inputs_bucket.bucket_name}/{RECORDS}"
+
+
+def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]]:
+    """Group copies by the bucket they come from: each asset has a token of its own for it."""
+    names: dict[str, str] = {}
+    grouped: dict[str, dict[str, str]] = {}
+    for copy in copies:
+        resolved = json.dumps(stack.resolve(copy.bucket.bucket_name), sort_keys=True)
+        name = names.setdefault(resolved, copy.bucket.bucket_name)
+        grouped.setdefault(name, {})[copy.source] = copy.destination
+    return grouped
+
+
+def _annotate(owner: Construct, checked: Checked) -> None:
+    for warning in checked.warnings:
+        # The region is the stack's: to report it for each job says nothing more.
+        where = Stack.of(owner) if warning.check == REGION else owner
+        Annotations.of(where).add_warning_v2(f"{_WARNING}:{warning.check}", str(warning))
+    note(owner, checked.script, checked.hours)
+
+
+def _own_role(owner: Construct) -> iam.Role:
+    return OwnRole(
+        owner,
+        "Role",
+        assumed_by=iam.ServicePrincipal("braket.amazonaws.com"),
+        description=role_description("Execution role of the hybrid job", owner.node.path),
+    )
+
+
+def _late_statements(options: JobOptions) -> list[iam.PolicyStatement]:
+    """What a role needs of what only the deployment knows."""
+    late = [location for location in _locations(options) if location.is_known_late]
+    return [statement for location in late for statement in location.read_statements()]
+
+
+def _looks(options: JobOptions) -> list[iam.PolicyStatement]:
+    """What the handler needs to see what is missing before a job is created."""
+    statements = []
+    if not options.device.is_local:
+        statements.append(device_look_statement(options.device.arn))
+    if options.algorithm is not None and isinstance(options.algorithm.source, s3_location.Location):
+        statements += script_look_statements(options.algorithm.source)
+    targets = [each.bucket for each in (options.output_data, options.checkpoint) if each.bucket]
+    places = [*_locations(options), *(s3_location.in_bucket(bucket, "") for bucket in targets)]
+    arns = {
+        place.bucket_arn
+        for place in places
+        if place.bucket_name and not place.is_reachable and not place.is_known_late
+    }
+    return [*statements, *(tags_look_statement(arn) for arn in sorted(arns))]
+
+
+def _locations(options: JobOptions) -> list[s3_location.Location]:
+    """What a job reads that is in S3 already."""
+    sources: list[object] = [channel.source for channel in options.input_data.values()]
+    if options.algorithm is not None:
+        sources.append(options.algorithm.source)
+    return [source for source in sources if isinstance(source, s3_location.Location)]
+
+
+def _scratch(scope: Construct) -> Path:
+    """Where archives are made: beside the assets, so that CDK finds them until it is done."""
+    stage = Stage.of(scope)
+    return Path(stage.asset_outdir if stage else ".") / "braket-scripts"

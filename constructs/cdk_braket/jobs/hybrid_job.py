@@ -1,0 +1,404 @@
+"""The Amazon Braket hybrid job as a construct."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from typing import Literal, cast
+
+import jsii
+from aws_cdk import (
+    CfnResource,
+    CrossStackReferences,
+    CustomResource,
+    Duration,
+    IStableAnyProducer,
+    ITaggableV2,
+    Lazy,
+    ReferenceStrength,
+    RemovalPolicy,
+    Stack,
+    Token,
+)
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, Attribute, OnDelete
+from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
+from cdk_braket.core import s3_location
+from cdk_braket.core.issue import Issue
+from cdk_braket.core.plain import Hyperparameter
+from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.environment.handler_function import service_timeout
+from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.request.algorithm_script import AlgorithmScript
+from cdk_braket.request.checkpoint_source import CheckpointSource
+from cdk_braket.request.container_image import ContainerImage
+from cdk_braket.request.create_job import seconds_of
+from cdk_braket.request.device import Device
+from cdk_braket.request.input_channel import InputChannel
+from cdk_braket.request.job_options import (
+    Checkpoint,
+    Distribution,
+    InstanceConfig,
+    OutputData,
+    WaitForCompletion,
+)
+from cdk_braket.request.spending_limit import SpendingLimit
+from cdk_braket.validation.argument_types import checked
+from cdk_braket.validation.preflight import PreflightCheck
+
+from .binding import Arguments, Defined, Definition, prepare
+from .hybrid_job_base import HybridJobBase, IHybridJob
+from .imported_job import HybridJobAttributes, imported
+
+
+@jsii.implements(ITaggableV2, iam.IGrantable)
+class HybridJob(Defined, HybridJobBase):
+    """An Amazon Braket hybrid job that a deployment starts.
+
+    One definition is one job: the job runs once, and again only when something in its definition
+    changes (the script's content included, the tags not). It comes with an inputs bucket, which it
+    only reads, a results bucket, a bucket for their access logs, a KMS key with rotation and an
+    execution role that reaches just these; one Lambda function in the stack starts and cancels all
+    the stack's jobs.
+
+    Tags of `Tags.of(scope).add(…)` reach the job; those in `tags` win over them.
+
+    Example:
+        >>> from aws_cdk import App, Duration, Stack
+        >>> from cdk_braket import AlgorithmScript, Device, HybridJob, InputChannel
+        >>> stack = Stack(App(), "Chemistry")
+        >>> job = HybridJob(
+        ...     stack,
+        ...     "Vqe",
+        ...     algorithm=AlgorithmScript.from_asset(
+        ...         "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
+        ...     ),
+        ...     input_data={
+        ...         "hamiltonian": InputChannel.from_asset(
+        ...             "examples/h2_vqe/data/h2_hamiltonian.json"
+        ...         )
+        ...     },
+        ...     device=Device.local("braket/default"),
+        ...     hyperparameters={"shots": 0, "iterations": 8, "seed": 7},
+        ...     max_runtime=Duration.minutes(10),
+        ... )
+        >>> job.role.role_arn.startswith("${Token")
+        True
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        device: Device,
+        algorithm: AlgorithmScript | None = None,
+        image: ContainerImage | None = None,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        input_data: Mapping[str, InputChannel] | None = None,
+        output_data: OutputData | None = None,
+        checkpoint: Checkpoint | None = None,
+        copy_checkpoints_from: CheckpointSource | None = None,
+        instance: InstanceConfig | None = None,
+        distribution: Distribution | Literal["data_parallel"] | None = None,
+        max_runtime: Duration | None = None,
+        job_name: str | None = None,
+        reservation_arn: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        role: iam.IRole | None = None,
+        environment: IHybridJobEnvironment | None = None,
+        isolated: bool = False,
+        removal_policy: RemovalPolicy | None = None,
+        on_delete: OnDelete = OnDelete.CANCEL_JOB,
+        rerun_trigger: str | None = None,
+        wait_for_completion: WaitForCompletion | None = None,
+        spending_limit: SpendingLimit | None = None,
+        disabled_checks: Collection[PreflightCheck] = (),
+    ) -> None:
+        """Declare a hybrid job.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            device: The device that the job has priority on. A job runs in its device's region.
+            algorithm: The script. Default: none, and then `image` is what runs.
+            image: The container. Default: Braket's base image for a script.
+            hyperparameters: What the script is called with. Text, numbers and bools, which the job
+                gets as Python's `str` renders them; the empty text is refused. They are stored and
+                logged as they are: no secrets. Default: none.
+            input_data: Input channels by name. Default: none.
+            output_data: Where the results go. Default: `jobs/<job name>/<run id>/data` in a bucket
+                of the job's own.
+            checkpoint: Where checkpoints are kept. Default: the Braket SDK's folder, and
+                `jobs/<job name>/<run id>/checkpoints` in a bucket of the job's own.
+            copy_checkpoints_from: Checkpoints that the job goes on from. Part of the definition: to
+                change it starts a new job. Default: it starts without.
+            instance: What the script runs on. Default: the Braket SDK's, one ml.m5.large.
+            distribution: How the script is spread over the instances: `Distribution.DATA_PARALLEL`
+                or its text. Default: it is not.
+            max_runtime: How long the job may run; the API bounds it. Default: the service's.
+            job_name: A label; it needs not be unique. Default: the end of the construct's path and
+                an id of the run.
+            reservation_arn: ARN of a reservation of the device. Default: none.
+            tags: The job's tags, besides those of the stack. Default: none.
+            role: The execution role. A role of this app is given what the job needs; a role that
+                is imported is left as it is. Default: one that reaches what the job needs.
+            environment: What the job stands on, shared with others. Default: one of its own.
+            isolated: Whether the job has a role of its own in its environment, which reaches its
+                own inputs, results and checkpoints alone. Default: it shares the environment's.
+            removal_policy: What happens to buckets, key and logs when the job leaves the stack.
+                DESTROY empties the buckets. Of an environment that was given, it decides. Default:
+                RETAIN.
+            on_delete: What happens to the job, if it is not over, when it leaves the stack or is
+                replaced. Default: it is cancelled.
+            rerun_trigger: A text. Part of the definition: to change it runs the job again, whatever
+                became of it. Default: the job runs again only when something else changes.
+            wait_for_completion: How the deployment waits for the job to complete. Default: the
+                deployment succeeds as soon as the job was created.
+            spending_limit: A limit on the job's device, which has to be in force before the job
+                starts. Not part of the definition. Default: none.
+            disabled_checks: Checks of the script that are turned off. Default: none.
+
+        Raises:
+            ValidationError: The service would refuse the job, or the script would fail in the
+                container. Everything that is wrong is reported at once, and nothing was created.
+        """
+        arguments = Arguments(
+            device=device,
+            algorithm=algorithm,
+            image=image,
+            hyperparameters=hyperparameters,
+            input_data=input_data,
+            output_data=output_data,
+            checkpoint=checkpoint,
+            copy_checkpoints_from=copy_checkpoints_from,
+            instance=instance,
+            distribution=distribution,
+            max_runtime=max_runtime,
+            job_name=job_name,
+            reservation_arn=reservation_arn,
+            tags=tags,
+            role=role,
+            environment=environment,
+            isolated=isolated,
+            removal_policy=removal_policy,
+            disabled_checks=disabled_checks,
+        )
+        life = {
+            "on_delete": on_delete,
+            "rerun_trigger": rerun_trigger,
+            "spending_limit": spending_limit,
+        }
+        prepared = prepare(HybridJob, scope, id, arguments, wait=wait_for_completion, more=life)
+        super().__init__(scope, id)
+        self._definition = Definition(self, prepared)
+        self._resource = self._create(OnDelete(on_delete), rerun_trigger, wait_for_completion)
+        if spending_limit is not None:
+            self._resource.node.add_dependency(spending_limit)
+
+    @property
+    def job_arn(self) -> str:
+        """The job's ARN, a token. It ends in an id, not in the job's name."""
+        return self._attribute(Attribute.JOB_ARN)
+
+    @property
+    def job_id(self) -> str:
+        """The last part of the ARN, a token."""
+        return self._attribute(Attribute.JOB_ID)
+
+    @property
+    def job_name(self) -> str:
+        """The job's name, a token: a label, which other jobs may bear too."""
+        return self._attribute(Attribute.JOB_NAME)
+
+    @property
+    def results_s3_uri(self) -> str:
+        """Where the job's results are, or will be: a token."""
+        return self._attribute(Attribute.RESULTS_S3_URI)
+
+    @property
+    def checkpoint_s3_uri(self) -> str:
+        """Where the job's checkpoints are, or will be: a token."""
+        return self._attribute(Attribute.CHECKPOINT_S3_URI)
+
+    @property
+    def log_group_name(self) -> str:
+        """The log group of the job's logs, a token."""
+        return self._attribute(Attribute.LOG_GROUP_NAME)
+
+    @property
+    def log_stream_prefix(self) -> str:
+        """What the names of the job's log streams begin with, a token."""
+        return self._attribute(Attribute.LOG_STREAM_PREFIX)
+
+    @property
+    def job_status(self) -> str:
+        """The job's status once the deployment has waited for it, a token.
+
+        Raises:
+            ValidationError: The deployment does not wait, so that it cannot tell.
+        """
+        return self._end_attribute(Attribute.JOB_STATUS, "job_status")
+
+    @property
+    def failure_reason(self) -> str:
+        """Why the job failed once the deployment has waited for it, a token; else empty.
+
+        Raises:
+            ValidationError: The deployment does not wait, so that it cannot tell.
+        """
+        return self._end_attribute(Attribute.FAILURE_REASON, "failure_reason")
+
+    def results_location(self) -> s3_location.Location:
+        """Where the results of all the job's runs are, and with which key."""
+        return s3_location.in_bucket(self.results_bucket, self.results_prefix)
+
+    def catching_up_function(self) -> lambda_.IFunction | None:
+        """What tells a rule of the job's state: the function that starts the job."""
+        return self.environment.handler_function
+
+    def definition_digest(self) -> str:
+        """Text that changes with what the job is to be, for stacks that follow it."""
+        return self._digest
+
+    def _attribute(self, attribute: Attribute) -> str:
+        return self._resource.get_att_string(attribute.value)
+
+    def _end_attribute(self, attribute: Attribute, name: str) -> str:
+        if self._definition.options.wait is None:
+            rule = "is known only to a deployment that waits"
+            issue = Issue(name, rule, "Use wait_for_completion=…")
+            raise ValidationError(self.node.path, [issue])
+        return self._attribute(attribute)
+
+    def _create(
+        self, on_delete: OnDelete, rerun_trigger: str | None, wait: WaitForCompletion | None
+    ) -> CustomResource:
+        definition = self._definition
+        properties = definition.properties()
+        if on_delete is not OnDelete.CANCEL_JOB:
+            properties[ResourceProperty.ON_DELETE.value] = on_delete.value
+        if rerun_trigger is not None:
+            properties[ResourceProperty.RERUN_TOKEN.value] = rerun_trigger
+        if wait is not None:
+            properties[ResourceProperty.WAIT_FOR_COMPLETION.value] = self._wait(wait)
+        self._digest = Token.as_string(Lazy.any(_Digest(self, properties)))
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type=RESOURCE_TYPE,
+            service_token=definition.environment.handler_function.function_arn,
+            service_timeout=service_timeout(0 if wait is None else seconds_of(wait.timeout)),
+            properties=properties,
+        )
+        resource.node.add_dependency(*definition.prerequisites)
+        # A changed definition is a new job with an ARN of its own, and CloudFormation changes no
+        # export that another stack imports.
+        CrossStackReferences.of(resource).produce(ReferenceStrength.WEAK)
+        _without_defaults(resource)
+        return resource
+
+    def _wait(self, wait: WaitForCompletion) -> str:
+        rendered = {"timeoutSeconds": seconds_of(wait.timeout), "failStack": wait.fail_stack}
+        return Stack.of(self).to_json_string(rendered)
+
+    @staticmethod
+    @checked
+    def from_hybrid_job_arn(scope: Construct, id: str, hybrid_job_arn: str) -> IHybridJob:
+        """Take a job that exists already, or that another app deploys.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            hybrid_job_arn: The job's ARN. Its name, results and logs cannot be told from it, and
+                asking for them is an error.
+
+        Raises:
+            ValidationError: It is not the ARN of a hybrid job.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> arn = "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab-1c1a-4b6c-bd46"
+            >>> HybridJob.from_hybrid_job_arn(Stack(App(), "S"), "Other", arn).job_id
+            '8dd5a5ab-1c1a-4b6c-bd46'
+        """
+        return imported(scope, id, HybridJobAttributes(job_arn=hybrid_job_arn))
+
+    @staticmethod
+    @checked
+    def from_hybrid_job_attributes(
+        scope: Construct,
+        id: str,
+        *,
+        job_arn: str,
+        job_name: str | None = None,
+        results_s3_uri: str | None = None,
+        checkpoint_s3_uri: str | None = None,
+        log_stream_prefix: str | None = None,
+        encryption_key: kms.IKey | None = None,
+    ) -> IHybridJob:
+        """Take a job that exists already, with all that is known of it.
+
+        To ask for what was not given is an error.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            job_arn: The job's ARN.
+            job_name: Its name.
+            results_s3_uri: Where its results are: `s3://bucket/prefix`, or a token.
+            checkpoint_s3_uri: Where its checkpoints are.
+            log_stream_prefix: What the names of its log streams begin with.
+            encryption_key: The key of its results and checkpoints. Default: none that grants would
+                have to open.
+
+        Raises:
+            ValidationError: An argument is not of its form.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> job = HybridJob.from_hybrid_job_attributes(
+            ...     Stack(App(), "S"),
+            ...     "Other",
+            ...     job_arn="arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab-1c1a-4b6c-bd46",
+            ...     results_s3_uri="s3://amazon-braket-mine/jobs/vqe/data",
+            ... )
+            >>> job.results_prefix
+            'jobs/vqe/data'
+        """
+        attributes = HybridJobAttributes(
+            job_arn=job_arn,
+            job_name=job_name,
+            results_s3_uri=results_s3_uri,
+            checkpoint_s3_uri=checkpoint_s3_uri,
+            log_stream_prefix=log_stream_prefix,
+            encryption_key=encryption_key,
+        )
+        return imported(scope, id, attributes)
+
+
+@jsii.implements(IStableAnyProducer)
+class _Digest:
+    """What tells a definition from others at synth, where tokens are what they stand for."""
+
+    def __init__(self, job: Construct, properties: Mapping[str, str]) -> None:
+        self._job = job
+        self._definition = {
+            name: properties[name]
+            for name in properties
+            if name != ResourceProperty.TAGS  # they may change, and the job stays
+        }
+
+    def produce(self) -> str:
+        resolved = Stack.of(self._job).resolve(self._definition)
+        text = json.dumps(resolved, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_defaults(resource: CustomResource) -> None:
+    """Leave out of the template what CloudFormation does anyway: it may hold hundreds of these."""
+    options = cast("CfnResource", resource.node.default_child).cfn_options
+    options.deletion_policy = options.update_replace_policy = None

@@ -1,0 +1,352 @@
+"""What a hybrid job is to be, without running it at deployment."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import jsii
+from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from cdk_braket.core.issue import Issue, without
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import Hyperparameter
+from cdk_braket.core.usable import argument_names, usable_arguments
+from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.request.algorithm_script import AlgorithmScript
+from cdk_braket.request.checkpoint_source import CheckpointSource
+from cdk_braket.request.container_image import ContainerImage
+from cdk_braket.request.device import Device
+from cdk_braket.request.input_channel import InputChannel
+from cdk_braket.request.job_options import Checkpoint, Distribution, InstanceConfig, OutputData
+from cdk_braket.validation.argument_types import wrong_types
+from cdk_braket.validation.preflight import PreflightCheck
+
+from .binding import Arguments, Defined, Definition, prepare
+from .workflows import RunJobTask, schedule_target, wrong_task
+
+
+@jsii.implements(ITaggableV2, iam.IGrantable)
+class HybridJobDefinition(Defined, Resource):
+    """A hybrid job that a deployment defines and does not run.
+
+    A deployment puts everything in place that the job needs: scripts, inputs, roles, permissions.
+    What is wrong with the job is said at synth, as of a `HybridJob`, which is a definition that the
+    deployment runs.
+
+    Example:
+        >>> from aws_cdk import App, Duration, Stack
+        >>> from cdk_braket import AlgorithmScript, Device, HybridJobDefinition
+        >>> definition = HybridJobDefinition(
+        ...     Stack(App(), "Chemistry"),
+        ...     "Vqe",
+        ...     algorithm=AlgorithmScript.from_asset(
+        ...         "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
+        ...     ),
+        ...     device=Device.local("braket/default"),
+        ...     max_runtime=Duration.minutes(10),
+        ... )
+        >>> definition.results_prefix
+        'jobs/Chemistry-Vqe/'
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        device: Device,
+        algorithm: AlgorithmScript | None = None,
+        image: ContainerImage | None = None,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        input_data: Mapping[str, InputChannel] | None = None,
+        output_data: OutputData | None = None,
+        checkpoint: Checkpoint | None = None,
+        copy_checkpoints_from: CheckpointSource | None = None,
+        instance: InstanceConfig | None = None,
+        distribution: Distribution | Literal["data_parallel"] | None = None,
+        max_runtime: Duration | None = None,
+        job_name: str | None = None,
+        reservation_arn: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        role: iam.IRole | None = None,
+        environment: IHybridJobEnvironment | None = None,
+        isolated: bool = False,
+        removal_policy: RemovalPolicy | None = None,
+        disabled_checks: Collection[PreflightCheck] = (),
+    ) -> None:
+        """Declare what a hybrid job is to be.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            device: The device that the jobs have priority on. Jobs run in their device's region.
+            algorithm: The script. Default: none, and then `image` is what runs.
+            image: The container. Default: Braket's base image for a script.
+            hyperparameters: What the script is called with, as for `HybridJob`. Default: none.
+            input_data: Input channels by name. Default: none.
+            output_data: Where the results go. Default: `jobs/<job name>/<run id>/data` in the
+                environment's results bucket.
+            checkpoint: Where checkpoints are kept. Default: the Braket SDK's folder, and
+                `jobs/<job name>/<run id>/checkpoints` in the environment's results bucket.
+            copy_checkpoints_from: Checkpoints that each job goes on from. Default: none.
+            instance: What the script runs on. Default: the Braket SDK's, one ml.m5.large.
+            distribution: How the script is spread over the instances: `Distribution.DATA_PARALLEL`
+                or its text. Default: it is not.
+            max_runtime: How long a job may run; the API bounds it. Default: the service's.
+            job_name: A label; it needs not be unique. Default: the end of the construct's path and
+                an id of the run.
+            reservation_arn: ARN of a reservation of the device. Default: none.
+            tags: The jobs' tags, besides those of the stack. Default: none.
+            role: The execution role, as for `HybridJob`. Default: the environment's.
+            environment: What the jobs stand on, shared with others. Default: one of their own.
+            isolated: Whether the jobs have a role of their own in their environment, which reaches
+                their own inputs, results and checkpoints alone. Default: they share it.
+            removal_policy: What happens to buckets, key and logs when the definition leaves the
+                stack, as for `HybridJob`. Default: RETAIN.
+            disabled_checks: Checks of the script that are turned off. Default: none.
+
+        Raises:
+            ValidationError: The service would refuse the job, or the script would fail in the
+                container. Everything that is wrong is said at once, and nothing was created.
+        """
+        arguments = Arguments(
+            device=device,
+            algorithm=algorithm,
+            image=image,
+            hyperparameters=hyperparameters,
+            input_data=input_data,
+            output_data=output_data,
+            checkpoint=checkpoint,
+            copy_checkpoints_from=copy_checkpoints_from,
+            instance=instance,
+            distribution=distribution,
+            max_runtime=max_runtime,
+            job_name=job_name,
+            reservation_arn=reservation_arn,
+            tags=tags,
+            role=role,
+            environment=environment,
+            isolated=isolated,
+            removal_policy=removal_policy,
+            disabled_checks=disabled_checks,
+        )
+        prepared = prepare(HybridJobDefinition, scope, id, arguments)
+        super().__init__(scope, id)
+        self._definition = Definition(self, prepared)
+
+    def run_job_task(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        timeout: Duration | None = None,
+        poll_interval: Duration | None = None,
+        result_path: str = "$.hybridJob",
+    ) -> sfn.StateMachineFragment:
+        """Have a state machine run the job: start it, wait for its end, cancel it if given up.
+
+        However often a state is repeated, one run of it is one job; an execution that comes here
+        again is another run. The event of the job's end wakes the execution; should it be lost,
+        the job is looked at every `poll_interval`. An execution that is stopped, fails or times
+        out cancels the job, and so does a run whose `timeout` passes.
+
+        The run's data are at `result_path` for the states that follow: `JobArn`, `JobId`,
+        `JobName`, `JobStatus`, `ResultsS3Uri`, `CheckpointS3Uri`, `LogGroupName`,
+        `LogStreamPrefix` and `RunId`. If the job does not complete, the run fails with an error
+        and the job's reason: `HybridJob.Failed`, `HybridJob.Cancelled`, `HybridJob.Timeout`, or
+        `HybridJobError` for a job that could not be started. To catch it, use
+        `run.to_single_state().add_catch(…)`.
+
+        For standard workflows whose states use JSONPath, which is CDK's default. The environment
+        gets two rules, for all its definitions: each job of the account that ends, and each
+        execution that ends before its time, invokes the handler for a moment.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope, which the states are named after.
+            hyperparameters: Hyperparameters of this run, besides those of the definition or in
+                their place. From the execution's input: `sfn.JsonPath.string_at("$.shots")`. Like
+                all hyperparameters they are no place for secrets: the state machine's definition
+                and history show them. Default: none.
+            timeout: How long the job may take from its start, its queue included; it is noticed
+                when the job is looked at. Default: for as long as it takes.
+            poll_interval: How often the job is looked at, for when its event is lost. Default: 5
+                minutes.
+            result_path: Where the run's data are.
+
+        Returns:
+            States, to be chained with others: `sfn.Chain.start(run).next(…)`.
+
+        Raises:
+            ValidationError: An argument is not right, or the environment is of another app.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_stepfunctions as sfn
+            >>> from cdk_braket import ContainerImage, Device, HybridJobDefinition
+            >>> stack = Stack(App(), "Chemistry")
+            >>> definition = HybridJobDefinition(
+            ...     stack, "Vqe", image=ContainerImage.base(), device=Device.local("braket/default")
+            ... )
+            >>> run = definition.run_job_task(
+            ...     stack, "Run", hyperparameters={"shots": sfn.JsonPath.string_at("$.shots")}
+            ... )
+            >>> machine = sfn.StateMachine(
+            ...     stack, "Nightly", definition_body=sfn.DefinitionBody.from_chainable(run)
+            ... )
+        """
+        interval = Duration.minutes(5) if poll_interval is None else poll_interval
+        given = {
+            "hyperparameters": hyperparameters,
+            "timeout": timeout,
+            "poll_interval": poll_interval,
+            "result_path": result_path,
+        }
+        faults = wrong_types(HybridJobDefinition.run_job_task, given)
+        refused = argument_names(faults)
+        usable = usable_arguments(given, refused)
+        values = wrong_task(usable["timeout"], usable["poll_interval"], usable["result_path"])
+        self._refuse(f"{scope.node.path}/{id}".lstrip("/"), faults, values, usable)
+        return RunJobTask(
+            scope,
+            id,
+            self._definition,
+            hyperparameters=hyperparameters or {},
+            timeout=timeout,
+            poll_interval=interval,
+            result_path=result_path,
+        )
+
+    def schedule(
+        self,
+        id: str,
+        schedule: scheduler.ScheduleExpression,
+        *,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        description: str | None = None,
+        enabled: bool = True,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        time_window: scheduler.TimeWindow | None = None,
+        schedule_name: str | None = None,
+        schedule_group: scheduler.IScheduleGroup | None = None,
+        dead_letter_queue: sqs.IQueue | None = None,
+    ) -> scheduler.Schedule:
+        """Have the job run at set times.
+
+        Each time is one job, however often Amazon EventBridge Scheduler delivers it. Jobs do not
+        wait for each other. A job that could not be started is an error of the environment's
+        handler: its log says why.
+
+        Args:
+            id: The schedule's id in this construct.
+            schedule: When: `scheduler.ScheduleExpression.cron(…)`, `.rate(…)` or `.at(…)`.
+            hyperparameters: Hyperparameters besides those of the definition or in their place.
+                Default: none.
+            description: What the schedule is for. Default: none.
+            enabled: Whether it runs anything.
+            start: Before it, nothing is run. Default: from the deployment on.
+            end: After it, nothing is run. Default: for ever.
+            time_window: Within what time of the set one a run may begin. Default: at once.
+            schedule_name: The schedule's name. Default: CloudFormation makes one.
+            schedule_group: The schedule's group. Default: the account's default one.
+            dead_letter_queue: Where calls go that did not reach the handler. Default: nowhere.
+
+        Raises:
+            ValidationError: A hyperparameter is not right, or the environment is of another app.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_scheduler as scheduler
+            >>> from cdk_braket import ContainerImage, Device, HybridJobDefinition
+            >>> definition = HybridJobDefinition(
+            ...     Stack(App(), "Chemistry"),
+            ...     "Vqe",
+            ...     image=ContainerImage.base(),
+            ...     device=Device.local("braket/default"),
+            ... )
+            >>> nightly = definition.schedule(
+            ...     "Nightly", scheduler.ScheduleExpression.cron(hour="2", minute="0")
+            ... )
+        """
+        path = f"{self.node.path}/{id}"
+        given = {
+            "hyperparameters": hyperparameters,
+            "description": description,
+            "enabled": enabled,
+            "start": start,
+            "end": end,
+            "schedule_name": schedule_name,
+            "dead_letter_queue": dead_letter_queue,
+        }
+        faults = wrong_types(HybridJobDefinition.schedule, given)
+        usable = usable_arguments(given, argument_names(faults))
+        values = [
+            *_wrong_period(usable["start"], usable["end"]),
+            *misplaced("schedule_group", schedule_group, self),
+            *misplaced("dead_letter_queue", usable["dead_letter_queue"], self),
+        ]
+        self._refuse(path, faults, values, usable)
+        target = schedule_target(
+            self._definition,
+            path,
+            hyperparameters=hyperparameters or {},
+            dead_letter_queue=dead_letter_queue,
+        )
+        made = scheduler.Schedule(
+            self,
+            id,
+            schedule=schedule,
+            target=target,
+            description=description,
+            enabled=enabled,
+            start=start,
+            end=end,
+            time_window=time_window,
+            schedule_name=schedule_name,
+            schedule_group=schedule_group,
+        )
+        made.node.add_dependency(*self._definition.prerequisites)
+        return made
+
+    def _refuse(
+        self,
+        path: str,
+        faults: Sequence[Issue],
+        values: Iterable[Issue],
+        usable: Mapping[str, Any],
+    ) -> None:
+        """Raise an error if an argument of a run is wrong, of its hyperparameters too.
+
+        Args:
+            path: The run's path.
+            faults: The arguments of wrong types.
+            values: The arguments of wrong values.
+            usable: The arguments without those of wrong types.
+
+        Raises:
+            ValidationError: Something is wrong.
+        """
+        refused = argument_names(faults)
+        more = usable["hyperparameters"] or {}
+        found = self._definition.hyperparameter_issues(more, refused)
+        problems = [*faults, *without(values, refused), *found]
+        if problems:
+            raise ValidationError(path, problems)
+
+
+def _wrong_period(start: datetime | None, end: datetime | None) -> Iterator[Issue]:
+    if start is None or end is None:
+        return
+    if (start.tzinfo is None) != (end.tzinfo is None):
+        rule = "start and end must both have a time zone, or neither"
+        yield Issue("end", rule, "Use datetime(…, tzinfo=UTC) for both", end.isoformat())
+    elif start >= end:
+        yield Issue("end", "must be later than start", "Swap them?", end.isoformat())

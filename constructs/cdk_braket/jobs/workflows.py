@@ -1,0 +1,335 @@
+"""Jobs that state machines and schedules run."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduler_targets
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from cdk_braket._lambda.braket_jobs.contract import (
+    JOB_EVENT_SOURCE,
+    JOB_STATE_CHANGE,
+    RUN_ID,
+    RunAction,
+    RunProperty,
+)
+from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.plain import Hyperparameter, plain_hyperparameter
+from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
+from cdk_braket.permissions.statements import attach
+from cdk_braket.request.create_job import seconds_of
+
+from .binding import Definition, records_uri
+
+_SHORTEST: Final = 1
+# Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_LONGEST: Final = 365 * 24 * 60 * 60
+_RESULT_PATH: Final = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*)+")
+
+_RULE_OF_JOBS: Final = "JobEnded"
+_RULE_OF_EXECUTIONS: Final = "ExecutionEnded"
+
+# Source: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+_STATES: Final = "aws.states"
+_EXECUTION_STATUS_CHANGE: Final = "Step Functions Execution Status Change"
+_BEFORE_THEIR_TIME: Final = ("ABORTED", "FAILED", "TIMED_OUT")
+
+# What a function that was killed is told by. Source:
+# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+_LOST: Final = ("Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout")
+
+
+def _handler_of(definition: Definition, path: str) -> lambda_.IFunction:
+    """Return the function that runs a definition's jobs outside of deployments.
+
+    Once for each environment, that function is told of jobs and of executions that are over, and
+    allowed to answer state machines.
+
+    Raises:
+        ValidationError: The environment is of another app, whose function is told of nothing.
+    """
+    environment = definition.environment
+    if not isinstance(environment, HybridJobEnvironment):
+        text = (
+            "environment: is of another app, whose handler hears of no state machines. Declare "
+            "the definition in that app, or give it an environment of this one."
+        )
+        raise ValidationError(path, [text])
+    function = environment.handler_function
+    if environment.node.try_find_child(_RULE_OF_JOBS) is None:
+        _add_event_rules(environment, function)
+        # A task token knows no resource. Source:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+        actions = ["states:SendTaskFailure", "states:SendTaskSuccess"]
+        statement = iam.PolicyStatement(actions=actions, resources=["*"])
+        attach(environment, function.role, [statement])
+    return function
+
+
+def _add_event_rules(environment: HybridJobEnvironment, function: lambda_.IFunction) -> None:
+    arn = events.EventField.from_path("$.detail.jobArn")
+    events.Rule(
+        environment,
+        _RULE_OF_JOBS,
+        description="Tells state machines that their hybrid job is over (cdk-braket)",
+        event_pattern=events.EventPattern(
+            source=[JOB_EVENT_SOURCE],
+            detail_type=[JOB_STATE_CHANGE],
+            detail={"status": sorted(FINAL)},
+        ),
+        targets=[
+            _event_target(environment, function, RunAction.JOB_ENDED, {RunProperty.JOB_ARN: arn}),
+        ],
+    )
+    execution = events.EventField.from_path("$.detail.executionArn")
+    events.Rule(
+        environment,
+        _RULE_OF_EXECUTIONS,
+        description="Cancels the hybrid jobs of executions that were stopped (cdk-braket)",
+        event_pattern=events.EventPattern(
+            source=[_STATES],
+            detail_type=[_EXECUTION_STATUS_CHANGE],
+            detail={"status": list(_BEFORE_THEIR_TIME)},
+        ),
+        targets=[
+            _event_target(
+                environment,
+                function,
+                RunAction.EXECUTION_ENDED,
+                {RunProperty.EXECUTION: execution},
+            ),
+        ],
+    )
+
+
+def _event_target(
+    environment: HybridJobEnvironment,
+    function: lambda_.IFunction,
+    action: RunAction,
+    members: Mapping[RunProperty, str],
+) -> events.IRuleTarget:
+    payload = _payload(action, {RunProperty.RECORDS: records_uri(environment), **members})
+    return targets.LambdaFunction(function, event=events.RuleTargetInput.from_object(payload))
+
+
+def _payload(action: RunAction, members: Mapping[RunProperty, object]) -> dict[str, object]:
+    payload: dict[str, object] = {RunProperty.ACTION.value: action.value}
+    return payload | {name.value: value for name, value in members.items()}
+
+
+class RunJobTask(sfn.StateMachineFragment):
+    """States that run a hybrid job: it is started, waited for, and cancelled if given up."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        definition: Definition,
+        *,
+        hyperparameters: Mapping[str, Hyperparameter],
+        timeout: Duration | None,
+        poll_interval: Duration,
+        result_path: str,
+    ) -> None:
+        """Declare the states.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope, which the states are named after.
+            definition: What is run.
+            hyperparameters: Hyperparameters besides those of the definition.
+            timeout: How long the job may take, its queue included.
+            poll_interval: How often the job is looked at.
+            result_path: Where in the state's data the run is.
+        """
+        function = _handler_of(definition, f"{scope.node.path}/{id}".lstrip("/"))
+        super().__init__(scope, id)
+        self._function = function
+        self._records = records_uri(definition.environment)
+        self._result_path = result_path
+        name = sfn.Pass(
+            self,
+            "Name",
+            state_name=f"{id}: name",
+            comment="What tells this run from others, also when its start is repeated",
+            parameters={RUN_ID: sfn.JsonPath.uuid()},
+            result_path=result_path,
+        )
+        start = self._ask(
+            "Start",
+            RunAction.START,
+            {
+                RunProperty.EXECUTION: sfn.JsonPath.execution_id,
+                RunProperty.RUN_ID: self._run_id,
+                RunProperty.PROPERTIES: definition.payload(),
+                RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
+                **({} if timeout is None else {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}),
+            },
+            result_path,
+        )
+        self._wait = self._wait_state(poll_interval)
+        failure = f"{result_path}Error"
+        cancel = self._ask(
+            "Cancel",
+            RunAction.CANCEL,
+            {
+                RunProperty.EXECUTION: sfn.JsonPath.execution_id,
+                RunProperty.RUN_ID: self._run_id,
+                RunProperty.RECORDS: self._records,
+            },
+            sfn.JsonPath.DISCARD,
+        )
+        fail = sfn.Fail(
+            self,
+            "Failed",
+            state_name=f"{id}: failed",
+            error_path=f"{failure}.Error",
+            cause_path=f"{failure}.Cause",
+        )
+        # What is not over in time is looked at, and waited for again.
+        self._wait.add_catch(
+            self._wait, errors=[sfn.Errors.TIMEOUT], result_path=sfn.JsonPath.DISCARD
+        )
+        for state in (start, self._wait):
+            state.add_catch(cancel, errors=[sfn.Errors.ALL], result_path=failure)
+        cancel.next(fail)
+        self._name = name
+        name.next(start).next(self._wait)
+
+    @property
+    def start_state(self) -> sfn.State:
+        """The first state."""
+        return self._name
+
+    @property
+    def end_states(self) -> list[sfn.INextable]:
+        """What other states follow."""
+        return [self._wait]
+
+    @property
+    def _run_id(self) -> str:
+        return sfn.JsonPath.string_at(f"{self._result_path}.{RUN_ID}")
+
+    def _ask(
+        self,
+        id: str,
+        action: RunAction,
+        members: Mapping[RunProperty, object],
+        result_path: str,
+    ) -> tasks.LambdaInvoke:
+        state = tasks.LambdaInvoke(
+            self,
+            id,
+            state_name=f"{self.node.id}: {id.lower()}",
+            lambda_function=self._function,
+            payload=sfn.TaskInput.from_object(_payload(action, members)),
+            payload_response_only=True,
+            result_path=result_path,
+        )
+        return _patient(state)
+
+    def _wait_state(self, poll_interval: Duration) -> tasks.LambdaInvoke:
+        members = {
+            RunProperty.EXECUTION: sfn.JsonPath.execution_id,
+            RunProperty.RECORDS: self._records,
+            RunProperty.RUN: sfn.JsonPath.object_at(self._result_path),
+            RunProperty.TASK_TOKEN: sfn.JsonPath.task_token,
+        }
+        state = tasks.LambdaInvoke(
+            self,
+            "Wait",
+            state_name=f"{self.node.id}: wait",
+            comment="Until the event of the job's end gives the token back",
+            lambda_function=self._function,
+            integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
+            payload=sfn.TaskInput.from_object(_payload(RunAction.WAIT, members)),
+            task_timeout=sfn.Timeout.duration(poll_interval),
+            result_path=self._result_path,
+        )
+        return _patient(state)
+
+
+def _plain_values(hyperparameters: Mapping[str, Hyperparameter]) -> dict[str, Hyperparameter]:
+    return {key: plain_hyperparameter(value) for key, value in hyperparameters.items()}
+
+
+def _patient(state: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
+    """Repeat what was lost; what the function refuses it would refuse again."""
+    state.add_retry(
+        errors=list(_LOST), interval=Duration.seconds(2), max_attempts=6, backoff_rate=2
+    )
+    return state
+
+
+def schedule_target(
+    definition: Definition,
+    path: str,
+    *,
+    hyperparameters: Mapping[str, Hyperparameter],
+    dead_letter_queue: sqs.IQueue | None,
+) -> scheduler.IScheduleTarget:
+    """Return what a schedule invokes to start a definition's job.
+
+    Args:
+        definition: What is run.
+        path: The schedule's path.
+        hyperparameters: Hyperparameters besides those of the definition.
+        dead_letter_queue: Where calls go that did not reach the function.
+
+    Raises:
+        ValidationError: The environment is of another app.
+    """
+    function = _handler_of(definition, path)
+    # The same for all deliveries of one time, and no other's.
+    time = f"{scheduler.ContextAttribute.schedule_arn} {scheduler.ContextAttribute.scheduled_time}"
+    payload = _payload(
+        RunAction.START,
+        {
+            RunProperty.EXECUTION: time,
+            RunProperty.RUN_ID: definition.owner.node.addr,
+            RunProperty.PROPERTIES: definition.payload(),
+            RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
+        },
+    )
+    target = scheduler_targets.LambdaInvoke(
+        function,
+        input=scheduler.ScheduleTargetInput.from_object(payload),
+        dead_letter_queue=dead_letter_queue,
+    )
+    return cast("scheduler.IScheduleTarget", target)
+
+
+def wrong_task(
+    timeout: Duration | None, poll_interval: Duration | None, result_path: str | None
+) -> Iterator[Issue]:
+    """Return what is wrong with how a state machine runs a job; None is passed over."""
+    for name, duration in {"timeout": timeout, "poll_interval": poll_interval}.items():
+        if duration is None or duration.is_unresolved():
+            continue
+        seconds = seconds_of(duration)
+        if not _SHORTEST <= seconds <= _LONGEST or seconds != int(seconds):
+            yield Issue(
+                name,
+                "must be between a second and a year, in whole seconds",
+                "Use Duration.minutes(5)",
+                f"{seconds:g} s",
+            )
+    if result_path is not None and not _RESULT_PATH.fullmatch(result_path):
+        yield Issue(
+            "result_path",
+            "must name a member of the state's data, which holds the run from its start on",
+            'Use "$.hybridJob"',
+            shorten(result_path),
+        )

@@ -1,0 +1,150 @@
+"""What may be granted on a job: exactly that, its key included."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IConstruct
+
+from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
+from cdk_braket.core import s3_location
+from cdk_braket.core.issue import Issue
+from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.validation.argument_types import checked
+
+_WRITES: Final = ("s3:PutObject",)
+_WRITES_WITH_KEY: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+
+
+class _Job(IConstruct, Protocol):
+    """What a grant has to know of a job."""
+
+    @property
+    def job_arn(self) -> str:
+        """The job's ARN."""
+
+    @property
+    def log_stream_prefix(self) -> str:
+        """What the names of its log streams begin with."""
+
+    def results_location(self) -> s3_location.Location:
+        """Where its results are."""
+
+
+class Grants:
+    """Grants on a hybrid job. Each returns what CDK's grants do."""
+
+    @checked
+    def grant_read_results(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to read the results of all the job's runs, and to use their key.
+
+        Args:
+            grantee: Who may, of the same account.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_iam as iam
+            >>> from cdk_braket import ContainerImage, Device, HybridJob
+            >>> stack = Stack(App(), "Chemistry")
+            >>> job = HybridJob(
+            ...     stack, "Vqe", image=ContainerImage.base(), device=Device.local("braket/default")
+            ... )
+            >>> reader = iam.Role(stack, "Reader", assumed_by=iam.AccountRootPrincipal())
+            >>> grant = job.grant_read_results(reader)
+        """
+        return granted(grantee, self.results_location().read_statements())
+
+    @checked
+    def grant_cancel(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to cancel the job, and to see whether it is.
+
+        Args:
+            grantee: Who may, of the same account.
+        """
+        actions = ["braket:CancelJob", "braket:GetJob"]
+        statement = iam.PolicyStatement(actions=actions, resources=[self.job_arn])
+        return granted(grantee, [statement])
+
+    @checked
+    def grant_read(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to see the job and to read its logs, not its results.
+
+        The names of the log streams of other jobs can be seen, what is in them not: listing knows
+        no resource but the log group.
+
+        A search over logs (`logs:FilterLogEvents`) is not part of it: it cannot be limited to the
+        streams of one job. Source:
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+
+        Args:
+            grantee: Who may, of the same account.
+        """
+        group = Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=JOB_LOG_GROUP,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        streams = f"{group}:log-stream:{s3_location.literal(self.log_stream_prefix)}*"
+        statements = [
+            iam.PolicyStatement(actions=["braket:GetJob"], resources=[self.job_arn]),
+            iam.PolicyStatement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
+            iam.PolicyStatement(actions=["logs:GetLogEvents"], resources=[streams]),
+        ]
+        return granted(grantee, statements)
+
+
+def granted(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
+    """Grant statements, as one."""
+    first, *others = (
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=sorted(statement.actions),
+            resource_arns=statement.resources,
+            conditions=statement.conditions or None,
+        )
+        for statement in statements
+    )
+    for other in others:
+        first = first.combine(other)
+    return first
+
+
+def channel_to_write(
+    scope: Construct, channels: Mapping[str, object], name: str | None
+) -> s3_location.Location:
+    """Return where a channel's data is.
+
+    Args:
+        scope: The job.
+        channels: What the job reads, by channel.
+        name: The channel; None where there is only one.
+
+    Raises:
+        ValidationError: There is no such channel, or more than one, or its data is not in a bucket.
+    """
+    in_buckets = {each: at for each, at in channels.items() if isinstance(at, s3_location.Location)}
+    if name is None and len(in_buckets) == 1:
+        [location] = in_buckets.values()
+        return location
+    if name is not None and name in in_buckets:
+        return in_buckets[name]
+    there = ", ".join(in_buckets) or "none"
+    issue = Issue(
+        "channel",
+        f"must be a channel whose data is in a bucket; there is {there}",
+        "Use input_data={…: InputChannel.from_bucket(…)}, and name it",
+        repr(name),
+    )
+    raise ValidationError(scope.node.path, [issue])
+
+
+def write_statements(location: s3_location.Location) -> list[iam.PolicyStatement]:
+    """What it takes to put objects, and not to read or list them."""
+    which = location.prefix if location.is_object else f"{location.prefix}*"
+    statements = [s3_location.objects_statement(list(_WRITES), location.bucket_arn, [which])]
+    if location.key is not None:
+        # A multipart upload reads its own parts back.
+        statements.append(s3_location.key_statement(location.key, list(_WRITES_WITH_KEY)))
+    return statements

@@ -1,0 +1,253 @@
+"""What it takes to run a job: statements, and how they come to the roles that need them."""
+
+import json
+from collections.abc import MutableMapping, Sequence
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from aws_cdk import Arn, ArnComponents, ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk_braket._lambda.braket_jobs.api.service_rules import device_region
+from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
+from cdk_braket.core import s3_location
+
+from .managed_policy_role import OwnRole
+
+KEY_ACTIONS: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+"""What it takes to read and write objects that are encrypted with a key."""
+
+# Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-metrics.html
+METRICS_NAMESPACE: Final = "/aws/braket"
+
+_HELD: Final[MutableMapping[Construct, set[str]]] = WeakKeyDictionary()
+
+
+def attach(
+    scope: Construct, role: iam.IRole | None, statements: Sequence[iam.PolicyStatement]
+) -> iam.Policy | None:
+    """Give a role statements, in a way that its stack never depends on the scope's.
+
+    A role of the scope's stack gets them itself. One of another stack of the app gets them by one
+    policy in the scope's stack. One that is imported is left as it is.
+
+    Args:
+        scope: Who needs them.
+        role: The role; None when it is not known.
+        statements: What it has to be allowed.
+
+    Returns:
+        A policy that has to be there before the role may; None when there is none besides the
+        role's own.
+    """
+    if not isinstance(role, iam.Role) or not statements:
+        return None
+    stack = Stack.of(scope)
+    if Stack.of(role) is stack:
+        if isinstance(role, OwnRole):
+            role.allow(statements)
+        else:
+            for statement in _new(role, stack, statements):
+                role.add_to_policy(statement)
+        return None
+    name = f"BraketHybridJobs{role.node.addr[-8:]}"
+    existing = stack.node.try_find_child(name)
+    policy = existing if isinstance(existing, iam.Policy) else iam.Policy(stack, name, roles=[role])
+    policy.add_statements(*_new(policy, stack, statements))
+    return policy
+
+
+def attach_in_own_policy(
+    scope: Construct, id: str, role: iam.IRole | None, statements: Sequence[iam.PolicyStatement]
+) -> iam.Policy | None:
+    """Give a role statements by a policy of the scope's own.
+
+    For what comes after other jobs: those wait for the role's other policies, and would wait for
+    themselves.
+
+    Args:
+        scope: Who needs them.
+        id: The policy's id in the scope.
+        role: The role; one that is not of this app is left as it is.
+        statements: What it has to be allowed.
+
+    Returns:
+        The policy, if one was needed.
+    """
+    if not isinstance(role, iam.Role) or not statements:
+        return None
+    return iam.Policy(scope, id, roles=[role], statements=statements)
+
+
+def _new(
+    holder: iam.Role | iam.Policy, stack: Stack, statements: Sequence[iam.PolicyStatement]
+) -> list[iam.PolicyStatement]:
+    """Leave out what a role or policy holds already.
+
+    CDK does so too, but only after it has split a policy that is too long with the repetitions.
+    """
+    held = _HELD.setdefault(holder, set())
+    texts = {
+        json.dumps(stack.resolve(statement.to_statement_json()), sort_keys=True): statement
+        for statement in statements
+    }
+    found = [statement for text, statement in texts.items() if text not in held]
+    held.update(texts)
+    return found
+
+
+def braket_principal(stack: Stack, *, checks_caller: bool) -> iam.IPrincipal:
+    """Amazon Braket, whoever's jobs it runs, or only those of the stack's account."""
+    principal = iam.ServicePrincipal("braket.amazonaws.com")
+    if not checks_caller:
+        return principal
+    jobs = stack.format_arn(service="braket", resource="*")
+    return principal.with_conditions(
+        {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": jobs}}
+    )
+
+
+def objects_statements(
+    bucket: s3.IBucket, patterns: list[str], *, writes: bool = False
+) -> list[iam.PolicyStatement]:
+    """What it takes to reach the objects of a bucket whose keys match, without its key."""
+    actions = ["s3:GetObject", "s3:PutObject"] if writes else ["s3:GetObject"]
+    return [
+        s3_location.objects_statement(actions, bucket.bucket_arn, patterns),
+        s3_location.list_statement(bucket.bucket_arn, patterns),
+    ]
+
+
+def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[iam.PolicyStatement]:
+    """What it takes to copy a bucket's objects to another as they are written.
+
+    Source:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+    """
+    statements = [
+        iam.PolicyStatement(
+            actions=["s3:GetReplicationConfiguration", "s3:ListBucket"],
+            resources=[source.bucket_arn],
+        ),
+        s3_location.objects_statement(
+            [
+                "s3:GetObjectVersionAcl",
+                "s3:GetObjectVersionForReplication",
+                "s3:GetObjectVersionTagging",
+            ],
+            source.bucket_arn,
+            ["*"],
+        ),
+        s3_location.objects_statement(
+            ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"],
+            target.bucket_arn,
+            ["*"],
+        ),
+    ]
+    if source.encryption_key is not None:
+        statements.append(s3_location.key_statement(source.encryption_key, ["kms:Decrypt"]))
+    if target.encryption_key is not None:
+        actions = ["kms:Encrypt", "kms:GenerateDataKey"]
+        statements.append(s3_location.key_statement(target.encryption_key, actions))
+    return statements
+
+
+def key_statements(keys: Sequence[kms.IKey | None]) -> list[iam.PolicyStatement]:
+    """What it takes to use the keys, each once; None is S3's own, which asks for nothing."""
+    arns = sorted({key.key_arn for key in keys if key is not None})
+    return [iam.PolicyStatement(actions=list(KEY_ACTIONS), resources=[arn]) for arn in arns]
+
+
+def pass_role_statement(role: iam.IRole) -> iam.PolicyStatement:
+    """What it takes to start jobs as a role.
+
+    Source of the two services:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
+    """
+    return iam.PolicyStatement(
+        actions=["iam:PassRole"],
+        resources=[role.role_arn],
+        conditions={
+            "StringEquals": {
+                "iam:PassedToService": ["braket.amazonaws.com", "sagemaker.amazonaws.com"]
+            }
+        },
+    )
+
+
+def log_statements(stack: Stack) -> list[iam.PolicyStatement]:
+    """What it takes to write a job's logs and metrics."""
+    log_group = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=JOB_LOG_GROUP,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return [
+        iam.PolicyStatement(
+            actions=[
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ],
+            # Streams begin with the job's name and an id that the service makes up.
+            resources=[f"{log_group}:*"],
+        ),
+        # PutMetricData knows no resource, only the namespace. Source:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+        iam.PolicyStatement(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+        ),
+    ]
+
+
+def device_statements(stack: Stack, device_arn: str) -> list[iam.PolicyStatement]:
+    """What it takes to run tasks on a managed device.
+
+    A task is in the region that it was created in: that of a QPU, and for a simulator, which is in
+    any, that of the job. A job runs in its device's region, so that a device which only the
+    deployment knows is in the stack's, too.
+
+    Args:
+        stack: Where the job is.
+        device_arn: The device.
+    """
+    tasks = Arn.format(
+        ArnComponents(
+            service="braket",
+            region=device_region(device_arn) or stack.region,
+            resource="quantum-task",
+            resource_name="*",
+        ),
+        stack,
+    )
+    return [
+        iam.PolicyStatement(actions=["braket:GetDevice"], resources=[device_arn]),
+        # A task's id is made up by the service. CreateQuantumTask is checked on the device, and,
+        # as the published reference does not say so for every version of it, on the task.
+        iam.PolicyStatement(actions=["braket:CreateQuantumTask"], resources=[device_arn, tasks]),
+        iam.PolicyStatement(
+            actions=["braket:CancelQuantumTask", "braket:GetQuantumTask"], resources=[tasks]
+        ),
+    ]
+
+
+def device_look_statement(device_arn: str) -> iam.PolicyStatement:
+    """What it takes to see whether a device is online."""
+    return iam.PolicyStatement(actions=["braket:GetDevice"], resources=[device_arn])
+
+
+def missing_object_statement(bucket_arn: str) -> iam.PolicyStatement:
+    """What it takes to be told 404, not 403, of an object that is not there.
+
+    A condition on the prefix would not do: such a request has none.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    return iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket_arn])

@@ -1,0 +1,105 @@
+"""The script that a hybrid job runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import aws_s3 as s3
+
+from cdk_braket.assets.local_files import LocalScript
+from cdk_braket.core import s3_location
+from cdk_braket.core.tokens import is_unknown
+from cdk_braket.validation.argument_types import checked
+
+_ARCHIVES: Final = (".tar.gz", ".tgz")
+
+
+class Compression(StrEnum):
+    """How a script in S3 is packed.
+
+    Example:
+        >>> from cdk_braket import Compression
+        >>> Compression.GZIP.value
+        'GZIP'
+    """
+
+    NONE = "NONE"
+    """One file, which the container copies as it is."""
+    GZIP = "GZIP"
+    """A gzip-compressed tar archive, which the container unpacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmScript:
+    """The script that a hybrid job runs, and where in it to start.
+
+    Made by `from_asset` or `from_bucket`.
+
+    Attributes:
+        entry_point: Where to start: `module:function`, or a module that is run as `__main__`.
+        compression: How the object in S3 is packed.
+
+    Example:
+        >>> from cdk_braket import AlgorithmScript
+        >>> script = AlgorithmScript.from_asset(
+        ...     "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
+        ... )
+        >>> script.entry_point
+        'algorithm.vqe:main'
+    """
+
+    entry_point: str
+    compression: Compression
+    source: LocalScript | s3_location.Location = field(repr=False)
+
+    @staticmethod
+    @checked
+    def from_asset(
+        path: str | Path, *, entry_point: str, exclude: Sequence[str] = ()
+    ) -> "AlgorithmScript":
+        """Use a script of this machine: it becomes one archive, named after its content.
+
+        The archive has the layout of the Braket SDK's: a directory is packed under its own base
+        name, so its entry points begin with that. Times, owners, `__pycache__` and the like are
+        left out: an unchanged script is the same archive on every machine, and no new job.
+
+        Args:
+            path: A file or a directory. Relative to where the app runs.
+            entry_point: `module:function` or a module; never a file's name.
+            exclude: What to leave out of a directory, in the syntax of .gitignore.
+
+        Example:
+            >>> AlgorithmScript.from_asset(
+            ...     "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main", exclude=["*.md"]
+            ... ).compression.value
+            'GZIP'
+        """
+        source = LocalScript(Path(path), tuple(exclude))
+        return AlgorithmScript(entry_point, Compression.GZIP, source)
+
+    @staticmethod
+    @checked
+    def from_bucket(
+        bucket: s3.IBucket, key: str, *, entry_point: str, compression: Compression | None = None
+    ) -> "AlgorithmScript":
+        """Take a script that is in S3 already. The job may read this object.
+
+        Args:
+            bucket: A bucket that Braket can reach.
+            key: The key of ONE object. A prefix would fail only once the instance runs.
+            entry_point: `module:function` or a module.
+            compression: Default: GZIP for a key that ends in .tar.gz or .tgz, or is a token; else
+                NONE.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> bucket = s3.Bucket.from_bucket_name(Stack(App(), "S"), "B", "amazon-braket-mine")
+            >>> AlgorithmScript.from_bucket(bucket, "a.py", entry_point="a:run").compression.value
+            'NONE'
+        """
+        packed = is_unknown(key) or key.endswith(_ARCHIVES)
+        default = Compression.GZIP if packed else Compression.NONE
+        source = s3_location.in_bucket(bucket, key, is_object=True)
+        return AlgorithmScript(entry_point, compression or default, source)

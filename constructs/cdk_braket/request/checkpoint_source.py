@@ -1,0 +1,94 @@
+"""Where a hybrid job's first checkpoints come from."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_s3 as s3
+
+from cdk_braket.core import s3_location
+from cdk_braket.validation.argument_types import checked
+
+if TYPE_CHECKING:
+    from cdk_braket.jobs.hybrid_job_base import IHybridJob
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSource:
+    """Checkpoints that a job goes on from: they are copied to its own before it starts.
+
+    What is there when the deployment comes to the job is copied; it does not wait for another job
+    to end. Made by `from_job`, `from_bucket` or `from_s3_uri`.
+
+    Example:
+        >>> from cdk_braket import CheckpointSource
+        >>> source = CheckpointSource.from_s3_uri("s3://amazon-braket-mine/jobs/a/checkpoints")
+    """
+
+    source: s3_location.Location = field(repr=False)
+
+    @staticmethod
+    @checked
+    def from_job(job: "IHybridJob") -> "CheckpointSource":
+        """Take the checkpoints of another job of this app.
+
+        Args:
+            job: The job. When it is replaced, the job that goes on from it is, too.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from cdk_braket import ContainerImage, Device, HybridJob
+            >>> stack = Stack(App(), "Chemistry")
+            >>> image, device = ContainerImage.base(), Device.local("braket/default")
+            >>> first = HybridJob(stack, "First", image=image, device=device)
+            >>> second = HybridJob(
+            ...     stack,
+            ...     "Second",
+            ...     image=image,
+            ...     device=device,
+            ...     copy_checkpoints_from=CheckpointSource.from_job(first),
+            ... )
+        """
+        bucket = job.checkpoint_bucket
+        return CheckpointSource(
+            s3_location.Location(
+                uri=job.checkpoint_s3_uri,
+                # Not from the URI, which is an attribute of the job: the handler's policy would
+                # wait for the job, and the job waits for the handler.
+                bucket_name=bucket.bucket_name,
+                key_prefix=job.checkpoint_prefix,
+                key=bucket.encryption_key,
+                bucket=bucket,
+            )
+        )
+
+    @staticmethod
+    @checked
+    def from_bucket(bucket: s3.IBucket, prefix: str) -> "CheckpointSource":
+        """Take the objects of a bucket.
+
+        Args:
+            bucket: The bucket. Its key, if it has one, is granted too.
+            prefix: The prefix of their keys, which is taken off.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> bucket = s3.Bucket.from_bucket_name(Stack(App(), "S"), "B", "amazon-braket-mine")
+            >>> source = CheckpointSource.from_bucket(bucket, "jobs/a/checkpoints")
+        """
+        return CheckpointSource(s3_location.in_bucket(bucket, prefix))
+
+    @staticmethod
+    @checked
+    def from_s3_uri(uri: str) -> "CheckpointSource":
+        """Take what an S3 URI names, such as the `CheckpointS3Uri` that a stack put out.
+
+        A KMS key of the bucket is not known from the URI: use `from_bucket` where it has one. What
+        holds of a token is what `InputChannel.from_s3_uri` says.
+
+        Args:
+            uri: `s3://bucket/prefix`, or a token.
+
+        Example:
+            >>> source = CheckpointSource.from_s3_uri("s3://amazon-braket-mine/jobs/a/checkpoints")
+        """
+        return CheckpointSource(s3_location.at_uri(uri))

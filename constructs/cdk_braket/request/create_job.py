@@ -1,0 +1,229 @@
+"""The CreateJob request that a job's properties make.
+
+Pure but for tokens. The request is built twice: before anything exists, with placeholders, to be
+checked; and with the real places, to be deployed.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from aws_cdk import Duration, SizeRoundingBehavior, Tokenization
+
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
+from cdk_braket.core import s3_location
+from cdk_braket.core.naming import JOBS, stack_uuid
+from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain_tree
+from cdk_braket.core.tokens import is_unknown
+
+from .algorithm_script import AlgorithmScript
+from .container_image import ContainerImage
+from .device import Device
+from .input_channel import InputChannel
+from .job_options import (
+    Checkpoint,
+    Distribution,
+    InstanceConfig,
+    OutputData,
+    WaitForCompletion,
+)
+
+_REQUEST: Final = "CreateJobRequest"
+_ISOLATION_LENGTH: Final = 8
+_RESERVATION: Final = "RESERVATION_TIME_WINDOW_ARN"
+
+# What the Braket SDK sets for data parallelism. Source: `prepare_quantum_job` in
+# `braket/jobs/quantum_job_creation.py` of amazon-braket-sdk.
+_PARALLEL_ENABLED: Final = "sagemaker_distributed_dataparallel_enabled"
+_PARALLEL_INSTANCE: Final = "sagemaker_instance_type"
+OWNED_HYPERPARAMETERS: Final = {
+    _PARALLEL_ENABLED: "distribution",
+    _PARALLEL_INSTANCE: "distribution",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """What the user asked for, with the defaults filled in."""
+
+    label: str
+    isolation: str | None
+    job_name: str | None
+    algorithm: AlgorithmScript | None
+    image: ContainerImage | None
+    device: Device
+    instance: InstanceConfig
+    distribution: Distribution | None
+    hyperparameters: Mapping[str, Hyperparameter]
+    input_data: Mapping[str, InputChannel]
+    output_data: OutputData
+    checkpoint: Checkpoint
+    checkpoint_source: s3_location.Location | None
+    max_runtime: Duration | None
+    reservation_arn: str | None
+    wait: WaitForCompletion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where what a request names is, or will be.
+
+    Attributes:
+        role_arn: The execution role.
+        script_uri: The script's object; None without a script.
+        image_uri: The container image; None for the service's default.
+        input_uris: The channels' URIs by channel name.
+        output_uri: Where the results go.
+        output_key_arn: What they are encrypted with; None for the bucket's own encryption.
+        checkpoint_uri: Where the checkpoints go.
+    """
+
+    role_arn: str
+    script_uri: str | None
+    image_uri: str | None
+    input_uris: Mapping[str, str]
+    output_uri: str
+    output_key_arn: str | None
+    checkpoint_uri: str
+
+
+def build(options: JobOptions, places: Places) -> dict[str, object]:
+    """Return the CreateJob request without `clientToken` and `tags`."""
+    request: dict[str, object] = {
+        "jobName": _job_name(options),
+        "roleArn": places.role_arn,
+        "algorithmSpecification": _algorithm(options, places),
+        "deviceConfig": {"device": options.device.arn},
+        "instanceConfig": {
+            "instanceType": options.instance.instance_type.value,
+            "volumeSizeInGb": _gibibytes(options.instance),
+            "instanceCount": options.instance.instance_count,
+        },
+        "outputDataConfig": {"s3Path": places.output_uri},
+        "checkpointConfig": {
+            "s3Uri": places.checkpoint_uri,
+            "localPath": options.checkpoint.local_path,
+        },
+    }
+    if places.output_key_arn is not None:
+        request["outputDataConfig"] = {
+            "s3Path": places.output_uri,
+            "kmsKeyId": places.output_key_arn,
+        }
+    if options.input_data:
+        request["inputDataConfig"] = _inputs(options, places)
+    if hyperparameters := render_hyperparameters(options):
+        request["hyperParameters"] = hyperparameters
+    if options.max_runtime is not None:
+        request["stoppingCondition"] = {"maxRuntimeInSeconds": seconds_of(options.max_runtime)}
+    if options.reservation_arn is not None:
+        request["associations"] = [{"arn": options.reservation_arn, "type": _RESERVATION}]
+    return cast("dict[str, object]", plain_tree(request))
+
+
+def _job_name(options: JobOptions) -> str:
+    if options.job_name is not None:
+        return options.job_name
+    return f"{options.label}-{RUN_ID_PLACEHOLDER}"
+
+
+def _algorithm(options: JobOptions, places: Places) -> dict[str, object]:
+    algorithm: dict[str, object] = {}
+    if options.algorithm is not None:
+        algorithm["scriptModeConfig"] = {
+            "entryPoint": options.algorithm.entry_point,
+            "s3Uri": places.script_uri,
+            "compressionType": options.algorithm.compression.value,
+        }
+    if places.image_uri is not None:
+        algorithm["containerImage"] = {"uri": places.image_uri}
+    return algorithm
+
+
+def _inputs(options: JobOptions, places: Places) -> list[dict[str, object]]:
+    channels: list[dict[str, object]] = []
+    for name, channel in options.input_data.items():
+        rendered: dict[str, object] = {
+            "channelName": name,
+            "dataSource": {"s3DataSource": {"s3Uri": places.input_uris[name]}},
+        }
+        if channel.content_type is not None:
+            rendered["contentType"] = channel.content_type
+        channels.append(rendered)
+    return channels
+
+
+def render_hyperparameters(options: JobOptions) -> dict[str, str]:
+    """Return the hyperparameters as text, as the Braket SDK does it, with what options add."""
+    rendered = {key: _text(value) for key, value in options.hyperparameters.items()}
+    if options.distribution is Distribution.DATA_PARALLEL:
+        rendered[_PARALLEL_ENABLED] = "true"
+        rendered[_PARALLEL_INSTANCE] = options.instance.instance_type.value
+    return rendered
+
+
+def _text(value: Hyperparameter) -> str:
+    if isinstance(value, (int, float)) and is_unknown(value):
+        return Tokenization.stringify_number(value)
+    text = hyperparameter_text(value)
+    return value if text is None else text  # type: ignore[return-value]  # refused by its type
+
+
+def seconds_of(duration: Duration) -> float:
+    return _whole(duration.to_seconds(integral=False))
+
+
+def _gibibytes(instance: InstanceConfig) -> float:
+    return _whole(instance.volume_size.to_gibibytes(rounding=SizeRoundingBehavior.NONE))
+
+
+def _whole(number: float) -> float:
+    """A whole number as an int: jsii hands some over as floats, and fractions are a problem."""
+    if is_unknown(number) or number != int(number):
+        return number
+    return int(number)
+
+
+def base_prefix(options: JobOptions, target: OutputData | Checkpoint) -> str:
+    """Return the key prefix that all runs of a job share."""
+    if target.prefix is None and options.isolation is not None:
+        return f"{JOBS}/{options.isolation}/"
+    if target.prefix is None:
+        name = options.label if options.job_name is None else options.job_name
+        return f"{JOBS}/{name}/"
+    stripped = target.prefix.strip("/")
+    return f"{stripped}/" if stripped else ""
+
+
+def run_uri(options: JobOptions, target: OutputData | Checkpoint, results: str) -> str:
+    """Return where a run's results or checkpoints go. Every run has a place of its own.
+
+    Args:
+        options: The job.
+        target: Which of the two.
+        results: Name of the results bucket, for those that name no bucket.
+    """
+    bucket = target.bucket.bucket_name if target.bucket else results
+    kind = "data" if isinstance(target, OutputData) else "checkpoints"
+    return f"s3://{bucket}/{base_prefix(options, target)}{RUN_ID_PLACEHOLDER}/{kind}"
+
+
+def label_from(path: str) -> str:
+    """Return a job's label: the end of its construct path, in what the API allows for a name."""
+    longest = model_rules.bounds(model_rules.shape_of(_REQUEST, "jobName")).maximum or len(path)
+    words = re.findall("[a-zA-Z0-9]+", path)
+    text = "-".join(words) or "job"
+    return text[-(longest - len(RUN_ID_PLACEHOLDER) - 1) :].lstrip("-")
+
+
+def isolation_of(path: str) -> str:
+    """Return the prefix that no other job has, of this stack or of another: a token.
+
+    Args:
+        path: The construct's path.
+    """
+    digest = hashlib.sha256(path.encode()).hexdigest()[:_ISOLATION_LENGTH]
+    return f"{stack_uuid()}/{digest}"

@@ -1,0 +1,131 @@
+"""The device that a hybrid job has priority on."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cdk_braket._lambda.braket_jobs.api.service_rules import DEVICE_ARN, LOCAL_DEVICE, is_device
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.tokens import is_unknown
+from cdk_braket.validation.argument_types import checked
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The quantum device, managed simulator or embedded simulator of a hybrid job.
+
+    The constants are the devices that are not retired, as the Amazon Braket SDK lists them. For
+    others there is `from_arn`.
+
+    Attributes:
+        arn: What CreateJob's `deviceConfig.device` takes: a device ARN, or
+            `local:<provider>/<simulator>` for an embedded simulator.
+
+    Example:
+        >>> from cdk_braket import Device
+        >>> Device.IQM_GARNET.region
+        'eu-north-1'
+        >>> Device.local("braket/default").arn
+        'local:braket/default'
+    """
+
+    arn: str
+
+    # Source: `braket.devices.Devices` of amazon-braket-sdk; tests/contract compares.
+    AMAZON_SV1: ClassVar["Device"]
+    AMAZON_DM1: ClassVar["Device"]
+    AQT_IBEX_Q1: ClassVar["Device"]
+    IONQ_FORTE_1: ClassVar["Device"]
+    IONQ_FORTE_ENTERPRISE_1: ClassVar["Device"]
+    IQM_EMERALD: ClassVar["Device"]
+    IQM_GARNET: ClassVar["Device"]
+    QUERA_AQUILA: ClassVar["Device"]
+    RIGETTI_CEPHEUS_1_108Q: ClassVar["Device"]
+
+    @staticmethod
+    @checked
+    def from_arn(arn: str) -> "Device":
+        """Name a device by its ARN, such as one that is newer than this library.
+
+        Args:
+            arn: `arn:aws:braket:<region>::device/<qpu|quantum-simulator>/<provider>/<name>`, or a
+                token.
+        """
+        return Device(arn)
+
+    @staticmethod
+    @checked
+    def local(simulator: str) -> "Device":
+        """Name a simulator that runs inside the job's container; no device is billed for.
+
+        Args:
+            simulator: `<provider>/<simulator>`, such as `braket/default`. Source:
+                https://docs.aws.amazon.com/braket/latest/developerguide/pennylane-embedded-simulators.html
+        """
+        return Device(f"{LOCAL_DEVICE}{simulator}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is an embedded simulator."""
+        return self.arn.startswith(LOCAL_DEVICE)
+
+    @property
+    def is_qpu(self) -> bool:
+        """Whether it is a quantum processing unit; False when a token hides it."""
+        return self._part("kind") == "qpu"
+
+    @property
+    def region(self) -> str | None:
+        """The region that the device is in; None when it is in any, or a token hides it."""
+        return self._part("region") or None
+
+    def _part(self, name: str) -> str | None:
+        match = DEVICE_ARN.fullmatch(self.arn)
+        return match[name] if match else None
+
+
+def device_issue(device: Device) -> Issue | None:
+    """Return what is wrong with a device's name, beyond what the service model states.
+
+    The model bounds the length only, and a device that does not exist is reported only after the
+    job was created.
+    """
+    if is_unknown(device.arn) or is_device(device.arn):
+        return None
+    expected = "the ARN of a device or local:<provider>/<simulator>"
+    fix = "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')"
+    if device.is_local:
+        expected, fix = "local:<provider>/<simulator>", "Use Device.local('braket/default')"
+    return Issue("device", f"must be {expected}", fix, shorten(device.arn))
+
+
+def region_issue(device: Device, region: str, what: str) -> Issue | None:
+    """Return an issue if a device is in another region than what uses it.
+
+    Args:
+        device: The device.
+        region: The stack's region; a token when it is not known.
+        what: What has to be in the device's region.
+    """
+    if device.region in {None, region} or is_unknown(region) or is_unknown(device.region):
+        return None
+    rule = (
+        f"the device is in {device.region}, and the stack is in {region}; {what} in its device's "
+        "region"
+    )
+    fix = f"Deploy the stack to {device.region}, or use another device"
+    return Issue("device", rule, fix, shorten(device.arn))
+
+
+Device.AMAZON_SV1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/sv1")
+Device.AMAZON_DM1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/dm1")
+Device.AQT_IBEX_Q1 = Device("arn:aws:braket:eu-north-1::device/qpu/aqt/Ibex-Q1")
+Device.IONQ_FORTE_1 = Device("arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1")
+Device.IONQ_FORTE_ENTERPRISE_1 = Device(
+    "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-Enterprise-1"
+)
+Device.IQM_EMERALD = Device("arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald")
+Device.IQM_GARNET = Device("arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet")
+Device.QUERA_AQUILA = Device("arn:aws:braket:us-east-1::device/qpu/quera/Aquila")
+Device.RIGETTI_CEPHEUS_1_108Q = Device(
+    "arn:aws:braket:us-west-1::device/qpu/rigetti/Cepheus-1-108Q"
+)

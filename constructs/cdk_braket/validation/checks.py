@@ -1,0 +1,477 @@
+"""Everything that can be said against a job before any construct of it exists."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import Stack, Token
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket._lambda.braket_jobs.api.model_rules import Problem, Rule
+from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, is_prefix
+from cdk_braket.assets.local_files import LocalData, LocalFiles, LocalScript
+from cdk_braket.assets.packaging import PackagingError
+from cdk_braket.core import s3_location
+from cdk_braket.core.issue import Issue, Severity, shorten, without
+from cdk_braket.core.local_paths import path_issue
+from cdk_braket.core.naming import bucket_name
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import plain
+from cdk_braket.core.tags import tag_issues
+from cdk_braket.core.tokens import is_unknown
+from cdk_braket.environment.handler_function import LONGEST_WAIT
+from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.request.container_image import REGIONS
+from cdk_braket.request.create_job import (
+    OWNED_HYPERPARAMETERS,
+    JobOptions,
+    Places,
+    build,
+    render_hyperparameters,
+    run_uri,
+    seconds_of,
+)
+from cdk_braket.request.device import device_issue, region_issue
+
+from .messages import INSTANCE_TYPE, REQUEST, issue_of
+from .preflight import Finding, PreflightCheck, preflight, preflight_unread
+from .template_text import text_issue, text_problems
+
+REGION: Final = "region"
+"""The check whose warning is about a stack, not about a job."""
+
+_HOUR: Final = 3600
+_NO_UUID: Final = "00000000-0000-0000-0000-000000000000"
+# To the preflight, a value that is known later.
+_UNKNOWN: Final = "${Token[unknown.0]}"
+
+
+@dataclass(slots=True)
+class Checked:
+    """The results of the checks, and the files that they read.
+
+    Attributes:
+        problems: What stops the synthesis.
+        warnings: What does not; each has the id that acknowledges it.
+        script: The packed script, if it comes from this machine.
+        inputs: The channels' files, by channel name, where they come from this machine.
+        hours: Instance hours at most; None where they are unbounded or not known.
+    """
+
+    problems: list[Issue] = field(default_factory=list)
+    warnings: list[Issue] = field(default_factory=list)
+    script: LocalFiles | None = None
+    inputs: dict[str, LocalFiles] = field(default_factory=dict)
+    hours: float | None = None
+
+    def refuse(self, argument: str, rule: str, fix: str, shown: str = "") -> None:
+        """Add a problem."""
+        self.problems.append(Issue(argument, rule, fix, shown))
+
+    def warn(self, check: str, argument: str, rule: str, fix: str = "", shown: str = "") -> None:
+        """Add a warning."""
+        warning = Issue(argument, rule, fix, shown, Severity.WARNING, check)
+        self.warnings.append(warning)
+
+    def add(self, issues: Iterable[Issue | None]) -> None:
+        """Add issues by their severity; None is passed over."""
+        for issue in issues:
+            if issue is not None:
+                found = self.problems if issue.severity is Severity.ERROR else self.warnings
+                found.append(issue)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a job is declared, and the constructs that it uses.
+
+    Attributes:
+        scope: Where the job is to be.
+        role: The execution role, if it is the user's.
+        environment: The environment, if it is the user's.
+        tags: The job's own tags.
+        disabled: Checks of the script that are turned off.
+        scratch: A directory for archives.
+        refused: Arguments that are refused already for their types; the options have other values
+            in their place, of which nothing is reported.
+    """
+
+    scope: Construct
+    role: iam.IRole | None
+    environment: IHybridJobEnvironment | None
+    tags: Mapping[str, str]
+    disabled: Collection[PreflightCheck]
+    scratch: Path
+    refused: Collection[str] = ()
+
+    @property
+    def region(self) -> str:
+        """The stack's region; a token when it is not known."""
+        return Stack.of(self.scope).region
+
+
+def check(options: JobOptions, around: Surroundings) -> Checked:
+    """Check a job's options all at once. Creates no construct."""
+    checked = Checked()
+    _collect(checked, options, around.scratch)
+    _check_device(checked, options, around.region)
+    _check_image(checked, options, around)
+    _check_owned(checked, options)
+    _check_checkpoint_source(checked, options)
+    _check_buckets(checked, options)
+    _check_placement(checked, options, around)
+    _check_wait(checked, options)
+    _check_cost(checked, options)
+    checked.problems += tag_issues(around.tags)
+    _check_request(checked, options, _request(checked, options, around), around.scope)
+    _check_script(checked, options, around.disabled, around.refused)
+    checked.problems = without(checked.problems, around.refused)
+    return checked
+
+
+def check_hyperparameters(
+    options: JobOptions,
+    packed: Checked,
+    disabled: Collection[PreflightCheck],
+    *,
+    scope: Construct,
+    refused: Collection[str] = (),
+) -> list[Issue]:
+    """Check the hyperparameters alone of options that were checked with others.
+
+    Args:
+        options: The job.
+        packed: The results of the check of the rest.
+        disabled: Checks of the script that are turned off.
+        scope: Where the job is.
+        refused: Arguments that are refused already for their types.
+    """
+    checked = Checked(script=packed.script)
+    _check_owned(checked, options)
+    found = Checked()
+    request = {"hyperParameters": render_hyperparameters(options)}
+    _check_request(found, options, request, scope, only="hyperParameters")
+    checked.problems += found.problems
+    _check_script(checked, options, disabled, refused)
+    return without(checked.problems, refused)
+
+
+def _collect(checked: Checked, options: JobOptions, scratch: Path) -> None:
+    if options.algorithm is not None:
+        checked.script = _files(checked, "algorithm", options.algorithm.source, scratch)
+    for name, channel in options.input_data.items():
+        files = _files(checked, f"input_data[{name!r}]", channel.source, scratch)
+        if files is not None:
+            checked.inputs[name] = files
+
+
+def _files(
+    checked: Checked,
+    owner: str,
+    source: LocalScript | LocalData | s3_location.Location,
+    scratch: Path,
+) -> LocalFiles | None:
+    if isinstance(source, s3_location.Location):
+        return None
+    if issue := path_issue(owner, source.path):
+        checked.problems.append(issue)
+        return None
+    try:
+        return source.collect(scratch)
+    except PackagingError as error:
+        checked.problems += [Issue(owner, problem) for problem in error.problems]
+        return None
+
+
+def _check_device(checked: Checked, options: JobOptions, region: str) -> None:
+    device = options.device
+    checked.add([device_issue(device), region_issue(device, region, "a job runs")])
+
+
+def _check_image(checked: Checked, options: JobOptions, around: Surroundings) -> None:
+    if options.algorithm is None and options.image is None:
+        if not {"algorithm", "image"} & set(around.refused):
+            fix = "Use AlgorithmScript.from_asset(…), or image=…"
+            checked.refuse("algorithm", "a script or an image is needed", fix)
+        return
+    region = around.region
+    issue = options.image.issue(region) if options.image else None
+    checked.add([issue])
+    if issue is None and not is_unknown(region) and region not in REGIONS:
+        text = (
+            f"Amazon Braket was not known to run hybrid jobs in {region} when this library was "
+            f"released, but in {', '.join(REGIONS)}"
+        )
+        checked.warn(REGION, "", text)
+
+
+def _check_owned(checked: Checked, options: JobOptions) -> None:
+    for key, owner in OWNED_HYPERPARAMETERS.items():
+        if key in options.hyperparameters:
+            rule = f"belongs to {owner}, which sets it"
+            checked.refuse(f"hyperparameters[{key!r}]", rule, f"Use {owner}=… instead")
+
+
+def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
+    """The API has no rule for it: the handler copies the checkpoints, by s3:// alone."""
+    source = options.checkpoint_source
+    if source is None:
+        return
+    argument = "copy_checkpoints_from"
+    checked.add([text_issue(argument, source.uri)])
+    if is_unknown(source.uri):
+        return
+    if not source.bucket_name or not source.uri.startswith("s3://"):
+        fix = "Use CheckpointSource.from_bucket(…) or .from_s3_uri(…)"
+        checked.refuse(argument, "must be s3://bucket/prefix", fix, shorten(source.uri))
+
+
+def _check_wait(checked: Checked, options: JobOptions) -> None:
+    argument = "wait_for_completion.timeout"
+    seconds = seconds_of(options.wait.timeout) if options.wait else 1
+    if issue := text_issue(argument, seconds):
+        checked.problems.append(issue)
+    elif not is_unknown(seconds) and not (seconds == int(seconds) and 1 <= seconds <= LONGEST_WAIT):
+        checked.refuse(
+            argument,
+            f"must be 1 s to {LONGEST_WAIT} s, in whole seconds, as CloudFormation waits no longer "
+            "than an hour",
+            "Use Duration.minutes(55) or less, or do not wait",
+            f"{seconds:g} s",
+        )
+
+
+def _check_cost(checked: Checked, options: JobOptions) -> None:
+    """Compute the worst case of what is billed by the hour, and warn where nobody bounded it.
+
+    Not of embedded simulators: no device is billed for, and nobody has to be asked.
+    """
+    instance = options.instance
+    if options.device.is_local:
+        return
+    longest = model_rules.bounds(
+        model_rules.shape_of(REQUEST, "stoppingCondition", "maxRuntimeInSeconds")
+    )
+    seconds = seconds_of(options.max_runtime) if options.max_runtime else longest.maximum or 0
+    instances = plain(instance.instance_count)
+    if not isinstance(instances, (int, float)):
+        return
+    if any(is_unknown(each) or text_issue("", each) for each in (seconds, instances)):
+        return
+    hours = seconds * instances / _HOUR
+    if options.max_runtime is not None:
+        checked.hours = hours
+        return
+    kind = instance.instance_type.value
+    text = (
+        "is not given, and the device is billed for. The job may run as long as the service lets "
+        f"it: {hours:.3g} instance hours at most, on {instances:g} of {kind}"
+    )
+    checked.warn("max-runtime", "max_runtime", text, "Use max_runtime=Duration.hours(…)")
+
+
+def _check_buckets(checked: Checked, options: JobOptions) -> None:
+    for owner, location in _locations(options).items():
+        shown = shorten(location.uri)
+        if location.has_impossible_bucket:
+            text = (
+                "S3 has no bucket of such a name: it is 3 to 63 lower-case letters, digits, dots "
+                "and hyphens"
+            )
+            checked.refuse(owner, text, "Use the name of a bucket", shown)
+            continue
+        if location.is_object and is_prefix(location.prefix):
+            text = "is a prefix, and the job would fail once its instance runs"
+            checked.refuse(owner, text, "Use the key of one object", shown)
+        if location.is_unreachable:
+            text = (
+                f"Braket reaches a bucket by a name that begins with {REACHABLE_PREFIX}, or by the "
+                "tag AmazonBraket=true together with S3's attribute-based access control, which "
+                "cannot be seen from here"
+            )
+            checked.warn("bucket-name", owner, text, shown=shown)
+
+
+def _check_placement(checked: Checked, options: JobOptions, around: Surroundings) -> None:
+    """A job's buckets and keys are in its region, its role is in its account."""
+    scope, region = around.scope, around.region
+    output, checkpoint = options.output_data, options.checkpoint
+    places: dict[str, object] = {
+        "environment": around.environment,
+        "output_data.bucket": output.bucket,
+        "output_data.encryption_key": output.encryption_key,
+        "checkpoint.bucket": checkpoint.bucket,
+    }
+    for owner, location in _locations(options).items():
+        places[owner] = location.bucket
+        there = location.written_region
+        if there is not None and there != region and not is_unknown(region):
+            text = f"is in region {there}, and the job would be in {region}"
+            checked.refuse(owner, text, f"Use a bucket in {region}", shorten(location.uri))
+    for argument, used in places.items():
+        checked.add(misplaced(argument, used, scope))
+    checked.add(misplaced("role", around.role, scope, in_region=False, in_account=True))
+
+
+def _locations(options: JobOptions) -> dict[str, s3_location.Location]:
+    """Where in S3 a job's data is and will be, by argument; none of what comes from here."""
+    places: dict[str, object] = {
+        f"input_data[{name!r}]": c.source for name, c in options.input_data.items()
+    }
+    if options.algorithm is not None:
+        places["algorithm"] = options.algorithm.source
+    places["copy_checkpoints_from"] = options.checkpoint_source
+    return {
+        owner: place for owner, place in places.items() if isinstance(place, s3_location.Location)
+    }
+
+
+def _request(checked: Checked, options: JobOptions, around: Surroundings) -> Mapping[str, object]:
+    """The request as it will be, with stand-ins for what does not exist yet."""
+    role, buckets = around.role, _Buckets.of(around.environment)
+    pending = Token.as_string({"Ref": "AWS::NoValue"})
+    key = options.output_data.encryption_key
+    named = _without_bad_name(options)
+    places = Places(
+        role_arn=pending if role is None else role.role_arn,
+        script_uri=_script_uri(checked, options, buckets),
+        image_uri=options.image.known_uri(around.region) if options.image else None,
+        input_uris={
+            name: _input_uri(checked, options, name, buckets) for name in options.input_data
+        },
+        output_uri=run_uri(named, options.output_data, buckets.results),
+        output_key_arn=pending if key is None else key.key_arn,
+        checkpoint_uri=run_uri(named, options.checkpoint, buckets.results),
+    )
+    return build(options, places) | {"clientToken": pending, "tags": dict(around.tags)}
+
+
+def _check_request(
+    checked: Checked,
+    options: JobOptions,
+    request: Mapping[str, object],
+    scope: Construct,
+    *,
+    only: str | None = None,
+) -> None:
+    channels = list(options.input_data)
+    found = {problem.path: (problem, fix) for problem, fix in _texts(options, request, scope)}
+    checked.problems += [issue_of(problem, channels, fix) for problem, fix in found.values()]
+    for problem in _first_of_each_path(model_rules.check(REQUEST, request, skip=is_unknown)):
+        if problem.path in found or (only is not None and problem.path[:1] != (only,)):
+            continue
+        if problem.path == INSTANCE_TYPE and problem.rule is Rule.ENUM:
+            checked.warnings.append(_newer_instance_type(problem))
+        else:
+            checked.problems.append(issue_of(problem, channels))
+
+
+def _texts(
+    options: JobOptions, request: Mapping[str, object], scope: Construct
+) -> Iterator[tuple[Problem, str]]:
+    # A number that looks like a token is rendered as one of CDK's own, which hides it.
+    given = {key: value for key, value in options.hyperparameters.items() if is_unknown(value)}
+    rendered = render_hyperparameters(options)
+    yield from text_problems({**request, "hyperParameters": {**rendered, **given}}, scope)
+
+
+def _without_bad_name(options: JobOptions) -> JobOptions:
+    """The options without a name that is refused: the places made of it are not at fault."""
+    shape = model_rules.shape_of(REQUEST, "jobName")
+    is_bad = options.job_name is not None and model_rules.check(
+        shape, options.job_name, skip=is_unknown
+    )
+    return replace(options, job_name=None) if is_bad else options
+
+
+def _first_of_each_path(problems: Sequence[Problem]) -> list[Problem]:
+    """What is too short, say, does not match the pattern either: one line is enough."""
+    return list({problem.path: problem for problem in reversed(problems)}.values())[::-1]
+
+
+def _newer_instance_type(problem: Problem) -> Issue:
+    rule = (
+        f"is not in the service model of the installed botocore ({problem.message}). It is passed "
+        "on as it is"
+    )
+    shown = shorten(str(problem.value))
+    argument = "instance.instance_type"
+    return Issue(argument, rule, shown=shown, severity=Severity.WARNING, check="instance-type")
+
+
+def _script_uri(checked: Checked, options: JobOptions, buckets: "_Buckets") -> str:
+    if options.algorithm is not None and isinstance(options.algorithm.source, s3_location.Location):
+        return options.algorithm.source.uri
+    return buckets.uri(checked.script)
+
+
+def _input_uri(checked: Checked, options: JobOptions, name: str, buckets: "_Buckets") -> str:
+    source = options.input_data[name].source
+    if isinstance(source, s3_location.Location):
+        return source.uri
+    return buckets.uri(checked.inputs.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """The names of the buckets of inputs and results."""
+
+    inputs: str
+    results: str
+
+    @staticmethod
+    def of(environment: IHybridJobEnvironment | None) -> "_Buckets":
+        if environment is None:
+            return _Buckets(pretended_bucket("inputs"), pretended_bucket("results"))
+        return _Buckets(
+            environment.inputs_bucket.bucket_name, environment.results_bucket.bucket_name
+        )
+
+    def uri(self, files: LocalFiles | None) -> str:
+        return f"s3://{self.inputs}/{files.key if files else ''}"
+
+
+def pretended_bucket(purpose: str) -> str:
+    """A name as long as that of the bucket which does not exist yet."""
+    return bucket_name(purpose, "0000", _NO_UUID)
+
+
+def _check_script(
+    checked: Checked,
+    options: JobOptions,
+    disabled: Collection[PreflightCheck],
+    refused: Collection[str],
+) -> None:
+    rendered = {
+        key: value if isinstance(value, str) and not is_unknown(value) else _UNKNOWN
+        for key, value in render_hyperparameters(options).items()
+    }
+    if "hyperparameters" in refused:
+        disabled = {*disabled, PreflightCheck.HYPERPARAMETERS}
+    for finding in _findings(checked, options, rendered, disabled):
+        severity = Severity(finding.severity.value)
+        check = f"preflight-{finding.check.value}"
+        checked.add([Issue(finding.subject, finding.message, severity=severity, check=check)])
+
+
+def _findings(
+    checked: Checked,
+    options: JobOptions,
+    hyperparameters: Mapping[str, str],
+    disabled: Collection[PreflightCheck],
+) -> list[Finding]:
+    script = options.algorithm
+    if script is None or is_unknown(script.entry_point):
+        return preflight_unread(None, hyperparameters, disabled=disabled)
+    if checked.script is None or not isinstance(script.source, LocalScript):
+        return preflight_unread(script.entry_point, hyperparameters, disabled=disabled)
+    return preflight(
+        script.source.path,
+        script.entry_point,
+        hyperparameters,
+        disabled=disabled,
+        exclude=script.source.exclude,
+    )

@@ -1,0 +1,77 @@
+"""Runs the real CDK CLI against a local AWS."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.deploy.environments import CDK
+from tests.emulator import leaks
+from tests.patience import PATIENCE
+
+
+@dataclass(frozen=True, slots=True)
+class CdkApp:
+    """A CDK app as its user sees it: a folder with a cdk.json, and the commands on it.
+
+    Attributes:
+        folder: Where the app's cdk.json is.
+        scratch: A folder for the cloud assembly and the outputs.
+        environment: What the local AWS gives a command.
+    """
+
+    folder: Path
+    scratch: Path
+    environment: Mapping[str, str]
+
+    def bootstrap(self, **context: object) -> None:
+        """Bootstrap the environment that the local AWS is; the CLI reads the app for it."""
+        settings = self.environment
+        self._run(
+            "bootstrap",
+            "--no-notices",
+            f"aws://{settings['CDK_DEFAULT_ACCOUNT']}/{settings['CDK_DEFAULT_REGION']}",
+            **context,
+        )
+
+    def deploy(self, **context: object) -> dict[str, dict[str, str]]:
+        """Deploy all stacks; return their outputs, by stack."""
+        outputs = self.scratch / "outputs.json"
+        self._run(
+            "deploy", "--all", "--require-approval=never", f"--outputs-file={outputs}", **context
+        )
+        loaded: dict[str, dict[str, str]] = json.loads(outputs.read_text())
+        return loaded
+
+    def fail_to_deploy(self, **context: object) -> str:
+        """Deploy all stacks, which must fail; return what the CLI printed."""
+        finished = self._start("deploy", "--all", "--require-approval=never", **context)
+        assert finished.returncode != 0, finished.stdout
+        return finished.stdout
+
+    def destroy(self, **context: object) -> None:
+        """Destroy all stacks."""
+        self._run("destroy", "--all", "--force", **context)
+
+    def _run(self, *arguments: str, **context: object) -> str:
+        finished = self._start(*arguments, **context)
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
+
+    def _start(self, *arguments: str, **context: object) -> subprocess.CompletedProcess[str]:
+        settings = [f"--context={name}={value}" for name, value in context.items()]
+        finished = subprocess.run(
+            [CDK, *arguments, *settings, f"--output={self.scratch / 'cdk.out'}", "--no-color"],
+            cwd=self.folder,
+            # Of its own: several at once read what others are just writing.
+            env={**self.environment, "CDK_HOME": str(self.scratch / "cdk-home")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        leaks.keep_output(self.environment, finished.stdout)
+        return finished

@@ -1,0 +1,72 @@
+"""A deployment that waits for its job, through several invocations of the handler."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future
+
+import boto3
+import pytest
+
+from cdk_braket_local.control.instance import LocalAws
+from tests.deploy import scenarios
+from tests.deploy.cdk import CdkApp
+from tests.deploy.environments import ROOT
+from tests.deploy.scenarios import played
+
+__all__ = ["played"]
+
+APP = ROOT / "tests/deploy/apps/patient"
+LONG = 600
+
+
+def _decisions(aws: LocalAws, stack: str) -> list[str]:
+    """What the stack's handler decided, in order."""
+    logs = boto3.client("logs", **aws.client_settings)
+    prefix = f"/aws/cloudformation/{stack}/"
+    [group] = logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+    name = group["logGroupName"]
+    events = [
+        event
+        for stream in logs.describe_log_streams(logGroupName=name)["logStreams"]
+        for event in logs.get_log_events(
+            logGroupName=name, logStreamName=stream["logStreamName"], startFromHead=True
+        )["events"]
+    ]
+    lines = [event["message"] for event in sorted(events, key=lambda event: event["timestamp"])]
+    return [json.loads(line)["decision"] for line in lines if line.startswith('{"decision"')]
+
+
+def a_deployment_ends_when_its_job_completed(app: CdkApp, aws: LocalAws) -> None:
+    stack = "WaitsLong"
+    (outputs,) = app.deploy(stack_name=stack, seconds=15, wait=1800).values()
+    assert outputs["JobStatus"] == "COMPLETED"
+    decisions = _decisions(aws, stack)
+    assert decisions.count("goes_on") >= 1, decisions
+    assert decisions.count("started") == 1, decisions
+
+
+def a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: LocalAws) -> None:
+    del aws
+    printed = app.fail_to_deploy(stack_name="WaitsForFailure", seconds=-1, wait=1800)
+    said = " ".join(printed.split())
+    assert "ended as FAILED: AlgorithmError: ValueError" in said
+    assert "log group /aws/braket/jobs, log streams " in said
+    assert ".console.aws.amazon.com/braket/home?region=" in said
+
+
+def a_handler_that_may_not_run_itself_again_says_so(app: CdkApp, aws: LocalAws) -> None:
+    del aws
+    printed = app.fail_to_deploy(stack_name="WaitsAlone", seconds=LONG, wait=1800, alone=1)
+    assert "could not go on: Invoke: AccessDenied" in " ".join(printed.split())
+
+
+SCENARIOS = scenarios.by_name(
+    a_deployment_ends_when_its_job_completed,
+    a_job_that_fails_fails_its_deployment_with_the_reason,
+    a_handler_that_may_not_run_itself_again_says_so,
+)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_waiting(played: Mapping[str, Future[None]], name: str) -> None:
+    played[name].result()

@@ -1,0 +1,594 @@
+"""The real gateway against botocore's Stubber and a real HTTP server."""
+
+import io
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
+from cdk_braket._lambda.braket_jobs.handler import aws_gateway as module
+from cdk_braket._lambda.braket_jobs.handler.aws_gateway import AwsGateway
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError, explain
+from cdk_braket._lambda.braket_jobs.handler.properties import Location, render
+from cdk_braket._lambda.braket_jobs.handler.retries import Job
+from tests.unit.handler.worlds import request
+
+JOB = "arn:aws:braket:us-east-1:123456789012:job/00000000-0000-0000-0000-000000000001"
+PLACE = Location("amazon-braket-inputs", ".cdk-braket/jobs/u/Job.json")
+SOURCE = Location("cdk-assets", "abc.tar.gz")
+TARGET = Location("amazon-braket-inputs", "scripts/abc/source.tar.gz")
+TOKEN = "a" * 64
+CANARY = "canary-77ab"
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> AwsGateway:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    return AwsGateway()
+
+
+@pytest.fixture
+def braket(gateway: AwsGateway) -> Iterator[Stubber]:
+    with Stubber(gateway._braket) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def s3(gateway: AwsGateway) -> Iterator[Stubber]:
+    with Stubber(gateway._s3) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def copies(gateway: AwsGateway) -> Iterator[Stubber]:
+    with Stubber(gateway._s3_for_copies) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+# --- Events. ---
+
+_DETAIL = {"jobArn": JOB, "status": "FAILED"}
+
+
+def _put(gateway: AwsGateway, **entry: str) -> None:
+    sent = {
+        "Source": "cdk-braket.rule",
+        "DetailType": "Braket Job State Change",
+        "Detail": json.dumps(_DETAIL),
+        "Resources": [JOB],
+    }
+    with Stubber(gateway._events) as stub:
+        answer = {"Entries": [entry], "FailedEntryCount": int("ErrorCode" in entry)}
+        stub.add_response("put_events", answer, {"Entries": [sent]})
+        gateway.put_event("cdk-braket.rule", "Braket Job State Change", _DETAIL, JOB)
+        # Otherwise a gateway that makes no call would pass.
+        stub.assert_no_pending_responses()
+
+
+def test_an_event_is_put_on_the_default_bus(gateway: AwsGateway) -> None:
+    _put(gateway, EventId="1")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ThrottlingException", Kind.TRANSIENT),
+        ("InternalFailure", Kind.TRANSIENT),
+        ("NotAuthorizedForSourceException", Kind.PERMANENT),
+    ],
+)
+def test_an_event_that_is_not_taken_is_an_error_though_the_call_is_answered(
+    gateway: AwsGateway, code: str, kind: Kind
+) -> None:
+    with pytest.raises(ServiceError) as caught:
+        _put(gateway, ErrorCode=code, ErrorMessage="not taken")
+    assert (caught.value.code, caught.value.kind) == (code, kind)
+
+
+# --- What must be there. ---
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_role_is_looked_for_by_its_name(gateway: AwsGateway, there: bool) -> None:
+    role = {
+        "Path": "/",
+        "RoleName": "Mine",
+        "RoleId": "AROA" + "A" * 16,
+        "Arn": "arn:aws:iam::123456789012:role/Mine",
+        "CreateDate": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    with Stubber(gateway._iam) as stub:
+        if there:
+            stub.add_response("get_role", {"Role": role}, {"RoleName": "Mine"})
+        else:
+            stub.add_client_error("get_role", "NoSuchEntity", http_status_code=404)
+        assert gateway.has_role("Mine") is there
+
+
+def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket: Stubber) -> None:
+    arn = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
+    device = {
+        "deviceArn": arn,
+        "deviceName": "Forte 1",
+        "providerName": "IonQ",
+        "deviceType": "QPU",
+        "deviceStatus": "OFFLINE",
+        "deviceCapabilities": "{}",
+    }
+    braket.add_response("get_device", device, {"deviceArn": arn})
+    assert gateway.device_status(arn) == "OFFLINE"
+
+
+def test_an_object_is_there_or_not_or_hidden(gateway: AwsGateway, s3: Stubber) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    assert gateway.has_object(SOURCE)
+    expect_head(s3, SOURCE, None)
+    assert not gateway.has_object(SOURCE)
+    s3.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
+    with pytest.raises(ServiceError, match="s3://cdk-assets"):
+        gateway.has_object(SOURCE)
+
+
+def test_a_bucket_s_tags_are_read_and_may_be_none(gateway: AwsGateway, s3: Stubber) -> None:
+    tags = {"TagSet": [{"Key": "AmazonBraket", "Value": "true"}]}
+    s3.add_response("get_bucket_tagging", tags, {"Bucket": "mine"})
+    assert gateway.bucket_tags("mine") == {"AmazonBraket": "true"}
+    s3.add_client_error("get_bucket_tagging", "NoSuchTagSet", http_status_code=404)
+    assert gateway.bucket_tags("mine") == {}
+    s3.add_client_error("get_bucket_tagging", "AccessDenied", http_status_code=403)
+    with pytest.raises(ServiceError):
+        gateway.bucket_tags("mine")
+
+
+# --- The function itself. ---
+
+
+def test_the_function_invokes_itself_without_waiting_for_it(gateway: AwsGateway) -> None:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:handler"
+    event = {"RequestType": "Create", "CdkBraketWaitsUntil": 1.5}
+    with Stubber(gateway._lambda) as stub:
+        stub.add_response(
+            "invoke",
+            {"StatusCode": 202},
+            {
+                "FunctionName": arn,
+                "InvocationType": "Event",
+                "Payload": json.dumps(event).encode(),
+            },
+        )
+        gateway.invoke_again(arn, event)
+        stub.add_client_error("invoke", "TooManyRequestsException", http_status_code=429)
+        with pytest.raises(ServiceError) as raised:
+            gateway.invoke_again(arn, event)
+    assert raised.value.kind is Kind.TRANSIENT
+
+
+# --- Braket. ---
+
+
+def test_create_job_sends_the_whole_request(gateway: AwsGateway, braket: Stubber) -> None:
+    rendered = {**render(request(), TOKEN), "clientToken": TOKEN, "tags": {"a": "b"}}
+    braket.add_response("create_job", {"jobArn": JOB}, rendered)
+    assert gateway.create_job(rendered) == JOB
+
+
+def job_response(**changes: object) -> dict[str, object]:
+    sent = render(request(), TOKEN)
+    return {
+        "status": "RUNNING",
+        "jobArn": JOB,
+        "roleArn": sent["roleArn"],
+        "jobName": sent["jobName"],
+        "outputDataConfig": sent["outputDataConfig"],
+        "algorithmSpecification": sent["algorithmSpecification"],
+        "instanceConfig": sent["instanceConfig"],
+        "createdAt": datetime(2026, 1, 1, tzinfo=UTC),
+        **changes,
+    }
+
+
+def test_get_job_reads_what_the_lifecycle_needs(gateway: AwsGateway, braket: Stubber) -> None:
+    checkpoint = {"s3Uri": "s3://amazon-braket-results/c"}
+    response = job_response(tags={"a": "b"}, checkpointConfig=checkpoint, failureReason="no")
+    braket.add_response("get_job", response, {"jobArn": JOB})
+    assert gateway.get_job(JOB) == Job(
+        arn=JOB,
+        status="RUNNING",
+        name=f"vqe-{TOKEN[:12]}",
+        tags={"a": "b"},
+        results_path=f"s3://amazon-braket-results/jobs/vqe/{TOKEN[:12]}",
+        checkpoint_uri=checkpoint["s3Uri"],
+        failure_reason="no",
+    )
+
+
+def test_get_job_does_without_what_the_service_may_leave_out(
+    gateway: AwsGateway, braket: Stubber
+) -> None:
+    braket.add_response("get_job", job_response(), {"jobArn": JOB})
+    job = gateway.get_job(JOB)
+    assert job.tags == {}
+    assert job.checkpoint_uri == ""
+
+
+def summary(number: int, **changes: object) -> dict[str, object]:
+    return {
+        "status": "QUEUED",
+        "jobArn": f"{JOB[:-1]}{number}",
+        "jobName": f"job-{number}",
+        "device": "local:braket/default",
+        "createdAt": datetime(2026, 1, 1, tzinfo=UTC),
+        **changes,
+    }
+
+
+def test_find_jobs_walks_all_pages_and_tells_missing_tags_from_none(
+    gateway: AwsGateway, braket: Stubber
+) -> None:
+    since = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    filters = [{"name": "createdAt", "operator": "GTE", "values": ["2026-01-02T03:04:05Z"]}]
+    size = model_rules.bounds(model_rules.shape_of("SearchJobsRequest", "maxResults")).maximum
+    first: dict[str, object] = {"filters": filters, "maxResults": size}
+    braket.add_response("search_jobs", {"jobs": [summary(1)], "nextToken": "n"}, first)
+    second = {**first, "nextToken": "n"}
+    braket.add_response("search_jobs", {"jobs": [summary(2, tags={"a": "b"})]}, second)
+    found = list(gateway.find_jobs(since.timestamp()))
+    assert [(job.name, job.tags) for job in found] == [("job-1", None), ("job-2", {"a": "b"})]
+
+
+def test_the_search_asks_with_an_operator_that_the_service_has() -> None:
+    assert "GTE" in model_rules.enum_values("SearchJobsFilterOperator")
+
+
+def test_cancel_and_tags(gateway: AwsGateway, braket: Stubber) -> None:
+    answer = {"jobArn": JOB, "cancellationStatus": "CANCELLING"}
+    braket.add_response("cancel_job", answer, {"jobArn": JOB})
+    braket.add_response("tag_resource", {}, {"resourceArn": JOB, "tags": {"a": "b"}})
+    braket.add_response("untag_resource", {}, {"resourceArn": JOB, "tagKeys": ["a", "c"]})
+    gateway.cancel_job(JOB)
+    gateway.tag_job(JOB, {"a": "b"})
+    gateway.untag_job(JOB, ("a", "c"))
+
+
+EXPECTED_KINDS = {
+    "AccessDeniedException": Kind.PERMANENT,
+    "ConflictException": Kind.CONFLICT,
+    "DeviceOfflineException": Kind.PERMANENT,
+    "DeviceRetiredException": Kind.PERMANENT,
+    "InternalServiceException": Kind.TRANSIENT,
+    "ResourceNotFoundException": Kind.NOT_FOUND,
+    "ServiceQuotaExceededException": Kind.PERMANENT,
+    "ThrottlingException": Kind.TRANSIENT,
+    "ValidationException": Kind.PERMANENT,
+}
+
+
+@pytest.mark.parametrize("code", sorted(EXPECTED_KINDS))
+def test_each_modelled_error_has_its_kind(gateway: AwsGateway, braket: Stubber, code: str) -> None:
+    status = service_model.shape(code).error_status
+    assert status is not None
+    braket.add_client_error(
+        "cancel_job", code, "said", status, response_meta={"RequestId": "request-9"}
+    )
+    with pytest.raises(ServiceError) as raised:
+        gateway.cancel_job(JOB)
+    error = raised.value
+    assert error.kind is EXPECTED_KINDS[code]
+    assert (error.operation, error.code, error.message) == ("CancelJob", code, "said")
+    assert error.request_id == "request-9"
+
+
+def test_the_table_of_kinds_covers_the_errors_of_all_operations_used() -> None:
+    used = ["CreateJob", "GetJob", "CancelJob", "SearchJobs", "TagResource", "UntagResource"]
+    codes = {code for name in used for code in service_model.operation(name).errors}
+    assert codes == set(EXPECTED_KINDS)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (EndpointConnectionError(endpoint_url="https://braket"), Kind.TRANSIENT),
+        (ConnectTimeoutError(endpoint_url="https://braket"), Kind.TRANSIENT),
+        (ReadTimeoutError(endpoint_url="https://braket"), Kind.TRANSIENT),
+        (ConnectionResetError("reset"), Kind.TRANSIENT),
+        (NoCredentialsError(), Kind.PERMANENT),
+    ],
+)
+def test_errors_of_the_client_have_their_kinds(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: Kind
+) -> None:
+    def fail(**_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(gateway._braket, "get_job", fail)
+    with pytest.raises(ServiceError) as raised:
+        gateway.get_job(JOB)
+    assert raised.value.kind is kind
+
+
+def test_a_request_that_boto3_refuses_tells_no_values(gateway: AwsGateway) -> None:
+    with pytest.raises(ServiceError) as raised:
+        gateway.create_job({**request(), "hyperParameters": {"k": [CANARY]}, "clientToken": "t"})
+    assert raised.value.kind is Kind.PERMANENT
+    assert CANARY not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
+def test_our_retries_are_the_only_ones_and_every_call_has_time_outs(gateway: AwsGateway) -> None:
+    for client in (gateway._braket, gateway._s3, gateway._s3_for_copies):
+        options = vars(client.meta.config)["_user_provided_options"]
+        assert options["retries"]["total_max_attempts"] == 1
+        assert options["connect_timeout"] == module.CONNECT_SECONDS
+        assert options["read_timeout"] in {module.READ_SECONDS, module.COPY_SECONDS}
+
+
+# --- The record. ---
+
+
+def test_a_record_is_read_with_its_version(gateway: AwsGateway, s3: Stubber) -> None:
+    text = '{"é": 1}'.encode()
+    body = StreamingBody(io.BytesIO(text), len(text))
+    expected = {"Bucket": PLACE.bucket, "Key": PLACE.key}
+    s3.add_response("get_object", {"Body": body, "ETag": '"v1"'}, expected)
+    assert gateway.read_record(PLACE) == ('{"é": 1}', '"v1"')
+
+
+def test_a_missing_record_is_none_a_missing_bucket_is_an_error(
+    gateway: AwsGateway, s3: Stubber
+) -> None:
+    s3.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    assert gateway.read_record(PLACE) is None
+    s3.add_client_error("get_object", "NoSuchBucket", http_status_code=404)
+    with pytest.raises(ServiceError) as raised:
+        gateway.read_record(PLACE)
+    assert raised.value.kind is Kind.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("version", "condition"), [(None, {"IfNoneMatch": "*"}), ('"v1"', {"IfMatch": '"v1"'})]
+)
+def test_a_record_is_written_on_condition(
+    gateway: AwsGateway, s3: Stubber, version: str | None, condition: dict[str, str]
+) -> None:
+    expected = {
+        "Bucket": PLACE.bucket,
+        "Key": PLACE.key,
+        "Body": b"{}",
+        "ContentType": "application/json",
+        **condition,
+    }
+    s3.add_response("put_object", {"ETag": '"v2"'}, expected)
+    gateway.write_record(PLACE, "{}", version)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("PreconditionFailed", 412), ("ConditionalRequestConflict", 409), ("NoSuchKey", 404)],
+)
+def test_a_record_that_changed_meanwhile_is_a_conflict(
+    gateway: AwsGateway, s3: Stubber, code: str, status: int
+) -> None:
+    s3.add_client_error("put_object", code, http_status_code=status)
+    with pytest.raises(ServiceError) as raised:
+        gateway.write_record(PLACE, "{}", '"v1"')
+    assert raised.value.kind is Kind.CONFLICT
+
+
+# --- Copies. ---
+
+SOURCE_HEAD = {"ContentLength": 10, "ETag": '"s"', "Metadata": {}}
+COPY_HEAD = {"ContentLength": 10, "ETag": '"t"', "Metadata": {module.SOURCE_ETAG: '"s"'}}
+
+
+def expect_head(s3: Stubber, place: Location, response: dict[str, object] | None) -> None:
+    if response is None:
+        s3.add_client_error("head_object", "404", "Not Found", 404)
+    else:
+        expected = {"Bucket": place.bucket, "Key": place.key}
+        s3.add_response("head_object", response, expected)
+
+
+def expect_copy(copies: Stubber) -> None:
+    expected = {
+        "CopySource": {"Bucket": SOURCE.bucket, "Key": SOURCE.key},
+        "CopySourceIfMatch": '"s"',
+        "Bucket": TARGET.bucket,
+        "Key": TARGET.key,
+        "MetadataDirective": "REPLACE",
+        "Metadata": {module.SOURCE_ETAG: '"s"'},
+        "TaggingDirective": "REPLACE",
+    }
+    copies.add_response("copy_object", {"CopyObjectResult": {"ETag": '"t"'}}, expected)
+
+
+def test_an_asset_is_copied_and_checked(gateway: AwsGateway, s3: Stubber, copies: Stubber) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    expect_head(s3, TARGET, None)
+    expect_copy(copies)
+    expect_head(s3, TARGET, COPY_HEAD)
+    gateway.copy_asset(SOURCE, TARGET)
+
+
+def test_an_asset_that_is_there_is_not_copied_again(gateway: AwsGateway, s3: Stubber) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    expect_head(s3, TARGET, COPY_HEAD)
+    gateway.copy_asset(SOURCE, TARGET)
+
+
+@pytest.mark.parametrize(
+    "other", [{**COPY_HEAD, "ContentLength": 9}, {**COPY_HEAD, "Metadata": {}}]
+)
+def test_another_object_in_its_place_is_overwritten(
+    gateway: AwsGateway, s3: Stubber, copies: Stubber, other: dict[str, object]
+) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    expect_head(s3, TARGET, other)
+    expect_copy(copies)
+    expect_head(s3, TARGET, COPY_HEAD)
+    gateway.copy_asset(SOURCE, TARGET)
+
+
+def test_a_copy_that_differs_is_an_error_that_is_tried_again(
+    gateway: AwsGateway, s3: Stubber, copies: Stubber
+) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    expect_head(s3, TARGET, None)
+    expect_copy(copies)
+    expect_head(s3, TARGET, {**COPY_HEAD, "ContentLength": 0})
+    with pytest.raises(ServiceError) as raised:
+        gateway.copy_asset(SOURCE, TARGET)
+    assert raised.value.kind is Kind.TRANSIENT
+
+
+def test_an_object_too_large_for_one_copy_is_refused(gateway: AwsGateway, s3: Stubber) -> None:
+    expect_head(s3, SOURCE, {**SOURCE_HEAD, "ContentLength": module.LARGEST_COPY_BYTES + 1})
+    expect_head(s3, TARGET, None)
+    with pytest.raises(ServiceError, match="EntityTooLarge"):
+        gateway.copy_asset(SOURCE, TARGET)
+
+
+def test_a_source_that_changes_while_it_is_copied_is_tried_again(
+    gateway: AwsGateway, s3: Stubber, copies: Stubber
+) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    expect_head(s3, TARGET, None)
+    copies.add_client_error("copy_object", "PreconditionFailed", http_status_code=412)
+    with pytest.raises(ServiceError) as raised:
+        gateway.copy_asset(SOURCE, TARGET)
+    assert raised.value.kind is Kind.TRANSIENT
+
+
+def test_keys_are_listed_over_all_pages(gateway: AwsGateway, s3: Stubber) -> None:
+    asked = {"Bucket": "b", "Prefix": "p/"}
+    first = {"Contents": [{"Key": "p/1"}], "NextContinuationToken": "n", "IsTruncated": True}
+    s3.add_response("list_objects_v2", first, asked)
+    s3.add_response(
+        "list_objects_v2", {"Contents": [{"Key": "p/2"}]}, {**asked, "ContinuationToken": "n"}
+    )
+    s3.add_response("list_objects_v2", {}, asked)
+    assert list(gateway.list_keys(Location("b", "p/"))) == ["p/1", "p/2"]
+    assert list(gateway.list_keys(Location("b", "p/"))) == []
+
+
+def test_a_missing_asset_is_named_whether_s3_tells_or_hides_it(
+    gateway: AwsGateway, s3: Stubber
+) -> None:
+    expect_head(s3, SOURCE, None)
+    with pytest.raises(ServiceError, match=r"s3://cdk-assets/abc\.tar\.gz") as raised:
+        gateway.copy_asset(SOURCE, TARGET)
+    assert raised.value.kind is Kind.PERMANENT
+
+    s3.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
+    with pytest.raises(ServiceError, match=r"s3://cdk-assets/abc\.tar\.gz") as raised:
+        gateway.copy_asset(SOURCE, TARGET)
+    assert raised.value.kind is Kind.PERMANENT
+    assert "not there, or the handler's role lacks" in explain(raised.value, {}, "us-east-1")
+
+
+# --- The answer to CloudFormation. ---
+
+
+class Mailbox(ThreadingHTTPServer):
+    received: list[tuple[str, dict[str, str], bytes]]
+    status: int
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            assert isinstance(self.server, Mailbox)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.received.append((self.path, dict(self.headers), body))
+            self.send_response(self.server.status)
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = Mailbox(("127.0.0.1", 0), Handler)
+    server.received, server.status = [], 200
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 500])
+def test_the_answer_is_put_as_the_presigned_url_was_signed(
+    gateway: AwsGateway, mailbox: Mailbox, status: int
+) -> None:
+    mailbox.status = status
+    target = "/arn%3Aaws%3Astack%7CJob?X-Amz-Signature=s%2F&b=c"
+    url = f"http://127.0.0.1:{mailbox.server_port}{target}"
+    assert gateway.put_answer(url, b'{"a": 1}') == status
+    [(path, headers, body)] = mailbox.received
+    assert path == target
+    assert headers["Content-Type"] == ""
+    assert body == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:{port}/?s=canary-77ab", "https://127.0.0.1:{port}/"]
+)
+def test_no_answer_is_an_error_that_does_not_tell_the_url(gateway: AwsGateway, url: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    with pytest.raises(ServiceError) as raised:
+        gateway.put_answer(url.format(port=port), b"{}")
+    assert raised.value.kind is Kind.TRANSIENT
+    assert CANARY not in str(raised.value)
+    assert str(port) not in str(raised.value)
+
+
+def test_a_connection_that_breaks_is_an_error(gateway: AwsGateway) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def slam() -> None:
+            connection, _ = listener.accept()
+            connection.close()
+
+        thread = threading.Thread(target=slam)
+        thread.start()
+        with pytest.raises(ServiceError):
+            gateway.put_answer(f"http://127.0.0.1:{port}/", b"{}")
+        thread.join()
+
+
+def test_a_server_that_never_answers_is_given_up(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(ServiceError):
+            gateway.put_answer(url, b"{}")
