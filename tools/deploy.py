@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from cdk_braket_local.control import client_environment, temporary_instance
+from cdk_braket_local.control import client_environment, job_failure, temporary_instance
 from examples.h2_vqe import report as job_report
 from tools import job_progress, processes, scheduled_runs, setup
 
@@ -149,6 +149,7 @@ class _Followed:
     arn: str
     end: job_progress.JobEnd
     results: Path | None
+    cause: list[str]
 
 
 def _follow(arn: str, clients: _Clients) -> _Followed:
@@ -157,7 +158,10 @@ def _follow(arn: str, clients: _Clients) -> _Followed:
         arn, braket_client=clients.braket, logs_client=clients.logs, stream=sys.stdout
     )
     results = _fetch_results(arn, end, clients) if end.status == "COMPLETED" else None
-    return _Followed(arn, end, results)
+    cause = []
+    if end.status == "FAILED":
+        cause = job_failure.describe(clients.braket.get_job(jobArn=arn), clients.logs)
+    return _Followed(arn, end, results, cause)
 
 
 def _fetch_results(arn: str, end: job_progress.JobEnd, clients: _Clients) -> Path:
@@ -183,6 +187,8 @@ def _show(outputs: Mapping[str, Mapping[str, str]], jobs: Sequence[_Followed]) -
         print(f"  {job.end.status} after {job.end.elapsed.total_seconds():.0f} s")
         if job.end.failure_reason:
             print(f"  {job.end.failure_reason}")
+        for line in job.cause:
+            print(f"  {line}")
         if job.results:
             _show_results(job.results)
 

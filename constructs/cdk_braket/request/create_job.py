@@ -173,6 +173,7 @@ def _text(value: Hyperparameter) -> str:
 
 
 def seconds_of(duration: Duration) -> float:
+    """Return a duration in seconds: an int if it is a whole number of them."""
     return _whole(duration.to_seconds(integral=False))
 
 
