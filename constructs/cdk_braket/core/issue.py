@@ -65,6 +65,11 @@ def without(issues: Iterable[Issue], refused: Iterable[str]) -> list[Issue]:
     ]
 
 
+def argument_names(issues: Iterable[Issue]) -> frozenset[str]:
+    """Return the arguments that issues are about."""
+    return frozenset(issue.argument for issue in issues)
+
+
 def shorten(text: str) -> str:
     """A value fit for one line."""
     quoted = repr(text)

@@ -15,12 +15,11 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
 from cdk_braket.core import s3_location
-from cdk_braket.core.issue import Issue, without
+from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.naming import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
 from cdk_braket.core.tokens import is_unknown, settled
-from cdk_braket.core.usable import argument_names, policy_issues
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.monitoring.events import allow_events
 from cdk_braket.permissions.grants import granted
@@ -41,6 +40,7 @@ from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
 from cdk_braket.validation.argument_types import checked, wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.usable_arguments import policy_issues
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 

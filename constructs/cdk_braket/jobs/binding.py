@@ -29,12 +29,9 @@ from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScri
 from cdk_braket.core import s3_location
 from cdk_braket.core.issue import Issue
 from cdk_braket.core.naming import RECORDS
-from cdk_braket.core.notes import note
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter, plain
 from cdk_braket.core.substitution import compact
-from cdk_braket.core.tags import check_at_synth
-from cdk_braket.core.usable import policy_issues, usable_arguments
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import (
     copy_statements,
@@ -48,6 +45,7 @@ from cdk_braket.environment.hybrid_job_environment import (
     IHybridJobEnvironment,
     shared_statements,
 )
+from cdk_braket.jobs.notes import note
 from cdk_braket.monitoring.metrics import TaskMetrics
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of, role_description
@@ -87,7 +85,9 @@ from cdk_braket.validation.argument_types import checked, wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
 from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from cdk_braket.validation.preflight import PreflightCheck
+from cdk_braket.validation.tags import check_at_synth
 from cdk_braket.validation.template_text import text_issue
+from cdk_braket.validation.usable_arguments import policy_issues, usable_arguments
 
 _WARNING: Final = "cdk-braket"
 _LEFT_AS_IT_IS: Final = (

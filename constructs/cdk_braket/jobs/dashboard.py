@@ -12,10 +12,9 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_ARNS, JOB_LOG_GROUP
-from cdk_braket.core.issue import Issue, shorten, without
+from cdk_braket.core.issue import Issue, argument_names, shorten, without
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.tokens import is_unknown
-from cdk_braket.core.usable import argument_names
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import code, drop_role_dependency
 from cdk_braket.permissions.managed_policy_role import OwnRole, role_description

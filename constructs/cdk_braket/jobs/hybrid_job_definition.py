@@ -12,10 +12,9 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_braket.core.issue import Issue, without
+from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter
-from cdk_braket.core.usable import argument_names, usable_arguments
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
 from cdk_braket.request.algorithm_script import AlgorithmScript
@@ -26,6 +25,7 @@ from cdk_braket.request.input_channel import InputChannel
 from cdk_braket.request.job_options import Checkpoint, Distribution, InstanceConfig, OutputData
 from cdk_braket.validation.argument_types import wrong_types
 from cdk_braket.validation.preflight import PreflightCheck
+from cdk_braket.validation.usable_arguments import usable_arguments
 
 from .binding import Arguments, Defined, Definition, prepare
 from .workflows import RunJobTask, schedule_target, wrong_task

@@ -20,7 +20,6 @@ from cdk_braket.core.local_paths import path_issue
 from cdk_braket.core.naming import bucket_name
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
-from cdk_braket.core.tags import tag_issues
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.environment.handler_function import LONGEST_WAIT
 from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
@@ -35,6 +34,7 @@ from cdk_braket.request.create_job import (
     seconds_of,
 )
 from cdk_braket.request.device import device_issue, region_issue
+from cdk_braket.validation.tags import tag_issues
 
 from .messages import INSTANCE_TYPE, REQUEST, issue_of
 from .preflight import Finding, PreflightCheck, preflight, preflight_unread

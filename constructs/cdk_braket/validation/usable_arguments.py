@@ -1,6 +1,6 @@
 """What the further checks run with when arguments are refused for their types."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, Final
 
@@ -80,8 +80,3 @@ def policy_issues(policy: RemovalPolicy | None) -> Iterator[Issue]:
             "Use RemovalPolicy.RETAIN or RemovalPolicy.DESTROY",
             f"RemovalPolicy.{policy.name}" if policy else "",
         )
-
-
-def argument_names(issues: Iterable[Issue]) -> frozenset[str]:
-    """Return the arguments that issues are about."""
-    return frozenset(issue.argument for issue in issues)
