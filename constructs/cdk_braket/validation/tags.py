@@ -7,8 +7,8 @@ import jsii
 from aws_cdk import TagManager
 from constructs import Construct, IValidation
 
-from .issue import Issue, shorten
-from .tokens import is_unknown
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.tokens import is_unknown
 
 # The service model states none of it. Source, to which the tagging page of Amazon Braket's
 # developer guide leads: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html

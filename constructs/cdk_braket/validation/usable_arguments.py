@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from aws_cdk import RemovalPolicy, Token
 
+from cdk_braket.core.issue import Issue
 from cdk_braket.request.device import Device
-
-from .issue import Issue
 
 _NEUTRAL: Final[Mapping[str, object]] = {
     "device": Device.local("braket/default"),
