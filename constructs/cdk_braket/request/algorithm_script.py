@@ -57,26 +57,41 @@ class AlgorithmScript:
     @staticmethod
     @checked
     def from_asset(
-        path: str | Path, *, entry_point: str, exclude: Sequence[str] = ()
+        path: str | Path,
+        *,
+        entry_point: str,
+        exclude: Sequence[str] = (),
+        include_modules: Sequence[str | Path] = (),
     ) -> "AlgorithmScript":
         """Use a script of this machine: it becomes one archive, named after its content.
 
         The archive has the layout of the Braket SDK's: a directory is packed under its own base
         name, so its entry points begin with that. Times, owners, `__pycache__` and the like are
-        left out: an unchanged script is the same archive on every machine, and no new job.
+        left out, and text files are packed with LF line ends: an unchanged script is the same
+        archive on every machine, and no new job.
 
         Args:
             path: A file or a directory. Relative to where the app runs.
             entry_point: `module:function` or a module; never a file's name.
-            exclude: What to leave out of a directory, in the syntax of .gitignore.
+            exclude: Files to leave out of directories, in the syntax of .gitignore. Default: none.
+            include_modules: Further files and folders that the script imports, such as a module
+                beside it. Each is packed at the top level under its own base name, where
+                `import helpers` finds `helpers.py` or the folder `helpers`. The name is the
+                Braket SDK's (`hybrid_job(include_modules=…)`), which takes modules that the app
+                has imported; here you name their paths. A `requirements.txt` works, too: the
+                container installs it. Relative to where the app runs. Default: none.
 
         Example:
             >>> AlgorithmScript.from_asset(
             ...     "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main", exclude=["*.md"]
             ... ).compression.value
             'GZIP'
+            >>> script = AlgorithmScript.from_asset(
+            ...     "job.py", entry_point="job:main", include_modules=["helpers.py", "lib"]
+            ... )
         """
-        source = LocalScript(Path(path), tuple(exclude))
+        included = tuple(Path(each) for each in include_modules)
+        source = LocalScript(Path(path), tuple(exclude), included)
         return AlgorithmScript(entry_point, Compression.GZIP, source)
 
     @staticmethod

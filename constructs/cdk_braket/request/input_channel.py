@@ -38,6 +38,8 @@ class InputChannel:
 
         Each file is a CDK asset that the handler copies to the inputs bucket, under keys that are
         named after the content; the channel's folder holds the file, or what the directory holds.
+        Files are copied byte by byte, also their line ends: where Git may check text out with
+        CRLF, mark the files with `-text` in `.gitattributes`, or they are other input data.
 
         Args:
             path: A file or a directory of at most 100 files. Relative to where the app runs.

@@ -188,7 +188,15 @@ def _files(
 
 def _check_device(checked: Checked, options: JobOptions, region: str) -> None:
     device = options.device
-    checked.add([device_issue(device), region_issue(device, region, "a job runs")])
+    issue = device_issue(device)
+    checked.add([issue, region_issue(device, region, "a job runs")])
+    if issue is None and device.is_unknown_simulator and not is_unknown(device.arn):
+        rule = "no image of Amazon Braket is known to have this simulator"
+        fix = (
+            "Use Device.local('braket/default') or 'pennylane/lightning.qubit', unless the job's "
+            "image has it"
+        )
+        checked.warn("device", "device", rule, fix, shorten(device.arn))
 
 
 def _check_image(checked: Checked, options: JobOptions, around: Surroundings) -> None:
@@ -474,4 +482,11 @@ def _findings(
         hyperparameters,
         disabled=disabled,
         exclude=script.source.exclude,
+        include=script.source.include,
+        image_uri=_image_uri(options),
     )
+
+
+def _image_uri(options: JobOptions) -> str | None:
+    """The URI of the job's image, in whatever region; None for the image of jobs without one."""
+    return None if options.image is None else options.image.known_uri(REGIONS[0])
