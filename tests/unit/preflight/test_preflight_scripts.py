@@ -193,7 +193,7 @@ class TestSysPath:
             "sys.path.append(os.path.dirname(__file__))",
             "sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))",
             "sys.path.insert(0, str(Path(__file__).parent))",
-            "sys.path.append(str(Path(__file__).resolve().parents[1]))",
+            "sys.path.append(str(Path(__file__).resolve().parents[0]))",
             "HERE = Path(__file__).parent\nsys.path.append(str(HERE))",
             "sys.path += [os.path.dirname(__file__)]",
             "sys.path[:0] = [os.path.dirname(__file__)]",
