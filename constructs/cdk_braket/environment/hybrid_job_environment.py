@@ -16,20 +16,28 @@ from constructs import Construct, IDependable
 
 from cdk_braket.core import s3_location
 from cdk_braket.core.issue import Issue, argument_names, without
-from cdk_braket.core.naming import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
+from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
+from cdk_braket.core.naming import (
+    INPUTS,
+    JOBS,
+    RECORDS,
+    SCRIPTS,
+    bucket_name,
+    description,
+    stack_uuid,
+)
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
 from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.monitoring.events import allow_events
 from cdk_braket.permissions.grants import granted
-from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of, role_description
+from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
 from cdk_braket.permissions.statements import (
     attach,
     braket_principal,
     device_look_statement,
     device_statements,
-    key_statements,
     log_statements,
     missing_object_statement,
     objects_statements,
@@ -40,6 +48,7 @@ from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
 from cdk_braket.validation.argument_types import checked, wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.limits import watch_limits
 from cdk_braket.validation.usable_arguments import policy_issues
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
@@ -96,7 +105,8 @@ def shared_statements(
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
         *objects_statements(results, [f"{JOBS}/*"], writes=True),
-        *key_statements([inputs.encryption_key, results.encryption_key]),
+        *key_statements([inputs.encryption_key], READ_ACTIONS),
+        *key_statements([results.encryption_key], RESULT_ACTIONS),
         *log_statements(stack),
     ]
 
@@ -246,6 +256,7 @@ class HybridJobEnvironment(_Environment):
         if problems:
             raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
         super().__init__(scope, id)
+        watch_limits(self)
         self._removal_policy = removal_policy
         self._encryption = encryption
         self._key = encryption_key
@@ -276,8 +287,9 @@ class HybridJobEnvironment(_Environment):
         )
         self._handler = JobHandler.of(self, settings)
         self._handler.keep_logs(removal_policy)
-        if isinstance(self._key, kms.Key):
-            self._handler.encrypt(self._key, lasts=removal_policy is not RemovalPolicy.DESTROY)
+        key = None if self._key is None else target_of(self._key)
+        if isinstance(key, kms.Key):
+            self._handler.encrypt(key, lasts=removal_policy is not RemovalPolicy.DESTROY)
         attach(self, self._handler.role, self._handler_statements())
 
     @property
@@ -335,7 +347,7 @@ class HybridJobEnvironment(_Environment):
         """
         if device.is_local:
             return
-        attach(self, self._role, device_statements(Stack.of(self), device.arn))
+        attach(self, self._role, device_statements(Stack.of(self), device.arn, self._results))
         attach(self, self._handler.role, [device_look_statement(device.arn)])
 
     @checked
@@ -487,7 +499,7 @@ class HybridJobEnvironment(_Environment):
             self,
             "Role",
             assumed_by=braket_principal(Stack.of(self), checks_caller=self._checks_caller),
-            description=role_description("Execution role of the hybrid jobs of", self.node.path),
+            description=description("Execution role of the hybrid jobs of", self.node.path),
         )
 
     def _own_key(self) -> kms.IKey | None:
@@ -497,7 +509,7 @@ class HybridJobEnvironment(_Environment):
             self._key = kms.Key(
                 self,
                 "Key",
-                description=f"Inputs and results of the hybrid jobs of {self.node.path}",
+                description=description("Inputs and results of the hybrid jobs of", self.node.path),
                 enable_key_rotation=True,
                 removal_policy=self._removal_policy,
             )
@@ -525,7 +537,7 @@ class HybridJobEnvironment(_Environment):
         bucket = s3.Bucket(
             self,
             id,
-            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid()),
+            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid(Stack.of(self))),
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=self._encryption,
             encryption_key=key,
@@ -587,7 +599,7 @@ class HybridJobEnvironment(_Environment):
                 self,
                 "ReplicationRole",
                 assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
-                description=role_description(
+                description=description(
                     "Replicates inputs and results of the hybrid jobs of", self.node.path
                 ),
             )

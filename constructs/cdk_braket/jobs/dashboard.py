@@ -13,11 +13,12 @@ from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_ARNS, JOB_LOG_GROUP
 from cdk_braket.core.issue import Issue, argument_names, shorten, without
+from cdk_braket.core.naming import description
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import code, drop_role_dependency
-from cdk_braket.permissions.managed_policy_role import OwnRole, role_description
+from cdk_braket.permissions.managed_policy_role import OwnRole
 from cdk_braket.validation.argument_types import wrong_types
 
 from .hybrid_job import HybridJob
@@ -117,7 +118,7 @@ class HybridJobDashboard(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=role_description("Shows the hybrid jobs of", self.node.path),
+            description=description("Shows the hybrid jobs of", self.node.path),
         )
         log_group.grant_write(role)
         role.allow([iam.PolicyStatement(actions=["braket:GetJob"], resources=list(job_arns))])
