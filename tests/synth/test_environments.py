@@ -267,9 +267,10 @@ def test_the_handlers_log_is_kept_as_long_as_told_and_encrypted_for_this_stack_a
     [statement] = [s for s in cast("list[Json]", document["Statement"]) if "Condition" in s]
     assert statement["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}
     conditions = cast("dict[str, Json]", statement["Condition"])
-    assert conditions["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    # CloudWatch Logs' documentation names no other key: a condition on one that is not sent denies.
+    assert conditions.keys() == {"ArnLike"}
     assert text(conditions["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]).endswith(
-        f":logs:{REGION}:{ACCOUNT}:log-group:<{{'Ref': 'AWS::StackName'}}>-*"
+        f":logs:{REGION}:{ACCOUNT}:log-group:Stack-*"
     )
 
 

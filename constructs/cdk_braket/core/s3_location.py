@@ -11,6 +11,8 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, is_bucket_name
 
+from .keys import READ_ACTIONS, key_statements
+
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 _HTTPS_URI: Final = re.compile(
@@ -42,14 +44,14 @@ class Location:
         uri: As the API takes it.
         bucket_name: The bucket's name; empty when the URI does not show it.
         key_prefix: What the keys begin with, or the one object's key.
-        key: The KMS key of the bucket, where it is known.
+        keys: The KMS keys of the objects, where they are known.
         is_object: Whether it is the one object of that key.
     """
 
     uri: str
     bucket_name: str
     key_prefix: str
-    key: kms.IKey | None = None
+    keys: tuple[kms.IKey, ...] = ()
     is_object: bool = False
 
     @property
@@ -96,23 +98,15 @@ class Location:
         statements = [objects_statement(["s3:GetObject"], self.bucket_arn, [which])]
         if not self.is_object:
             statements.append(list_statement(self.bucket_arn, [which]))
-        if self.key is not None:
-            statements.append(key_statement(self.key, ["kms:Decrypt"]))
-        return statements
-
-    def write_statements(self) -> list[iam.PolicyStatement]:
-        """What it takes to read and write the objects and no others."""
-        statements = self.read_statements()
-        statements.append(objects_statement(["s3:PutObject"], self.bucket_arn, [f"{self.prefix}*"]))
-        if self.key is not None:
-            statements.append(key_statement(self.key, ["kms:GenerateDataKey"]))
-        return statements
+        return [*statements, *key_statements(self.keys, READ_ACTIONS)]
 
 
 def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Location:
     """Name the objects of a bucket whose keys begin with `prefix`, or the one of that key."""
     uri = f"s3://{bucket.bucket_name}/{prefix}"
-    return Location(uri, bucket.bucket_name, prefix, bucket.encryption_key, is_object)
+    key = bucket.encryption_key
+    keys = () if key is None else (key,)
+    return Location(uri, bucket.bucket_name, prefix, keys, is_object)
 
 
 def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
@@ -122,17 +116,18 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
         uri: The URI.
         key: The KMS key of the bucket, where it is known.
     """
+    keys = () if key is None else (key,)
     if Token.is_unresolved(uri):
         # What is written around a token can be escaped, what the token becomes cannot.
         rest = Fn.select(1, Fn.split("s3://", literal(uri)))
         bucket_name = Fn.select(2, Fn.split("/", uri))
-        return _TokenLocation(uri, bucket_name, rest, key)
+        return _TokenLocation(uri, bucket_name, rest, keys)
     match = _S3_URI.fullmatch(uri)
     if match:
-        return Location(uri, match["bucket"], match["key"], key)
+        return Location(uri, match["bucket"], match["key"], keys)
     match = _HTTPS_URI.fullmatch(uri)
     if match:
-        return Location(uri, match["bucket"] or match["path_bucket"], match["key"], key)
+        return Location(uri, match["bucket"] or match["path_bucket"], match["key"], keys)
     return Location(uri, "", "")
 
 
@@ -158,14 +153,12 @@ class _TokenLocation(Location):
 
     def read_statements(self) -> list[iam.PolicyStatement]:
         objects = f"arn:{Aws.PARTITION}:s3:::{self.prefix}*"
-        statements = [
+        return [
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
             # Which prefix may be listed cannot be told from the URI, so the bucket's names can be.
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
+            *key_statements(self.keys, READ_ACTIONS),
         ]
-        if self.key is not None:
-            statements.append(key_statement(self.key, ["kms:Decrypt"]))
-        return statements
 
 
 def objects_statement(
@@ -184,8 +177,3 @@ def list_statement(bucket_arn: str, patterns: list[str]) -> iam.PolicyStatement:
         resources=[bucket_arn],
         conditions={"StringLike": {"s3:prefix": patterns}},
     )
-
-
-def key_statement(key: kms.IKey, actions: list[str]) -> iam.PolicyStatement:
-    """Allow actions on a KMS key."""
-    return iam.PolicyStatement(actions=actions, resources=[key.key_arn])

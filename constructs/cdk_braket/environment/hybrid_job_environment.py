@@ -15,7 +15,16 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
 from cdk_braket.core import s3_location
-from cdk_braket.core.naming import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
+from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
+from cdk_braket.core.naming import (
+    INPUTS,
+    JOBS,
+    RECORDS,
+    SCRIPTS,
+    bucket_name,
+    description,
+    stack_uuid,
+)
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.monitoring.events import allow_events
 from cdk_braket.permissions.grants import granted
@@ -25,7 +34,6 @@ from cdk_braket.permissions.statements import (
     braket_principal,
     device_look_statement,
     device_statements,
-    key_statements,
     log_statements,
     missing_object_statement,
     objects_statements,
@@ -36,6 +44,7 @@ from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
 from cdk_braket.validation.argument_types import wrong_types_of_environment
 from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.limits import watch_limits
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
@@ -82,7 +91,8 @@ def shared_statements(
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
         *objects_statements(results, [f"{JOBS}/*"], writes=True),
-        *key_statements([inputs.encryption_key, results.encryption_key]),
+        *key_statements([inputs.encryption_key], READ_ACTIONS),
+        *key_statements([results.encryption_key], RESULT_ACTIONS),
         *log_statements(stack),
     ]
 
@@ -246,6 +256,7 @@ class HybridJobEnvironment(_Environment):
         if problems:
             raise ValidationError(path, problems)
         super().__init__(scope, id)
+        watch_limits(self)
         self._removal_policy = removal_policy
         self._encryption = encryption
         self._key = encryption_key
@@ -274,8 +285,9 @@ class HybridJobEnvironment(_Environment):
         )
         self._handler = JobHandler.of(self, settings)
         self._handler.keep_logs(removal_policy)
-        if isinstance(self._key, kms.Key):
-            self._handler.encrypt(self._key, lasts=removal_policy is not RemovalPolicy.DESTROY)
+        key = None if self._key is None else target_of(self._key)
+        if isinstance(key, kms.Key):
+            self._handler.encrypt(key, lasts=removal_policy is not RemovalPolicy.DESTROY)
         attach(self, self._handler.role, self._handler_statements())
 
     @property
@@ -332,7 +344,7 @@ class HybridJobEnvironment(_Environment):
         """
         if device.is_local:
             return
-        attach(self, self._role, device_statements(Stack.of(self), device.arn))
+        attach(self, self._role, device_statements(Stack.of(self), device.arn, self._results))
         attach(self, self._handler.role, [device_look_statement(device.arn)])
 
     def allow_image(self, image: ContainerImage) -> None:
@@ -481,7 +493,7 @@ class HybridJobEnvironment(_Environment):
             self,
             "Role",
             assumed_by=braket_principal(Stack.of(self), checks_caller=self._checks_caller),
-            description=f"Execution role of the hybrid jobs of {self.node.path}",
+            description=description("Execution role of the hybrid jobs of", self.node.path),
         )
 
     def _own_key(self) -> kms.IKey | None:
@@ -491,7 +503,7 @@ class HybridJobEnvironment(_Environment):
             self._key = kms.Key(
                 self,
                 "Key",
-                description=f"Inputs and results of the hybrid jobs of {self.node.path}",
+                description=description("Inputs and results of the hybrid jobs of", self.node.path),
                 enable_key_rotation=True,
                 removal_policy=self._removal_policy,
             )
@@ -519,7 +531,7 @@ class HybridJobEnvironment(_Environment):
         bucket = s3.Bucket(
             self,
             id,
-            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid()),
+            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid(Stack.of(self))),
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=self._encryption,
             encryption_key=key,
@@ -581,7 +593,9 @@ class HybridJobEnvironment(_Environment):
                 self,
                 "ReplicationRole",
                 assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
-                description=f"Replicates inputs and results of the hybrid jobs of {self.node.path}",
+                description=description(
+                    "Replicates inputs and results of the hybrid jobs of", self.node.path
+                ),
             )
         return self._replicator
 

@@ -27,7 +27,8 @@ from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from cdk_braket.core import s3_location
-from cdk_braket.core.naming import RECORDS
+from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements
+from cdk_braket.core.naming import JOBS, RECORDS, description
 from cdk_braket.core.substitution import compact
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import (
@@ -50,7 +51,6 @@ from cdk_braket.permissions.statements import (
     attach_in_own_policy,
     device_look_statement,
     device_statements,
-    key_statements,
     log_statements,
     objects_statements,
     pass_role_statement,
@@ -67,6 +67,7 @@ from cdk_braket.request.create_job import (
     isolation_of,
     label_from,
     run_uri,
+    tasks_pattern,
 )
 from cdk_braket.request.device import Device
 from cdk_braket.request.input_channel import InputChannel
@@ -81,6 +82,7 @@ from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
 from cdk_braket.validation.argument_types import wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
 from cdk_braket.validation.checks import Checked, check, check_hyperparameters
+from cdk_braket.validation.limits import watch_limits
 from cdk_braket.validation.messages import shorten
 from cdk_braket.validation.preflight import PreflightCheck
 from cdk_braket.validation.template_text import text_fault
@@ -156,7 +158,7 @@ def prepare(
     given = {name: getattr(arguments, name) for name in Arguments.__slots__}
     if faults := wrong_types(given | {"wait_for_completion": wait} | dict(more or {})):
         raise ValidationError(path, faults)
-    options = _options(path, arguments, wait)
+    options = _options(scope, path, arguments, wait)
     checked = check(
         options,
         scope=scope,
@@ -179,12 +181,14 @@ def prepare(
     return Prepared(arguments, options, checked)
 
 
-def _options(path: str, given: Arguments, wait: WaitForCompletion | None) -> JobOptions:
+def _options(
+    scope: Construct, path: str, given: Arguments, wait: WaitForCompletion | None
+) -> JobOptions:
     algorithm, source = given.algorithm, given.copy_checkpoints_from
     image = given.image
     return JobOptions(
         label=label_from(path),
-        isolation=isolation_of(path) if given.isolated else None,
+        isolation=isolation_of(Stack.of(scope), path) if given.isolated else None,
         job_name=given.job_name,
         algorithm=algorithm,
         image=ContainerImage.base() if image is None and algorithm is not None else image,
@@ -286,6 +290,7 @@ class Definition:
         self.options = prepared.options
         self.owner = owner
         _annotate(owner, self._checked)
+        watch_limits(owner)
         self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
         for key, value in (given.tags or {}).items():
             self.tags.set_tag(key, value, _EXPLICIT)
@@ -324,6 +329,14 @@ class Definition:
     def results_prefix(self) -> str:
         """What the keys of the results of all runs begin with."""
         return base_prefix(self.options, self.options.output_data)
+
+    @property
+    def results_location(self) -> s3_location.Location:
+        """The results of all runs, with the keys that encrypt them."""
+        output, bucket = self.options.output_data, self.results_bucket
+        # Checkpoints, which may be there as well, have the bucket's key.
+        keys = [key for key in (output.encryption_key, bucket.encryption_key) if key is not None]
+        return replace(s3_location.in_bucket(bucket, self.results_prefix), keys=tuple(keys))
 
     @property
     def checkpoint_bucket(self) -> s3.IBucket:
@@ -476,17 +489,13 @@ class Definition:
 
     def _isolated_statements(self) -> list[iam.PolicyStatement]:
         """What every job needs, but of this job's objects alone."""
-        environment, options = self.environment, self.options
+        environment = self.environment
         files = [self._checked.script, *self._checked.inputs.values()]
         keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
-        targets = (options.output_data, options.checkpoint)
-        prefixes = {base_prefix(options, each) for each in targets if each.bucket is None}
-        written = [f"{s3_location.literal(prefix)}*" for prefix in sorted(prefixes)]
-        inputs, results = environment.inputs_bucket, environment.results_bucket
+        inputs = environment.inputs_bucket
         return [
             *(objects_statements(inputs, keys) if keys else []),
-            *(objects_statements(results, written, writes=True) if written else []),
-            *key_statements([inputs.encryption_key, results.encryption_key]),
+            *key_statements([inputs.encryption_key], READ_ACTIONS),
             *log_statements(Stack.of(self.owner)),
         ]
 
@@ -495,17 +504,36 @@ class Definition:
         options = self.options
         statements = [] if self._image is None else self._image.pull_statements()
         if not options.device.is_local:
-            statements += device_statements(Stack.of(self.owner), options.device.arn)
+            statements += device_statements(
+                Stack.of(self.owner), options.device.arn, self.results_bucket
+            )
         for location in _locations(options):
             if not location.is_known_late:
                 statements += location.read_statements()
-        for target in (options.output_data, options.checkpoint):
-            if target.bucket is not None:
-                prefix = base_prefix(options, target)
-                statements += s3_location.in_bucket(target.bucket, prefix).write_statements()
-        if options.output_data.encryption_key is not None:
-            statements += key_statements([options.output_data.encryption_key])
+        for bucket, patterns in self._written().items():
+            statements += objects_statements(bucket, sorted(patterns), writes=True)
+            statements += key_statements([bucket.encryption_key], RESULT_ACTIONS)
+        statements += key_statements([options.output_data.encryption_key], RESULT_ACTIONS)
         return statements
+
+    def _written(self) -> dict[s3.IBucket, set[str]]:
+        """Return the key patterns that the job writes, by bucket.
+
+        Without those that every job of the environment may write.
+        """
+        options = self.options
+        places = [
+            (options.output_data.bucket, f"{s3_location.literal(self.results_prefix)}*"),
+            (options.checkpoint.bucket, f"{s3_location.literal(self.checkpoint_prefix)}*"),
+        ]
+        if not options.device.is_local:
+            places.append((options.output_data.bucket, tasks_pattern(options)))
+        written: dict[s3.IBucket, set[str]] = {}
+        for bucket, pattern in places:
+            is_shared = bucket is None and options.isolation is None
+            if not (is_shared and pattern.startswith(f"{JOBS}/")):
+                written.setdefault(bucket or self.environment.results_bucket, set()).add(pattern)
+        return written
 
 
 class Defined(TaskMetrics):
@@ -612,7 +640,7 @@ def _own_role(owner: Construct) -> iam.Role:
         owner,
         "Role",
         assumed_by=iam.ServicePrincipal("braket.amazonaws.com"),
-        description=f"Execution role of the hybrid job {owner.node.path}",
+        description=description("Execution role of the hybrid job", owner.node.path),
     )
 
 

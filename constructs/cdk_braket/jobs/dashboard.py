@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_ARNS, JOB_LOG_GROUP
+from cdk_braket.core.naming import description
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import code, drop_role_dependency
 from cdk_braket.permissions.managed_policy_role import OwnRole
@@ -107,7 +108,7 @@ class HybridJobDashboard(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"Shows the hybrid jobs of {self.node.path}",
+            description=description("Shows the hybrid jobs of", self.node.path),
         )
         log_group.grant_write(role)
         role.allow([iam.PolicyStatement(actions=["braket:GetJob"], resources=list(job_arns))])

@@ -252,7 +252,7 @@ class HybridJob(Defined, HybridJobBase):
 
     def results_location(self) -> s3_location.Location:
         """Where the results of all the job's runs are, and with which key."""
-        return s3_location.in_bucket(self.results_bucket, self.results_prefix)
+        return self._definition.results_location
 
     def catching_up_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state: the function that starts the job."""

@@ -9,10 +9,10 @@ from constructs import Construct, IConstruct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
+from cdk_braket.core.keys import key_statements
 from cdk_braket.core.validation_error import ValidationError
 
 _WRITES: Final = ("s3:PutObject",)
-_WRITES_WITH_KEY: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 class _Job(IConstruct, Protocol):
@@ -136,8 +136,7 @@ def channel_to_write(
 def write_statements(location: s3_location.Location) -> list[iam.PolicyStatement]:
     """What it takes to put objects, and not to read or list them."""
     which = location.prefix if location.is_object else f"{location.prefix}*"
-    statements = [s3_location.objects_statement(list(_WRITES), location.bucket_arn, [which])]
-    if location.key is not None:
-        # A multipart upload reads its own parts back.
-        statements.append(s3_location.key_statement(location.key, list(_WRITES_WITH_KEY)))
-    return statements
+    return [
+        s3_location.objects_statement(list(_WRITES), location.bucket_arn, [which]),
+        *key_statements(location.keys),
+    ]

@@ -47,6 +47,7 @@ class CheckpointSource:
             ... )
         """
         bucket = job.checkpoint_bucket
+        key = bucket.encryption_key
         return CheckpointSource(
             s3_location.Location(
                 uri=job.checkpoint_s3_uri,
@@ -54,7 +55,7 @@ class CheckpointSource:
                 # wait for the job, and the job waits for the handler.
                 bucket_name=bucket.bucket_name,
                 key_prefix=job.checkpoint_prefix,
-                key=bucket.encryption_key,
+                keys=() if key is None else (key,),
             )
         )
 

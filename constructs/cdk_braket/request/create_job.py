@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aws_cdk import Duration, SizeRoundingBehavior, Tokenization
+from aws_cdk import Duration, SizeRoundingBehavior, Stack, Tokenization
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
@@ -215,6 +215,20 @@ def run_uri(options: JobOptions, target: OutputData | Checkpoint, results: str) 
     return f"s3://{bucket}/{base_prefix(options, target)}{RUN_ID_PLACEHOLDER}/{kind}"
 
 
+def tasks_pattern(options: JobOptions) -> str:
+    """Return the keys, as policies match them, of the results of the job's quantum tasks.
+
+    The SDK gives a job's tasks the folder `jobs/<job name>/tasks` of the bucket of the job's
+    results, whatever the job's prefix. Source: `_get_env_task_results_s3_uri` and its callers in
+    `braket/jobs/local/local_job_container_setup.py` of amazon-braket-sdk.
+    """
+    if options.job_name is not None:
+        name = s3_location.literal(options.job_name)
+    else:
+        name = f"{options.label}-{'?' * len(RUN_ID_PLACEHOLDER)}"
+    return f"{JOBS}/{name}/tasks/*"
+
+
 def label_from(path: str) -> str:
     """Return a job's label: the end of its construct path, in what the API allows for a name."""
     longest = model_rules.bounds(model_rules.shape_of(_REQUEST, "jobName")).maximum or len(path)
@@ -223,11 +237,12 @@ def label_from(path: str) -> str:
     return text[-(longest - len(RUN_ID_PLACEHOLDER) - 1) :].lstrip("-")
 
 
-def isolation_of(path: str) -> str:
+def isolation_of(stack: Stack, path: str) -> str:
     """Return the prefix that no other job has, of this stack or of another: a token.
 
     Args:
+        stack: The job's stack.
         path: The construct's path.
     """
     digest = hashlib.sha256(path.encode()).hexdigest()[:_ISOLATION_LENGTH]
-    return f"{stack_uuid()}/{digest}"
+    return f"{stack_uuid(stack)}/{digest}"

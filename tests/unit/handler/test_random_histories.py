@@ -13,6 +13,7 @@ from cdk_braket._lambda.braket_jobs.contract import Property
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED, FINAL
+from tests import length
 from tests.unit.handler.worlds import Context, Killed, Stack, World, properties
 
 DEFINITIONS = "ABC"
@@ -209,7 +210,7 @@ def play(seed: int, steps: int = 12) -> None:
     play.check()
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(length.steps(3, 10)))
 def test_no_history_breaks_the_contract(block: int) -> None:
     for seed in range(block * 40, block * 40 + 40):
         play(seed)
