@@ -61,7 +61,7 @@ class AlgorithmScript:
         *,
         entry_point: str,
         exclude: Sequence[str] = (),
-        include_modules: Sequence[str | Path] = (),
+        include_modules: str | Path | Sequence[str | Path] = (),
     ) -> "AlgorithmScript":
         """Use a script of this machine: it becomes one archive, named after its content.
 
@@ -74,9 +74,9 @@ class AlgorithmScript:
             path: A file or a directory. Relative to where the app runs.
             entry_point: `module:function` or a module; never a file's name.
             exclude: Files to leave out of directories, in the syntax of .gitignore. Default: none.
-            include_modules: Further files and folders that the script imports, such as a module
-                beside it. Each is packed at the top level under its own base name, where
-                `import helpers` finds `helpers.py` or the folder `helpers`. The name is the
+            include_modules: A further file or folder that the script imports, such as a module
+                beside it, or several. Each is packed at the top level under its own base name,
+                where `import helpers` finds `helpers.py` or the folder `helpers`. The name is the
                 Braket SDK's (`hybrid_job(include_modules=…)`), which takes modules that the app
                 has imported; here you name their paths. A `requirements.txt` works, too: the
                 container installs it. Relative to where the app runs. Default: none.
@@ -90,6 +90,9 @@ class AlgorithmScript:
             ...     "job.py", entry_point="job:main", include_modules=["helpers.py", "lib"]
             ... )
         """
+        # One path is one module, as the SDK takes it, and not the letters of a string.
+        if isinstance(include_modules, str | Path):
+            include_modules = [include_modules]
         included = tuple(Path(each) for each in include_modules)
         source = LocalScript(Path(path), tuple(exclude), included)
         return AlgorithmScript(entry_point, Compression.GZIP, source)
