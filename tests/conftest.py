@@ -9,8 +9,9 @@ from tests.deploy import environments
 from tests.deploy.cdk import CdkApp
 from tests.emulator import leaks
 from tests.exit_code import pytest_configure
+from tests.length import pytest_report_header
 
-__all__ = ["bootstrapped_aws", "local_aws", "no_leaks", "pytest_configure"]
+__all__ = ["bootstrapped_aws", "local_aws", "no_leaks", "pytest_configure", "pytest_report_header"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""What docs/reference/permissions.md says of the policies that the library makes: its lines, as data."""
+"""The lines of docs/reference/permissions.md, as data."""
 
 import re
 from collections.abc import Iterator

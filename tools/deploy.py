@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-
-from cdk_braket_local.control import client_environment, temporary_instance
+from cdk_braket_local import bootstrap, following, job_progress
+from cdk_braket_local.control import client_environment, job_failure, temporary_instance
 from examples.h2_vqe import report as job_report
-from tools import job_progress, processes, scheduled_runs, setup
+from tools import processes, scheduled_runs, setup
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -59,7 +58,7 @@ def _deploy(arguments: Sequence[str]) -> int:
         # aws-cdk-lib keeps digests of assets in ~/.cdk, and has no setting for it.
         ours["HOME"] = str(checkout.cache / "home")
         environment = client_environment.command_environment(ours, aws.environment, ROOT)
-        _bootstrap(environment, directory, checkout.cache / "bootstrap.log")
+        _bootstrap(environment, directory, checkout.cache / "bootstrap.log", arguments)
         outputs = _cdk_deploy(environment, directory, arguments)
         clients = _Clients.of(environment)
         arns = _job_arns(outputs) or _started(clients)
@@ -69,17 +68,20 @@ def _deploy(arguments: Sequence[str]) -> int:
     return 0 if all(job.end.status == "COMPLETED" for job in jobs) else 1
 
 
-def _bootstrap(environment: Mapping[str, str], scratch: Path, log: Path) -> None:
-    target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
-    _say("bootstrapping it (cdk bootstrap)")
-    with log.open("wb") as output:
-        code = processes.run(
-            # It reads the app, too, and would be refused while another CLI does that in cdk.out.
-            ["cdk", "bootstrap", "--no-notices", f"--output={scratch / 'bootstrap.out'}", target],
-            cwd=ROOT,
-            environment=environment,
-            output=output,
+def _bootstrap(
+    environment: Mapping[str, str], scratch: Path, log: Path, arguments: Sequence[str]
+) -> None:
+    try:
+        command = bootstrap.command(
+            "cdk", environment=environment, directory=ROOT, users_command=arguments
         )
+    except bootstrap.BootstrapError as error:
+        raise DeployError(str(error)) from error
+    _say("bootstrapping it (cdk bootstrap)")
+    empty = scratch / "bootstrap"
+    empty.mkdir()
+    with log.open("wb") as output:
+        code = processes.run(command, cwd=empty, environment=environment, output=output)
     if code != 0:
         raise DeployError(f"`cdk bootstrap` failed; its output is in {log.relative_to(ROOT)}")
 
@@ -129,12 +131,7 @@ class _Clients:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "_Clients":
         """Clients in a command's environment, which is not ours."""
-        session = boto3.Session(
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-            region_name=environment["AWS_REGION"],
-        )
+        session = following.session(environment)
         endpoint_url = environment["AWS_ENDPOINT_URL"]
         return cls(
             braket=session.client("braket", endpoint_url=endpoint_url),
@@ -149,6 +146,7 @@ class _Followed:
     arn: str
     end: job_progress.JobEnd
     results: Path | None
+    cause: list[str]
 
 
 def _follow(arn: str, clients: _Clients) -> _Followed:
@@ -157,7 +155,10 @@ def _follow(arn: str, clients: _Clients) -> _Followed:
         arn, braket_client=clients.braket, logs_client=clients.logs, stream=sys.stdout
     )
     results = _fetch_results(arn, end, clients) if end.status == "COMPLETED" else None
-    return _Followed(arn, end, results)
+    cause = []
+    if end.status == "FAILED":
+        cause = job_failure.describe(clients.braket.get_job(jobArn=arn), clients.logs)
+    return _Followed(arn, end, results, cause)
 
 
 def _fetch_results(arn: str, end: job_progress.JobEnd, clients: _Clients) -> Path:
@@ -180,9 +181,9 @@ def _show(outputs: Mapping[str, Mapping[str, str]], jobs: Sequence[_Followed]) -
             print(f"  {stack}.{name} = {value}")
     for job in jobs:
         print(f"\nJob {job.arn}")
-        print(f"  {job.end.status} after {job.end.elapsed.total_seconds():.0f} s")
-        if job.end.failure_reason:
-            print(f"  {job.end.failure_reason}")
+        print(f"  {job_progress.ending(job.end)}")
+        for line in job.cause:
+            print(f"  {line}")
         if job.results:
             _show_results(job.results)
 

@@ -11,6 +11,9 @@ from tools import checks, processes, setup
 ROOT = Path(__file__).resolve().parent.parent
 
 USAGE_ERROR = 2
+LONG = "CDK_BRAKET_LONG_TESTS"
+"""The environment variable by which random tests know that they run in full."""
+
 # Each worker has a local AWS of its own.
 _MOST_WORKERS = 4
 
@@ -80,9 +83,11 @@ def _deploy(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
 
 
 def _test(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
-    if not arguments:
-        return _whole_suite(checkout)
-    return _become(checkout, [checkout.python, "-m", "pytest", *arguments])
+    os.environ[LONG] = "1" if "--long" in arguments else "0"
+    others = [argument for argument in arguments if argument != "--long"]
+    if set(others) <= {"--cov"}:
+        return _whole_suite(checkout, *others)
+    return _become(checkout, [checkout.python, "-m", "pytest", *others])
 
 
 def _whole_suite(checkout: setup.Checkout, *arguments: str) -> int:
@@ -155,8 +160,9 @@ COMMANDS = {
         _deploy,
     ),
     "test": _Command(
-        "Run the whole test suite, as CI does; arguments go to pytest.",
-        "[PYTEST ARGUMENTS]",
+        "Run the whole test suite, as CI does; --long runs the random tests in full, --cov reports "
+        "the branches that are not covered, other arguments go to pytest.",
+        "[--long] [--cov] [PYTEST ARGUMENTS]",
         _test,
     ),
     "lint": _Command(

@@ -4,10 +4,14 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cdk_braket_local import bootstrap, following
 from cdk_braket_local.control import (
     client_environment,
     foreground_command,
@@ -47,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with foreground_command.stopped_by_signals():
             code: int = options.run(options)
             return code
-    except (_UserError, kept_instance.KeptError, temporary_instance.NotOpenedError) as error:
+    except (
+        _UserError,
+        bootstrap.BootstrapError,
+        kept_instance.KeptError,
+        temporary_instance.NotOpenedError,
+    ) as error:
         _say(str(error))
         return 1
     except foreground_command.Stopped as stopped:
@@ -70,6 +79,13 @@ def parser() -> argparse.ArgumentParser:
         "run", help="run a command against a fresh local AWS", allow_abbrev=False
     )
     _add_start_options(run)
+    run.add_argument(
+        "--no-wait",
+        dest="wait",
+        action="store_false",
+        help="discard jobs that still run when the command ends, instead of following them; "
+        "the exit code is the command's, whatever became of jobs",
+    )
     run.add_argument("command", nargs="+", metavar="CMD", help="the command, after a `--`")
     run.set_defaults(run=_run)
 
@@ -125,8 +141,13 @@ def _run(options: argparse.Namespace) -> int:
     with temporary_instance.fresh_local_aws(options.port) as (aws, directory):
         environment = _environment(aws.environment)
         if options.bootstrap:
-            _bootstrap(environment, directory / "bootstrap.log")
-        return foreground_command.run(command, environment)
+            _bootstrap(environment, directory, command)
+        code = foreground_command.run(command, environment)
+        # Whoever interrupts the command does not want to wait for its jobs, either.
+        if not options.wait or code - 128 in foreground_command.STOP_SIGNALS:
+            _count_discarded(environment)
+            return code
+        return _follow_jobs(environment) or code
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -138,7 +159,7 @@ def _up(options: argparse.Namespace) -> int:
         running = place.start(options.port)
         try:
             if options.bootstrap:
-                _bootstrap(_environment(running.environment), place.log)
+                _bootstrap(_environment(running.environment), place.scratch)
         except BaseException:
             with foreground_command.undisturbed():
                 place.stop()
@@ -151,15 +172,20 @@ def _up(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     place = kept_instance.Place(options.state_directory)
-    had_remains = place.has_remains()
+    running = place.describe()
+    if running is not None:
+        _count_discarded(running.environment)
     with foreground_command.undisturbed():
         stopped = place.stop()
-    if stopped:
-        print("stopped; its state is removed")
-    elif had_remains:
-        print("it had ended already, without `down`; what it left is removed")
-    else:
+    if stopped is None:
         print(f"no local AWS is kept in {place.directory}")
+        return 0
+    if stopped.was_running:
+        print("stopped; its state is removed")
+    else:
+        print("it had ended already, without `down`; what it left is removed")
+    if stopped.left:
+        _say(f"files that are not of the local AWS stay: {', '.join(stopped.left)}")
     return 0
 
 
@@ -206,24 +232,61 @@ def _refuse_unknown(program: str, environment: Mapping[str, str]) -> None:
         raise _UserError(f"there is no program {program!r} to run")
 
 
-def _bootstrap(environment: Mapping[str, str], log: Path) -> None:
+def _follow_jobs(environment: Mapping[str, str]) -> int:
+    """Follow the jobs of a local AWS to their end; return 1 if one FAILED, else 0."""
+    try:
+        failed = following.follow_all(environment, sys.stderr)
+    except foreground_command.Stopped:
+        with foreground_command.undisturbed():
+            _count_discarded(environment)
+        raise
+    except (BotoCoreError, ClientError) as error:
+        raise _UserError(f"the jobs cannot be followed: {error}") from error
+    if failed:
+        _say(f"{_jobs(len(failed))} FAILED")
+    return 1 if failed else 0
+
+
+def _count_discarded(environment: Mapping[str, str]) -> None:
+    """Report the jobs that end because their local AWS is stopped."""
+    try:
+        count = following.unfinished(environment)
+    except (BotoCoreError, ClientError, KeyError) as error:
+        _say(f"running jobs, if there are any, are discarded; they cannot be counted: {error}")
+        return
+    if count:
+        _say(f"{_jobs(count)} still running, and discarded with the local AWS")
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
+
+
+def _bootstrap(
+    environment: Mapping[str, str], scratch: Path, users_command: Sequence[str] = ()
+) -> None:
     """Run the real `cdk bootstrap`, which every `cdk deploy` needs once."""
     cdk = shutil.which("cdk", path=environment["PATH"])
     if cdk is None:
         _say("no CDK CLI was found, so this local AWS is not bootstrapped")
         return
+    command = bootstrap.command(
+        cdk, environment=environment, directory=Path.cwd(), users_command=users_command
+    )
     _say("bootstrapping the local AWS …")
-    # It reads the app, too, and would be refused while another CLI does that in the same folder.
-    assembly = log.absolute().parent / "bootstrap.out"
-    command = [cdk, "bootstrap", "--no-notices", f"--output={assembly}"]
-    target = f"aws://{environment['CDK_DEFAULT_ACCOUNT']}/{environment['AWS_REGION']}"
-    with log.open("ab") as output:
-        code = foreground_command.run([*command, target], environment, output=output)
-    if code - 128 in foreground_command.STOP_SIGNALS:
-        raise foreground_command.Stopped(code - 128)
-    if code != 0:
-        sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
-        raise _UserError(f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it")
+    with tempfile.TemporaryDirectory(prefix="bootstrap-", dir=scratch) as folder:
+        log = Path(folder) / "log"
+        empty = Path(folder) / "empty"
+        empty.mkdir()
+        with log.open("wb") as output:
+            code = foreground_command.run(command, environment, output=output, directory=empty)
+        if code - 128 in foreground_command.STOP_SIGNALS:
+            raise foreground_command.Stopped(code - 128)
+        if code != 0:
+            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+            raise _UserError(
+                f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it"
+            )
 
 
 if __name__ == "__main__":

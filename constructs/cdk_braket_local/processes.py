@@ -8,6 +8,7 @@ only, as the local AWS is.
 
 import contextlib
 import ctypes
+import itertools
 import os
 import signal
 import time
@@ -19,6 +20,9 @@ _PROC = Path("/proc")
 # Source: prctl(2).
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+# Of what follows the name in /proc/<id>/stat. Source: proc(5), field 22.
+_START_TIME = 19
+_HELD_AT_ONCE = 256
 _MARK = "CDK_BRAKET_LOCAL_JOB"
 
 
@@ -71,7 +75,7 @@ def end_others(group: int, grace: float) -> None:
     def left() -> set[int]:
         return others(group) | descendants(os.getpid())
 
-    _signal(left(), signal.SIGTERM)
+    _signal(left, signal.SIGTERM)
     if not _happens(lambda: not left(), grace):
         _kill(left, grace)
 
@@ -96,6 +100,69 @@ def kill_marked(folder: Path, seconds: float) -> None:
     _kill(lambda: _marked(folder), seconds)
 
 
+def start_time(process: int) -> int:
+    """Return when a process was started, in clock ticks since the machine was; 0 if it is gone."""
+    try:
+        return int(_stat(_PROC / str(process))[_START_TIME])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def has_open(process: int, descriptor: int) -> bool:
+    """Return whether a process has the file or folder open that a descriptor of ours refers to."""
+    wanted = os.fstat(descriptor)
+    with contextlib.suppress(OSError):
+        for entry in (_PROC / str(process) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.path.samestat(entry.stat(), wanted):
+                    return True
+    return False
+
+
+def send(process: int, number: signal.Signals, *, only_if: Callable[[], bool]) -> bool:
+    """Send a signal to a process, if it is the right one.
+
+    Args:
+        process: Its id, which another process may have by now.
+        number: The signal.
+        only_if: Whether the process that has the id now is the right one.
+
+    Returns:
+        Whether the signal was sent.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError), _held(process) as held:
+        if only_if():
+            _send(process, held, number)
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _held(process: int) -> Iterator[int | None]:
+    """Hold a process by a descriptor, which, unlike its id, refers to one process for good.
+
+    Yields None where the system has no such descriptors, or there are too many.
+    """
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _send(process: int, held: int | None, number: signal.Signals) -> None:
+    if held is None:
+        os.kill(process, number)
+    else:
+        signal.pidfd_send_signal(held, number)
+
+
 def _marked(folder: Path) -> set[int]:
     start = os.fsencode(f"{_MARK}={folder}")
     return {
@@ -116,17 +183,28 @@ def _variables(process: int) -> list[bytes]:
 
 def _kill(left: Callable[[], set[int]], seconds: float) -> None:
     def are_gone() -> bool:
-        found = left()
-        _signal(found, signal.SIGKILL)
-        return not found
+        return not _signal(left, signal.SIGKILL)
 
     _happens(are_gone, seconds)
 
 
-def _signal(processes: set[int], number: signal.Signals) -> None:
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(process, number)
+def _signal(look: Callable[[], set[int]], number: signal.Signals) -> set[int]:
+    """Send a signal to the processes that a look finds; return their ids.
+
+    Between two looks an id can become another process's: only a process that a second look, with
+    the process held, finds again gets the signal.
+    """
+    with contextlib.ExitStack() as stack:
+        held = {}
+        # The rest is found again: each of them takes a descriptor.
+        for process in itertools.islice(look(), _HELD_AT_ONCE):
+            with contextlib.suppress(ProcessLookupError):
+                held[process] = stack.enter_context(_held(process))
+        found = look() if held else set()
+        for process in found & held.keys():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                _send(process, held[process], number)
+    return found
 
 
 def _happens(condition: Callable[[], bool], seconds: float) -> bool:
@@ -151,9 +229,12 @@ def _processes() -> Iterator[_Process]:
             continue
         # It may end while we read.
         with contextlib.suppress(OSError):
-            # The name, in parentheses, may itself hold parentheses and spaces.
-            state, parent, group = (
-                (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:3]
-            )
+            state, parent, group = _stat(entry)[:3]
             if state != "Z":
                 yield _Process(int(entry.name), int(parent), int(group))
+
+
+def _stat(entry: Path) -> list[str]:
+    """Return the fields of a process that follow its name."""
+    # The name, in parentheses, may itself hold parentheses and spaces.
+    return (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()

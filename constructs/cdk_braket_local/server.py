@@ -8,16 +8,13 @@ import argparse
 import asyncio
 import contextlib
 import errno
-import fcntl
 import http.client
 import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
-import stat
 import string
 import sys
 import tempfile
@@ -33,10 +30,11 @@ from hypercorn.config import Config
 
 from cdk_braket_local import processes
 from cdk_braket_local.braket.platform import Platform
+from cdk_braket_local.files import FolderError, OwnedFolder
 from cdk_braket_local.ministack_adapter import names
 from cdk_braket_local.ministack_adapter.environment import (
+    FOLDERS,
     Identity,
-    make_directories,
     server_environment,
 )
 from cdk_braket_local.request_guard import guarded
@@ -55,6 +53,8 @@ DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# What only a running server needs: jobs' folders, functions' and its own.
+_PASSING = ("braket", "tmp")
 _HEALTH_PATH = "/_ministack/health"
 # What jobs and functions get to end on SIGTERM, and how long stopping may take in all.
 _GRACE_SECONDS = 1.0
@@ -106,7 +106,7 @@ def _account(text: str) -> str:
 def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
     # For functions and jobs as well.
     os.umask(0o077)
-    directory = _own_directory(options.state_directory)
+    folder = _own_folder(options.state_directory)
     listener = _listen(options.port)
     port: int = listener.getsockname()[1]
     identity = Identity(
@@ -115,13 +115,13 @@ def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
         access_key_id=_new_access_key_id(),
         secret_access_key=secrets.token_hex(20),
     )
-    _enter_environment(server_environment(os.environ, identity, port, directory))
-    application = _application(f"http://{HOST}:{port}", directory, make_braket)
+    _enter_environment(server_environment(os.environ, identity, port, folder.path))
+    application = _application(f"http://{HOST}:{port}", folder.path, make_braket)
     try:
         asyncio.run(_serve(application, listener, identity))
     finally:
         processes.end_others(os.getpgrp(), _GRACE_SECONDS)
-        _remove_passing_files(directory)
+        _remove_passing_files(folder)
 
 
 def _new_access_key_id() -> str:
@@ -130,41 +130,32 @@ def _new_access_key_id() -> str:
     return "AKIA" + "".join(secrets.choice(letters) for _ in range(16))
 
 
-def _own_directory(directory: Path) -> Path:
-    """Make the state directory, or check that it is ours alone."""
-    directory = directory.absolute()
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.stat()
-        if found.st_uid != os.getuid():
-            raise ServerError(f"the state directory {directory} belongs to another user")
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            directory.chmod(0o700)
-        _take(directory)
-        # Of one that was killed here.
-        processes.kill_marked(directory, _GRACE_SECONDS)
-        _remove_passing_files(directory)
-        make_directories(directory)
-    except OSError as error:
-        raise ServerError(f"{directory} cannot be the state directory: {error.strerror}") from error
-    return directory
+def _own_folder(path: Path) -> OwnedFolder:
+    """Create the state directory, or take over an empty one or one of a local AWS before us.
 
-
-def _take(directory: Path) -> None:
-    """Lock a directory for as long as we live: two would mix their files up.
-
-    `opening`, which sweeps what dead ones left, sees by it that we are alive.
+    It is locked for as long as we live: two would mix their files up, and whoever sweeps what dead
+    ones left sees by the lock that we are alive.
     """
     try:
-        fcntl.flock(os.open(directory, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ServerError(f"another local AWS has {directory} for its state") from error
+        folder = OwnedFolder.claim(path)
+        if not folder.lock():
+            raise ServerError(f"another local AWS has {folder.path} for its state")
+        # Of one that was killed here.
+        processes.kill_marked(folder.path, _GRACE_SECONDS)
+        folder.remove(_PASSING)
+        folder.make_folders(FOLDERS)
+    except FolderError as error:
+        raise ServerError(str(error)) from error
+    except OSError as error:
+        raise ServerError(f"{path} cannot be the state directory: {error.strerror}") from error
+    return folder
 
 
-def _remove_passing_files(directory: Path) -> None:
-    """Remove what only a running server needs: jobs' folders, functions' and its own."""
-    for name in ("braket", "tmp"):
-        shutil.rmtree(directory / name, ignore_errors=True)
+def _remove_passing_files(folder: OwnedFolder) -> None:
+    try:
+        folder.remove(_PASSING)
+    except FolderError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - our log
 
 
 def _listen(port: int) -> socket.socket:

@@ -4,6 +4,9 @@ import ast
 import io
 import json
 import math
+import re
+import shutil
+import subprocess
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +21,7 @@ from braket.aws import AwsQuantumJob
 
 from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket_local.control.instance import LocalAws
+from examples.every_argument.fill_bucket import OBJECTS
 from tests.create_job import filled, members
 from tests.deploy import environments
 from tests.deploy.cdk import CdkApp
@@ -30,12 +34,6 @@ if TYPE_CHECKING:
 
 EXAMPLE: Final = ROOT / "examples/every_argument"
 DATA: Final = "amazon-braket-every-argument"
-OBJECTS: Final = {
-    "weights/weights.json": "[1, 1, 1, 1, 1, 1, 1]",
-    "notes/a.txt": "a",
-    "notes/deeper/b.txt": "b",
-    "earlier/checkpoints/scan.json": '{"0.0": 0.5, "0.5": 0.25}',
-}
 _HASH: Final = 8  # CDK ends a logical id with so many letters and digits
 # The first two exclude `removal_policy` and `role`; tests/deploy/test_environments.py deploys them.
 # A limit is of QPUs alone, and the example runs on none: tests/synth/test_costs.py has it.
@@ -269,3 +267,19 @@ def _results(deployed: Deployed) -> dict[str, Any]:
         assert member is not None
         data: dict[str, Any] = json.load(member)["dataDictionary"]
     return data
+
+
+def test_the_command_of_its_page_deploys_it(tmp_path: Path) -> None:
+    page = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+    [command] = [
+        block
+        for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+        if "cdk-braket-local" in block
+    ]
+    shutil.copytree(EXAMPLE, tmp_path / "examples" / EXAMPLE.name)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    done = subprocess.run(
+        ["sh", "-e", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^COMPLETED after \d+ s; results: s3://", done.stderr, re.MULTILINE)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,11 +12,14 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from cdk_braket_local import processes
+from cdk_braket_local import files, processes
+from cdk_braket_local.control import kept_instance
+from cdk_braket_local.files import OwnedFolder
 from tests.emulator import watched_command
 from tests.patience import PATIENCE
 from tests.tools import miniature
@@ -50,7 +54,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
 def local(
     project: Path,
     *arguments: str,
-    timeout: float = 120,
+    timeout: float = 280,
     command: Sequence[str] = COMMAND,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -86,6 +90,20 @@ def keeper_of(project: Path) -> int:
     return int(found[1])
 
 
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """All that is in a folder: modes, and contents of files; links are not followed."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mode, _content(path))
+        for path in folder.rglob("*")
+    }
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return bytes(path.readlink())
+    return path.read_bytes() if path.is_file() else b""
+
+
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -106,6 +124,29 @@ def test_run_bootstraps_and_the_real_cdk_deploys(project: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((project / "outputs.json").read_text())["Small"]["Name"]
+
+
+def test_bootstrapping_reads_the_settings_of_the_app_and_does_not_run_it(project: Path) -> None:
+    (project / "app.py").write_text("open('ran', 'a')")
+    context = {"@aws-cdk/core:bootstrapQualifier": "fromfile"}
+    app = f"{shlex.quote(sys.executable)} app.py"
+    settings = {"app": app, "toolkitStackName": "OwnToolkit", "context": context}
+    (project / "cdk.json").write_text(json.dumps(settings))
+    names = (
+        "import boto3; print(*[b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
+    )
+    stacks = (
+        "import boto3; c = boto3.client('cloudformation'); "
+        "print([s['StackName'] for s in c.describe_stacks()['Stacks']])"
+    )
+    code = f"{names}; {stacks}"
+    from_file = local(project, "run", *python(code))
+    assert "cdk-fromfile-assets-" in from_file.stdout, from_file.stderr
+    assert "['OwnToolkit']" in from_file.stdout
+    given = "@aws-cdk/core:bootstrapQualifier=given"
+    from_command = local(project, "run", *python(code), "-c", given)
+    assert "cdk-given-assets-" in from_command.stdout, from_command.stderr
+    assert {path.name for path in project.iterdir()} == {"node_modules", "app.py", "cdk.json"}
 
 
 def test_run_passes_the_exit_code_and_the_arguments_on(project: Path) -> None:
@@ -191,11 +232,18 @@ def test_without_the_cdk_cli_it_says_that_nothing_is_bootstrapped(project: Path)
     assert "is not bootstrapped" in done.stderr
 
 
-def test_a_failed_bootstrap_shows_what_the_cdk_cli_said(project: Path) -> None:
+def test_settings_that_cannot_be_read_are_one_line(project: Path) -> None:
     (project / "cdk.json").write_text("{")
+    assert "cdk.json: expected JSON" in refusal(local(project, "run", "--", "touch", "ran"))
+    assert not (project / "ran").exists()
+
+
+def test_a_failed_bootstrap_shows_what_the_cdk_cli_said(project: Path) -> None:
+    settings = {"context": {"@aws-cdk/core:bootstrapQualifier": "not-a-qualifier!"}}
+    (project / "cdk.json").write_text(json.dumps(settings))
     done = local(project, "run", "--", "touch", "ran")
     assert done.returncode == 1
-    assert "cdk.json" in done.stderr
+    assert "not-a-qualifier!" in done.stderr
     assert "`cdk bootstrap` failed with exit code 1" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not (project / "ran").exists()
@@ -225,6 +273,76 @@ def test_state_is_kept_between_commands_until_down(project: Path) -> None:
     assert (down.returncode, down.stderr) == (0, "")
     assert not answers(port)
     assert [path.name for path in project.iterdir()] == ["node_modules"]
+
+
+def test_up_and_down_leave_a_project_as_it_was_and_up_works_again(project: Path) -> None:
+    (project / "app.py").write_text(APP)
+    (project / "cdk.json").write_text(json.dumps({"app": f"{shlex.quote(sys.executable)} app.py"}))
+    before = contents(project)
+    for _ in range(2):
+        up = local(project, "up")
+        assert (up.returncode, "starting afresh" in up.stderr) == (0, False), up.stderr
+        down = local(project, "down")
+        assert (down.returncode, down.stderr) == (0, "")
+        assert contents(project) == before
+
+
+def test_files_of_others_in_the_state_directory_stay_and_are_named(project: Path) -> None:
+    state = project / ".cdk-braket-local"
+    for _ in range(2):
+        assert local(project, "up", "--no-bootstrap").returncode == 0
+        (state / "notes.txt").write_text("mine")
+        down = local(project, "down")
+        assert down.stdout == "stopped; its state is removed\n"
+        assert down.stderr.endswith("stay: notes.txt\n")
+        assert {path.name for path in state.iterdir()} == {"notes.txt", files.MARKER}
+    assert local(project, "down").stdout.startswith("no local AWS is kept in ")
+
+
+def test_a_state_directory_that_came_with_a_repository_is_refused(project: Path) -> None:
+    """The one of another clone, with its marker, a link to the user's files and somebody's pid."""
+    thesis = project / "thesis"
+    (thesis / "tmp").mkdir(parents=True)
+    (thesis / "tmp" / "chapter.txt").write_text("years of work")
+    assert local(project, "up", "--no-bootstrap").returncode == 0
+    state = project / ".cdk-braket-local"
+    copy = project / "copy"
+    shutil.copytree(state, copy, ignore=shutil.ignore_patterns("data"))
+    (copy / "data").symlink_to(thesis)
+    assert local(project, "down").returncode == 0
+    copy.rename(state)
+    before = contents(project)
+    assert "not a state directory of ours" in refusal(local(project, "up", "--no-bootstrap"))
+    assert local(project, "down").stdout.startswith("no local AWS is kept in ")
+    assert contents(project) == before
+
+
+def test_a_state_directory_that_is_a_link_is_refused(project: Path) -> None:
+    (project / "empty").mkdir()
+    (project / ".cdk-braket-local").symlink_to("empty")
+    assert "got a link" in refusal(local(project, "up", "--no-bootstrap"))
+    assert list((project / "empty").iterdir()) == []
+
+
+def test_down_leaves_a_process_alone_that_is_not_the_keeper(project: Path) -> None:
+    state = project / ".cdk-braket-local"
+    with (
+        OwnedFolder.claim(state) as folder,
+        subprocess.Popen(["sleep", "600"]) as bystander,
+    ):
+        assert folder.lock()
+        born = processes.start_time(bystander.pid)
+        description = kept_instance.Description(bystander.pid, born, 0.0, {})
+        with folder.create("local-aws.json") as file:
+            file.write(json.dumps(asdict(description)).encode())
+        try:
+            down = local(project, "down")
+            assert down.returncode == 1
+            assert "is left alone" in down.stderr.splitlines()[-1]
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+    assert "ended already" in local(project, "down").stdout
 
 
 def test_up_is_bootstrapped_and_up_again_changes_nothing(project: Path) -> None:
@@ -335,7 +453,7 @@ def test_its_state_is_private_and_no_part_of_the_project(project: Path) -> None:
     state.chmod(0o755)
     assert local(project, "up", "--no-bootstrap").returncode == 0
     assert state.stat().st_mode & 0o777 == 0o700
-    for name in ("local-aws.json", "log", "lock"):
+    for name in ("local-aws.json", "log", files.MARKER):
         assert (state / name).stat().st_mode & 0o777 == 0o600
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     listed = subprocess.run(

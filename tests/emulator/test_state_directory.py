@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -14,9 +15,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cdk_braket_local import processes
+from cdk_braket_local import files, processes
 from cdk_braket_local.control import temporary_instance
 from cdk_braket_local.control.instance import LocalAws, LocalAwsError
+from cdk_braket_local.files import FolderError, OwnedFolder
 from tests.deploy.environments import ROOT
 from tests.emulator.jobs import Jobs
 from tests.emulator.killing import kill
@@ -79,7 +81,7 @@ def test_after_a_signal_it_leaves_no_files_of_jobs_and_functions(
     finally:
         aws.stop()
     written_by_tests = {ISSUED, WRITTEN}
-    left = {path.name for path in folder.iterdir()} - written_by_tests
+    left = {path.name for path in folder.iterdir()} - written_by_tests - {files.MARKER}
     assert left <= {"server.log", "s3", "state"}
 
 
@@ -225,10 +227,10 @@ def test_a_living_one_and_folders_of_the_users_own_are_not_swept(tmp_path: Path)
     own.mkdir()
     (own / "notes.txt").write_text("mine")
     linked = tmp_path / "elsewhere"
-    shutil.copytree(own, linked)
-    (linked / temporary_instance._LOCK).touch()
+    OwnedFolder.claim(linked).close()
+    (linked / "notes.txt").write_text("mine")
     (tmp_path / "cdk-braket-local-link").symlink_to(linked)
-    (own / temporary_instance._LOCK).symlink_to(linked / temporary_instance._LOCK)
+    shutil.copytree(linked, tmp_path / "cdk-braket-local-copy")
     with (
         temporary_instance.fresh_local_aws(within=tmp_path) as (living, first),
         temporary_instance.fresh_local_aws(within=tmp_path) as (_, second),
@@ -238,3 +240,133 @@ def test_a_living_one_and_folders_of_the_users_own_are_not_swept(tmp_path: Path)
         boto3.client("s3", **living.client_settings).list_buckets()
     assert (own / "notes.txt").exists()
     assert (linked / "notes.txt").exists()
+    assert (tmp_path / "cdk-braket-local-copy" / "notes.txt").exists()
+
+
+# --- Folders that are not ours. ---
+
+
+@pytest.fixture
+def thesis(tmp_path: Path) -> Path:
+    """A folder of the user's, with the names that a state directory has."""
+    folder = tmp_path / "thesis"
+    for name in ("tmp", "braket", "s3", "state", "data"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "chapter.txt").write_text("years of work")
+    (folder / "server.log").write_text("mine")
+    folder.chmod(0o755)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, tuple[int, str | bytes]]:
+    """All that is in a folder, and the folder itself: kinds, modes and contents."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mode, _content(path))
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+def _content(path: Path) -> str | bytes:
+    if path.is_symlink():
+        return str(path.readlink())
+    return path.read_bytes() if path.is_file() else ""
+
+
+def test_a_folder_with_other_files_is_refused_and_stays_as_it_was(thesis: Path) -> None:
+    before = contents(thesis)
+    with pytest.raises(LocalAwsError, match=r"expected an empty folder .* Choose another folder"):
+        LocalAws.start(thesis)
+    server = subprocess.run(
+        [sys.executable, "-m", "cdk_braket_local.server", "--state-directory", thesis],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert server.returncode == 1
+    assert "expected an empty folder" in server.stdout
+    assert contents(thesis) == before
+
+
+def test_a_link_is_refused_wherever_it_leads(thesis: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir(mode=0o755)
+    before = contents(thesis), contents(empty)
+    for number, target in enumerate((thesis, empty, tmp_path / "nowhere")):
+        link = tmp_path / f"link{number}"
+        link.symlink_to(target)
+        with pytest.raises(LocalAwsError, match="expected a folder, got a link"):
+            LocalAws.start(link)
+    assert (contents(thesis), contents(empty)) == before
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_marker_of_another_folder_is_none(thesis: Path, tmp_path: Path) -> None:
+    with OwnedFolder.claim(tmp_path / "ours") as ours:
+        shutil.copy(ours.path / files.MARKER, thesis)
+    before = contents(thesis)
+    with pytest.raises(LocalAwsError, match="expected an empty folder"):
+        LocalAws.start(thesis)
+    assert contents(thesis) == before
+
+
+def test_links_in_a_state_directory_are_refused_or_removed_but_not_followed(
+    thesis: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "aws"
+    OwnedFolder.claim(folder).close()
+    before = contents(thesis)
+    for name in ("tmp", "braket", "server.log"):
+        (folder / name).symlink_to(thesis / name)
+    with LocalAws.start(folder):
+        pass
+    assert contents(thesis) == before
+    for name in ("s3", "state"):
+        shutil.rmtree(folder / name)
+        (folder / name).symlink_to(thesis / name)
+        with pytest.raises(LocalAwsError, match="expected a folder, got a link"):
+            LocalAws.start(folder)
+        (folder / name).unlink()
+    assert contents(thesis) == before
+
+
+def test_an_empty_folder_is_taken_and_given_back_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    folder.chmod(0o750)
+    with OwnedFolder.claim(folder) as owned:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        owned.make_folders(["a"])
+        assert not owned.give_up()
+        owned.remove(["a"])
+        assert owned.give_up()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+    assert list(folder.iterdir()) == []
+
+
+def test_many_that_claim_a_folder_at_once_all_get_it(tmp_path: Path) -> None:
+    claim = "import sys; from pathlib import Path; from cdk_braket_local.files import OwnedFolder"
+    script = f"{claim}; OwnedFolder.claim(Path(sys.argv[1]))"
+    started = [subprocess.Popen([sys.executable, "-c", script, tmp_path / "aws"]) for _ in range(8)]
+    assert [process.wait(60) for process in started] == [0] * 8
+
+
+def test_what_could_not_be_removed_is_reported_and_the_rest_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+
+    def refuse(path: str, **options: int) -> None:
+        if path == "file":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with OwnedFolder.claim(tmp_path / "aws") as folder:
+        kept = folder.path / "a" / "kept"
+        kept.mkdir(parents=True)
+        (kept / "file").touch()
+        (folder.path / "a" / "other").touch()
+        expected = rf"^could not be removed: {re.escape(str(kept / 'file'))}: Permission denied"
+        with pytest.raises(FolderError, match=expected):
+            folder.remove(["a"])
+        assert not (folder.path / "a" / "other").exists()

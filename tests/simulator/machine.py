@@ -32,6 +32,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.create_job import CALL_SECONDS
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from tests import length
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox, Properties
 from tests.simulator.lambda_service import (
     BRAKET_CALLS,
@@ -50,10 +51,11 @@ from tests.unit.handler.worlds import FakeJob, Killed, properties, request
 PARTS: Final = 20
 """What the random steps are played in, each a test."""
 
-STEPS = int(os.environ.get("SIMULATOR_STEPS", "100000"))
+STEPS = int(os.environ.get("SIMULATOR_STEPS") or length.steps(10_000, 100_000))
 _FIRST_SEED = int(os.environ.get("SIMULATOR_SEED", "0"))
 _IN_A_STORY = 25
-_STORIES = 100
+# A part plays a whole number of stories, as many as its share of the steps needs, or more.
+_STORIES = min(100, -(-STEPS // (PARTS * _IN_A_STORY)))
 _SETTINGS = settings(
     max_examples=_STORIES,
     stateful_step_count=_IN_A_STORY,

@@ -1,4 +1,4 @@
-"""A hundred thousand random steps; more with `SIMULATOR_STEPS=1000000 pytest tests/simulator`."""
+"""Random steps: a tenth by default, all with `./dev test --long`, others by `SIMULATOR_STEPS`."""
 
 import pytest
 

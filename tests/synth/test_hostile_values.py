@@ -279,7 +279,8 @@ def test_whatever_is_given_becomes_a_job_or_an_error_of_ours() -> None:
         arguments: dict[str, object] = {
             name: drawn[name]
             for name in (
-                "hyperparameters", "job_name", "reservation_arn", "tags", "rerun_trigger", "isolated",
+                "hyperparameters", "job_name", "reservation_arn", "tags", "rerun_trigger",
+                "isolated",
             )
             if name in drawn
         }  # fmt: skip

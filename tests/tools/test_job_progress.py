@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
-from tools import job_progress
+from cdk_braket_local import job_progress
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient

@@ -67,6 +67,7 @@ class LocalScript:
 
     path: Path
     exclude: tuple[str, ...]
+    include: tuple[Path, ...] = ()
 
     def collect(self, scratch: Path) -> LocalFiles:
         """Pack the script.
@@ -74,7 +75,7 @@ class LocalScript:
         Raises:
             PackagingError: It cannot be packed.
         """
-        packed = package_source(self.path, scratch, exclude=self.exclude)
+        packed = package_source(self.path, scratch, exclude=self.exclude, include=self.include)
         key = f"{SCRIPTS}/{packed.asset_hash[:_DIGEST_LENGTH]}/{ARCHIVE_NAME}"
         summary = (
             f"{self.path.name}: {_count(packed.file_count)}, "

@@ -19,7 +19,7 @@ import struct
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -76,6 +76,16 @@ MAX_BYTES: Final = 1 << 30
 # as file systems without the bit report it as set; dropping it would break a tool the script calls.
 _MODE: Final = 0o755
 
+# Text files, by their names: their line ends are those of the checkout, not of the author. Git
+# decides by the content, where a file of data may look like text by chance.
+_TEXT_SUFFIXES: Final = frozenset(
+    {
+        ".cfg", ".conf", ".css", ".csv", ".html", ".in", ".ini", ".ipynb", ".jl", ".js", ".json",
+        ".jsonl", ".md", ".py", ".pyi", ".qasm", ".rst", ".sh", ".sql", ".svg", ".toml",
+        ".tsv", ".txt", ".xml", ".yaml", ".yml",
+    }
+)  # fmt: skip
+
 _CHUNK: Final = 1 << 20
 # RFC 1951 3.2.4: a stored block's length is 16 bits.
 _STORED_BLOCK: Final = 0xFFFF
@@ -115,41 +125,75 @@ class PackagedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class FileState:
+    """The properties of a file that change when somebody writes it.
+
+    Attributes:
+        size: Bytes.
+        modified: Nanoseconds since the epoch.
+        inode: The file's number, which another file that takes its name does not have.
+    """
+
+    size: int
+    modified: int
+    inode: int
+
+    @staticmethod
+    def of(status: os.stat_result) -> FileState:
+        """Read the state from a file's status."""
+        return FileState(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """One file that goes into the archive.
 
     Attributes:
         name: Its name there.
         path: Where its content is read.
-        size: Its bytes, when it was found.
+        state: Its size and time of change, when it was found.
     """
 
     name: str
     path: Path
-    size: int
+    state: FileState
+
+    @property
+    def size(self) -> int:
+        """Its bytes on this machine, when it was found."""
+        return self.state.size
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTree:
-    """What an archive will hold.
+    """The files of an archive, before it is written.
 
     Attributes:
         root: The source, resolved.
         files: The files, ordered by name.
         problems: Why the source cannot be packed; empty when it can.
+        included: Further files and directories beside the source, resolved.
     """
 
     root: Path
     files: tuple[SourceFile, ...]
     problems: tuple[str, ...]
+    included: tuple[Path, ...] = ()
 
 
-def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()) -> PackagedSource:
+def package_source(
+    path: Path,
+    destination: Path,
+    *,
+    exclude: Sequence[str] = (),
+    include: Sequence[Path] = (),
+) -> PackagedSource:
     """Pack a file or a directory into a `source.tar.gz` that depends on its content alone.
 
     Equal content gives equal bytes on every machine, Python and zlib. Links that stay inside the
     source are packed as what they point to, as the Braket SDK does. Directories that hold no packed
-    file are left out, since Git does not keep them either.
+    file are left out, since Git does not keep them either. A text file whose every line ends in
+    CRLF is packed with LF, since Git checks the same file out with either.
 
     Args:
         path: The file or directory. A link is resolved first, as the Braket SDK does, so the name
@@ -158,6 +202,8 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
             after its hash, in one step, so a run that is broken off leaves no half archive.
         exclude: Patterns as in CDK's `IgnoreMode.GIT`, relative to the source directory, applied
             after `DEFAULT_EXCLUDES`; `!pattern` brings a file back. Without meaning for a file.
+        include: Further files and directories. Each is packed at the archive's top level under
+            its own base name, and `exclude` holds for each directory.
 
     Returns:
         The archive, its hash and its sizes.
@@ -166,8 +212,9 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
         PackagingError: The source is missing, empty or the destination itself, or it holds a link
             that leads outside, is broken or goes in a circle, a special file, a file that cannot
             be read, a name that is not UTF-8, more than `MAX_ENTRIES` files and directories, more
-            than `MAX_LINKS` links or more than `MAX_BYTES`. All reasons are given at once, and
-            nothing was written.
+            than `MAX_LINKS` links or more than `MAX_BYTES`, two of the sources have one name, or
+            a file changed while it was packed. All reasons are given at once, and no archive is
+            left.
 
     Example:
         >>> import tempfile
@@ -178,8 +225,8 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
         >>> packed.file_count, packed.uncompressed_size
         (1, 16)
     """
-    tree = read_tree(path, exclude=exclude, omit=destination)
-    if destination.resolve() == tree.root:
+    tree = read_trees(path, exclude=exclude, include=include, omit=destination)
+    if destination.resolve() in {tree.root, *tree.included}:
         raise PackagingError([f"{shown(destination)}: is the source. Pack into another directory."])
     if found := [*tree.problems, *_too_large(path, tree)]:
         raise PackagingError(found)
@@ -189,6 +236,7 @@ def package_source(path: Path, destination: Path, *, exclude: Sequence[str] = ()
         with draft.open("wb") as target:
             stored = _StoredGzip(target)
             content = _write_tar(stored, tree)
+        _check_unchanged(tree)
         archive = destination / stored.digest / ARCHIVE_NAME
         archive.parent.mkdir(exist_ok=True)
         draft.replace(archive)
@@ -213,6 +261,56 @@ def _too_large(path: Path, tree: SourceTree) -> list[str]:
     return [text]
 
 
+def read_trees(
+    path: Path,
+    *,
+    exclude: Sequence[str] = (),
+    include: Sequence[Path] = (),
+    omit: Path | None = None,
+) -> SourceTree:
+    """List the files of an archive of several sources, without reading a file's content.
+
+    Args:
+        path: The file or directory.
+        exclude: As in `package_source`.
+        include: As in `package_source`.
+        omit: As in `read_tree`.
+
+    Returns:
+        The files of all sources by their name in the archive, and every problem.
+
+    Raises:
+        PackagingError: A source does not exist, or is neither a file nor a directory.
+    """
+    trees: list[SourceTree] = []
+    missing: list[str] = []
+    for source in (path, *include):
+        try:
+            trees.append(read_tree(source, exclude=exclude, omit=omit))
+        except PackagingError as error:
+            missing += error.problems
+    if missing:
+        raise PackagingError(missing)
+    problems = [problem for tree in trees for problem in tree.problems]
+    problems += _same_names([tree.root for tree in trees])
+    files = sorted((file for tree in trees for file in tree.files), key=lambda file: file.name)
+    return SourceTree(
+        trees[0].root, tuple(files), tuple(problems), tuple(tree.root for tree in trees[1:])
+    )
+
+
+def _same_names(roots: Sequence[Path]) -> list[str]:
+    """Report sources that the archive would hold under one name."""
+    first: dict[str, Path] = {}
+    problems = []
+    for root in roots:
+        known = first.setdefault(root.name, root)
+        if known is not root:
+            same = "is packed twice" if known == root else f"has the same name as {shown(known)}"
+            problems.append(f"{shown(root)}: {same}. Remove it from include_modules, or rename it.")
+    return problems
+
+
 def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = None) -> SourceTree:
     """List what an archive of `path` would hold, without reading a file's content.
 
@@ -232,7 +330,7 @@ def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = No
         mode = root.stat().st_mode
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the link goes in a circle"
-        raise PackagingError([f"{shown(path)}: {reason}. Check the path."]) from error
+        raise PackagingError([f"{shown(path)}: {reason}. {_right_path(path)}"]) from error
     if not root.name:
         raise PackagingError([f"{shown(path)}: has no name to pack it under. Name a directory."])
     walk = _Walk(root, _ignore_rule(root, exclude), omit and omit.resolve())
@@ -246,6 +344,13 @@ def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = No
         raise PackagingError([f"{shown(path)}: is neither a file nor a directory."])
     files = sorted(walk.files, key=lambda file: file.name)
     return SourceTree(root, tuple(files), tuple(sorted(walk.problems)))
+
+
+def _right_path(path: Path) -> str:
+    """The fix for a path that does not exist."""
+    if path.name and not path.suffix and _exists(path.with_suffix(".py")):
+        return f"Name the file: {shown(path.with_suffix('.py'))}."
+    return "Check the path."
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +458,7 @@ class _Walk:
         elif not path.is_file():
             self._refuse(name, "is a socket, pipe or device. Remove it, or exclude it.")
         else:
-            self.files.append(SourceFile(name, path, path.stat().st_size))
+            self.files.append(SourceFile(name, path, FileState.of(path.stat())))
 
     def _refuse(self, name: str, reason: str) -> None:
         self.problems.append(f"{shown(name)}: {reason}")
@@ -415,10 +520,13 @@ def _write_tar(target: _StoredGzip, tree: SourceTree) -> int:
     for file in tree.files:
         header = tarfile.TarInfo(file.name)
         header.mode = _MODE
-        with file.path.open("rb") as source:
-            header.size = os.fstat(source.fileno()).st_size
-            target.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
-            _copy(source, target, header.size, file.name)
+        try:
+            with file.path.open("rb") as source:
+                chunks, header.size = _content(source, file)
+                target.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
+                _copy(chunks, target, header.size, file)
+        except OSError as error:
+            raise _changed(file) from error
         target.write(bytes(-header.size % tarfile.BLOCKSIZE))
         content += header.size
     target.write(bytes(2 * tarfile.BLOCKSIZE))
@@ -426,13 +534,76 @@ def _write_tar(target: _StoredGzip, tree: SourceTree) -> int:
     return content
 
 
-def _copy(source: BinaryIO, target: _StoredGzip, size: int, name: str) -> None:
+def _copy(chunks: Iterator[bytes], target: _StoredGzip, size: int, file: SourceFile) -> None:
     left = size
-    while left and (chunk := source.read(min(left, _CHUNK))):
-        target.write(chunk)
+    for chunk in chunks:
         left -= len(chunk)
-    if left or source.read(1):
-        raise PackagingError([f"{shown(name)}: changed while it was packed. Try again."])
+        if left < 0:
+            raise _changed(file)
+        target.write(chunk)
+    if left:
+        raise _changed(file)
+
+
+def _content(source: BinaryIO, file: SourceFile) -> tuple[Iterator[bytes], int]:
+    """Return the packed content of an open file, in chunks, and its length."""
+    size = os.fstat(source.fileno()).st_size
+    if Path(file.name).suffix.lower() not in _TEXT_SUFFIXES:
+        return _chunks(source), size
+    breaks = _crlf_only(source)
+    source.seek(0)
+    if not breaks:
+        return _chunks(source), size
+    return _with_lf(source), size - breaks
+
+
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    while chunk := source.read(_CHUNK):
+        yield chunk
+
+
+def _crlf_only(source: BinaryIO) -> int:
+    """Return how many line ends a text has if all are CRLF; 0 if one is not, or it is no text."""
+    breaks = 0
+    held = b""
+    for chunk in _chunks(source):
+        data = held + chunk
+        held = b"\r" if data.endswith(b"\r") else b""
+        data = data.removesuffix(b"\r")
+        found = data.count(b"\r\n")
+        if b"\0" in data or not data.count(b"\n") == data.count(b"\r") == found:
+            return 0
+        breaks += found
+    return 0 if held else breaks
+
+
+def _with_lf(source: BinaryIO) -> Iterator[bytes]:
+    held = b""
+    for chunk in _chunks(source):
+        data = held + chunk
+        held = b"\r" if data.endswith(b"\r") else b""
+        yield data.removesuffix(b"\r").replace(b"\r\n", b"\n")
+    yield held
+
+
+def _changed(file: SourceFile) -> PackagingError:
+    fault = f"{shown(file.name)}: changed while it was packed. Stop the program that writes it"
+    return PackagingError([f"{fault}, or exclude it, and synthesize again."])
+
+
+def _check_unchanged(tree: SourceTree) -> None:
+    """Refuse an archive of files that are of different moments."""
+    changed = [file for file in tree.files if has_changed(file.path, file.state)]
+    if changed:
+        raise PackagingError([problem for file in changed for problem in _changed(file).problems])
+
+
+def has_changed(path: Path, state: FileState) -> bool:
+    """Whether a file was written, replaced or removed since its state was read."""
+    try:
+        return FileState.of(path.stat()) != state
+    except OSError:
+        return True
 
 
 class _StoredGzip:

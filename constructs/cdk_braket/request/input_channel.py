@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket.assets.local_files import LocalData
 from cdk_braket.core import s3_location
+from cdk_braket.validation.argument_types import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class InputChannel:
     source: LocalData | s3_location.Location = field(repr=False)
 
     @staticmethod
+    @checked
     def from_asset(
         path: str | Path, *, content_type: str | None = None, exclude: Sequence[str] = ()
     ) -> "InputChannel":
@@ -36,6 +38,8 @@ class InputChannel:
 
         Each file is a CDK asset that the handler copies to the inputs bucket, under keys that are
         named after the content; the channel's folder holds the file, or what the directory holds.
+        Files are copied byte by byte, also their line ends: where Git may check text out with
+        CRLF, mark the files with `-text` in `.gitattributes`, or they are other input data.
 
         Args:
             path: A file or a directory of at most 100 files. Relative to where the app runs.
@@ -48,6 +52,7 @@ class InputChannel:
         return InputChannel(content_type, LocalData(Path(path), tuple(exclude)))
 
     @staticmethod
+    @checked
     def from_bucket(
         bucket: s3.IBucket, prefix: str = "", *, content_type: str | None = None
     ) -> "InputChannel":
@@ -66,6 +71,7 @@ class InputChannel:
         return InputChannel(content_type, s3_location.in_bucket(bucket, prefix))
 
     @staticmethod
+    @checked
     def from_s3_uri(uri: str, *, content_type: str | None = None) -> "InputChannel":
         """Take what an S3 URI names. The job may read the keys that begin with it.
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -52,7 +53,10 @@ def undisturbed() -> Iterator[None]:
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    output: IO[bytes] | None = None,
+    directory: Path | None = None,
 ) -> int:
     """Run a command to its end.
 
@@ -64,6 +68,7 @@ def run(
         command: The program and its arguments.
         environment: Its whole environment; the program is searched on the PATH in it.
         output: Where its output and errors go; by default where ours go.
+        directory: The folder that it runs in; by default ours.
 
     Returns:
         Its exit code, 128 plus the number of the signal that ended it, 127 if there is no such
@@ -83,7 +88,7 @@ def run(
     # Signals are held back until there is a child to pass them on to.
     with undisturbed(), _handling(pass_on):
         try:
-            child = _start(command, environment, output, in_terminal=in_terminal)
+            child = _start(command, environment, output, directory, in_terminal=in_terminal)
         except FileNotFoundError:
             return COMMAND_NOT_FOUND
         except OSError:
@@ -103,12 +108,14 @@ def _start(
     command: Sequence[str],
     environment: Mapping[str, str],
     output: IO[bytes] | None,
+    directory: Path | None,
     *,
     in_terminal: bool,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         env=dict(environment),
+        cwd=directory,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
         process_group=None if in_terminal else 0,

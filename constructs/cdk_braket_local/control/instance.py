@@ -1,7 +1,6 @@
 """Starts a local AWS in a process of its own and stops it again."""
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import IO, Self, TypedDict
 
 from cdk_braket_local import processes
-from cdk_braket_local.control.temporary_instance import private_file
+from cdk_braket_local.files import FolderError, OwnedFolder
 from cdk_braket_local.ministack_adapter.environment import taken_over, without_proxy
 
 LOG_FILE = "server.log"
@@ -76,14 +75,16 @@ class LocalAws:
         """Start a local AWS and wait until it answers, which takes about a second.
 
         Args:
-            state_directory: Where it keeps all its files; made, for this user alone, if need be.
-                No two may share one.
+            state_directory: Where it keeps all its files. The folder is created, if it does not
+                exist, and is accessible to this user alone. An existing folder must be empty, or
+                have been a state directory before. Two local AWSs cannot share one.
             port: The port of 127.0.0.1 that it answers on; by default a free one.
             region: Its default region; by default us-east-1.
             account: Its account, twelve digits; by default 000000000000.
 
         Raises:
-            LocalAwsError: It did not start, for example because the port is in use.
+            LocalAwsError: It did not start, for example because the port is in use, or because
+                the state directory holds files that are not a local AWS's.
         """
         state_directory = state_directory.absolute()
         arguments = [f"--state-directory={state_directory}", f"--port={port or 0}"]
@@ -91,14 +92,7 @@ class LocalAws:
             arguments.append(f"--region={region}")
         if account:
             arguments.append(f"--account={account}")
-        try:
-            state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            log = private_file(state_directory / LOG_FILE)
-        except OSError as error:
-            raise LocalAwsError(
-                f"{state_directory} cannot be the state directory: {error.strerror}"
-            ) from error
-        with log:
+        with _new_log(state_directory) as log:
             process = subprocess.Popen(
                 [sys.executable, *_SERVER, "--exit-with-parent", *arguments],
                 env=taken_over(os.environ),
@@ -234,15 +228,29 @@ class LocalAws:
         return os.waitid(os.P_PID, self._process.pid, options) is not None
 
 
+def _new_log(state_directory: Path) -> IO[bytes]:
+    """Claim the state directory and create the server's log in it."""
+    try:
+        with OwnedFolder.claim(state_directory) as folder:
+            if not folder.lock():
+                raise LocalAwsError(f"another local AWS has {folder.path} for its state")
+            return folder.create(LOG_FILE)
+    except FolderError as error:
+        raise LocalAwsError(str(error)) from error
+    except OSError as error:
+        raise LocalAwsError(
+            f"{state_directory} cannot be the state directory: {error.strerror}"
+        ) from error
+
+
 def _end_jobs(state_directory: Path) -> None:
     """End what jobs of a killed server have left, unless another has taken its place."""
-    with contextlib.suppress(OSError):
-        lock = os.open(state_directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    folder = OwnedFolder.find(state_directory)
+    if folder is None:
+        return
+    with folder:
+        if folder.lock():
             processes.kill_marked(state_directory, _KILL_SECONDS)
-        finally:
-            os.close(lock)
 
 
 def _close(pipe: IO[bytes]) -> None:

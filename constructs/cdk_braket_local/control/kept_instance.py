@@ -1,14 +1,13 @@
 """A local AWS that is kept running between commands, for `up`, `down`, `status` and `env`.
 
-A keeper process holds it, and with it a lock on a file in the state directory. That lock, not a
-process id, says whether it runs: the system frees it however the keeper ends.
+A keeper process holds it, and with it a lock on the state directory. That lock, not a process id,
+says whether it runs: the system frees it however the keeper ends.
 """
 
 import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from cdk_braket_local import processes
 from cdk_braket_local.control import foreground_command, temporary_instance
+from cdk_braket_local.files import FolderError, OwnedFolder
 from cdk_braket_local.ministack_adapter.environment import taken_over
 
 # How long the keeper may take to stop its local AWS before it is killed.
@@ -35,12 +35,15 @@ class Description:
 
     Attributes:
         keeper: The id of the process that holds it.
+        born: When that process was started, in clock ticks since the machine was: an id is used
+            again.
         started: When it was started, in seconds since the epoch.
         environment: What it wants set in a command's environment. It holds credentials, if only
             local ones.
     """
 
     keeper: int
+    born: int
     started: float
     environment: Mapping[str, str] = field(repr=False)
 
@@ -50,32 +53,45 @@ class Description:
         return self.environment["AWS_ENDPOINT_URL"]
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A local AWS that was stopped.
+
+    Attributes:
+        was_running: Whether it ran until then; otherwise it had ended before.
+        left: The names of files in the state directory that are not ours, and so stay.
+    """
+
+    was_running: bool
+    left: tuple[str, ...]
+
+
 class Place:
     """A state directory, in which at most one local AWS is kept.
 
     Args:
-        directory: The state directory; `start` makes it, `stop` removes it.
+        directory: The state directory; `start` creates it, `stop` removes it.
+
+    Attributes:
+        directory: The same, absolute.
+        log: The log of what runs here.
+        scratch: A folder for files of commands that prepare the local AWS.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
-        self.log = self.directory / "log"
-        self._lock = self.directory / "lock"
-        self._description = self.directory / "local-aws.json"
-        self._data = self.directory / "data"
-        self._ignored = self.directory / ".gitignore"
+        self.log = self.directory / _LOG
+        self.scratch = self.directory / _SCRATCH
 
     def describe(self) -> Description | None:
-        """The local AWS that runs here, or None."""
-        if not self._is_held():
-            return None
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            return Description(**json.loads(self._description.read_text(encoding="utf-8")))
-        return None
+        """Return the local AWS that runs here, or None."""
+        with _found(self.directory) as folder:
+            return _description(folder) if folder and _is_held(folder) else None
 
     def has_remains(self) -> bool:
-        """Whether a local AWS ended here without being stopped."""
-        return self._lock.exists() and not self._is_held()
+        """Return whether a local AWS ended here without being stopped."""
+        with _found(self.directory) as folder:
+            return bool(folder and folder.names().intersection(_OURS) and not _is_held(folder))
 
     def start(self, port: int | None) -> Description:
         """Start a local AWS here, afresh, and leave it running.
@@ -86,37 +102,47 @@ class Place:
         Raises:
             KeptError: It did not start.
         """
-        with self._claimed() as lock:
-            problem = self._start_keeper(lock, port)
+        with _claimed(self.directory) as folder:
+            try:
+                problem = self._start_keeper(folder, port)
+            except BaseException:
+                with foreground_command.undisturbed():
+                    _clear(folder)
+                raise
+            # A log that the message names stays, until the next one is started.
+            if problem and str(self.directory) not in problem:
+                _clear(folder)
         if problem:
-            with contextlib.suppress(KeptError):
-                self._clear()
             raise KeptError(problem)
         description = self.describe()
         if description is None:
             raise KeptError(f"the local AWS ended as soon as it had started; see {self.log}")
         return description
 
-    def stop(self) -> bool:
-        """Stop the local AWS that runs here and remove its state; whether there was one.
+    def stop(self) -> Stopped | None:
+        """Stop the local AWS that runs here and remove its state; None if there is none.
 
         Raises:
-            KeptError: It is being started or stopped by another command.
+            KeptError: It is being started or stopped by another command, or the process that holds
+                it is not ours, or something could not be removed.
         """
-        description = self.describe()
-        if description is None and not self.has_remains():
-            if self._is_held():
-                raise KeptError("the local AWS here is being started or stopped; try again")
-            return False
-        if description is not None:
-            self._end_keeper(description.keeper)
-        self._clear()
-        return description is not None
+        with _found(self.directory) as folder:
+            if folder is None:
+                return None
+            was_running = _is_held(folder)
+            if was_running:
+                self._end_keeper(folder)
+            if not folder.lock():
+                raise KeptError(_BUSY)
+            if not was_running and not folder.names().intersection(_OURS):
+                return None
+            _clear(folder)
+            return Stopped(was_running, tuple(sorted(folder.names())))
 
-    def _start_keeper(self, lock: int, port: int | None) -> str:
+    def _start_keeper(self, folder: OwnedFolder, port: int | None) -> str:
         """Start the keeper and wait for its word; the problem there was, or nothing."""
-        arguments = [str(self.directory), str(port or 0), str(lock)]
-        with temporary_instance.private_file(self.log) as log:
+        arguments = [str(self.directory), str(port or 0), str(folder.descriptor)]
+        with folder.create(_LOG) as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "cdk_braket_local.control.kept_instance", *arguments],
                 env=taken_over(os.environ),
@@ -124,7 +150,7 @@ class Place:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                pass_fds=[lock],
+                pass_fds=[folder.descriptor],
                 start_new_session=True,
             )
         try:
@@ -144,20 +170,23 @@ class Place:
         keeper.returncode = 0
         return ""
 
-    def keep(self, port: int | None, lock: int) -> int:
+    def keep(self, port: int | None, descriptor: int) -> int:
         """Hold a local AWS until a signal ends it; this is the keeper process.
 
-        Its one line of output is that it is ready, or what went wrong. Having the file open that
-        the starting process locked is what holds the lock.
+        Its one line of output is that it is ready, or the reason why it is not. It holds the lock
+        by having the folder open that the starting process locked.
         """
-        os.set_inheritable(lock, False)
+        os.set_inheritable(descriptor, False)
+        folder = OwnedFolder(self.directory, descriptor)
         try:
             with (
                 foreground_command.stopped_by_signals(),
-                temporary_instance.local_aws(self._data, port) as aws,
+                temporary_instance.local_aws(self.directory / _DATA, port) as aws,
             ):
-                description = Description(os.getpid(), time.time(), dict(aws.environment))
-                _write_private(self._description, json.dumps(asdict(description)))
+                born = processes.start_time(os.getpid())
+                description = Description(os.getpid(), born, time.time(), dict(aws.environment))
+                with folder.create(_DESCRIPTION) as file:
+                    file.write(json.dumps(asdict(description)).encode())
                 _say(_READY)
                 aws.wait()
                 return 1  # it has ended without our doing
@@ -167,83 +196,100 @@ class Place:
         except foreground_command.Stopped:
             return 0
 
-    def _end_keeper(self, keeper: int) -> None:
+    def _end_keeper(self, folder: OwnedFolder) -> None:
+        description = _description(folder)
+        if description is None:
+            raise KeptError(_BUSY)
+        keeper = description.keeper
+
+        def is_ours() -> bool:
+            started = processes.start_time(keeper)
+            return started == description.born and processes.has_open(keeper, folder.descriptor)
+
         # The first is a request. The local AWS itself ends with its keeper, however that ends.
-        for signum, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(keeper, signum)
+        for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
+            if not processes.send(keeper, number, only_if=is_ours) and _is_held(folder):
+                raise KeptError(
+                    f"process {keeper} is not the one that holds the local AWS in "
+                    f"{self.directory}, and is left alone. Stop the process that has the folder "
+                    f"open, then run `down` again."
+                )
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
-                if not self._is_held():
+                if not _is_held(folder):
                     return
                 time.sleep(0.05)
         raise KeptError(f"the local AWS does not end (process {keeper})")
 
-    @contextlib.contextmanager
-    def _claimed(self) -> Iterator[int]:
-        """Hold the lock of a state directory that is empty but for what we need."""
-        try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._lock.exists() and any(self.directory.iterdir()):
-                raise KeptError(f"{self.directory} is not empty, and not a state directory of ours")
-            # It may have been there before.
-            self.directory.chmod(0o700)
-            lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise KeptError(
-                f"{self.directory} cannot be the state directory: {error.strerror}"
-            ) from error
-        try:
-            if not _try_lock(lock, fcntl.LOCK_EX):
-                raise KeptError("another command is starting or stopping the local AWS here")
-            self._clear_contents()
-            # Other people's projects need not know of it.
-            self._ignored.write_text("*\n", encoding="ascii")
-            yield lock
-        finally:
-            os.close(lock)
-
-    def _clear(self) -> None:
-        self._clear_contents()
-        self._ignored.unlink(missing_ok=True)
-        self.log.unlink(missing_ok=True)
-        self._lock.unlink(missing_ok=True)
-        # What is not ours stays, and the directory with it.
-        with contextlib.suppress(OSError):
-            self.directory.rmdir()
-
-    def _clear_contents(self) -> None:
-        self._description.unlink(missing_ok=True)
-        # Jobs of a server that was killed here.
-        processes.kill_marked(self._data, 5.0)
-        shutil.rmtree(self._data, ignore_errors=True)
-
-    def _is_held(self) -> bool:
-        try:
-            lock = os.open(self._lock, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            return not _try_lock(lock, fcntl.LOCK_SH)
-        finally:
-            os.close(lock)
-
 
 _READY = "ready\n"
+_BUSY = "another command is starting or stopping the local AWS here; try again"
+
+_LOG = "log"
+_DESCRIPTION = "local-aws.json"
+_DATA = "data"
+_SCRATCH = "scratch"
+_IGNORED = ".gitignore"
+# All that is written in a state directory; `stop` removes this and nothing else.
+_OURS = (_DESCRIPTION, _DATA, _SCRATCH, _LOG, _IGNORED)
 
 
-def _try_lock(lock: int, kind: int) -> bool:
+@contextlib.contextmanager
+def _found(directory: Path) -> Iterator[OwnedFolder | None]:
+    folder = OwnedFolder.find(directory)
+    if folder is None:
+        yield None
+        return
+    with folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _claimed(directory: Path) -> Iterator[OwnedFolder]:
+    """Hold the lock of a state directory that is empty but for the files we need."""
     try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
+        folder = OwnedFolder.claim(directory)
+    except FolderError as error:
+        raise KeptError(str(error)) from error
+    with folder:
+        if not folder.lock():
+            raise KeptError(_BUSY)
+        _remove_ours(folder)
+        # Other people's projects need not know of it.
+        with folder.create(_IGNORED) as file:
+            file.write(b"*\n")
+        folder.make_folders([_SCRATCH])
+        yield folder
+
+
+def _clear(folder: OwnedFolder) -> None:
+    """Remove our files, and the folder; files of others stay, and the folder with them."""
+    _remove_ours(folder)
+    folder.give_up()
+
+
+def _remove_ours(folder: OwnedFolder) -> None:
+    # Jobs of a server that was killed here.
+    processes.kill_marked(folder.path / _DATA, 5.0)
+    try:
+        folder.remove(_OURS)
+    except (FolderError, OSError) as error:
+        raise KeptError(str(error)) from error
+
+
+def _description(folder: OwnedFolder) -> Description | None:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Description(**json.loads(folder.read(_DESCRIPTION)))
+    return None
+
+
+def _is_held(folder: OwnedFolder) -> bool:
+    """Return whether another process has locked the folder. A copy of the lock is not ours."""
+    other = OwnedFolder.find(folder.path)
+    if other is None:
         return False
-    return True
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
-        file.write(text)
+    with other:
+        return not other.lock(fcntl.LOCK_SH)
 
 
 def _say(line: str) -> None:

@@ -1,26 +1,25 @@
 """Opens a local AWS for the command line: every reason why it cannot is one line for the user."""
 
 import contextlib
-import fcntl
 import importlib.util
 import json
-import os
-import shutil
+import secrets
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from cdk_braket_local import processes
 from cdk_braket_local.control import foreground_command
+from cdk_braket_local.files import FolderError, OwnedFolder
 
 if TYPE_CHECKING:
     from cdk_braket_local.control.instance import LocalAws
 
 _DISTRIBUTION = "cdk-braket"
 _PREFIX = "cdk-braket-local-"
-_LOCK = ".cdk-braket-local-lock"
 _STATE = "aws"
 # What processes of a killed one get to be gone.
 _KILL_SECONDS = 5.0
@@ -94,64 +93,60 @@ def fresh_local_aws(
         NotOpenedError: It could not be started. If the message names a log, the log is there,
             until the next one is opened.
     """
-    directory, lock = _temporary_directory(within)
+    folder = _temporary_folder(within)
     keep = False
     try:
-        with local_aws(directory / _STATE, port) as aws:
-            yield aws, directory
+        with local_aws(folder.path / _STATE, port) as aws:
+            yield aws, folder.path
     except NotOpenedError as error:
-        keep = str(directory) in str(error)
+        keep = str(folder.path) in str(error)
         raise
     finally:
         if not keep:
             with foreground_command.undisturbed():
-                shutil.rmtree(directory, ignore_errors=True)
-        os.close(lock)
+                _remove(folder)
+        folder.close()
 
 
-def private_file(path: Path) -> IO[bytes]:
-    """Open a new file for writing that its user alone can read, whatever the umask."""
-    path.unlink(missing_ok=True)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def _temporary_directory(within: Path | None) -> tuple[Path, int]:
-    """Make a directory, with the lock in it that keeps others from sweeping it away."""
+def _temporary_folder(within: Path | None) -> OwnedFolder:
+    """Create a folder, locked, which keeps others from sweeping it away."""
     parent = Path(within or tempfile.gettempdir())
     _sweep(parent)
     while True:
-        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        (directory / _LOCK).touch(mode=0o600)
-        lock = _locked(directory / _LOCK)
+        try:
+            folder = OwnedFolder.claim(parent / f"{_PREFIX}{secrets.token_hex(4)}")
+        except FolderError as error:
+            raise NotOpenedError(str(error)) from error
         # Another may just have swept it, before it was locked.
-        if lock is not None and directory.exists():
-            return directory, lock
+        if folder.lock() and folder.path.exists():
+            return folder
+        folder.close()
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the directories of local AWSs that were killed; those of living ones are locked."""
-    for directory in parent.glob(f"{_PREFIX}*"):
-        lock = _locked(directory / _LOCK)
-        if lock is None:
+    """Remove the folders of local AWSs that were killed; those of living ones are locked."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        folder = OwnedFolder.find(path)
+        if folder is None:
             continue
-        state = _locked(directory / _STATE)
-        # The server ends a little after the command that it was for.
-        if state is not None or not (directory / _STATE).exists():
-            processes.kill_marked(directory, _KILL_SECONDS)
-            shutil.rmtree(directory, ignore_errors=True)
-        for descriptor in filter(None, (lock, state)):
-            os.close(descriptor)
+        with folder:
+            if folder.lock() and not _has_living_server(folder):
+                processes.kill_marked(folder.path, _KILL_SECONDS)
+                _remove(folder)
 
 
-def _locked(path: Path) -> int | None:
-    """Lock a file or folder of this user's, unless it is locked, another's, or a link."""
+def _has_living_server(folder: OwnedFolder) -> bool:
+    """Whether the server, which ends a little after the command that it was for, still runs."""
+    state = OwnedFolder.find(folder.path / _STATE)
+    if state is None:
+        return False
+    with state:
+        return not state.lock()
+
+
+def _remove(folder: OwnedFolder) -> None:
     try:
-        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    with contextlib.suppress(BlockingIOError):
-        if os.fstat(lock).st_uid == os.getuid():
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-    os.close(lock)
-    return None
+        folder.remove(folder.names())
+        folder.give_up()
+    except (FolderError, OSError) as error:
+        sys.stderr.write(f"cdk-braket-local: {error}\n")

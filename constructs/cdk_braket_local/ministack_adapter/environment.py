@@ -31,6 +31,8 @@ _TAKEN_OVER = frozenset(
 # How jobs install their requirements: pip's and uv's settings, and the way through a proxy.
 _TAKEN_OVER_PREFIXES = ("LC_", "PIP_", "UV_", "PYTHONWARNINGS", "PYTHONDONTWRITE")
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+# The folders of the state directory that `server_environment` names.
+FOLDERS = ("tmp", "s3", "state")
 _LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -81,14 +83,10 @@ def server_environment(
 
 def _node_modules(directory: Path) -> list[str]:
     """Where Node functions find what Lambda has for them, above all the AWS SDK."""
-    candidates = (folder / "node_modules" for folder in (directory, *directory.parents))
-    return [str(candidate) for candidate in candidates if candidate.is_dir()]
-
-
-def make_directories(state_directory: Path) -> None:
-    """Make the directories that `server_environment` names, for us alone."""
-    for name in ("tmp", "s3", "state"):
-        (state_directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    above = (folder / "node_modules" for folder in directory.parents)
+    # What is installed here later is found as well.
+    nearest = directory / "node_modules"
+    return [str(nearest), *(str(candidate) for candidate in above if candidate.is_dir())]
 
 
 def without_proxy(hosts: str) -> str:

@@ -1,4 +1,4 @@
-"""What scanners find in the stacks of the examples; docs/reference/scanners.md says why it remains."""
+"""Findings of scanners in the examples' stacks; docs/reference/scanners.md explains each."""
 
 import re
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
 """What goes into a packed script, what is refused, and that nothing of the machine gets in."""
 
+import dataclasses
 import gzip
 import hashlib
 import os
@@ -12,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from braket.jobs.quantum_job_creation import _tar_and_upload_to_code_location
@@ -390,16 +392,169 @@ def test_as_much_as_is_allowed_is_packed_and_links_count_as_what_they_lead_to(
     assert "holds 8 bytes" in problem
 
 
-def test_a_file_that_grows_or_shrinks_while_it_is_packed_is_an_error(tmp_path: Path) -> None:
-    source = write_tree(tmp_path / "a", {"log": b"x"})
-    file = source / "log"
-    with (tmp_path / "target").open("wb") as target, file.open("rb") as opened:
-        stored = packaging._StoredGzip(target)
-        file.write_bytes(b"xy")
-        with pytest.raises(PackagingError, match="changed while"):
-            packaging._copy(opened, stored, 1, "a/log")
-        with pytest.raises(PackagingError, match="changed while"):
-            packaging._copy(opened, stored, 5, "a/log")
+_OPEN: Callable[[Path, str], IO[bytes]] = Path.open
+
+
+class WritesWhile:
+    """A program that changes a file as soon as the packer has opened another one, or itself."""
+
+    def __init__(self, trigger: Path, change: Callable[[], object]) -> None:
+        self.trigger = trigger
+        self.change = change
+        self.opened = 0
+
+    def open(self, path: Path, mode: str = "r") -> IO[bytes]:
+        opened = _OPEN(path, mode)
+        if path == self.trigger and mode == "rb":
+            self.opened += 1
+            self.change()
+        return opened
+
+
+def _touch_same_size(file: Path) -> None:
+    status = file.stat()
+    file.write_bytes(b"Y" * status.st_size)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.write_bytes(b"xy"),
+        lambda file: file.write_bytes(b""),
+        _touch_same_size,
+        Path.unlink,
+        lambda file: file.rename(file.with_name("gone")),
+        lambda file: (file.unlink(), file.write_bytes(b"other")),
+    ],
+    ids=["grows", "shrinks", "same-size", "is-removed", "is-renamed", "is-replaced"],
+)
+@pytest.mark.parametrize(("trigger", "written"), [("log", "log"), ("a.py", "log"), ("z", "log")])
+def test_a_file_that_changes_while_the_source_is_packed_is_an_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], object],
+    trigger: str,
+    written: str,
+) -> None:
+    source = write_tree(tmp_path / "a", {"a.py": b"x", "log": b"x", "z": b""})
+    writer = WritesWhile(source / trigger, lambda: change(source / written))
+    monkeypatch.setattr(Path, "open", lambda path, mode="r": writer.open(path, mode))
+    with pytest.raises(PackagingError, match="a/log: changed while it was packed") as refused:
+        package_source(source, tmp_path / "out")
+    assert writer.opened == 1
+    assert "synthesize again" in str(refused.value)
+    assert list((tmp_path / "out").iterdir()) == [], "no archive is left"
+
+
+CRLF = {
+    "vqe/algo.py": b"def main():\r\n    pass\r\n",
+    "vqe/requirements.txt": b"numpy\r\nscipy",
+    "vqe/data.JSON": b"{}\r\n",
+    "vqe/notes.md": "ü\r\n".encode(),
+    "vqe/old.py": "# ü\r\n".encode("latin-1"),
+}
+
+
+def test_a_checkout_with_crlf_is_the_same_archive(tmp_path: Path) -> None:
+    with_lf = {name: data.replace(b"\r\n", b"\n") for name, data in CRLF.items()}
+    one = package_source(write_tree(tmp_path / "a", CRLF) / "vqe", tmp_path / "one")
+    two = package_source(write_tree(tmp_path / "b", with_lf) / "vqe", tmp_path / "two")
+    assert one.archive.read_bytes() == two.archive.read_bytes()
+    assert one == dataclasses.replace(two, archive=one.archive)
+    assert contents(one.archive) == with_lf
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("mixed.py", b"a\r\nb\n"),
+        ("lone.txt", b"a\rb\r\n"),
+        ("end.txt", b"a\r\nb\r"),
+        ("utf16.txt", "a\r\n".encode("utf-16")),
+        ("zero.json", b"a\0\r\n"),
+        ("weights.bin", b"\r\n\r\n"),
+        ("noext", b"\r\n"),
+        ("state.npy", b"\r\n"),
+    ],
+)
+def test_other_files_are_packed_byte_by_byte(tmp_path: Path, name: str, data: bytes) -> None:
+    packed = package_source(write_tree(tmp_path / "a", {name: data}), tmp_path / "out")
+    assert contents(packed.archive) == {f"a/{name}": data}
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5])
+def test_line_ends_are_found_wherever_a_read_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(packaging, "_CHUNK", chunk)
+    source = write_tree(tmp_path / "a", {"x.py": b"a\r\n\r\nbc\r\n", "y.py": b"a\r\nb\rc\r\n"})
+    packed = package_source(source, tmp_path / "out")
+    assert contents(packed.archive) == {"a/x.py": b"a\n\nbc\n", "a/y.py": b"a\r\nb\rc\r\n"}
+
+
+def contents(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as opened:
+        return {
+            member.name: file.read()
+            for member in opened.getmembers()
+            if (file := opened.extractfile(member))
+        }
+
+
+class TestSeveralSources:
+    def test_each_is_packed_under_its_own_name_at_the_top(self, tmp_path: Path) -> None:
+        write_tree(
+            tmp_path,
+            {
+                "job.py": b"1",
+                "helpers.py": b"2",
+                "lib/a.py": b"3",
+                "lib/.env": b"",
+                "lib/x.md": b"",
+            },
+        )
+        packed = package_source(
+            tmp_path / "job.py",
+            tmp_path / "out",
+            exclude=["*.md"],
+            include=[tmp_path / "helpers.py", tmp_path / "lib"],
+        )
+        assert contents(packed.archive) == {"job.py": b"1", "helpers.py": b"2", "lib/a.py": b"3"}
+        assert packed.file_count == 3
+
+    def test_their_order_does_not_matter(self, tmp_path: Path) -> None:
+        write_tree(tmp_path, {"job.py": b"1", "a.py": b"2", "b.py": b"3"})
+        both = [tmp_path / "a.py", tmp_path / "b.py"]
+        one = package_source(tmp_path / "job.py", tmp_path / "one", include=both)
+        two = package_source(tmp_path / "job.py", tmp_path / "two", include=both[::-1])
+        assert one.asset_hash == two.asset_hash
+
+    def test_none_is_the_archive_of_the_source_alone(self, tmp_path: Path) -> None:
+        write_tree(tmp_path, {"job.py": b"1"})
+        one = package_source(tmp_path / "job.py", tmp_path / "one")
+        two = package_source(tmp_path / "job.py", tmp_path / "two", include=[])
+        assert one.asset_hash == two.asset_hash
+
+    def test_two_of_one_name_are_refused(self, tmp_path: Path) -> None:
+        write_tree(tmp_path, {"job.py": b"1", "x/lib/a.py": b"2", "y/lib/a.py": b"3"})
+        with pytest.raises(PackagingError, match="has the same name as"):
+            package_source(
+                tmp_path / "job.py",
+                tmp_path / "out",
+                include=[tmp_path / "x" / "lib", tmp_path / "y" / "lib"],
+            )
+        with pytest.raises(PackagingError, match="is packed twice"):
+            package_source(
+                tmp_path / "job.py", tmp_path / "out", include=[tmp_path / "x" / "../job.py"]
+            )
+
+    def test_all_that_are_missing_are_named(self, tmp_path: Path) -> None:
+        write_tree(tmp_path, {"helpers.py": b""})
+        with pytest.raises(PackagingError) as refused:
+            package_source(tmp_path / "none.py", tmp_path / "out", include=[tmp_path / "helpers"])
+        assert len(refused.value.problems) == 2
+        assert "helpers.py" in refused.value.problems[1], "a module's name is not its path"
 
 
 def test_starts_neither_jsii_nor_cdk(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from cdk_braket.assets.packaging import PackagingError
 from cdk_braket.validation.preflight import Finding, PreflightCheck, Severity, preflight
-from cdk_braket.validation.preflight.syntax import CONTAINER_PYTHON, parse
+from cdk_braket.validation.preflight.images import CONTAINER_PYTHON
+from cdk_braket.validation.preflight.syntax import parse
 
 MAIN = "def main(shots: int, rate: float = 0.1): pass\n"
 
@@ -117,10 +118,9 @@ class TestEntryPoint:
             "try:\n    from fast import main\nexcept ImportError:\n    def main(): pass",
             "if True:\n    def main(): pass\nelse:\n    def main(x): pass",
             "def install():\n    global main\n    main = print",
-            "class main: pass",
             "main = lambda: None",
             "for main in [print]: pass",
-            "with open('x') as main: pass",
+            "with open('/x') as main: pass",
             "(main := print)",
             "match [print]:\n    case [main]: pass",
             "@decorated\ndef main(x): pass",
@@ -133,7 +133,8 @@ class TestEntryPoint:
             tmp_path,
             {"algo.py": text, "other.py": "def main(): pass\ndef start(): pass"},
         )
-        assert preflight(root, "vqe.algo:main", {}) == []
+        found = preflight(root, "vqe.algo:main", {}, disabled=[PreflightCheck.PACKAGES])
+        assert found == []
 
     @pytest.mark.parametrize(
         "text",
@@ -542,6 +543,9 @@ FAULTS: dict[PreflightCheck, tuple[str, str, str, dict[str, str]]] = {
     PreflightCheck.ENTRY_POINT: ("algo.py", "def main(): pass", "algo:mian", {}),
     PreflightCheck.MODULE_NAME: ("code.py", "def main(): pass", "code:main", {}),
     PreflightCheck.IMPORTS: ("algo.py", "from . import x\ndef main(): pass", "algo:main", {}),
+    PreflightCheck.PACKAGES: ("algo.py", "import xarray\ndef main(): pass", "algo:main", {}),
+    PreflightCheck.FILE_PATHS: ("algo.py", "open('x.json')\ndef main(): pass", "algo:main", {}),
+    PreflightCheck.INTERACTION: ("algo.py", "def main(): input()", "algo:main", {}),
     PreflightCheck.SYNTAX: ("algo.py", "def main(:", "algo:main", {}),
     PreflightCheck.HYPERPARAMETERS: ("algo.py", MAIN, "algo:main", {}),
     PreflightCheck.FUTURE_ANNOTATIONS: (
@@ -553,11 +557,26 @@ FAULTS: dict[PreflightCheck, tuple[str, str, str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PreflightCheck)
+WARNINGS = {PreflightCheck.PACKAGES, PreflightCheck.INTERACTION}
+
+
+@pytest.mark.parametrize("name", [name for name in PreflightCheck if name in FAULTS])
 def test_each_check_can_be_turned_off_by_name(tmp_path: Path, name: PreflightCheck) -> None:
     filename, text, entry_point, hyperparameters = FAULTS[name]
     source = file(tmp_path, text, filename)
-    assert kinds(preflight(source, entry_point, hyperparameters)) == [(name.value, "error")]
+    severity = "warning" if name in WARNINGS else "error"
+    assert kinds(preflight(source, entry_point, hyperparameters)) == [(name.value, severity)]
     assert preflight(source, entry_point, hyperparameters, disabled=[name]) == []
     others = set(PreflightCheck) - {name}
     assert len(preflight(source, entry_point, hyperparameters, disabled=others)) == 1
+
+
+def test_the_check_of_requirements_can_be_turned_off_by_name(tmp_path: Path) -> None:
+    root = directory(tmp_path, {"algo.py": "def main(): pass", "requirements.txt": "a=1"})
+    name = PreflightCheck.REQUIREMENTS
+    assert kinds(preflight(root, "vqe.algo:main", {})) == [(name.value, "error")]
+    assert preflight(root, "vqe.algo:main", {}, disabled=[name]) == []
+
+
+def test_each_check_has_a_test_that_turns_it_off() -> None:
+    assert set(FAULTS) | {PreflightCheck.REQUIREMENTS} == set(PreflightCheck)

@@ -142,9 +142,8 @@ def test_description_is_made_from_the_model() -> None:
     assert model_rules.describe(JOB_NAME) == (
         f"{limits.minimum} to {limits.maximum} characters matching {limits.pattern}"
     )
-    assert model_rules.describe(RUNTIME) == (
-        f"a whole number, {model_rules.bounds(RUNTIME).minimum} to {model_rules.bounds(RUNTIME).maximum}"
-    )
+    limits = model_rules.bounds(RUNTIME)
+    assert model_rules.describe(RUNTIME) == f"a whole number, {limits.minimum} to {limits.maximum}"
     assert model_rules.describe("String") == "text"
 
 

@@ -7,14 +7,19 @@ off. Standard library only.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cdk_braket.assets.packaging import read_tree
+from cdk_braket.assets.packaging import read_trees
 
 from .arguments import check_arguments, check_read
 from .credentials import check_credentials
 from .entry_point import EntryPoint, Located, check_form, check_module_name, locate
+from .files import check_files
 from .finding import Finding, PreflightCheck, Severity
-from .imports import check_imports
+from .images import Image, image_of
+from .imports import ImportCheck
+from .interaction import check_interaction
 from .program import Module, Program
+from .requirements import read_requirements
+from .search import Search
 
 __all__ = ["Finding", "PreflightCheck", "Severity", "preflight", "preflight_unread"]
 
@@ -26,8 +31,10 @@ def preflight(
     *,
     disabled: Collection[PreflightCheck] = (),
     exclude: Sequence[str] = (),
+    include: Sequence[Path] = (),
+    image_uri: str | None = None,
 ) -> list[Finding]:
-    """Read a script as the job's container would find it, and say what would go wrong.
+    """Read a script as the job's container would find it, and report its faults.
 
     Args:
         source: The file or directory that is packed.
@@ -36,6 +43,9 @@ def preflight(
             left unchecked.
         disabled: Checks to leave out.
         exclude: The patterns that packing leaves out, as the container does not find those files.
+        include: Further files and folders that are packed beside the source.
+        image_uri: The job's image, which decides the Python and the packages; None for the image
+            of a job that names none.
 
     Returns:
         The findings, each with its fix; no finding shows a hyperparameter's value.
@@ -53,8 +63,9 @@ def preflight(
         >>> preflight(script, "algo:main", {"shots": "10"})
         []
     """
-    program = Program(read_tree(source, exclude=exclude))
-    findings = _findings(program, EntryPoint.parse(entry_point), hyperparameters)
+    image = image_of(image_uri)
+    program = Program(read_trees(source, exclude=exclude, include=include), image.python)
+    findings = _findings(program, EntryPoint.parse(entry_point), hyperparameters, image)
     return [finding for finding in findings if finding.check not in disabled]
 
 
@@ -78,17 +89,22 @@ def preflight_unread(
 
 
 def _findings(
-    program: Program, entry: EntryPoint, hyperparameters: Mapping[str, str]
+    program: Program, entry: EntryPoint, hyperparameters: Mapping[str, str], image: Image
 ) -> Iterator[Finding]:
     yield from check_credentials(hyperparameters)
-    yield from check_module_name(program, entry)
+    requirements = read_requirements(program.tree.files)
+    yield from requirements.findings
+    yield from check_module_name(program, entry, image)
     located, findings = locate(program, entry)
     yield from findings
     if located.module is None:
         return
-    modules = program.reachable(located.module)
+    search = Search.start(program, located.module)
+    modules = search.in_order()
     yield from _check_syntax(modules)
-    yield from check_imports(program, modules)
+    yield from ImportCheck(search, entry, image, requirements).findings()
+    yield from check_files(program, entry, modules)
+    yield from check_interaction(entry, modules)
     yield from _check_hyperparameters(entry, located, hyperparameters, modules)
 
 

@@ -7,17 +7,14 @@ https://github.com/amazon-braket/amazon-braket-containers.
 
 import ast
 import difflib
-import sys
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
 from .finding import Finding, PreflightCheck, Severity
+from .images import Image
 from .program import Function, FunctionNode, Module, Program, Unseen, is_main_guard
-
-# In the standard library of Python 3.11, gone in the container's 3.12.
-_GONE: Final = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"})
-_TAKEN: Final = (sys.stdlib_module_names - _GONE) | {"braket"}
 
 _A_FILE: Final = "an entry point is a module's dotted name, not a file"
 
@@ -47,7 +44,7 @@ class EntryPoint:
     @property
     def names_a_file(self) -> bool:
         """Whether it is a file's path, not a module's name."""
-        return "/" in self.text or self.text.endswith(".py") or ".py:" in self.text
+        return "/" in self.text or re.search(r"\.(?:py|ipynb)(?::|$)", self.text) is not None
 
     @property
     def subject(self) -> str:
@@ -74,7 +71,9 @@ def locate(program: Program, entry: EntryPoint) -> tuple[Located, list[Finding]]
         why = f"the archive holds no module {entry.module!r}"
         if entry.names_a_file:
             why = _A_FILE
-        return Located(), [_error(entry, why, _suggest(program, entry))]
+        return Located(), [
+            _notebook(program, entry) or _error(entry, why, _suggest(program, entry))
+        ]
     if module.fault is not None and module.tree is None:
         return Located(module), []
     if entry.function is None:
@@ -82,16 +81,19 @@ def locate(program: Program, entry: EntryPoint) -> tuple[Located, list[Finding]]
     found = program.resolve(module, entry.function) if entry.function.isidentifier() else None
     if found is None:
         why = f"module {module.name!r} defines no {entry.function!r}"
-        return Located(module), [_error(entry, why, _suggest(program, entry))]
+        return Located(module), [
+            _method(program, module, entry) or _error(entry, why, _suggest(program, entry))
+        ]
     if isinstance(found, Unseen):
-        return Located(module), []
+        return Located(module), list(_check_unseen(program, module, entry))
     return Located(module, found), list(_check_kind(found, entry))
 
 
 def check_form(entry: EntryPoint) -> Iterator[Finding]:
     """Check what can be told of an entry point whose script cannot be read."""
     if entry.names_a_file:
-        module = entry.module.removesuffix(".py").strip("/").replace("/", ".")
+        module = entry.module.removesuffix(".py").removesuffix(".ipynb")
+        module = module.removeprefix("./").strip("/").replace("/", ".")
         function = entry.function or "main"
         yield _error(entry, _A_FILE, f"Use entry_point='{module}:{function}'.")
     elif not all(entry.module.split(".")):
@@ -100,28 +102,31 @@ def check_form(entry: EntryPoint) -> Iterator[Finding]:
         yield _error(entry, "it names no function", "Use entry_point='module:function'.")
 
 
-def check_module_name(program: Program, entry: EntryPoint) -> Iterator[Finding]:
-    """Refuse a top-level name that the container finds elsewhere first.
+def check_module_name(program: Program, entry: EntryPoint, image: Image) -> Iterator[Finding]:
+    """Refuse top-level names that the container finds elsewhere first.
 
-    It appends the script's directory to `sys.path`, so the standard library comes before it.
+    It appends the script's directory to `sys.path`, so the standard library and the packages of
+    the image come before it.
     """
-    top = program.top
-    if top in _TAKEN:
-        yield Finding(
-            PreflightCheck.MODULE_NAME,
-            Severity.ERROR,
-            entry.subject,
-            f"the container imports its own module {top!r} instead of the script. "
-            f"Rename {program.tree.root.name!r}.",
-        )
-    elif "." in top and (program.tree.root.is_dir() or program.tree.root.suffix == ".py"):
-        yield Finding(
-            PreflightCheck.MODULE_NAME,
-            Severity.ERROR,
-            entry.subject,
-            f"no import reaches {program.tree.root.name!r}, as a dot separates modules. "
-            f"Rename it to {top.replace('.', '_')!r}.",
-        )
+    for top, path in program.tops.items():
+        subject = entry.subject if path == program.tree.root else f"include_modules={path.name!r}"
+        is_python = path.is_dir() or path.suffix == ".py"
+        if is_python and (top in image.standard_library or top == "braket" or image.offers(top)):
+            yield Finding(
+                PreflightCheck.MODULE_NAME,
+                Severity.ERROR,
+                subject,
+                f"the container imports its own module {top!r} instead of the script. "
+                f"Rename {path.name!r}.",
+            )
+        elif "." in top and is_python:
+            yield Finding(
+                PreflightCheck.MODULE_NAME,
+                Severity.ERROR,
+                subject,
+                f"no import reaches {path.name!r}, as a dot separates modules. "
+                f"Rename it to {top.replace('.', '_')!r}.",
+            )
 
 
 def _error(entry: EntryPoint, why: str, fix: str) -> Finding:
@@ -163,11 +168,83 @@ def _acts(node: ast.stmt) -> bool:
     return True
 
 
+def _notebook(program: Program, entry: EntryPoint) -> Finding | None:
+    """Explain that a notebook is no module."""
+    notebooks = [file.name for file in program.tree.files if file.name.endswith(".ipynb")]
+    wanted = entry.module.removesuffix(".ipynb").replace(".", "/").rpartition("/")[2]
+    only = len(program.tree.files) == 1
+    for name in notebooks:
+        stem = name.rpartition("/")[2].removesuffix(".ipynb")
+        if only or stem == wanted:
+            module = name.removesuffix(".ipynb").replace("/", ".")
+            return _error(
+                entry,
+                f"{name!r} is a notebook, and the container runs Python modules",
+                f"Convert it with `jupyter nbconvert --to script`, pack the .py file and use "
+                f"entry_point={module!r}, or move its code into a function of a module.",
+            )
+    return None
+
+
+def _method(program: Program, module: Module, entry: EntryPoint) -> Finding | None:
+    """Explain that a method is no entry point: the container looks up one name in the module."""
+    owner, dot, method = (entry.function or "").partition("(")[0].partition(".")
+    if not dot or not owner.isidentifier():
+        return None
+    if not isinstance(program.definition(module, owner), ast.ClassDef | Unseen):
+        return None
+    called = f"{owner}.{method}()" if "." in method else f"{owner}().{method}()"
+    return _error(
+        entry,
+        "the container looks up one name in the module, so no method can be named",
+        f"Define `def main(): {called}` in {module.name!r} and use "
+        f"entry_point={module.name + ':main'!r}.",
+    )
+
+
+def _check_unseen(program: Program, module: Module, entry: EntryPoint) -> Iterator[Finding]:
+    """Check a name that is bound to something else than a function."""
+    match program.definition(module, entry.function or ""):
+        case ast.ClassDef() as node:
+            yield _class(node, entry)
+        case ast.Assign(value=ast.Lambda(body=ast.Yield() | ast.YieldFrom())):
+            why = f"{entry.function!r} is a generator function; the container never iterates it"
+            yield _error(entry, why, "Name a plain function that does the work.")
+        case ast.Assign(value=ast.Call(func=called, args=[ast.Name(id=wrapped), *_])) if (
+            _last_name(called) == "partial"
+        ):
+            inner = program.resolve(module, wrapped)
+            if isinstance(inner, Function):
+                yield from _check_kind(inner, entry)
+        case ast.Assign(value=ast.Constant() | ast.List() | ast.Dict() | ast.Set() | ast.Tuple()):
+            yield _error(entry, f"{entry.function!r} cannot be called", _suggest(program, entry))
+
+
+def _class(node: ast.ClassDef, entry: EntryPoint) -> Finding:
+    """A class: the container creates an instance and drops it."""
+    methods = {each.name: each for each in node.body if isinstance(each, FunctionNode)}
+    runs = [name for name in methods if not name.startswith("_")]
+    is_plain = not (node.bases or node.keywords or node.decorator_list)
+    does_nothing = is_plain and not methods.keys() & {"__init__", "__new__"}
+    call = f"{node.name}(…).{runs[0]}()" if runs else f"{node.name}(…)"
+    return Finding(
+        PreflightCheck.ENTRY_POINT,
+        Severity.ERROR if does_nothing else Severity.WARNING,
+        entry.subject,
+        f"{node.name!r} is a class: the container creates an instance and calls no method of it. "
+        f"Name a function that runs {call}.",
+    )
+
+
 def _check_kind(found: Function, entry: EntryPoint) -> Iterator[Finding]:
     """The container calls the function and drops what it returns."""
+    name = found.node.name
+    if any(_last_name(each) == "hybrid_job" for each in found.node.decorator_list):
+        why = f"{name!r} is decorated with @hybrid_job, so the job would create another job"
+        yield _error(entry, why, "Remove the decorator: HybridJob does its work.")
+        return
     if found.node.decorator_list:
         return
-    name = found.node.name
     if isinstance(found.node, ast.AsyncFunctionDef):
         why = f"{name!r} is a coroutine function; the container calls it and never awaits it"
         fix = f"Name a plain function that runs asyncio.run({name}(...))."
@@ -175,6 +252,15 @@ def _check_kind(found: Function, entry: EntryPoint) -> Iterator[Finding]:
     elif _is_generator(found.node):
         why = f"{name!r} is a generator function; the container calls it and never iterates it"
         yield _error(entry, why, "Name a plain function that does the work.")
+
+
+def _last_name(node: ast.expr) -> str:
+    match node:
+        case ast.Call(func=func):
+            return _last_name(func)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _is_generator(function: FunctionNode) -> bool:

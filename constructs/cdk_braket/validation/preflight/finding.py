@@ -23,7 +23,19 @@ class PreflightCheck(StrEnum):
     """The script's top-level name does not belong to a module the container finds earlier."""
 
     IMPORTS = "imports"
-    """The script's own modules are imported by the names they have in the container."""
+    """The script's own modules are in the archive, and imported by their names there."""
+
+    PACKAGES = "packages"
+    """Imported packages are in the standard library, the image or a requirements.txt."""
+
+    REQUIREMENTS = "requirements"
+    """The container's pip can read each requirements.txt and finds the files that it names."""
+
+    FILE_PATHS = "file-paths"
+    """Files are opened by paths that lead to them in the container."""
+
+    INTERACTION = "interaction"
+    """The script needs no keyboard, screen or command-line arguments."""
 
     SYNTAX = "syntax"
     """What the entry point imports is Python that the container can read."""
@@ -41,7 +53,7 @@ class PreflightCheck(StrEnum):
     """Each hyperparameter can be cast by its argument's annotation."""
 
     CREDENTIALS = "credentials"
-    """No hyperparameter looks like a credential."""
+    """No hyperparameter, and no line of a requirements.txt, looks like a credential."""
 
 
 class Severity(StrEnum):

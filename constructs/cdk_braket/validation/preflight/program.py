@@ -3,21 +3,37 @@
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from cdk_braket.assets.packaging import SourceFile, SourceTree, shown
 
+from .images import CONTAINER_PYTHON, Version
 from .syntax import SyntaxFault, parse
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 _BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
 
+# Calls that import the module that their first argument names.
+_IMPORTING: Final = frozenset({"import_module", "__import__", "run_module"})
+IMPORT_ERRORS: Final = frozenset(
+    {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+)
+
+# A condition with one of these is about where the script runs.
+_PLATFORM: Final = frozenset({"version_info", "platform", "find_spec", "system", "hexversion"})
+
 # A module that calls one of these may bind names that its syntax does not show.
 _BINDS_UNSEEN: Final = frozenset({"exec", "eval", "globals", "setattr", "vars", "locals"})
 # `setattr(self, …)` and `vars(anything)` are everyday code about objects, not about the module.
 _OF_AN_OBJECT: Final = frozenset({"self", "cls"})
+
+
+# Names that are bound to names that are bound to names: more are a circle.
+_STEPS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +45,38 @@ class Binding:
     conditional: bool
 
 
+class Context(IntEnum):
+    """Whether a statement runs when its module is imported; the later, the less is known."""
+
+    ALWAYS = 0
+    """It runs."""
+    PERHAPS = 1
+    """It is in a function, or under a condition."""
+    MAIN = 2
+    """It is under `if __name__ == "__main__"`."""
+    HANDLED = 3
+    """The script is prepared for its failure, or for a Python or system without it."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that an import statement asks for.
+
+    Attributes:
+        module: The absolute name of the module; None if relative dots lead out of the top level.
+        name: The name taken from it, `*`, or None for `import module`.
+        relative: Whether it was written with leading dots.
+        context: Whether it is run.
+        line: Where it stands.
+    """
+
+    module: str | None
+    name: str | None
+    relative: bool
+    context: Context
+    line: int
+
+
 @dataclass(frozen=True)
 class Module:
     """One importable module of the source.
@@ -37,11 +85,13 @@ class Module:
         name: Its dotted name in the container.
         file: Where its code is; None for a directory without `__init__.py`.
         is_package: Whether it may hold modules.
+        python: The container's Python; None if it is not known.
     """
 
     name: str
     file: SourceFile | None
     is_package: bool
+    python: Version | None = CONTAINER_PYTHON
 
     @property
     def label(self) -> str:
@@ -62,7 +112,7 @@ class Module:
     def _parsed(self) -> tuple[ast.Module | None, SyntaxFault | None]:
         if self.file is not None and not self.file.name.endswith(".py"):
             return None, None
-        return parse(self.source)
+        return parse(self.source, self.python)
 
     @property
     def tree(self) -> ast.Module | None:
@@ -80,12 +130,40 @@ class Module:
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
     @cached_property
+    def imports(self) -> Sequence[Import]:
+        """Its imports, but those for type checkers alone."""
+        return tuple(imports(self))
+
+    @cached_property
     def bindings(self) -> Mapping[str, Sequence[Binding]]:
         """Names bound at module level, each with its statements in order."""
         found: dict[str, list[Binding]] = {}
         for name, binding in _bindings(self.tree.body if self.tree else []):
             found.setdefault(name, []).append(binding)
         return found
+
+    @cached_property
+    def lines_of_docstrings(self) -> frozenset[int]:
+        """The lines on which a string stands alone, as docstrings do."""
+        found = (
+            (node for node in ast.walk(self.tree) if isinstance(node, ast.Expr))
+            if self.tree
+            else ()
+        )
+        return frozenset(
+            node.lineno
+            for node in found
+            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        )
+
+    def constant(self, name: str) -> ast.expr | None:
+        """Return the value of a name that the module assigns once and in any case, else None."""
+        match self.bindings.get(name, ()):
+            case [Binding(node=ast.Assign(targets=[ast.Name()], value=value), conditional=False)]:
+                return value
+            case [Binding(node=ast.AnnAssign(value=ast.expr() as value), conditional=False)]:
+                return value
+        return None
 
     @cached_property
     def binds_unseen(self) -> bool:
@@ -126,33 +204,12 @@ class Unseen:
     """A name that exists, or may exist, but whose definition plain syntax does not show."""
 
 
-@dataclass(frozen=True)
-class Import:
-    """One name that an import statement asks for.
-
-    Attributes:
-        module: The absolute name of the module; None if relative dots lead out of the top level.
-        name: The name taken from it, `*`, or None for `import module`.
-        relative: Whether it was written with leading dots.
-        guarded: Whether a failure may be meant: inside `try` or a function.
-        line: Where it stands.
-    """
-
-    module: str | None
-    name: str | None
-    relative: bool
-    guarded: bool
-    line: int
-
-
 @dataclass
 class Program:
-    """The modules of a source, by their names in the container.
-
-    Everything stands under one top-level name, since the archive holds one file or one directory.
-    """
+    """The modules of an archive, by their names in the container."""
 
     tree: SourceTree
+    python: Version | None = CONTAINER_PYTHON
     modules: dict[str, Module] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -162,9 +219,13 @@ class Program:
 
     @property
     def top(self) -> str:
-        """The one top-level name: the directory's, or the file's without `.py`."""
-        root = self.tree.root
-        return root.stem if root.is_file() and root.suffix == ".py" else root.name
+        """The source's top-level name: the directory's, or the file's without `.py`."""
+        return _top(self.tree.root)
+
+    @property
+    def tops(self) -> dict[str, Path]:
+        """The top-level names of all sources in the archive, with their paths."""
+        return {_top(path): path for path in (self.tree.root, *self.tree.included)}
 
     def _index(self, file: SourceFile) -> None:
         *directories, last = file.name.split("/")
@@ -173,12 +234,12 @@ class Program:
             return  # a dot separates modules, so no import reaches it
         for depth in range(1, len(directories) + 1):
             package = ".".join(directories[:depth])
-            self.modules.setdefault(package, Module(package, None, is_package=True))
+            self.modules.setdefault(package, self._module(package, None, is_package=True))
         if not (suffix == "py" or last.endswith(".so")):
             return
         if stem == "__init__" and directories:
             name = ".".join(directories)
-            self.modules[name] = Module(name, file, is_package=True)
+            self.modules[name] = self._module(name, file, is_package=True)
             return
         name = ".".join([*directories, stem])
         known = self.modules.get(name)
@@ -186,7 +247,22 @@ class Program:
         # directory without __init__.py.
         compiled_first = suffix != "py" and known is not None and not known.is_package
         if known is None or known.file is None or compiled_first:
-            self.modules[name] = Module(name, file, is_package=False)
+            self.modules[name] = self._module(name, file, is_package=False)
+
+    def path_of(self, name: str) -> str | None:
+        """Return the path below its source of a module that exists and is not in the archive."""
+        top, _, rest = name.partition(".")
+        root = self.tops.get(top)
+        if root is None or not rest or not root.is_dir():
+            return None
+        below = rest.replace(".", "/")
+        for relative in (f"{below}.py", f"{below}/__init__.py", below):
+            if (root / relative).exists():
+                return relative
+        return None
+
+    def _module(self, name: str, file: SourceFile | None, *, is_package: bool) -> Module:
+        return Module(name, file, is_package, self.python)
 
     def resolve(self, module: Module, name: str) -> Function | Unseen | None:
         """Find what `getattr(module, name)` is, through aliases and imports of this source.
@@ -210,6 +286,29 @@ class Program:
                 else:
                     pending.append(step)
         return Unseen() if unseen else None
+
+    def definition(self, module: Module, name: str) -> ast.stmt | Unseen | None:
+        """Return the one statement that binds a name, followed through imports of the archive.
+
+        Returns:
+            The statement, `Unseen` where more than one or none that is seen binds it, or None.
+        """
+        for _ in range(_STEPS):
+            match module.bindings.get(name, ()):
+                case [Binding(node=ast.ImportFrom() as node, alias=ast.alias(name=origin_name))]:
+                    origin = self.modules.get(absolute(module, node) or "")
+                    if origin is None or origin_name == "*":
+                        return Unseen()
+                    module, name = origin, origin_name
+                case [Binding(node=ast.Assign(targets=[ast.Name()], value=ast.Name(id=other)))]:
+                    name = other
+                case [Binding(node=ast.stmt() as node)]:
+                    return node
+                case []:
+                    return Unseen() if module.binds_unseen or "*" in module.bindings else None
+                case _:
+                    return Unseen()
+        return Unseen()
 
     def _step(self, module: Module, name: str) -> Iterator[Function | Unseen | tuple[Module, str]]:
         bindings = module.bindings.get(name)
@@ -244,28 +343,9 @@ class Program:
             case _:
                 yield Unseen()
 
-    def reachable(self, module: Module) -> list[Module]:
-        """The modules of this source that importing `module` may import, itself included."""
-        found: dict[str, Module] = {}
-        pending = [*self._with_parents(module.name)]
-        while pending:
-            here = pending.pop()
-            if here.name in found:
-                continue
-            found[here.name] = here
-            for wanted in imports(here):
-                if wanted.module is None:
-                    continue
-                pending.extend(self._with_parents(wanted.module))
-                if wanted.name and (below := self.modules.get(f"{wanted.module}.{wanted.name}")):
-                    pending.append(below)
-        return [found[name] for name in sorted(found)]
 
-    def _with_parents(self, name: str) -> Iterator[Module]:
-        parts = name.split(".")
-        for depth in range(1, len(parts) + 1):
-            if known := self.modules.get(".".join(parts[:depth])):
-                yield known
+def _top(path: Path) -> str:
+    return path.stem if path.is_file() and path.suffix == ".py" else path.name
 
 
 def absolute(module: Module, node: ast.ImportFrom) -> str | None:
@@ -280,28 +360,111 @@ def absolute(module: Module, node: ast.ImportFrom) -> str | None:
 
 
 def imports(module: Module) -> Iterator[Import]:
-    """Every import statement of a module but those for type checkers alone."""
-    pending: list[tuple[ast.AST, bool]] = [(module.tree, False)] if module.tree else []
-    while pending:
-        node, guarded = pending.pop()
+    """Every import of a module but those for type checkers alone."""
+    for node, context in nodes(module):
         match node:
             case ast.Import(names=names):
                 for alias in names:
-                    yield Import(alias.name, None, False, guarded, node.lineno)
-                continue
+                    yield Import(alias.name, None, False, context, node.lineno)
             case ast.ImportFrom(names=names, level=level):
                 target = absolute(module, node)
                 for alias in names:
-                    yield Import(target, alias.name, level > 0, guarded, node.lineno)
-                continue
-            case ast.If() if _is_never_run(node):
-                pending.extend((child, guarded) for child in node.orelse)
-                continue
-            case ast.Try() | ast.TryStar() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                guarded = True
-        if isinstance(node, ast.expr):
-            continue
-        pending.extend((child, guarded) for child in ast.iter_child_nodes(node))
+                    yield Import(target, alias.name, level > 0, context, node.lineno)
+            case ast.Call():
+                yield from _imported_by_call(module, node, context)
+
+
+def _imported_by_call(module: Module, node: ast.Call, context: Context) -> Iterator[Import]:
+    match node:
+        case ast.Call(
+            func=ast.Name(id=called) | ast.Attribute(attr=called),
+            args=[ast.Constant(value=str(name)), *rest],
+        ) if called in _IMPORTING:
+            pass
+        case _:
+            return
+    stripped = name.lstrip(".")
+    level = len(name) - len(stripped)
+    if not level:
+        if stripped and all(part.isidentifier() for part in stripped.split(".")):
+            yield Import(stripped, None, False, context, node.lineno)
+        return
+    package = (
+        rest[0] if rest else next((k.value for k in node.keywords if k.arg == "package"), None)
+    )
+    if isinstance(package, ast.Name) and package.id in {"__package__", "__name__"}:
+        statement = ast.ImportFrom(module=stripped or None, names=[], level=level)
+        yield Import(absolute(module, statement), None, True, context, node.lineno)
+
+
+def nodes(module: Module) -> Iterator[tuple[ast.AST, Context]]:
+    """Every node of a module's syntax, with whether it runs at import."""
+    pending: list[tuple[ast.AST, Context]] = [(module.tree, Context.ALWAYS)] if module.tree else []
+    while pending:
+        node, context = pending.pop()
+        yield node, context
+        pending.extend(reversed(list(children(node, context))))
+
+
+def children(
+    node: ast.AST, context: Context, errors: frozenset[str] = IMPORT_ERRORS
+) -> Iterator[tuple[ast.AST, Context]]:
+    """Yield the nodes below a node, each with whether it runs.
+
+    Args:
+        node: The node.
+        context: Whether the node itself runs.
+        errors: The names of errors that a `try` handles if a failure is expected.
+    """
+    body, rest = context, context
+    match node:
+        case ast.If() if _is_never_run(node):
+            yield from ((child, context) for child in node.orelse)
+            return
+        case ast.If() if is_main_guard(node):
+            body = max(context, Context.MAIN)
+        case ast.If(test=test) if _asks_for_platform(test):
+            body = rest = Context.HANDLED
+        case ast.If() | ast.For() | ast.AsyncFor() | ast.While() | ast.Match():
+            body = rest = max(context, Context.PERHAPS)
+        case ast.Try() | ast.TryStar() if any(_catches(each, errors) for each in node.handlers):
+            body = rest = Context.HANDLED
+        case ast.With(items=items) if any(_suppresses(item.context_expr, errors) for item in items):
+            body = Context.HANDLED
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+            body = max(context, Context.PERHAPS)
+    blocks = {id(child) for child in _body(node)}
+    for child in ast.iter_child_nodes(node):
+        yield child, body if id(child) in blocks else rest
+
+
+def _body(node: ast.AST) -> Sequence[ast.AST]:
+    body = getattr(node, "body", ())
+    return body if isinstance(body, list) else [body] if body else ()
+
+
+def _asks_for_platform(test: ast.expr) -> bool:
+    return any(_name_of(node) in _PLATFORM for node in ast.walk(test))
+
+
+def _catches(handler: ast.ExceptHandler, errors: frozenset[str]) -> bool:
+    if handler.type is None:
+        return True
+    return any(_name_of(node) in errors for node in ast.walk(handler.type))
+
+
+def _suppresses(node: ast.expr, errors: frozenset[str]) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=args):
+            return any(_name_of(each) in errors for each in args)
+    return False
+
+
+def _name_of(node: ast.AST) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def is_main_guard(node: ast.stmt) -> bool:

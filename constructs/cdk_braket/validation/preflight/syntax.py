@@ -1,7 +1,8 @@
-"""Whether the container's Python can read a source, told by whichever Python runs the synth.
+"""Whether the container's Python can read a source, decided by whichever Python runs the synth.
 
-A newer host is asked to parse as Python 3.12. An older one cannot know all of 3.12's syntax, so
-what it refuses is an error only where no construct of 3.12 can be the cause.
+A newer host parses as the container's Python. An older one cannot know all of the container's
+syntax: what it refuses is an error only where no newer construct can be the cause. Where the
+container's Python is not known, only syntax of no Python is an error.
 """
 
 import ast
@@ -12,12 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .finding import Severity
-
-CONTAINER_PYTHON: Final = (3, 12)
-"""The Python in Braket's images. Source: the Dockerfiles in
-https://github.com/amazon-braket/amazon-braket-containers."""
-
-_VERSION: Final = ".".join(map(str, CONTAINER_PYTHON))
+from .images import CONTAINER_PYTHON, Version
 
 # Newer syntax by how its line looks, as an older parser can only call it invalid.
 _NEWER_LINES: Final = (
@@ -36,6 +32,7 @@ _NEWER_LINES: Final = (
 _LINE_LENGTH: Final = 1_000
 
 # Syntax that came with 3.12. f-strings were opened up then (PEP 701), so any may be the cause.
+_PEP_695_AND_701: Final = (3, 12)
 _SINCE_3_12: Final = re.compile(
     r"""^[ \t]*type[ \t]+\w+.*= | ^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w+[ \t]*\[
         | (?<!\w)(?:[fF][rR]?|[rR][fF])["']""",
@@ -52,11 +49,14 @@ class SyntaxFault:
     message: str
 
 
-def parse(source: bytes) -> tuple[ast.Module | None, SyntaxFault | None]:
+def parse(
+    source: bytes, python: Version | None = CONTAINER_PYTHON
+) -> tuple[ast.Module | None, SyntaxFault | None]:
     """Parse as the container's Python would. Nothing is imported or run.
 
     Args:
         source: The file's bytes; an encoding it declares is honoured.
+        python: The container's Python; None if it is not known.
 
     Returns:
         The tree, if there is one, and the fault, if there is one.
@@ -64,67 +64,100 @@ def parse(source: bytes) -> tuple[ast.Module | None, SyntaxFault | None]:
     if b"\0" in source:
         # Not every Python 3.11 calls this a syntax error.
         number = source[: source.index(b"\0")].count(b"\n") + 1
-        return None, _fault(source, SyntaxError("a null byte", ("", number, None, None)))
+        return None, _fault(source, SyntaxError("a null byte", ("", number, None, None)), python)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(source, feature_version=CONTAINER_PYTHON)
+            tree = _parsed(source, python)
     except SyntaxError as error:
-        return None, _fault(source, error)
+        return None, _fault(source, error, python)
     except (ValueError, MemoryError, RecursionError, OverflowError):
         return None, SyntaxFault(
             Severity.WARNING, 1, "could not be parsed, so it was not checked. Simplify the file."
         )
-    return tree, _newer_node(tree)
+    return tree, _newer_node(tree, python) if python else None
 
 
-def _fault(source: bytes, error: SyntaxError) -> SyntaxFault:
+def _parsed(source: bytes, python: Version | None) -> ast.Module:
+    host = sys.version_info[:2]
+    return ast.parse(source, feature_version=min(python, host) if python else host)
+
+
+def _fault(source: bytes, error: SyntaxError, python: Version | None) -> SyntaxFault | None:
     number = error.lineno or 1
     lines = source.decode("utf-8", "replace").splitlines()
     line = lines[number - 1][:_LINE_LENGTH] if 0 < number <= len(lines) else ""
+    is_newer = False
     for pattern, name, version in _NEWER_LINES:
         if pattern.search(line):
-            return _too_new(number, name, version)
-    if sys.version_info < CONTAINER_PYTHON and _SINCE_3_12.search("\n".join(lines)):
-        host = ".".join(map(str, sys.version_info[:2]))
+            if python is None:
+                return None
+            if python < _version(version):
+                return _too_new(number, name, version, python)
+            is_newer = True
+    if sys.version_info < (python or _PEP_695_AND_701):
+        is_newer = is_newer or _SINCE_3_12.search("\n".join(lines)) is not None
+    if is_newer:
+        host = _text(sys.version_info[:2])
+        wanted = _text(python) if python else "the image's version"
         return SyntaxFault(
             Severity.WARNING,
             number,
             f"Python {host}, which runs this check, cannot parse it, and the container's "
-            f"{_VERSION} may. Run the synth with Python {_VERSION} to be sure.",
+            f"{wanted} may. Run the synth with Python {wanted} to be sure.",
         )
+    container = f"the container's Python {_text(python)}" if python else "Python"
     return SyntaxFault(
         Severity.ERROR,
         number,
-        f"is not valid in the container's Python {_VERSION}: {error.msg.rstrip('.?')}. "
-        "Correct the line.",
+        f"is not valid in {container}: {error.msg.rstrip('.?')}. Correct the line.",
     )
 
 
-def _newer_node(tree: ast.Module) -> SyntaxFault | None:
-    """Find what a newer host's parser lets through in spite of `feature_version`."""
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _newer_node(tree: ast.Module, python: Version) -> SyntaxFault | None:
+    """Find newer syntax that a newer host's parser accepts in spite of `feature_version`."""
     for node in ast.walk(tree):
-        name, version = "", ""
-        match node:
-            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() if isinstance(
-                node.elt, ast.Starred
-            ):
-                name, version = "unpacking in a comprehension", "3.15"
-            case ast.DictComp() if getattr(node, "value", None) is None:
-                name, version = "unpacking in a comprehension", "3.15"
-            case ast.Import() | ast.ImportFrom() if getattr(node, "is_lazy", 0):
-                name, version = "lazy imports", "3.15"
-            case _ if type(node).__name__ == "TemplateStr":
-                name, version = "template strings", "3.14"
-        if name:
-            return _too_new(getattr(node, "lineno", 1), name, version)
+        if found := _newer(node):
+            name, version = found
+            if python < _version(version):
+                return _too_new(getattr(node, "lineno", 1), name, version, python)
     return None
 
 
-def _too_new(line: int, name: str, version: str) -> SyntaxFault:
+def _newer(node: ast.AST) -> tuple[str, str] | None:
+    found = None
+    match node:
+        case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() if isinstance(
+            node.elt, ast.Starred
+        ):
+            found = "unpacking in a comprehension", "3.15"
+        case ast.DictComp() if getattr(node, "value", None) is None:
+            found = "unpacking in a comprehension", "3.15"
+        case ast.Import() | ast.ImportFrom() if getattr(node, "is_lazy", 0):
+            found = "lazy imports", "3.15"
+        case ast.TryStar():
+            found = "`except*`", "3.11"
+        case _ if type(node).__name__ == "TypeAlias":
+            found = "`type` statements", "3.12"
+        case _ if getattr(node, "type_params", None):
+            found = "type parameters", "3.12"
+        case _ if type(node).__name__ == "TemplateStr":
+            found = "template strings", "3.14"
+    return found
+
+
+def _too_new(line: int, name: str, version: str, python: Version) -> SyntaxFault:
     return SyntaxFault(
         Severity.ERROR,
         line,
-        f"uses {name}, which came with Python {version}; the container has {_VERSION}. "
+        f"uses {name}, which came with Python {version}; the container has {_text(python)}. "
         f"Write it without.",
     )

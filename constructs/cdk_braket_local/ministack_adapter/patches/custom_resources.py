@@ -132,12 +132,12 @@ def invoke_custom_resource(  # noqa: PLR0917 - MiniStack calls it so
         "StackId": stack_id,
         "ResourceType": resource_type,
         "LogicalResourceId": logical_id,
-        "ResourceProperties": custom_resource._normalise_resource_properties(props),
+        "ResourceProperties": _sent(resource_type, props),
     }
     if physical_id is not None:
         event["PhysicalResourceId"] = physical_id
     if old_props is not None:
-        event["OldResourceProperties"] = custom_resource._normalise_resource_properties(old_props)
+        event["OldResourceProperties"] = _sent(resource_type, old_props)
     timeout = _service_timeout(props)
     try:
         return _converse(lambda_svc._execution_record_for_config(function, config), event, timeout)
@@ -145,6 +145,16 @@ def invoke_custom_resource(  # noqa: PLR0917 - MiniStack calls it so
         if request_type == "Create":
             _record_failed_create(stack_name, event, props, error)
         raise
+
+
+def _sent(resource_type: str, props: Properties) -> Properties:
+    """The properties as the function gets them: all values are strings."""
+    sent: Properties = custom_resource._normalise_resource_properties(props)
+    if resource_type == "Custom::AWS":
+        # CDK's function would install modules into /tmp, which here is the whole machine's, and
+        # load them from there. It uses those of NODE_PATH, as with `install_latest_aws_sdk=False`.
+        return {**sent, "InstallLatestAwsSdk": "false"}
+    return sent
 
 
 def _function_arn(props: Properties) -> str:

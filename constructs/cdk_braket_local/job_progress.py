@@ -81,6 +81,14 @@ def elapsed(job: "GetJobResponseTypeDef") -> timedelta:
     return max(until - job["createdAt"], timedelta(0))
 
 
+def ending(end: JobEnd) -> str:
+    """Return one line on how a job ended: its status, time, failure reason and results."""
+    seconds = f"{end.status} after {end.elapsed.total_seconds():.0f} s"
+    reason = f": {readable(end.failure_reason)}" if end.failure_reason else ""
+    results = f"; results: {end.results_s3_uri}" if end.status == "COMPLETED" else ""
+    return f"{seconds}{reason}{results}"
+
+
 def _end(job: "GetJobResponseTypeDef") -> JobEnd:
     return JobEnd(
         status=job["status"],

@@ -1,0 +1,268 @@
+"""Folders that a local AWS may change and delete: those with its marker, and no others.
+
+A path alone proves nothing: it may name a folder of the user's, or a link to one that came with a
+cloned repository. So a folder is used only if it is empty or has a marker that names the folder
+itself, is held by a descriptor while it is used, and no link below it is followed.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Self
+
+MARKER = ".cdk-braket-local-folder"
+
+_PURPOSE = "cdk-braket-local made this folder for a local AWS, and deletes it."
+_CANNOT_BE = "cannot be the state directory"
+_READ_LIMIT = 1 << 20
+_LOCK_SECONDS = 10.0
+_PRIVATE = 0o700
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_OnError = Callable[[object, str, BaseException], None]
+
+
+class FolderError(Exception):
+    """A folder cannot be used, or something in it not be removed; the message is one line."""
+
+
+class OwnedFolder:
+    """A folder with our marker, open.
+
+    Use `claim` or `find`, and close it, for example with `with`.
+
+    Attributes:
+        path: Where it was found.
+        descriptor: Its descriptor. A lock on it (`lock`) is held until all copies are closed.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    @classmethod
+    def claim(cls, path: Path) -> Self:
+        """Create a folder, or take over an empty one or one that has our marker.
+
+        Args:
+            path: The folder. It is made accessible to this user alone.
+
+        Raises:
+            FolderError: The folder is a link, another user's, or holds files without our marker.
+        """
+        path = path.absolute()
+        try:
+            created = _make(path)
+            folder = cls(path, os.open(path, _FOLDER))
+        except OSError as error:
+            raise FolderError(f"{path} {_CANNOT_BE}: {_reason(path, error)}") from error
+        try:
+            folder._check_owner()
+            folder._mark(created=created)
+            os.fchmod(folder.descriptor, _PRIVATE)
+        except OSError as error:
+            folder.close()
+            raise FolderError(f"{path} {_CANNOT_BE}: {error.strerror}") from error
+        except BaseException:
+            folder.close()
+            raise
+        return folder
+
+    @classmethod
+    def find(cls, path: Path) -> Self | None:
+        """Open a folder that has our marker; None if there is no such folder."""
+        path = path.absolute()
+        try:
+            folder = cls(path, os.open(path, _FOLDER))
+        except OSError:
+            return None
+        if os.fstat(folder.descriptor).st_uid == os.getuid() and folder._marker() is not None:
+            return folder
+        folder.close()
+        return None
+
+    def lock(self, kind: int = fcntl.LOCK_EX) -> bool:
+        """Lock the folder without waiting; return whether it worked."""
+        try:
+            fcntl.flock(self.descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def create(self, name: str) -> IO[bytes]:
+        """Create a file that this user alone can read, in place of one that was there."""
+        self.unlink(name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return os.fdopen(os.open(name, flags, 0o600, dir_fd=self.descriptor), "wb")
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file of this folder, without following a link.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, dir_fd=self.descriptor), "rb") as file:
+            return file.read(_READ_LIMIT)
+
+    def make_folders(self, names: Iterable[str]) -> None:
+        """Create folders in this one.
+
+        Raises:
+            FolderError: There is something else of such a name, such as a link.
+        """
+        for name in names:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, _PRIVATE, dir_fd=self.descriptor)
+            found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                raise FolderError(
+                    f"{self.path / name}: expected a folder, got a link or a file. Remove it."
+                )
+
+    def unlink(self, name: str) -> None:
+        """Remove a file of this folder; a link is removed, and its target stays."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files and folders of this one, without following links.
+
+        Raises:
+            FolderError: Something could not be removed. Everything else is.
+        """
+        problems: list[str] = []
+
+        def keep(_function: object, path: str, error: BaseException) -> None:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            problems.append(f"{self.path / path}: {reason}")
+
+        for name in names:
+            try:
+                found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                _remove_tree(name, self.descriptor, keep)
+            else:
+                self.unlink(name)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise FolderError(f"could not be removed: {problems[0]}{more}. Remove it yourself.")
+
+    def names(self) -> set[str]:
+        """The names of everything in the folder but our marker."""
+        return set(os.listdir(self.descriptor)) - {MARKER}  # noqa: PTH208 - of a descriptor
+
+    def give_up(self) -> bool:
+        """Remove the folder if nothing but our marker is left in it; return whether it is gone.
+
+        A folder that was there before us stays, as it was.
+        """
+        if self.names():
+            return False
+        mode = (self._marker() or {}).get("mode_before")
+        self.unlink(MARKER)
+        if isinstance(mode, int):
+            os.fchmod(self.descriptor, stat.S_IMODE(mode))
+        elif self._is_still_there():
+            self.path.rmdir()
+        return True
+
+    def close(self) -> None:
+        """Close the folder."""
+        os.close(self.descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_owner(self) -> None:
+        if os.fstat(self.descriptor).st_uid != os.getuid():
+            raise FolderError(f"{self.path} {_CANNOT_BE}: it belongs to another user")
+
+    def _mark(self, *, created: bool) -> None:
+        """Write the marker into an empty folder; of several that try at once, only one does."""
+        if self._marker() is not None:
+            return
+        self._wait_for_lock()
+        try:
+            if self._marker() is not None:
+                return
+            if os.listdir(self.descriptor):  # noqa: PTH208 - of a descriptor
+                raise FolderError(
+                    f"{self.path} {_CANNOT_BE}: expected an empty folder or one that "
+                    "cdk-braket-local made, got a folder with other files: it is not a state "
+                    "directory of ours. Choose another folder."
+                )
+            found = os.fstat(self.descriptor)
+            mode_before = None if created else stat.S_IMODE(found.st_mode)
+            marker = {"purpose": _PURPOSE, "folder": found.st_ino, "mode_before": mode_before}
+            with self.create(MARKER) as file:
+                file.write(json.dumps(marker).encode())
+        finally:
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+
+    def _wait_for_lock(self) -> None:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not self.lock():
+            if time.monotonic() > deadline:
+                raise FolderError(f"{self.path} {_CANNOT_BE}: another process has locked it")
+            time.sleep(0.01)
+
+    def _marker(self) -> dict[str, object] | None:
+        """Return the content of our marker, if there is one and it names this very folder.
+
+        The folder's number is in it, so that a marker that came with a cloned repository, or with
+        a copy of a folder, is none.
+        """
+        try:
+            marker = json.loads(self.read(MARKER))
+        except (OSError, ValueError, RecursionError):
+            return None
+        ours = isinstance(marker, dict) and marker.get("purpose") == _PURPOSE
+        return marker if ours and marker.get("folder") == self._number() else None
+
+    def _number(self) -> int:
+        return os.fstat(self.descriptor).st_ino
+
+    def _is_still_there(self) -> bool:
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(self.descriptor), self.path.lstat())
+        return False
+
+
+def _make(path: Path) -> bool:
+    """Make a folder, if need be; return whether it was made."""
+    path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=_PRIVATE)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _reason(path: Path, error: OSError) -> str | None:
+    if path.is_symlink():
+        return "expected a folder, got a link. Name the folder that it leads to"
+    return error.strerror
+
+
+def _remove_tree(name: str, parent: int, keep: _OnError) -> None:
+    """Remove a folder with all in it; links are removed, and their targets stay."""
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(name, dir_fd=parent, onexc=keep)
+    else:
+        shutil.rmtree(
+            name, dir_fd=parent, onerror=lambda function, path, info: keep(function, path, info[1])
+        )

@@ -1,0 +1,232 @@
+"""Refuses a template whose functions need something that this machine does not have.
+
+Lambda offers functions in JavaScript the AWS SDK, and mounts layers at /opt. MiniStack runs
+functions as programs of this machine: they find the modules that are installed here, and /opt is
+this machine's. CDK's own providers need both (`auto_delete_objects`, `AwsCustomResource`,
+`BucketDeployment`), and without them would fail in the middle of a deployment, and once more in its
+rollback. So this is checked before a stack is created or changed, with the command that helps.
+"""
+
+import gzip
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import botocore
+from ministack.core import lambda_runtime, responses
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import engine, handlers, helpers
+
+_Params = Mapping[str, Any]
+_Answer = tuple[int, dict[str, str], bytes]
+_Resources = Mapping[str, Mapping[str, Any]]
+
+_ACTIONS: Final = ("CreateChangeSet", "CreateStack", "UpdateStack")
+_AWS_CLI: Final = Path("/opt/awscli/aws")
+_REQUIRED: Final = re.compile(r"""\brequire\(\s*["'](@aws-sdk/[a-z0-9-]+)["']\s*\)""")
+# What MiniStack has a stand-in for, which it uses where the module is not installed.
+_STAND_IN: Final = re.compile(r'"(@aws-sdk/client-[a-z0-9-]+)":')
+_CLIENT: Final = "@aws-sdk/client-"
+_SERVICE_ID: Final = re.compile(rb'"serviceId":\s*"([^"]+)"')
+_SCRIPTS: Final = (".js", ".cjs")
+_MOST_NESTED: Final = 5
+
+
+def install() -> None:
+    """Have MiniStack's CloudFormation refuse templates that cannot be deployed here."""
+    for action in _ACTIONS:
+        handlers._ACTION_HANDLERS[action] = _refusing(handlers._ACTION_HANDLERS[action])
+
+
+def _refusing(handle: Callable[[_Params], _Answer]) -> Callable[[_Params], _Answer]:
+    def checked(params: _Params) -> _Answer:
+        problems = _problems(params)
+        if problems:
+            answer: _Answer = helpers._error("ValidationError", " ".join(problems))
+            return answer
+        return handle(params)
+
+    return checked
+
+
+def _problems(params: _Params) -> list[str]:
+    body, error = helpers._resolve_template(params)
+    if error or not body:
+        return []
+    stacks = list(_with_nested(_resources(body)))
+    problems = []
+    needed = {module for resources in stacks for module in _needed_modules(resources)}
+    missing = sorted(module for module in needed if not _is_there(module))
+    if missing:
+        problems.append(
+            f"Functions of this stack need {', '.join(missing)}: Lambda offers it to functions in "
+            "JavaScript, and this machine does not have it. In the folder of your app, run: "
+            f"npm install --save-dev {' '.join(missing)}"
+        )
+    if any(map(_has_bucket_deployment, stacks)) and not os.access(_AWS_CLI, os.X_OK):
+        problems.append(
+            f"A BucketDeployment of this stack runs the AWS CLI at {_AWS_CLI}, where Lambda mounts "
+            "it, and this machine has none there. Install the AWS CLI, then run: "
+            f'sudo mkdir -p {_AWS_CLI.parent} && sudo ln -s "$(command -v aws)" {_AWS_CLI}'
+        )
+    return problems
+
+
+# --- The template -------------------------------------------------------------------------------
+
+
+def _resources(body: str) -> _Resources:
+    try:
+        found = engine._parse_template(body).get("Resources")
+    except (ValueError, engine.yaml.YAMLError):
+        # MiniStack reports it.
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: each for name, each in found.items() if isinstance(each, dict)}
+
+
+def _with_nested(resources: _Resources, depth: int = 0) -> Iterator[_Resources]:
+    yield resources
+    if depth == _MOST_NESTED:
+        return
+    for each in _of_type(resources, "AWS::CloudFormation::Stack").values():
+        *_, bucket, key = ["", "", *_text(_properties(each).get("TemplateURL")).rsplit("/", 2)[-2:]]
+        body = _object(bucket, key)
+        if body:
+            yield from _with_nested(_resources(body.decode(errors="replace")), depth + 1)
+
+
+def _of_type(resources: _Resources, name: str) -> _Resources:
+    return {key: each for key, each in resources.items() if each.get("Type") == name}
+
+
+def _properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = resource.get("Properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str:
+    """A value whose intrinsics name account, region and partition only; else something without."""
+    known: Mapping[str, str] = {
+        "AWS::AccountId": responses.get_account_id(),
+        "AWS::Region": responses.get_region(),
+        "AWS::Partition": "aws",
+        "AWS::URLSuffix": "amazonaws.com",
+    }
+    match value:
+        case str():
+            return value
+        case {"Ref": str(name)}:
+            return known.get(name, "")
+        case {"Fn::Sub": str(pattern)}:
+            return re.sub(r"\$\{([^}]+)\}", lambda found: known.get(found[1], ""), pattern)
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(map(_text, parts))
+    return ""
+
+
+def _object(bucket: str, key: str) -> bytes:
+    found: bytes | None = lambda_svc._fetch_code_from_s3(bucket, key) if bucket and key else None
+    return found or b""
+
+
+def _has_bucket_deployment(resources: _Resources) -> bool:
+    return bool(_of_type(resources, "Custom::CDKBucketDeployment"))
+
+
+# --- The modules of functions in JavaScript -----------------------------------------------------
+
+
+def _needed_modules(resources: _Resources) -> Iterator[str]:
+    calls = [_properties(each) for each in _of_type(resources, "Custom::AWS").values()]
+    for properties in calls:
+        yield from _modules_of_calls(properties)
+    # It loads the modules that its calls name, when they name them.
+    lazy = {_target(properties.get("ServiceToken")) for properties in calls}
+    for name, function in _of_type(resources, "AWS::Lambda::Function").items():
+        if name not in lazy:
+            yield from _modules_of_function(_properties(function))
+
+
+def _target(token: object) -> str:
+    match token:
+        case {"Fn::GetAtt": [str(name), *_]}:
+            return name
+    return ""
+
+
+def _modules_of_calls(properties: Mapping[str, Any]) -> Iterator[str]:
+    """The modules that an AwsCustomResource loads. Its calls are JSON, maybe with intrinsics."""
+    for event in ("Create", "Update", "Delete"):
+        call = json.dumps(properties.get(event, "")).replace('\\"', '"')
+        for service in re.findall(r'"service":\s*"([^"]+)"', call):
+            yield _client_of(service)
+        if '"assumedRoleArn"' in call:
+            yield "@aws-sdk/credential-providers"
+
+
+def _client_of(service: str) -> str:
+    """The module of a service, named as in version 3 of the SDK or as its class in version 2."""
+    name = service.removeprefix(_CLIENT).lower()
+    return _CLIENT + _clients().get(name.replace("-", ""), name)
+
+
+@cache
+def _clients() -> Mapping[str, str]:
+    """The names of the SDK's clients, by the same name without hyphens.
+
+    A client is named after the service id of its model:
+    https://github.com/aws/aws-sdk-js-v3/blob/main/supplemental-docs/CLIENTS.md
+    """
+    models = Path(botocore.__file__).parent.glob("data/*/*/service-2.json.gz")
+    names = {_service_id(model).lower().replace(" ", "-") for model in models}
+    return {name.replace("-", ""): name for name in names} | {"stepfunctions": "sfn"}
+
+
+def _service_id(model: Path) -> str:
+    with gzip.open(model) as file:
+        found = _SERVICE_ID.search(file.read(4096))
+    return found[1].decode() if found else ""
+
+
+def _modules_of_function(properties: Mapping[str, Any]) -> set[str]:
+    runtime, code = properties.get("Runtime", ""), properties.get("Code")
+    in_javascript = not isinstance(runtime, str) or runtime.startswith("nodejs")
+    # A layer may bring modules along.
+    if not in_javascript or not isinstance(code, dict) or properties.get("Layers"):
+        return set()
+    if isinstance(code.get("ZipFile"), str):
+        return set(_REQUIRED.findall(code["ZipFile"]))
+    archive = _object(_text(code.get("S3Bucket")), _text(code.get("S3Key")))
+    return set(_modules_of_archive(archive)) if archive else set()
+
+
+def _modules_of_archive(archive: bytes) -> Iterable[str]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            names = files.namelist()
+            scripts = [name for name in names if name.endswith(_SCRIPTS)]
+            texts = [
+                files.read(name).decode(errors="replace")
+                for name in scripts
+                if "node_modules/" not in name
+            ]
+    except (zipfile.BadZipFile, OSError, RuntimeError):
+        # MiniStack reports it.
+        return []
+    required = {module for text in texts for module in _REQUIRED.findall(text)}
+    return {module for module in required if f"node_modules/{module}/package.json" not in names}
+
+
+def _is_there(module: str) -> bool:
+    if module in _STAND_IN.findall(lambda_runtime._NODEJS_WORKER_SCRIPT):
+        return True
+    folders = filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep))
+    return any((Path(folder) / module / "package.json").is_file() for folder in folders)
