@@ -175,16 +175,15 @@ def _function_logs(
     group = statement["Condition"]["ArnLike"][_ENCRYPTED].removesuffix("*")
     service = statement["Principal"]["Service"]
 
-    def encrypted(of_group: str, account: str, action: str = "kms:GenerateDataKey") -> Request:
-        context = {_ENCRYPTED.lower(): of_group, "aws:sourceaccount": account}
-        return Request(action, policy.arn, service, context=context)
+    def encrypted(of_group: str, action: str = "kms:GenerateDataKey") -> Request:
+        return Request(action, policy.arn, service, context={_ENCRYPTED.lower(): of_group})
 
     actions = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom")
-    ours = [encrypted(f"{group}Logs", policy.account, action) for action in actions]
-    return [encrypted(f"{group}Logs", policy.account), *ours], [
-        encrypted(f"{group}Logs", "999999999999"),
-        encrypted(f"arn:aws:logs:{policy.region}:{policy.account}:log-group:x", policy.account),
-        encrypted(f"{group}Logs", policy.account, "kms:ScheduleKeyDeletion"),
+    ours = [encrypted(f"{group}Logs", action) for action in actions]
+    return [encrypted(f"{group}Logs"), *ours], [
+        encrypted(f"{group}Logs".replace(policy.account, "999999999999")),
+        encrypted(f"arn:aws:logs:{policy.region}:{policy.account}:log-group:x"),
+        encrypted(f"{group}Logs", "kms:ScheduleKeyDeletion"),
     ]
 
 
@@ -197,6 +196,6 @@ _REQUESTS: Final = {
     ("Deny", "", frozenset({"aws:SecureTransport"})): _in_clear,
     ("Deny", "", frozenset({"s3:TlsVersion"})): _old_tls,
     ("Allow", "logging", frozenset({"aws:SourceArn", "aws:SourceAccount"})): _access_logs,
-    ("Allow", "logs", frozenset({_ENCRYPTED, "aws:SourceAccount"})): _function_logs,
+    ("Allow", "logs", frozenset({_ENCRYPTED})): _function_logs,
     ("Allow", "", frozenset()): _account_decides,
 }

@@ -73,6 +73,8 @@ def test_a_job_on_an_embedded_simulator_reaches_its_environment_and_nothing_else
         ("s3:PutObject", "<results>/jobs/*"),
         ("s3:ListBucket", "<results>"),
         ("kms:Decrypt", "<key>"),
+        ("kms:DescribeKey", "<key>"),
+        ("kms:Encrypt", "<key>"),
         ("kms:GenerateDataKey", "<key>"),
         ("logs:CreateLogGroup", logs),
         ("logs:CreateLogStream", logs),

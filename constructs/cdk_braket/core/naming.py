@@ -1,9 +1,10 @@
 """Where things lie: the buckets of an environment, and what is in them."""
 
+import re
 import string
 from typing import Final
 
-from aws_cdk import Aws, Fn
+from aws_cdk import Fn, Stack
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX
 
@@ -19,13 +20,29 @@ RECORDS: Final = ".cdk-braket/jobs"
 JOBS: Final = "jobs"
 """Results and checkpoints in the results bucket, unless the user says otherwise."""
 
+# Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+_DESCRIPTION: Final = re.compile("[\t\n\r -~\u00a1-\u00ff]{0,1000}")
+
 _DIGITS: Final = string.digits + string.ascii_lowercase
 _STACK_UUID: Final = 2  # arn:…:stack/<name>/<uuid>, cut at the slashes
 
 
-def stack_uuid() -> str:
-    """Return the end of the stack's id, a token: unlike its name, no other stack ever has it."""
-    return Fn.select(_STACK_UUID, Fn.split("/", Aws.STACK_ID))
+def stack_uuid(stack: Stack) -> str:
+    """Return the end of a stack's id, a token: unlike its name, no other stack ever has it.
+
+    Not from `Aws.STACK_ID`, which is the id of the stack that renders it: a grant in another stack
+    names the same place.
+    """
+    return Fn.select(_STACK_UUID, Fn.split("/", stack.stack_id))
+
+
+def description(before: str, path: str, after: str = "") -> str:
+    """Describe a resource by a construct's path, or without it where IAM would refuse that.
+
+    IAM takes Latin-1 alone, and construct ids may be anything.
+    """
+    text = f"{before} {path}{after}"
+    return text if _DESCRIPTION.fullmatch(text) else f"{before} this stack{after}"
 
 
 def bucket_name(purpose: str, address: str, uuid: str) -> str:

@@ -1,7 +1,7 @@
 """Places in S3: how they are written, and what it takes to reach them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aws_cdk import Aws, Fn, Token
@@ -11,11 +11,17 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, is_bucket_name
 
+from .keys import READ_ACTIONS, key_statements
+from .tokens import is_unknown, settled
+
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 _HTTPS_URI: Final = re.compile(
     r"https://(?:s3[.-][^/]+/(?P<path_bucket>[^/]+)|(?P<bucket>[^/]+)\.s3[.-][^/]+)/?(?P<key>.*)",
     re.DOTALL,
+)
+_HTTPS_REGION: Final = re.compile(
+    r"https://(?:[^/]+\.)?s3[.-](?P<region>[a-z0-9-]+)\.amazonaws\.com"
 )
 # What a policy reads as more than itself; CDK's markers, which are replaced before, come first.
 _SPECIAL: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|[*?$]")
@@ -42,15 +48,23 @@ class Location:
         uri: As the API takes it.
         bucket_name: The bucket's name; empty when the URI does not show it.
         key_prefix: What the keys begin with, or the one object's key.
-        key: The KMS key of the bucket, where it is known.
+        keys: The KMS keys of the objects, where they are known.
         is_object: Whether it is the one object of that key.
+        bucket: The bucket, where it is known as a construct.
     """
 
     uri: str
     bucket_name: str
     key_prefix: str
-    key: kms.IKey | None = None
+    keys: tuple[kms.IKey, ...] = ()
     is_object: bool = False
+    bucket: s3.IBucket | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def written_region(self) -> str | None:
+        """The region that the URI shows; None if it shows none."""
+        match = _HTTPS_REGION.match(self.uri)
+        return match["region"] if match else None
 
     @property
     def bucket_arn(self) -> str:
@@ -66,7 +80,7 @@ class Location:
     def has_impossible_bucket(self) -> bool:
         """Whether the bucket's name is known, and S3 has no bucket of such a name."""
         name = self._written_bucket()
-        return bool(name) and not Token.is_unresolved(name) and not is_bucket_name(name)
+        return bool(name) and not is_unknown(name) and not is_bucket_name(name)
 
     def _written_bucket(self) -> str:
         return self.bucket_name
@@ -85,7 +99,7 @@ class Location:
     @property
     def is_unreachable(self) -> bool:
         """Whether the bucket's name is known and is not one that Braket reaches by name."""
-        known = bool(self.bucket_name) and not Token.is_unresolved(self.bucket_name)
+        known = bool(self.bucket_name) and not is_unknown(self.bucket_name)
         return known and not self.bucket_name.startswith(REACHABLE_PREFIX)
 
     def read_statements(self) -> list[iam.PolicyStatement]:
@@ -96,23 +110,15 @@ class Location:
         statements = [objects_statement(["s3:GetObject"], self.bucket_arn, [which])]
         if not self.is_object:
             statements.append(list_statement(self.bucket_arn, [which]))
-        if self.key is not None:
-            statements.append(key_statement(self.key, ["kms:Decrypt"]))
-        return statements
-
-    def write_statements(self) -> list[iam.PolicyStatement]:
-        """What it takes to read and write the objects and no others."""
-        statements = self.read_statements()
-        statements.append(objects_statement(["s3:PutObject"], self.bucket_arn, [f"{self.prefix}*"]))
-        if self.key is not None:
-            statements.append(key_statement(self.key, ["kms:GenerateDataKey"]))
-        return statements
+        return [*statements, *key_statements(self.keys, READ_ACTIONS)]
 
 
 def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Location:
     """Name the objects of a bucket whose keys begin with `prefix`, or the one of that key."""
     uri = f"s3://{bucket.bucket_name}/{prefix}"
-    return Location(uri, bucket.bucket_name, prefix, bucket.encryption_key, is_object)
+    key = bucket.encryption_key
+    keys = () if key is None else (key,)
+    return Location(uri, bucket.bucket_name, prefix, keys, is_object, bucket)
 
 
 def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
@@ -122,17 +128,19 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
         uri: The URI.
         key: The KMS key of the bucket, where it is known.
     """
+    uri = settled(uri)
+    keys = () if key is None else (key,)
     if Token.is_unresolved(uri):
         # What is written around a token can be escaped, what the token becomes cannot.
         rest = Fn.select(1, Fn.split("s3://", literal(uri)))
         bucket_name = Fn.select(2, Fn.split("/", uri))
-        return _TokenLocation(uri, bucket_name, rest, key)
+        return _TokenLocation(uri, bucket_name, rest, keys)
     match = _S3_URI.fullmatch(uri)
     if match:
-        return Location(uri, match["bucket"], match["key"], key)
+        return Location(uri, match["bucket"], match["key"], keys)
     match = _HTTPS_URI.fullmatch(uri)
     if match:
-        return Location(uri, match["bucket"] or match["path_bucket"], match["key"], key)
+        return Location(uri, match["bucket"] or match["path_bucket"], match["key"], keys)
     return Location(uri, "", "")
 
 
@@ -158,14 +166,12 @@ class _TokenLocation(Location):
 
     def read_statements(self) -> list[iam.PolicyStatement]:
         objects = f"arn:{Aws.PARTITION}:s3:::{self.prefix}*"
-        statements = [
+        return [
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
             # Which prefix may be listed cannot be told from the URI, so the bucket's names can be.
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
+            *key_statements(self.keys, READ_ACTIONS),
         ]
-        if self.key is not None:
-            statements.append(key_statement(self.key, ["kms:Decrypt"]))
-        return statements
 
 
 def objects_statement(
@@ -184,8 +190,3 @@ def list_statement(bucket_arn: str, patterns: list[str]) -> iam.PolicyStatement:
         resources=[bucket_arn],
         conditions={"StringLike": {"s3:prefix": patterns}},
     )
-
-
-def key_statement(key: kms.IKey, actions: list[str]) -> iam.PolicyStatement:
-    """Allow actions on a KMS key."""
-    return iam.PolicyStatement(actions=actions, resources=[key.key_arn])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, cast
 import jsii
 from aws_cdk import (
     ArnFormat,
-    Aws,
     CfnResource,
     Duration,
     IAnyProducer,
@@ -26,10 +25,12 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import SERVICE_LINKED_ROLE
+from cdk_braket._lambda.braket_jobs.contract import ANSWER_SECONDS, SERVICE_TIMEOUT_SECONDS
 from cdk_braket.core import s3_location
+from cdk_braket.core.keys import key_statements
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.permissions.managed_policy_role import OwnRole
-from cdk_braket.permissions.statements import key_statements, missing_object_statement
+from cdk_braket.permissions.statements import missing_object_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,13 +42,11 @@ _GO_ON: Final = "BraketHybridJobHandlerGoOn"
 # The function divides what it has by itself and answers before it ends; CloudFormation waits a
 # little longer than that, and not its default of an hour, should the function never answer.
 _TIMEOUT: Final = Duration.minutes(14)
-_SERVICE_TIMEOUT_SECONDS: Final = 15 * 60
 
 # Source:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html
 _LONGEST_SERVICE_TIMEOUT_SECONDS: Final = 60 * 60
-_ANSWER_SECONDS: Final = 5 * 60
-LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - _ANSWER_SECONDS
+LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - ANSWER_SECONDS
 """Seconds for which a deployment can wait for a job."""
 
 
@@ -59,7 +58,7 @@ def service_timeout(waits_seconds: float) -> Duration:
     """
     if is_unknown(waits_seconds):
         return Duration.seconds(_LONGEST_SERVICE_TIMEOUT_SECONDS)
-    return Duration.seconds(max(_SERVICE_TIMEOUT_SECONDS, waits_seconds + _ANSWER_SECONDS))
+    return Duration.seconds(max(SERVICE_TIMEOUT_SECONDS, waits_seconds + ANSWER_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +222,15 @@ def _logs_statement(stack: Stack) -> iam.PolicyStatement:
     Source:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
+    # Not `Aws.STACK_NAME`, which is the name of the stack that renders it, maybe that of the key.
+    # The names of nested stacks begin with those of their parents.
+    root = stack
+    while root.nested_stack_parent is not None:
+        root = root.nested_stack_parent
     groups = stack.format_arn(
         service="logs",
         resource="log-group",
-        resource_name=f"{Aws.STACK_NAME}-*",
+        resource_name=f"{root.stack_name}-*",
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
     return iam.PolicyStatement(
@@ -239,10 +243,7 @@ def _logs_statement(stack: Stack) -> iam.PolicyStatement:
             "kms:ReEncrypt*",
         ],
         resources=["*"],
-        conditions={
-            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups},
-            "StringEquals": {"aws:SourceAccount": stack.account},
-        },
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
     )
 
 
@@ -298,18 +299,14 @@ def copy_statements(
     source: s3_location.Location, target: s3_location.Location
 ) -> list[iam.PolicyStatement]:
     """What it takes to copy objects from one place to another."""
-    statements = [
+    return [
         *source.read_statements(),
         s3_location.objects_statement(
             ["s3:GetObject", "s3:PutObject"], target.bucket_arn, [f"{target.prefix}*"]
         ),
         missing_object_statement(target.bucket_arn),
+        *key_statements(target.keys),
     ]
-    if target.key is not None:
-        statements.append(
-            s3_location.key_statement(target.key, ["kms:Decrypt", "kms:GenerateDataKey"])
-        )
-    return statements
 
 
 def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:

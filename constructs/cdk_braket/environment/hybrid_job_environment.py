@@ -1,6 +1,6 @@
 """What hybrid jobs stand on, and share: buckets, key, role, logs and handler."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, cast
 
 from aws_cdk import Fn, RemovalPolicy, Resource, Stack
@@ -15,7 +15,20 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
 from cdk_braket.core import s3_location
-from cdk_braket.core.naming import INPUTS, JOBS, RECORDS, SCRIPTS, bucket_name, stack_uuid
+from cdk_braket.core.issue import Issue, argument_names, without
+from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
+from cdk_braket.core.naming import (
+    INPUTS,
+    JOBS,
+    RECORDS,
+    SCRIPTS,
+    bucket_name,
+    description,
+    stack_uuid,
+)
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import plain
+from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.monitoring.events import allow_events
 from cdk_braket.permissions.grants import granted
@@ -25,7 +38,6 @@ from cdk_braket.permissions.statements import (
     braket_principal,
     device_look_statement,
     device_statements,
-    key_statements,
     log_statements,
     missing_object_statement,
     objects_statements,
@@ -34,12 +46,23 @@ from cdk_braket.permissions.statements import (
 )
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
-from cdk_braket.validation.argument_types import wrong_types_of_environment
+from cdk_braket.validation.argument_types import checked, wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.limits import watch_limits
+from cdk_braket.validation.usable_arguments import policy_issues
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
 _NO_KEY: Final = "none"
+_ENCRYPTIONS: Final = (s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED)
+_OF_REGION: Final = (
+    "inputs_bucket",
+    "results_bucket",
+    "access_logs_bucket",
+    "encryption_key",
+    "vpc",
+    "dead_letter_queue",
+)
 # The id that CDK gives what empties a bucket before it is deleted.
 _EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
 
@@ -82,7 +105,8 @@ def shared_statements(
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
         *objects_statements(results, [f"{JOBS}/*"], writes=True),
-        *key_statements([inputs.encryption_key, results.encryption_key]),
+        *key_statements([inputs.encryption_key], READ_ACTIONS),
+        *key_statements([results.encryption_key], RESULT_ACTIONS),
         *log_statements(stack),
     ]
 
@@ -210,42 +234,29 @@ class HybridJobEnvironment(_Environment):
         Raises:
             ValidationError: The arguments contradict each other. Nothing was created.
         """
-        path = f"{scope.node.path}/{id}".lstrip("/")
-        faults = wrong_types_of_environment(
-            {
-                "inputs_bucket": inputs_bucket,
-                "results_bucket": results_bucket,
-                "access_logs_bucket": access_logs_bucket,
-                "encryption": encryption,
-                "encryption_key": encryption_key,
-                "role": role,
-                "permissions_boundary": permissions_boundary,
-                "log_retention": log_retention,
-                "vpc": vpc,
-                "vpc_subnets": vpc_subnets,
-                "security_groups": security_groups,
-                "replication_bucket": replication_bucket,
-                "reserved_concurrent_executions": reserved_concurrent_executions,
-                "dead_letter_queue": dead_letter_queue,
-                "checks_caller": checks_caller,
-                "removal_policy": removal_policy,
-            }
-        )
-        if faults:
-            raise ValidationError(path, faults)
-        in_vpc = {"vpc_subnets": vpc_subnets, "security_groups": security_groups}
-        problems = _contradictions(
-            encryption=encryption,
-            has_key=encryption_key is not None,
-            makes_buckets=inputs_bucket is None or results_bucket is None,
-            lacks_replica_key=(
-                replication_bucket is not None and replication_bucket.encryption_key is None
-            ),
-            without_vpc=[name for name, value in in_vpc.items() if vpc is None and value],
-        )
+        arguments: dict[str, object] = {
+            "inputs_bucket": inputs_bucket,
+            "results_bucket": results_bucket,
+            "access_logs_bucket": access_logs_bucket,
+            "encryption": encryption,
+            "encryption_key": encryption_key,
+            "role": role,
+            "permissions_boundary": permissions_boundary,
+            "log_retention": log_retention,
+            "vpc": vpc,
+            "vpc_subnets": vpc_subnets,
+            "security_groups": security_groups,
+            "replication_bucket": replication_bucket,
+            "reserved_concurrent_executions": reserved_concurrent_executions,
+            "dead_letter_queue": dead_letter_queue,
+            "checks_caller": checks_caller,
+            "removal_policy": removal_policy,
+        }
+        problems = _problems(scope, arguments)
         if problems:
-            raise ValidationError(path, problems)
+            raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
         super().__init__(scope, id)
+        watch_limits(self)
         self._removal_policy = removal_policy
         self._encryption = encryption
         self._key = encryption_key
@@ -269,13 +280,16 @@ class HybridJobEnvironment(_Environment):
             vpc_subnets=vpc_subnets,
             security_groups=None if security_groups is None else tuple(security_groups),
             is_bounded=permissions_boundary is not None,
-            reserved_concurrent_executions=reserved_concurrent_executions,
+            reserved_concurrent_executions=cast(
+                "int | None", plain(reserved_concurrent_executions)
+            ),
             dead_letter_queue=dead_letter_queue,
         )
         self._handler = JobHandler.of(self, settings)
         self._handler.keep_logs(removal_policy)
-        if isinstance(self._key, kms.Key):
-            self._handler.encrypt(self._key, lasts=removal_policy is not RemovalPolicy.DESTROY)
+        key = None if self._key is None else target_of(self._key)
+        if isinstance(key, kms.Key):
+            self._handler.encrypt(key, lasts=removal_policy is not RemovalPolicy.DESTROY)
         attach(self, self._handler.role, self._handler_statements())
 
     @property
@@ -318,6 +332,7 @@ class HybridJobEnvironment(_Environment):
         """
         return iam.PolicyDocument(statements=shared_statements(self, Stack.of(self)))
 
+    @checked
     def allow_device(self, device: Device) -> None:
         """Let jobs of other apps use a device; those of this app bring the permission along.
 
@@ -332,9 +347,10 @@ class HybridJobEnvironment(_Environment):
         """
         if device.is_local:
             return
-        attach(self, self._role, device_statements(Stack.of(self), device.arn))
+        attach(self, self._role, device_statements(Stack.of(self), device.arn, self._results))
         attach(self, self._handler.role, [device_look_statement(device.arn)])
 
+    @checked
     def allow_image(self, image: ContainerImage) -> None:
         """Let jobs of other apps use an image; those of this app bring the permission along.
 
@@ -371,6 +387,7 @@ class HybridJobEnvironment(_Environment):
         """
         allow_events(self, self.handler_function)
 
+    @checked
     def grant_create_job(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to start jobs on this environment, by the API or the Braket SDK.
 
@@ -404,6 +421,7 @@ class HybridJobEnvironment(_Environment):
         ]
         return granted(grantee, statements)
 
+    @checked
     def publish(self, parameter_name: str) -> ssm.StringListParameter:
         """Put what other apps need into a parameter of Systems Manager.
 
@@ -481,7 +499,7 @@ class HybridJobEnvironment(_Environment):
             self,
             "Role",
             assumed_by=braket_principal(Stack.of(self), checks_caller=self._checks_caller),
-            description=f"Execution role of the hybrid jobs of {self.node.path}",
+            description=description("Execution role of the hybrid jobs of", self.node.path),
         )
 
     def _own_key(self) -> kms.IKey | None:
@@ -491,7 +509,7 @@ class HybridJobEnvironment(_Environment):
             self._key = kms.Key(
                 self,
                 "Key",
-                description=f"Inputs and results of the hybrid jobs of {self.node.path}",
+                description=description("Inputs and results of the hybrid jobs of", self.node.path),
                 enable_key_rotation=True,
                 removal_policy=self._removal_policy,
             )
@@ -519,7 +537,7 @@ class HybridJobEnvironment(_Environment):
         bucket = s3.Bucket(
             self,
             id,
-            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid()),
+            bucket_name=bucket_name(purpose, self.node.addr, stack_uuid(Stack.of(self))),
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=self._encryption,
             encryption_key=key,
@@ -581,7 +599,9 @@ class HybridJobEnvironment(_Environment):
                 self,
                 "ReplicationRole",
                 assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
-                description=f"Replicates inputs and results of the hybrid jobs of {self.node.path}",
+                description=description(
+                    "Replicates inputs and results of the hybrid jobs of", self.node.path
+                ),
             )
         return self._replicator
 
@@ -669,6 +689,7 @@ class HybridJobEnvironment(_Environment):
         )
 
     @staticmethod
+    @checked
     def from_hybrid_job_environment_attributes(
         scope: Construct,
         id: str,
@@ -718,6 +739,7 @@ class HybridJobEnvironment(_Environment):
         )
 
     @staticmethod
+    @checked
     def from_parameter_name(
         scope: Construct, id: str, parameter_name: str, *, has_encryption_key: bool = True
     ) -> IHybridJobEnvironment:
@@ -769,15 +791,17 @@ class _ImportedEnvironment(_Environment):
     ) -> None:
         super().__init__(scope, id)
         arn = encryption_key_arn
-        key = None if arn is None else kms.Key.from_key_arn(self, "Key", arn)
+        key = None if arn is None else kms.Key.from_key_arn(self, "Key", settled(arn))
         self._inputs = s3.Bucket.from_bucket_attributes(
-            self, "InputsBucket", bucket_name=inputs_bucket_name, encryption_key=key
+            self, "InputsBucket", bucket_name=settled(inputs_bucket_name), encryption_key=key
         )
         self._results = s3.Bucket.from_bucket_attributes(
-            self, "ResultsBucket", bucket_name=results_bucket_name, encryption_key=key
+            self, "ResultsBucket", bucket_name=settled(results_bucket_name), encryption_key=key
         )
-        self._role = iam.Role.from_role_arn(self, "Role", role_arn, mutable=False)
-        self._function = lambda_.Function.from_function_arn(self, "Handler", handler_function_arn)
+        self._role = iam.Role.from_role_arn(self, "Role", settled(role_arn), mutable=False)
+        self._function = lambda_.Function.from_function_arn(
+            self, "Handler", settled(handler_function_arn)
+        )
 
     @property
     def handler_function(self) -> lambda_.IFunction:
@@ -788,35 +812,71 @@ def _given(**buckets: s3.IBucket | None) -> list[tuple[str, s3.IBucket]]:
     return [(name, bucket) for name, bucket in buckets.items() if bucket is not None]
 
 
-def _contradictions(
-    *,
-    encryption: s3.BucketEncryption,
-    has_key: bool,
-    makes_buckets: bool,
-    lacks_replica_key: bool,
-    without_vpc: Sequence[str],
-) -> list[str]:
-    problems = []
-    if encryption not in {s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED}:
-        problems.append(
-            f"encryption={encryption.name}: must be KMS or S3_MANAGED. "
-            "Use s3.BucketEncryption.KMS, with encryption_key=… for a key of yours."
+def _problems(scope: Construct, arguments: Mapping[str, object]) -> list[Issue]:
+    """Check an environment's arguments, all at once; those of a wrong type for that alone."""
+    faults = wrong_types(HybridJobEnvironment.__init__, arguments)
+    refused = argument_names(faults)
+    usable = {
+        name: None if any(each.startswith(name) for each in refused) else value
+        for name, value in arguments.items()
+    }
+    found = [*_wrong_values(usable), *_contradictions(usable), *_misplaced(scope, usable)]
+    return [*faults, *without(found, refused)]
+
+
+def _wrong_values(given: Mapping[str, object]) -> Iterator[Issue]:
+    encryption = given["encryption"]
+    if isinstance(encryption, s3.BucketEncryption) and encryption not in _ENCRYPTIONS:
+        yield Issue(
+            "encryption",
+            "must be KMS or S3_MANAGED",
+            "Use s3.BucketEncryption.KMS, with encryption_key=… for a key of yours",
+            encryption.name,
         )
-    if has_key and encryption is s3.BucketEncryption.S3_MANAGED:
-        problems.append(
-            "encryption_key: has no use with encryption=S3_MANAGED. Leave one of them out."
+    policy = given["removal_policy"]
+    yield from policy_issues(policy if isinstance(policy, RemovalPolicy) else None)
+    calls = plain(given["reserved_concurrent_executions"])
+    if isinstance(calls, int) and not is_unknown(calls) and calls < 1:
+        yield Issue(
+            "reserved_concurrent_executions",
+            "must be at least 1: with none, the handler is never called",
+            "Use a larger number, or leave it out",
+            str(calls),
         )
-    if has_key and not makes_buckets:
-        problems.append(
-            "encryption_key: has no use where both buckets are given. Leave it out, and give the "
-            "buckets the key."
+
+
+def _contradictions(given: Mapping[str, object]) -> Iterator[Issue]:
+    encryption, replicas = given["encryption"], given["replication_bucket"]
+    if given["encryption_key"] is not None:
+        if encryption is s3.BucketEncryption.S3_MANAGED:
+            rule = "cannot be combined with encryption=S3_MANAGED"
+            yield Issue("encryption_key", rule, "Remove one of them")
+        if given["inputs_bucket"] is not None and given["results_bucket"] is not None:
+            yield Issue(
+                "encryption_key",
+                "has no use where both buckets are given",
+                "Leave it out, and give the buckets the key",
+            )
+    lacks_key = replicas is not None and cast("s3.IBucket", replicas).encryption_key is None
+    if lacks_key and encryption is s3.BucketEncryption.KMS:
+        yield Issue(
+            "replication_bucket",
+            "what is encrypted with a key is copied only to a key, and this bucket's is not known",
+            "Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)",
         )
-    if lacks_replica_key and encryption is s3.BucketEncryption.KMS:
-        problems.append(
-            "replication_bucket: what is encrypted with a key is copied only to a key, and this "
-            "bucket's is not known. Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)."
-        )
-    problems += [
-        f"{name}: has no use without a VPC. Use vpc=…, or leave it out." for name in without_vpc
-    ]
-    return problems
+    for name in ("vpc_subnets", "security_groups"):
+        if given["vpc"] is None and given[name]:
+            yield Issue(name, "has no use without a VPC", "Use vpc=…, or leave it out")
+
+
+def _misplaced(scope: Construct, given: Mapping[str, object]) -> Iterator[Issue]:
+    """Return the resources that are of another app, region or account than they have to be."""
+    for name in _OF_REGION:
+        yield from misplaced(name, given[name], scope)
+    groups = given["security_groups"]
+    for index, group in enumerate(groups if isinstance(groups, Sequence) else ()):
+        yield from misplaced(f"security_groups[{index}]", group, scope)
+    # Replicas may be in any region.
+    yield from misplaced("replication_bucket", given["replication_bucket"], scope, in_region=False)
+    for name in ("role", "permissions_boundary"):
+        yield from misplaced(name, given[name], scope, in_region=False, in_account=True)

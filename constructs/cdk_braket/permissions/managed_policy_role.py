@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
+
+from cdk_braket.core.naming import description
 
 # Without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_CHARACTERS: Final = 6144
@@ -15,6 +19,21 @@ _FRAME: Final = len('{"Version":"2012-10-17","Statement":[]}')
 # An ARN of what a template declares; function and key ARNs are the longest that policies name.
 _REFERENCE_CHARACTERS: Final = 128
 _POLICY: Final = "Policy"
+
+
+@dataclass(slots=True)
+class _Held:
+    """The last statement of its kind: one with the same actions and conditions.
+
+    Attributes:
+        policy: Where it is.
+        statement: The statement.
+        resources: All resources of statements of this kind, as JSON.
+    """
+
+    policy: iam.ManagedPolicy
+    statement: iam.PolicyStatement
+    resources: set[str]
 
 
 class OwnRole(iam.Role):
@@ -29,7 +48,7 @@ class OwnRole(iam.Role):
         self, scope: Construct, id: str, *, assumed_by: iam.IPrincipal, description: str
     ) -> None:
         self._policies: list[iam.ManagedPolicy] = []
-        self._held: set[str] = set()
+        self._held: dict[str, _Held] = {}
         self._characters = 0
         super().__init__(scope, id, assumed_by=assumed_by, description=description)
 
@@ -41,33 +60,56 @@ class OwnRole(iam.Role):
     def add_to_principal_policy(
         self, statement: iam.PolicyStatement
     ) -> iam.AddToPrincipalPolicyResult:
-        """Allow the role what the statement says. CDK calls it for each grant."""
-        rendered = Stack.of(self).resolve(statement.to_statement_json())
-        text = json.dumps(rendered, sort_keys=True)
-        if text not in self._held:
-            self._held.add(text)
-            self._policy_with_room(_characters(rendered)).add_statements(statement)
+        """Allow the role what the statement says. CDK calls it for each grant.
+
+        Statements that differ in their resources alone become one: a role has room for few.
+        """
+        stack = Stack.of(self)
+        texts = {json.dumps(stack.resolve(each)): each for each in statement.resources}
+        rendered = stack.resolve(statement.to_statement_json())
+        rendered.pop("Resource", None)
+        alike = json.dumps(rendered, sort_keys=True)
+        held = self._held.get(alike)
+        if held is None:
+            self._hold(alike, statement.copy(), set(texts))
+        elif missing := texts.keys() - held.resources:
+            more = sum(characters(json.loads(text)) for text in missing)
+            resources = [texts[text] for text in sorted(missing)]
+            if held.policy is self._policies[-1] and self._has_room(more):
+                held.statement.add_resources(*resources)
+                held.resources |= missing
+                self._characters += more
+            else:
+                self._hold(alike, statement.copy(resources=resources), held.resources | missing)
         return iam.AddToPrincipalPolicyResult(
             statement_added=True, policy_dependable=self._policies[0]
         )
 
-    def _policy_with_room(self, characters: int) -> iam.ManagedPolicy:
-        if self._policies and self._characters + characters <= _MOST_CHARACTERS:
-            self._characters += characters
-            return self._policies[-1]
+    def _hold(self, alike: str, statement: iam.PolicyStatement, resources: set[str]) -> None:
+        more = characters(Stack.of(self).resolve(statement.to_statement_json()))
+        if not self._has_room(more):
+            self._add_policy()
+        self._characters += more
+        policy = self._policies[-1]
+        policy.add_statements(statement)
+        self._held[alike] = _Held(policy, statement, resources)
+
+    def _has_room(self, more: int) -> bool:
+        return bool(self._policies) and self._characters + more <= _MOST_CHARACTERS
+
+    def _add_policy(self) -> None:
         number = "" if not self._policies else str(len(self._policies) + 1)
         policy = iam.ManagedPolicy(
             self,
             f"{_POLICY}{number}",
-            description=f"What {self.node.path} is allowed (cdk-braket)",
+            description=description("What", self.node.path, " is allowed (cdk-braket)"),
             roles=[self],
         )
         if self._policies:
             # What waits for the first has all of them.
             self._policies[0].node.add_dependency(policy)
         self._policies.append(policy)
-        self._characters = _FRAME + characters
-        return policy
+        self._characters = _FRAME
 
 
 def permissions_of(role: iam.IRole) -> IConstruct | None:
@@ -75,21 +117,37 @@ def permissions_of(role: iam.IRole) -> IConstruct | None:
     return role.node.try_find_child(_POLICY if isinstance(role, OwnRole) else "DefaultPolicy")
 
 
-def _characters(rendered: object) -> int:
-    """The most that a part of a policy takes, references filled in."""
+def characters(rendered: object, longest: Mapping[str, int] = MappingProxyType({})) -> int:
+    """Return the most characters that a part of a policy has, with its references filled in.
+
+    Args:
+        rendered: The part, as in a template.
+        longest: The most characters of references, by logical id. Default: those of the longest
+            ARN.
+    """
     match rendered:
         case {"Fn::Join": [_, list(parts)]}:
-            return sum(_characters(part) for part in parts)
+            return sum(characters(part, longest) for part in parts)
         case {"Ref": str(name)} if name.startswith("AWS::"):
             return len("us-gov-west-1")
         case Mapping() if _is_reference(rendered):
-            return _REFERENCE_CHARACTERS
+            return longest.get(_referenced(rendered), _REFERENCE_CHARACTERS)
         case Mapping():
-            return sum(_characters(key) + _characters(value) for key, value in rendered.items())
+            return sum(
+                characters(key) + characters(value, longest) for key, value in rendered.items()
+            )
         case list():
-            return sum(_characters(part) for part in rendered) + len("[]")
+            return sum(characters(part, longest) for part in rendered) + len("[]")
     return len(json.dumps(rendered)) + len(",")
 
 
 def _is_reference(rendered: Mapping[str, object]) -> bool:
     return len(rendered) == 1 and all(name == "Ref" or name.startswith("Fn::") for name in rendered)
+
+
+def _referenced(rendered: Mapping[str, object]) -> str:
+    """The logical id that a reference names; empty when it is of another form."""
+    match rendered:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), _]}:
+            return name
+    return ""

@@ -7,18 +7,15 @@ from weakref import WeakKeyDictionary
 
 from aws_cdk import Arn, ArnComponents, ArnFormat, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import device_region
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
+from cdk_braket.core.keys import READ_ACTIONS, key_statements
 
 from .managed_policy_role import OwnRole
-
-KEY_ACTIONS: Final = ("kms:Decrypt", "kms:GenerateDataKey")
-"""What it takes to read and write objects that are encrypted with a key."""
 
 # Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-metrics.html
 METRICS_NAMESPACE: Final = "/aws/braket"
@@ -127,7 +124,7 @@ def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[iam.P
     Source:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
     """
-    statements = [
+    return [
         iam.PolicyStatement(
             actions=["s3:GetReplicationConfiguration", "s3:ListBucket"],
             resources=[source.bucket_arn],
@@ -146,19 +143,9 @@ def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[iam.P
             target.bucket_arn,
             ["*"],
         ),
+        *key_statements([source.encryption_key], READ_ACTIONS),
+        *key_statements([target.encryption_key], ("kms:Encrypt", "kms:GenerateDataKey")),
     ]
-    if source.encryption_key is not None:
-        statements.append(s3_location.key_statement(source.encryption_key, ["kms:Decrypt"]))
-    if target.encryption_key is not None:
-        actions = ["kms:Encrypt", "kms:GenerateDataKey"]
-        statements.append(s3_location.key_statement(target.encryption_key, actions))
-    return statements
-
-
-def key_statements(keys: Sequence[kms.IKey | None]) -> list[iam.PolicyStatement]:
-    """What it takes to use the keys, each once; None is S3's own, which asks for nothing."""
-    arns = sorted({key.key_arn for key in keys if key is not None})
-    return [iam.PolicyStatement(actions=list(KEY_ACTIONS), resources=[arn]) for arn in arns]
 
 
 def pass_role_statement(role: iam.IRole) -> iam.PolicyStatement:
@@ -207,7 +194,9 @@ def log_statements(stack: Stack) -> list[iam.PolicyStatement]:
     ]
 
 
-def device_statements(stack: Stack, device_arn: str) -> list[iam.PolicyStatement]:
+def device_statements(
+    stack: Stack, device_arn: str, results: s3.IBucket
+) -> list[iam.PolicyStatement]:
     """What it takes to run tasks on a managed device.
 
     A task is in the region that it was created in: that of a QPU, and for a simulator, which is in
@@ -217,6 +206,7 @@ def device_statements(stack: Stack, device_arn: str) -> list[iam.PolicyStatement
     Args:
         stack: Where the job is.
         device_arn: The device.
+        results: The bucket of the job's results, and so of its tasks'.
     """
     tasks = Arn.format(
         ArnComponents(
@@ -235,6 +225,10 @@ def device_statements(stack: Stack, device_arn: str) -> list[iam.PolicyStatement
         iam.PolicyStatement(
             actions=["braket:CancelQuantumTask", "braket:GetQuantumTask"], resources=[tasks]
         ),
+        # CreateQuantumTask is refused to a caller who does not reach the bucket ("Caller doesn't
+        # have access to … or it doesn't exist"). HeadBucket, which tells, has no prefix. Source:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+        missing_object_statement(results.bucket_arn),
     ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket.core import s3_location
+from cdk_braket.validation.argument_types import checked
 
 if TYPE_CHECKING:
     from cdk_braket.jobs.hybrid_job_base import IHybridJob
@@ -26,6 +27,7 @@ class CheckpointSource:
     source: s3_location.Location = field(repr=False)
 
     @staticmethod
+    @checked
     def from_job(job: "IHybridJob") -> "CheckpointSource":
         """Take the checkpoints of another job of this app.
 
@@ -47,6 +49,7 @@ class CheckpointSource:
             ... )
         """
         bucket = job.checkpoint_bucket
+        key = bucket.encryption_key
         return CheckpointSource(
             s3_location.Location(
                 uri=job.checkpoint_s3_uri,
@@ -54,11 +57,13 @@ class CheckpointSource:
                 # wait for the job, and the job waits for the handler.
                 bucket_name=bucket.bucket_name,
                 key_prefix=job.checkpoint_prefix,
-                key=bucket.encryption_key,
+                keys=() if key is None else (key,),
+                bucket=bucket,
             )
         )
 
     @staticmethod
+    @checked
     def from_bucket(bucket: s3.IBucket, prefix: str) -> "CheckpointSource":
         """Take the objects of a bucket.
 
@@ -74,6 +79,7 @@ class CheckpointSource:
         return CheckpointSource(s3_location.in_bucket(bucket, prefix))
 
     @staticmethod
+    @checked
     def from_s3_uri(uri: str) -> "CheckpointSource":
         """Take what an S3 URI names, such as the `CheckpointS3Uri` that a stack put out.
 

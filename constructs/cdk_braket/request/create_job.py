@@ -8,14 +8,15 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from aws_cdk import Duration, SizeRoundingBehavior, Tokenization
+from aws_cdk import Duration, SizeRoundingBehavior, Stack, Tokenization
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
 from cdk_braket.core import s3_location
 from cdk_braket.core.naming import JOBS, stack_uuid
+from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain_tree
 from cdk_braket.core.tokens import is_unknown
 
 from .algorithm_script import AlgorithmScript
@@ -29,9 +30,6 @@ from .job_options import (
     OutputData,
     WaitForCompletion,
 )
-
-Hyperparameter = str | int | float | bool
-"""What a hyperparameter's value may be; the job gets its text."""
 
 _REQUEST: Final = "CreateJobRequest"
 _ISOLATION_LENGTH: Final = 8
@@ -123,7 +121,7 @@ def build(options: JobOptions, places: Places) -> dict[str, object]:
         request["stoppingCondition"] = {"maxRuntimeInSeconds": seconds_of(options.max_runtime)}
     if options.reservation_arn is not None:
         request["associations"] = [{"arn": options.reservation_arn, "type": _RESERVATION}]
-    return request
+    return cast("dict[str, object]", plain_tree(request))
 
 
 def _job_name(options: JobOptions) -> str:
@@ -168,11 +166,10 @@ def render_hyperparameters(options: JobOptions) -> dict[str, str]:
 
 
 def _text(value: Hyperparameter) -> str:
-    if isinstance(value, str) or not isinstance(value, (int, float)):
-        return value  # what is neither text nor number is left for the rules to refuse
-    if is_unknown(value):
+    if isinstance(value, (int, float)) and is_unknown(value):
         return Tokenization.stringify_number(value)
-    return str(value)
+    text = hyperparameter_text(value)
+    return value if text is None else text  # type: ignore[return-value]  # refused by its type
 
 
 def seconds_of(duration: Duration) -> float:
@@ -215,6 +212,20 @@ def run_uri(options: JobOptions, target: OutputData | Checkpoint, results: str) 
     return f"s3://{bucket}/{base_prefix(options, target)}{RUN_ID_PLACEHOLDER}/{kind}"
 
 
+def tasks_pattern(options: JobOptions) -> str:
+    """Return the keys, as policies match them, of the results of the job's quantum tasks.
+
+    The SDK gives a job's tasks the folder `jobs/<job name>/tasks` of the bucket of the job's
+    results, whatever the job's prefix. Source: `_get_env_task_results_s3_uri` and its callers in
+    `braket/jobs/local/local_job_container_setup.py` of amazon-braket-sdk.
+    """
+    if options.job_name is not None:
+        name = s3_location.literal(options.job_name)
+    else:
+        name = f"{options.label}-{'?' * len(RUN_ID_PLACEHOLDER)}"
+    return f"{JOBS}/{name}/tasks/*"
+
+
 def label_from(path: str) -> str:
     """Return a job's label: the end of its construct path, in what the API allows for a name."""
     longest = model_rules.bounds(model_rules.shape_of(_REQUEST, "jobName")).maximum or len(path)
@@ -223,11 +234,12 @@ def label_from(path: str) -> str:
     return text[-(longest - len(RUN_ID_PLACEHOLDER) - 1) :].lstrip("-")
 
 
-def isolation_of(path: str) -> str:
+def isolation_of(stack: Stack, path: str) -> str:
     """Return the prefix that no other job has, of this stack or of another: a token.
 
     Args:
+        stack: The job's stack.
         path: The construct's path.
     """
     digest = hashlib.sha256(path.encode()).hexdigest()[:_ISOLATION_LENGTH]
-    return f"{stack_uuid()}/{digest}"
+    return f"{stack_uuid(stack)}/{digest}"

@@ -1,193 +1,400 @@
-"""What is said to those who pass an argument of another type, and run no type checker.
+"""Checks that arguments are of the types that the signatures declare.
 
-The other checks look into the values, so that these come first, and all at once.
+Users who run no type checker get an error that names the argument and the fix, instead of a text
+that is taken letter by letter, or an error of another library. The annotations are the one source:
+a new argument is checked without a further line here.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+import enum
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import timedelta
+from functools import cache, wraps
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from aws_cdk import Duration, RemovalPolicy, Size
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_s3 as s3
+from aws_cdk import RemovalPolicy
 
 from cdk_braket._lambda.braket_jobs.contract import OnDelete
-from cdk_braket.request.algorithm_script import AlgorithmScript, Compression
-from cdk_braket.request.checkpoint_source import CheckpointSource
-from cdk_braket.request.container_image import ContainerImage
-from cdk_braket.request.device import Device
-from cdk_braket.request.input_channel import InputChannel
-from cdk_braket.request.instance_type import InstanceType
-from cdk_braket.request.job_options import (
-    Checkpoint,
-    Distribution,
-    InstanceConfig,
-    OutputData,
-    WaitForCompletion,
-)
-from cdk_braket.request.spending_limit import SpendingLimit
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain
+from cdk_braket.core.validation_error import ValidationError
 
-from .messages import shorten
-from .preflight import PreflightCheck
+Annotation: TypeAlias = Any
+"""What stands in a signature: a type, a union, an alias with arguments."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+if TYPE_CHECKING:
+    from constructs import IConstruct
+
+_LISTS: Final = (Sequence, Collection, Iterable, list, tuple, set, frozenset)
+_NUMBERS: Final = (int, float)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What an argument has to be.
+def wrong_types(function: Callable[..., object], arguments: Mapping[str, object]) -> list[Issue]:
+    """Return an issue for each argument that is of another type than it is declared.
 
-    Attributes:
-        fits: Whether a value is that.
-        what: What that is, in words.
-        fix: The way out.
+    Args:
+        function: The function whose annotations count.
+        arguments: Its arguments by name.
     """
-
-    fits: Callable[[object], bool]
-    what: str
-    fix: str
-
-
-def _a(owner: type, fix: str) -> _Kind:
-    article = "an" if owner.__name__[0] in "AEIO" else "a"
-    return _Kind(lambda value: isinstance(value, owner), f"{article} {owner.__name__}", fix)
+    hints = _hints(function)
+    found = [_issues(name, value, hints[name]) for name, value in arguments.items()]
+    return [issue for issues in found for issue in issues]
 
 
-def _with(attribute: str, what: str, fix: str) -> _Kind:
-    """What has an attribute: any implementation of an interface of CDK's."""
-    return _Kind(lambda value: hasattr(value, attribute), what, fix)
+def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Check the types of a function's arguments at each call.
+
+    The errors name the construct that the function is called on or creates, or the function.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            return function(*args, **kwargs)  # Python says best which argument is missing
+        named = {name: value for name, value in given.items() if name != "self"}
+        if issues := wrong_types(function, named):
+            raise ValidationError(_place(function, given), issues)
+        return function(*args, **kwargs)
+
+    return call
 
 
-_BUCKET: Final = _with("bucket_name", "an s3.IBucket", "Use s3.Bucket.from_bucket_name(…)")
-_TEXT: Final = _a(str, "Use text, or leave it out")
+def _place(function: Callable[..., object], given: Mapping[str, object]) -> str:
+    scope, own_id = given.get("scope", given.get("self")), given.get("id")
+    if not hasattr(scope, "node"):
+        return function.__qualname__
+    path = cast("IConstruct", scope).node.path
+    return f"{path}/{own_id}".lstrip("/") if isinstance(own_id, str) else path
 
-_KINDS: Final[Mapping[str, _Kind]] = {
-    "device": _a(Device, "Use a constant of Device, Device.from_arn(…) or Device.local(…)"),
-    "algorithm": _a(AlgorithmScript, "Use AlgorithmScript.from_asset(…) or .from_bucket(…)"),
-    "algorithm.entry_point": _a(str, "Use 'module:function'"),
-    "algorithm.compression": _a(Compression, "Use Compression.GZIP or Compression.NONE"),
-    "image": _a(ContainerImage, "Use ContainerImage.base() or .from_uri(…)"),
-    "hyperparameters": _a(Mapping, "Use {'name': value}"),
-    "input_data": _a(Mapping, "Use {'name': InputChannel.from_asset(…)}"),
-    "output_data": _a(OutputData, "Use OutputData(bucket=…, prefix=…)"),
-    "output_data.bucket": _BUCKET,
-    "output_data.prefix": _TEXT,
-    "output_data.encryption_key": _with(
-        "key_arn", "a kms.IKey", "Use kms.Key.from_key_arn(…), or leave it out"
-    ),
-    "checkpoint": _a(Checkpoint, "Use Checkpoint(…)"),
-    "checkpoint.bucket": _BUCKET,
-    "checkpoint.prefix": _TEXT,
-    "copy_checkpoints_from": _a(
-        CheckpointSource, "Use CheckpointSource.from_job(…), .from_bucket(…) or .from_s3_uri(…)"
-    ),
-    "instance": _a(InstanceConfig, "Use InstanceConfig(instance_type=…)"),
-    "instance.instance_type": _a(
-        InstanceType, "Use a constant of InstanceType, or InstanceType.of(…)"
-    ),
-    "instance.volume_size": _a(Size, "Use Size.gibibytes(…)"),
-    "distribution": _Kind(
-        lambda value: value in set(Distribution),
-        "a Distribution",
-        "Use Distribution.DATA_PARALLEL or 'data_parallel'",
-    ),
-    "max_runtime": _a(Duration, "Use Duration.hours(…)"),
-    "tags": _a(Mapping, "Use {'key': 'value'}"),
-    "role": _with("role_arn", "an iam.IRole", "Use iam.Role.from_role_arn(…), or leave it out"),
-    "environment": _with(
-        "handler_function", "a HybridJobEnvironment", "Use HybridJobEnvironment(…) or its from_*"
-    ),
-    "isolated": _a(bool, "Use True or False"),
-    "rerun_trigger": _TEXT,
-    "wait_for_completion": _a(WaitForCompletion, "Use WaitForCompletion(timeout=…)"),
-    "wait_for_completion.timeout": _a(Duration, "Use Duration.minutes(…)"),
-    "wait_for_completion.fail_stack": _a(bool, "Use True or False"),
-    "spending_limit": _a(SpendingLimit, "Use SpendingLimit(…), or leave it out"),
-    "on_delete": _a(OnDelete, "Use OnDelete.CANCEL_JOB or OnDelete.RETAIN_JOB"),
-    "disabled_checks": _Kind(
-        lambda value: isinstance(value, Collection) and set(value) <= set(PreflightCheck),
-        "a list of PreflightCheck",
-        f"There are {', '.join(PreflightCheck)}",
-    ),
+
+@cache
+def _hints(function: Callable[..., object]) -> dict[str, Annotation]:
+    # Imported here, as these modules import this one.
+    from cdk_braket.jobs.hybrid_job_base import IHybridJob  # noqa: PLC0415
+
+    return get_type_hints(function, localns={"IHybridJob": IHybridJob})
+
+
+@cache
+def _fields(owner: type) -> dict[str, Annotation]:
+    """The fields of an options class that a user sets."""
+    hints = get_type_hints(owner)
+    return {each.name: hints[each.name] for each in fields(owner) if each.repr}
+
+
+def _issues(name: str, value: object, expected: Annotation) -> Iterator[Issue]:
+    if expected is Any or expected is object or expected is inspect.Parameter.empty:
+        return
+    if expected == Hyperparameter:
+        yield from _hyperparameter_issues(name, value)
+        return
+    options = _members(expected)
+    if value is None and type(None) in options:
+        return
+    known = [each for each in options if each is not type(None)]
+    if len(known) == 1:
+        yield from _issues_of_one(name, value, known[0], is_optional=len(options) > 1)
+    elif not any(_fits(value, each) for each in known):
+        nouns = " or ".join(dict.fromkeys(_noun(each) for each in known))
+        yield _issue(name, value, nouns, _fix(value, known[0], is_optional=False))
+
+
+def _issues_of_one(
+    name: str, value: object, expected: Annotation, *, is_optional: bool
+) -> Iterator[Issue]:
+    origin: object = get_origin(expected) or expected
+    if origin in _LISTS:
+        yield from _list_issues(name, value, expected)
+    elif origin is Mapping:
+        yield from _mapping_issues(name, value, expected)
+    elif not _fits(value, expected):
+        fix = _fix(value, expected, is_optional=is_optional)
+        yield _issue(name, value, _noun(expected), fix)
+    elif is_dataclass(expected) and isinstance(expected, type):
+        for field, hint in _fields(expected).items():
+            yield from _issues(f"{name}.{field}", getattr(value, field), hint)
+
+
+def _list_issues(name: str, value: object, expected: Annotation) -> Iterator[Issue]:
+    """A text is a sequence of its letters: never what was meant."""
+    (element,) = get_args(expected)[:1] or (object,)
+    if isinstance(value, (str, bytes)):
+        one = _fix(value, element, is_optional=False) if element is not str else ""
+        usable = isinstance(value, str) and (element is str or isinstance(element, enum.EnumType))
+        fix = f"Use [{shorten(value)}]" if usable and isinstance(value, str) else one
+        yield _issue(name, value, f"a list of {_plural(element)}", fix)
+        return
+    kind = cast("type", get_origin(expected) or expected)
+    if not isinstance(value, kind) or isinstance(value, Mapping):
+        fix = f"Use [{_example(element)}]"
+        yield _issue(name, value, f"a list of {_plural(element)}", fix)
+        return
+    for index, each in enumerate(cast("Iterable[object]", value)):
+        yield from _issues(f"{name}[{index}]", each, element)
+
+
+def _mapping_issues(name: str, value: object, expected: Annotation) -> Iterator[Issue]:
+    key_type, element = get_args(expected)
+    if not isinstance(value, Mapping):
+        yield _issue(name, value, "a dict", f"Use {{'name': {_example(element)}}}")
+        return
+    for key, each in value.items():
+        shown = f"{name}[{shorten(key) if isinstance(key, str) else type(key).__name__}]"
+        if not _fits(key, key_type):
+            rule = f"expected a string as key, got {type(key).__name__}"
+            yield Issue(shown, rule, "Use a string as key")
+        yield from _issues(shown, each, element)
+
+
+def _hyperparameter_issues(name: str, value: object) -> Iterator[Issue]:
+    if hyperparameter_text(value) is not None:
+        return
+    kind = "None" if value is None else type(value).__name__
+    rule = f"expected a string, a number or a bool, got {kind}"
+    yield Issue(name, rule, _hyperparameter_fix(value))
+
+
+def _hyperparameter_fix(value: object) -> str:
+    if value is None:
+        return "Leave the key out"
+    if hasattr(value, "__fspath__"):
+        return "Put the file into an input channel, or use str(…) for a path on the instance"
+    if isinstance(value, enum.Enum):
+        return f"Use {type(value).__name__}.{value.name}.value, as a string or a number"
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        return "Use json.dumps(…), or put it into an input channel"
+    return "Use str(…), if its text is meant"
+
+
+def _origin(expected: Annotation) -> object:
+    return get_origin(expected)
+
+
+def _members(expected: Annotation) -> tuple[Annotation, ...]:
+    return get_args(expected) if _origin(expected) in {Union, UnionType} else (expected,)
+
+
+def _fits(value: object, expected: Annotation) -> bool:
+    if expected in _NUMBERS or expected in {str, bool}:
+        return _fits_scalar(plain(value), expected)
+    if _origin(expected) is Literal:
+        return plain(value) in get_args(expected)
+    if isinstance(expected, type) and issubclass(expected, enum.StrEnum):
+        return isinstance(value, expected) or (type(value) is str and value in set(expected))
+    if getattr(expected, "_is_protocol", False):
+        return _has(value, _first_member(expected))
+    if get_origin(expected) is not None:
+        return not list(_issues("", value, expected))
+    return not isinstance(expected, type) or isinstance(value, expected)
+
+
+def _fits_scalar(value: object, expected: type) -> bool:
+    if expected is float:
+        return isinstance(value, _NUMBERS) and not isinstance(value, bool)
+    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
+
+
+def _has(value: object, member: str) -> bool:
+    # Of the class first: to read a property of an object of CDK's takes a call to Node.
+    return hasattr(type(value), member) or hasattr(value, member)
+
+
+@cache
+def _first_member(protocol: type) -> str:
+    """A member that tells an interface from others: its first property, or its first method."""
+    own = {name: each for name, each in vars(protocol).items() if not name.startswith("_")}
+    properties = [name for name, each in own.items() if isinstance(each, property)]
+    return next(iter(properties or own))
+
+
+def _issue(name: str, value: object, nouns: str, fix: str) -> Issue:
+    shown = shorten(value) if type(value) is str else ""
+    kind = (
+        "None" if value is None else "a string" if isinstance(value, str) else type(value).__name__
+    )
+    return Issue(name, f"expected {nouns}, got {kind}", fix, shown)
+
+
+# --- Words. ---
+
+_SCALARS: Final[Mapping[object, tuple[str, str]]] = {
+    str: ("a string", "strings"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    bool: ("True or False", "bools"),
 }
 
-_IS_BUCKET: Final = _with("bucket_arn", "an s3.IBucket", "Use s3.Bucket.from_bucket_name(…)")
-_FLAG: Final = _a(bool, "Use True or False")
-_ENVIRONMENT_KINDS: Final[Mapping[str, _Kind]] = {
-    "inputs_bucket": _IS_BUCKET,
-    "results_bucket": _IS_BUCKET,
-    "access_logs_bucket": _IS_BUCKET,
-    "replication_bucket": _IS_BUCKET,
-    "encryption": _a(s3.BucketEncryption, "Use s3.BucketEncryption.KMS or .S3_MANAGED"),
-    "encryption_key": _with("key_arn", "a kms.IKey", "Use kms.Key.from_key_arn(…)"),
-    "role": _KINDS["role"],
-    "permissions_boundary": _with(
-        "managed_policy_arn",
-        "an iam.IManagedPolicy",
-        "Use iam.ManagedPolicy.from_managed_policy_name(…)",
-    ),
-    "log_retention": _a(logs.RetentionDays, "Use a constant of logs.RetentionDays"),
-    "vpc": _with("vpc_id", "an ec2.IVpc", "Use ec2.Vpc.from_lookup(…)"),
-    "vpc_subnets": _a(ec2.SubnetSelection, "Use ec2.SubnetSelection(…)"),
-    "security_groups": _Kind(
-        lambda value: (
-            isinstance(value, Sequence)
-            and all(hasattr(each, "security_group_id") for each in value)
+
+_SAID_WITH_VOWEL: Final = ("s3.", "sns.", "sqs.")
+
+
+def _noun(expected: Annotation) -> str:
+    if expected in _SCALARS:
+        return _SCALARS[expected][0]
+    if _origin(expected) is Literal:
+        return " or ".join(repr(each) for each in get_args(expected))
+    name = _name(expected)
+    # "an iam.IRole", "an s3.IBucket", "an sqs.IQueue": as one says the first letter.
+    vowel = name[0] in "AEIOaeio" or name.startswith(_SAID_WITH_VOWEL)
+    return f"{'an' if vowel else 'a'} {name}"
+
+
+def _plural(expected: Annotation) -> str:
+    return _SCALARS[expected][1] if expected in _SCALARS else _name(expected)
+
+
+def _name(expected: Annotation) -> str:
+    """A type as users write it: `s3.IBucket`, `Duration`."""
+    name = str(getattr(expected, "__name__", expected))
+    module = str(getattr(expected, "__module__", ""))
+    package, _, service = module.rpartition(".")
+    if package != "aws_cdk":
+        return name
+    return f"{service.removeprefix('aws_')}{'_' if service == 'aws_lambda' else ''}.{name}"
+
+
+def _example(expected: Annotation) -> str:
+    return {str: "'…'"}.get(expected, "…") if expected in _SCALARS else "…"
+
+
+def _fix(value: object, expected: Annotation, *, is_optional: bool) -> str:
+    suggest = _FIXES.get(_name(expected))
+    text = suggest(value) if suggest is not None else _usual_fix(expected)
+    return f"{text}, or leave it out" if is_optional and not text.endswith(".") else text
+
+
+def _usual_fix(expected: Annotation) -> str:
+    if expected is bool:
+        return "Use True or False"
+    if expected in _SCALARS:
+        return f"Use {_SCALARS[expected][0]}"
+    if isinstance(expected, enum.EnumType):
+        return f"Use a constant of {_name(expected)}"
+    return f"Use {_noun(expected)}"
+
+
+def _amount(value: object) -> str | None:
+    """The amount of a number or a time of Python's, as code."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    found = plain(value)
+    return f"{found:g}" if _fits_scalar(found, float) else None
+
+
+def _text(value: object) -> str:
+    return shorten(value) if isinstance(value, str) else "…"
+
+
+def _device_fix(value: object) -> str:
+    if isinstance(value, str):
+        if value.startswith("local:"):
+            return f"Use Device.local({shorten(value.removeprefix('local:'))})"
+        if value.startswith("arn:"):
+            return f"Use Device.from_arn({shorten(value)})"
+        if value.count("/") == 1:
+            return f"Use Device.local({shorten(value)})"
+    return "Use a constant of Device, Device.from_arn(…) or Device.local(…)"
+
+
+def _channel_fix(value: object) -> str:
+    if isinstance(value, str) and value.startswith("s3://"):
+        return f"Use InputChannel.from_s3_uri({shorten(value)})"
+    if isinstance(value, str) or hasattr(value, "__fspath__"):
+        return f"Use InputChannel.from_asset({shorten(str(value))})"
+    return "Use InputChannel.from_asset(…), .from_bucket(…) or .from_s3_uri(…)"
+
+
+def _algorithm_fix(value: object) -> str:
+    if isinstance(value, str) and value.startswith("s3://"):
+        return "Use AlgorithmScript.from_bucket(bucket, key, entry_point=…)"
+    if isinstance(value, str) or hasattr(value, "__fspath__"):
+        return f"Use AlgorithmScript.from_asset({shorten(str(value))}, entry_point=…)"
+    return "Use AlgorithmScript.from_asset(…) or .from_bucket(…)"
+
+
+def _source_fix(value: object) -> str:
+    if isinstance(value, str):
+        return f"Use CheckpointSource.from_s3_uri({shorten(value)})"
+    if hasattr(type(value), "checkpoint_s3_uri"):
+        return "Use CheckpointSource.from_job(…)"
+    return "Use CheckpointSource.from_job(…), .from_bucket(…) or .from_s3_uri(…)"
+
+
+def _in_scope(call: str) -> Callable[[object], str]:
+    """A fix that names an import of CDK's, with the text that was given."""
+    return lambda value: f"Use {call}(self, 'Id', {_text(value)})"
+
+
+def _constant(owner: enum.EnumType) -> Callable[[object], str]:
+    names = [str(each.name) for each in cast("type[enum.Enum]", owner)]
+    usual = " or ".join(f"{owner.__name__}.{name}" for name in names[:2])
+    return lambda value: next(
+        (
+            f"Use {owner.__name__}.{name}"
+            for name in names
+            if isinstance(value, str) and value.lower().replace("-", "_") == name.lower()
         ),
-        "a list of ec2.ISecurityGroup",
-        "Use [ec2.SecurityGroup(…)]",
+        f"Use {usual}",
+    )
+
+
+_FIXES: Final[Mapping[str, Callable[[object], str]]] = {
+    "Duration": lambda value: f"Use Duration.seconds({_amount(value) or '…'})",
+    "Size": lambda value: f"Use Size.gibibytes({_amount(value) or '…'})",
+    "Device": _device_fix,
+    "InstanceType": lambda value: (
+        f"Use InstanceType.of({shorten(value)})"
+        if isinstance(value, str)
+        else "Use a constant of InstanceType, or InstanceType.of(…)"
     ),
-    "reserved_concurrent_executions": _Kind(
-        lambda value: isinstance(value, int) and not isinstance(value, bool),
-        "an int",
-        "Use a number of calls, or leave it out",
+    "InstanceConfig": lambda _: "Use InstanceConfig(instance_type=…)",
+    "AlgorithmScript": _algorithm_fix,
+    "ContainerImage": lambda value: (
+        f"Use ContainerImage.from_uri({shorten(value)})"
+        if isinstance(value, str)
+        else "Use ContainerImage.base(), .from_ecr_repository(…) or .from_uri(…)"
     ),
-    "dead_letter_queue": _with("queue_arn", "an sqs.IQueue", "Use sqs.Queue.from_queue_arn(…)"),
-    "checks_caller": _FLAG,
-    "removal_policy": _a(RemovalPolicy, "Use a constant of RemovalPolicy"),
+    "InputChannel": _channel_fix,
+    "CheckpointSource": _source_fix,
+    "OutputData": lambda _: "Use OutputData(bucket=…, prefix=…)",
+    "Checkpoint": lambda _: "Use Checkpoint(…)",
+    "WaitForCompletion": lambda _: "Use WaitForCompletion(timeout=…)",
+    "SpendingLimit": lambda _: "Use SpendingLimit(…)",
+    "Distribution": lambda _: "Use Distribution.DATA_PARALLEL",
+    "OnDelete": _constant(OnDelete),
+    "RemovalPolicy": _constant(RemovalPolicy),
+    "IHybridJobEnvironment": lambda _: "Use HybridJobEnvironment(…) or one of its from_…",
+    "s3.IBucket": _in_scope("s3.Bucket.from_bucket_name"),
+    "s3.BucketEncryption": lambda _: "Use s3.BucketEncryption.KMS or .S3_MANAGED",
+    "kms.IKey": _in_scope("kms.Key.from_key_arn"),
+    "iam.IRole": _in_scope("iam.Role.from_role_arn"),
+    "iam.IManagedPolicy": _in_scope("iam.ManagedPolicy.from_managed_policy_arn"),
+    "ec2.IVpc": lambda _: "Use ec2.Vpc.from_lookup(self, 'Id', vpc_id=…)",
+    "ec2.ISecurityGroup": _in_scope("ec2.SecurityGroup.from_security_group_id"),
+    "sqs.IQueue": _in_scope("sqs.Queue.from_queue_arn"),
+    "sns.ITopic": _in_scope("sns.Topic.from_topic_arn"),
+    "ecr.IRepository": _in_scope("ecr.Repository.from_repository_name"),
+    "logs.RetentionDays": lambda _: "Use a constant such as logs.RetentionDays.ONE_YEAR",
+    "PreflightCheck": lambda _: "Use a constant of PreflightCheck",
 }
-_CHANNEL: Final = _a(InputChannel, "Use InputChannel.from_asset(…), .from_bucket(…) or …")
-_KEY: Final = _a(str, "Use text")
-
-
-def wrong_types(arguments: Mapping[str, object]) -> list[str]:
-    """Return a line for each argument that is of another type than it is declared.
-
-    Args:
-        arguments: The arguments of `HybridJob` by name; None where there is none.
-    """
-    return list(_wrong(arguments))
-
-
-def wrong_types_of_environment(arguments: Mapping[str, object]) -> list[str]:
-    """Return a line for each argument of another type, as `wrong_types`.
-
-    Args:
-        arguments: The arguments of `HybridJobEnvironment` by name; None where there is none.
-    """
-    given = {name: value for name, value in arguments.items() if value is not None}
-    lines = [_line(name, value, _ENVIRONMENT_KINDS[name]) for name, value in given.items()]
-    return [text for each in lines for text in each]
-
-
-def _wrong(arguments: Mapping[str, object]) -> Iterator[str]:
-    for name, kind in _KINDS.items():
-        first, _, attribute = name.partition(".")
-        value = arguments.get(first)
-        if attribute:
-            value = getattr(value, attribute, None)
-        if first == "device" or value is not None:
-            yield from _line(name, value, kind)
-    channels, hyperparameters = arguments["input_data"], arguments["hyperparameters"]
-    if isinstance(channels, Mapping):
-        for name, channel in channels.items():
-            yield from _line(f"input_data[{name!r}]", channel, _CHANNEL)
-    if isinstance(hyperparameters, Mapping):
-        for key in hyperparameters:
-            yield from _line("hyperparameters", key, _KEY)
-
-
-def _line(name: str, value: object, kind: _Kind) -> Iterator[str]:
-    if not kind.fits(value):
-        shown = f"={shorten(value)}" if isinstance(value, str) else ""
-        kept = "" if shown else f", is of type {type(value).__name__}"
-        yield f"{name}{shown}: must be {kind.what}{kept}. {kind.fix}."

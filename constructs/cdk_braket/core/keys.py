@@ -1,0 +1,73 @@
+"""KMS keys as policies name them: an alias is not a resource of IAM."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, cast
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+
+READ_ACTIONS: Final = ("kms:Decrypt",)
+"""Read objects that are encrypted with a key."""
+
+WRITE_ACTIONS: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+"""Write objects that are encrypted with a key; a multipart upload reads its own parts."""
+
+RESULT_ACTIONS: Final = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
+"""Write the results of a job.
+
+Amazon Braket runs jobs on SageMaker AI, whose documentation asks for kms:Encrypt of the execution
+role, and whose volumes ask for kms:DescribeKey. Source:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
+"""
+
+_ALIAS: Final = "alias/"
+
+
+def target_of(key: kms.IKey) -> kms.IKey:
+    """Return the key of an alias where the app knows it, and else the key or alias itself."""
+    try:
+        target = getattr(key, "alias_target_key", None)
+    except RuntimeError:  # an alias that was imported by its name
+        return key
+    return key if target is None else cast("kms.IKey", target)
+
+
+def key_statement(key: kms.IKey, actions: Sequence[str]) -> iam.PolicyStatement:
+    """Allow actions on a key.
+
+    The key of an alias that was imported by its name is not known. It is any key of that account
+    and region which has the alias, as in `IKey.grant`. Source:
+    https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+    """
+    before, name = _alias(target_of(key))
+    if name is None:
+        return iam.PolicyStatement(actions=list(actions), resources=[before])
+    return iam.PolicyStatement(
+        actions=list(actions),
+        resources=[f"{before}key/*"],
+        conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": name}},
+    )
+
+
+def _alias(key: kms.IKey) -> tuple[str, str | None]:
+    """Return what precedes an alias in its ARN, and its name; of a key the ARN and None."""
+    arn = key.key_arn
+    # As a string, an ARN whose region is a token can be cut, too.
+    before, colon, name = arn.rpartition(f":{_ALIAS}")
+    if colon:
+        return f"{before}:", f"{_ALIAS}{name}"
+    alias_name = getattr(key, "alias_name", None)
+    return (arn, None) if alias_name is None else (arn.removesuffix(alias_name), alias_name)
+
+
+def key_statements(
+    keys: Iterable[kms.IKey | None], actions: Sequence[str] = WRITE_ACTIONS
+) -> list[iam.PolicyStatement]:
+    """Allow actions on keys, each once.
+
+    Args:
+        keys: The keys; None stands for keys of S3, which need no permission.
+        actions: The actions.
+    """
+    unique = {target_of(key).key_arn: key for key in keys if key is not None}
+    return [key_statement(key, actions) for _, key in sorted(unique.items())]
