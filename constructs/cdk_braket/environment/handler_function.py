@@ -25,6 +25,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import SERVICE_LINKED_ROLE
+from cdk_braket._lambda.braket_jobs.contract import ANSWER_SECONDS, SERVICE_TIMEOUT_SECONDS
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import key_statements
 from cdk_braket.core.tokens import is_unknown
@@ -41,13 +42,11 @@ _GO_ON: Final = "BraketHybridJobHandlerGoOn"
 # The function divides what it has by itself and answers before it ends; CloudFormation waits a
 # little longer than that, and not its default of an hour, should the function never answer.
 _TIMEOUT: Final = Duration.minutes(14)
-_SERVICE_TIMEOUT_SECONDS: Final = 15 * 60
 
 # Source:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html
 _LONGEST_SERVICE_TIMEOUT_SECONDS: Final = 60 * 60
-_ANSWER_SECONDS: Final = 5 * 60
-LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - _ANSWER_SECONDS
+LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - ANSWER_SECONDS
 """Seconds for which a deployment can wait for a job."""
 
 
@@ -59,7 +58,7 @@ def service_timeout(waits_seconds: float) -> Duration:
     """
     if is_unknown(waits_seconds):
         return Duration.seconds(_LONGEST_SERVICE_TIMEOUT_SECONDS)
-    return Duration.seconds(max(_SERVICE_TIMEOUT_SECONDS, waits_seconds + _ANSWER_SECONDS))
+    return Duration.seconds(max(SERVICE_TIMEOUT_SECONDS, waits_seconds + ANSWER_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,16 @@ from constructs import Construct, IConstruct, IDependable
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import (
+    CANCELLED,
     CATCH_UP_SOURCE,
     CATCH_UP_TYPE,
+    COMPLETED,
+    FAILED,
+    FINAL,
     JOB_EVENT_SOURCE,
     JOB_STATE_CHANGE,
     CatchUpProperty,
 )
-from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED, FINAL
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
