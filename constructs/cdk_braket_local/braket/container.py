@@ -39,6 +39,7 @@ from cdk_braket_local.braket.objects import (
     Place,
     UnfitNameError,
     pack,
+    scratch_file,
 )
 from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
 
@@ -228,12 +229,7 @@ class _Container:
             return None
         # The slash keeps out neighbours whose names only begin alike.
         self._objects.download_tree(f"{uri.rstrip('/')}/", self._plan.checkpoints)
-        return Mirror(
-            self._objects,
-            self._plan.checkpoints,
-            Place.parse(uri),
-            self._plan.workspace / "staging",
-        )
+        return Mirror(self._objects, self._plan.checkpoints, Place.parse(uri))
 
     def _fetch_channel(self, name: str, uri: str) -> None:
         folder = self._plan.inputs / name
@@ -370,10 +366,10 @@ class _Container:
     def _store_results(self) -> None:
         if not any(self._plan.results.iterdir()):
             return
-        packed = self._plan.workspace / "model.tar.gz"
-        pack(self._plan.results, packed)
         place = Place.parse(self._plan.text("outputDataConfig", "s3Path") or "")
-        self._objects.upload(packed, place.below(RESULTS_KEY))
+        with scratch_file(self._plan.workspace) as packed:
+            pack(self._plan.results, packed)
+            self._objects.upload(packed, place.below(RESULTS_KEY))
 
     def _failure(self, code: int) -> str:
         reason = _said_in(self._plan.failure_file)
