@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -158,9 +159,9 @@ def test_a_function_that_lacks_nothing_is_accepted(
 )
 @pytest.mark.parametrize("name", ["index.mjs", "lib/index.js"])
 def test_a_function_that_imports_a_module_is_refused_without_it(
-    aws: LocalAws, script: str, module: str, name: str, request: pytest.FixtureRequest
+    aws: LocalAws, script: str, module: str, name: str
 ) -> None:
-    code = uploaded(aws, {name: script}, f"{request.node.name}.zip")
+    code = uploaded(aws, {name: script}, f"{uuid.uuid4()}.zip")
     assert refusal(aws, {"F": function(code)}).endswith(f"npm install --save-dev {module}")
 
 
@@ -170,14 +171,15 @@ def test_a_function_imports_a_module_that_is_installed(
     folder = project / "node_modules" / "@aws-sdk" / "client-s3"
     folder.mkdir(parents=True)
     (folder / "package.json").write_text('{"main": "index.js"}')
-    (folder / "index.js").write_text("module.exports = {S3: 'installed in the project'};")
+    (folder / "index.js").write_text("exports.S3 = 'installed in the project';")
     script = 'import { S3 } from "@aws-sdk/client-s3"; export const handler = async () => S3;'
     code = uploaded(aws, {"index.mjs": script}, "import.zip")
     stack = Stack(aws, tmp_path / "record")
     try:
         assert stack.create({"F": function(code, FunctionName="imports")}) == "CREATE_COMPLETE"
         answer = boto3.client("lambda", **aws.client_settings).invoke(FunctionName="imports")
-        assert answer["Payload"].read() == b'"installed in the project"'
+        assert json.load(answer["Payload"]) == "installed in the project"
+        assert stack.delete() == "DELETE_COMPLETE"
     finally:
         shutil.rmtree(project / "node_modules")
 
