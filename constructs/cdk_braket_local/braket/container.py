@@ -143,7 +143,6 @@ class _Container:
         logs = self._session.client("logs", endpoint_url=endpoint, config=_CLIENT)
         self._log = LogStream(logs, LOG_GROUP, stream)
         self._stopped = threading.Event()
-        self._script: subprocess.Popen[bytes] | None = None
 
     # --- What the server says. ---
 
@@ -157,15 +156,9 @@ class _Container:
         os.killpg(0, signal.SIGKILL)
 
     def _end_script(self) -> None:
-        if self._script is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._script.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while self._script.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        # With whatever it started, wherever that has gone.
-        processes.kill_descendants(os.getpid(), GRACE_SECONDS)
+        # Not by its id, which is another process's when it has ended: by what we have started,
+        # wherever that has gone.
+        processes.end_others(os.getpgrp(), GRACE_SECONDS)
 
     # --- The job. ---
 
@@ -300,7 +293,7 @@ class _Container:
             command: The command.
             ended: Called as soon as it has ended.
         """
-        self._script = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self._plan.code,
             env=self._script_environment(),
@@ -309,9 +302,9 @@ class _Container:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        reader = threading.Thread(target=self._read_output, args=(self._script,), daemon=True)
+        reader = threading.Thread(target=self._read_output, args=(process,), daemon=True)
         reader.start()
-        code = self._script.wait()
+        code = process.wait()
         ended()
         # What it left running would hold the pipe open, and the job with it.
         processes.kill_descendants(os.getpid(), GRACE_SECONDS)
