@@ -75,10 +75,8 @@ def run(command: Sequence[str | Path], *, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what wheels are built from; a build may leave something behind."""
-    directory = tmp_path_factory.mktemp("sources")
+def copy_sources(directory: Path) -> Path:
+    """Copy what wheels are built from into a folder; a build may leave something behind."""
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
@@ -86,6 +84,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy(ROOT / name, directory / name)
     return directory
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_sources(tmp_path_factory.mktemp("sources"))
 
 
 @pytest.fixture(scope="module")
