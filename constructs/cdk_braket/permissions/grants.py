@@ -9,6 +9,8 @@ from constructs import Construct, IConstruct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import key_statements
 from cdk_braket.core.validation_error import ValidationError
 
@@ -33,6 +35,7 @@ class _Job(IConstruct, Protocol):
 class Grants:
     """Grants on a hybrid job. Each returns what CDK's grants do."""
 
+    @checked
     def grant_read_results(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to read the results of all the job's runs, and to use their key.
 
@@ -52,6 +55,7 @@ class Grants:
         """
         return granted(grantee, self.results_location().read_statements())
 
+    @checked
     def grant_cancel(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to cancel the job, and to see whether it is.
 
@@ -62,6 +66,7 @@ class Grants:
         statement = iam.PolicyStatement(actions=actions, resources=[self.job_arn])
         return granted(grantee, [statement])
 
+    @checked
     def grant_read(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see the job and to read its logs, not its results.
 
@@ -126,11 +131,13 @@ def channel_to_write(
     if name is not None and name in in_buckets:
         return in_buckets[name]
     there = ", ".join(in_buckets) or "none"
-    problem = (
-        f"channel={name!r}: must be a channel whose data is in a bucket; there is {there}. Use "
-        "input_data={…: InputChannel.from_bucket(…)}, and name it."
+    issue = Issue(
+        "channel",
+        f"must be a channel whose data is in a bucket; there is {there}",
+        "Use input_data={…: InputChannel.from_bucket(…)}, and name it",
+        repr(name),
     )
-    raise ValidationError(scope.node.path, [problem])
+    raise ValidationError(scope.node.path, [issue])
 
 
 def write_statements(location: s3_location.Location) -> list[iam.PolicyStatement]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cdk_braket.core.argument_types import checked
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
@@ -86,6 +88,7 @@ class InstanceType:
     G6E_48XLARGE: ClassVar["InstanceType"]
 
     @staticmethod
+    @checked
     def of(value: str) -> "InstanceType":
         """Name a type that has no constant.
 

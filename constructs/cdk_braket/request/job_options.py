@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, Size
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 
 from .instance_type import InstanceType
-
-if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
-    from aws_cdk import aws_s3 as s3
 
 
 class Distribution(StrEnum):
@@ -95,7 +92,7 @@ class Checkpoint:
     """
 
     local_path: str = "/opt/jobs/checkpoints"
-    bucket: "s3.IBucket | None" = None
+    bucket: s3.IBucket | None = None
     prefix: str | None = None
 
 
@@ -118,6 +115,6 @@ class OutputData:
         'vqe'
     """
 
-    bucket: "s3.IBucket | None" = None
+    bucket: s3.IBucket | None = None
     prefix: str | None = None
-    encryption_key: "kms.IKey | None" = None
+    encryption_key: kms.IKey | None = None

@@ -309,6 +309,8 @@ class _Container:
         # What it left running would hold the pipe open, and the job with it.
         processes.kill_descendants(os.getpid(), GRACE_SECONDS)
         reader.join(_READ_SECONDS)
+        if process.stdin:
+            process.stdin.close()
         return code
 
     def _read_output(self, process: subprocess.Popen[bytes]) -> None:
