@@ -32,7 +32,7 @@ APP = """
 from pathlib import Path
 
 import aws_cdk as cdk
-from aws_cdk import aws_s3, aws_s3_deployment, custom_resources
+from aws_cdk import aws_iam, aws_s3, aws_s3_deployment, custom_resources
 from cdk_braket import AlgorithmScript, Device, HybridJob
 
 app = cdk.App()
@@ -70,7 +70,9 @@ custom_resources.AwsCustomResource(
         action="listBuckets",
         physical_resource_id=custom_resources.PhysicalResourceId.of("buckets"),
     ),
-    policy=custom_resources.AwsCustomResourcePolicy.from_sdk_calls(resources=["*"]),
+    policy=custom_resources.AwsCustomResourcePolicy.from_statements(
+        [aws_iam.PolicyStatement(actions=["s3:ListAllMyBuckets"], resources=["*"])]
+    ),
     install_latest_aws_sdk=False,
 )
 
