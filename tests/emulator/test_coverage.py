@@ -234,6 +234,15 @@ def _key_of_log_group(aws: LocalAws, folder: Path) -> None:
     stack = Stack(aws, folder / "group")
     assert stack.create(group(allowed)) == "CREATE_COMPLETE", stack.reasons()
     assert stack.update(group(_key(aws))) == "UPDATE_ROLLBACK_COMPLETE"
+    # One that CloudFormation names is named after its stack.
+    named = Stack(aws, folder / "named")
+    key = _key(aws, ROOT, _log_statement(f"{named.name}-Group-*"))
+    unnamed = {"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"KmsKeyId": key}}}
+    assert named.create(unnamed) == "CREATE_COMPLETE", named.reasons()
+    name = named.physical_id("Group")
+    unnamed["Group"]["Properties"]["RetentionInDays"] = "7"
+    assert named.update(unnamed) == "UPDATE_COMPLETE", named.reasons()
+    assert named.physical_id("Group") == name
 
 
 def _archive() -> bytes:

@@ -108,6 +108,7 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
         "stack_name",
         "logical_id",
     ),
+    "ministack.services.cloudformation.provisioners:_physical_name": None,
     "ministack.services.cloudformation.stacks:_add_event": (
         "stack_id",
         "stack_name",

@@ -44,7 +44,7 @@ def install() -> None:
     create_resource, update_resource = handler["create"], handler["update"]
 
     def create_group(logical_id: str, props: _Properties, stack_name: str) -> object:
-        _check(props, logical_id, stack_name)
+        _check(props)
         return create_resource(logical_id, props, stack_name)
 
     def update_group(
@@ -55,16 +55,15 @@ def install() -> None:
         logical_id: str | None = None,
     ) -> object:
         if old_props.get("KmsKeyId") != new_props.get("KmsKeyId"):
-            _check({"LogGroupName": physical_id, **new_props}, logical_id or "", stack_name)
+            _check(new_props)
         return update_resource(physical_id, old_props, new_props, stack_name, logical_id=logical_id)
 
     handler |= {"create": create_group, "update": update_group}
 
 
-def _check(props: _Properties, logical_id: str, stack_name: str) -> None:
-    # A name that MiniStack makes up begins so.
-    name = props.get("LogGroupName") or f"/aws/cloudformation/{stack_name}/{logical_id}"
-    problem = _problem(props.get("KmsKeyId"), str(name))
+def _check(props: _Properties) -> None:
+    # `log_names` has given it a name.
+    problem = _problem(props.get("KmsKeyId"), str(props.get("LogGroupName")))
     if problem:
         raise ValueError(problem)
 
