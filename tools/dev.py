@@ -166,7 +166,7 @@ COMMANDS = {
         _test,
     ),
     "lint": _Command(
-        "Check style and formatting; --fix mends what can be mended.", "[--fix]", _lint
+        "Check style, formatting and English; --fix applies the fixes that need no decision.", "[--fix]", _lint
     ),
     "check": _Command(
         "All that CI does: style, types, import rules, locks, then the tests and snippets.",
