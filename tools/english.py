@@ -44,9 +44,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def check(files: Mapping[str, Sequence[Line]]) -> list[Problem]:
     """Return the problems in the prose of files, by file and line."""
-    command, text = ("node", LINTER), json.dumps(files)
+    # The locked Node, whatever the shell has.
+    command = (str(Path(sys.executable).with_name("node")), LINTER)
     run = subprocess.run(
-        command, cwd=ROOT, input=text, stdout=subprocess.PIPE, text=True, check=True
+        command, cwd=ROOT, input=json.dumps(files), stdout=subprocess.PIPE, text=True, check=True
     )
     return sorted((name, line, message) for name, line, message in json.loads(run.stdout))
 

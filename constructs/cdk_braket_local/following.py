@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import boto3
 
-from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
+from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket_local import job_progress
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.contract import (
+    FINAL,
     JOB_EVENT_SOURCE,
     JOB_STATE_CHANGE,
     RUN_ID,
     RunAction,
     RunProperty,
 )
-from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.plain import Hyperparameter, plain_hyperparameter
 from cdk_braket.core.validation_error import ValidationError

@@ -14,20 +14,23 @@ from constructs import Construct, IConstruct, IDependable
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import (
+    CANCELLED,
     CATCH_UP_SOURCE,
     CATCH_UP_TYPE,
+    COMPLETED,
+    FAILED,
+    FINAL,
     JOB_EVENT_SOURCE,
     JOB_STATE_CHANGE,
     CatchUpProperty,
 )
-from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED, FINAL
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
+from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.environment.handler_function import service_timeout
 from cdk_braket.permissions.statements import attach
-from cdk_braket.validation.argument_types import checked
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-braket.html
 _TASK_STATE_CHANGE: Final = "Braket Task State Change"

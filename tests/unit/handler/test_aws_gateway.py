@@ -22,8 +22,8 @@ from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
 from cdk_braket._lambda.braket_jobs.handler import aws_gateway as module
 from cdk_braket._lambda.braket_jobs.handler.aws_gateway import AwsGateway
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError, explain
+from cdk_braket._lambda.braket_jobs.handler.gateway import Job, Page
 from cdk_braket._lambda.braket_jobs.handler.properties import Location, render
-from cdk_braket._lambda.braket_jobs.handler.retries import Job
 from tests.unit.handler.worlds import request
 
 JOB = "arn:aws:braket:us-east-1:123456789012:job/00000000-0000-0000-0000-000000000001"
@@ -50,6 +50,20 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> AwsGateway:
 @pytest.fixture
 def braket(gateway: AwsGateway) -> Iterator[Stubber]:
     with Stubber(gateway._braket) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def braket_checks(gateway: AwsGateway) -> Iterator[Stubber]:
+    with Stubber(gateway._braket_checks) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def s3_checks(gateway: AwsGateway) -> Iterator[Stubber]:
+    with Stubber(gateway._s3_checks) as stub:
         yield stub
         stub.assert_no_pending_responses()
 
@@ -128,7 +142,7 @@ def test_a_role_is_looked_for_by_its_name(gateway: AwsGateway, there: bool) -> N
         assert gateway.has_role("Mine") is there
 
 
-def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket: Stubber) -> None:
+def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket_checks: Stubber) -> None:
     arn = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
     device = {
         "deviceArn": arn,
@@ -138,21 +152,22 @@ def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket: Stubber) ->
         "deviceStatus": "OFFLINE",
         "deviceCapabilities": "{}",
     }
-    braket.add_response("get_device", device, {"deviceArn": arn})
+    braket_checks.add_response("get_device", device, {"deviceArn": arn})
     assert gateway.device_status(arn) == "OFFLINE"
 
 
-def test_an_object_is_there_or_not_or_hidden(gateway: AwsGateway, s3: Stubber) -> None:
-    expect_head(s3, SOURCE, SOURCE_HEAD)
+def test_an_object_is_there_or_not_or_hidden(gateway: AwsGateway, s3_checks: Stubber) -> None:
+    expect_head(s3_checks, SOURCE, SOURCE_HEAD)
     assert gateway.has_object(SOURCE)
-    expect_head(s3, SOURCE, None)
+    expect_head(s3_checks, SOURCE, None)
     assert not gateway.has_object(SOURCE)
-    s3.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
+    s3_checks.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
     with pytest.raises(ServiceError, match="s3://cdk-assets"):
         gateway.has_object(SOURCE)
 
 
-def test_a_bucket_s_tags_are_read_and_may_be_none(gateway: AwsGateway, s3: Stubber) -> None:
+def test_a_bucket_s_tags_are_read_and_may_be_none(gateway: AwsGateway, s3_checks: Stubber) -> None:
+    s3 = s3_checks
     tags = {"TagSet": [{"Key": "AmazonBraket", "Value": "true"}]}
     s3.add_response("get_bucket_tagging", tags, {"Bucket": "mine"})
     assert gateway.bucket_tags("mine") == {"AmazonBraket": "true"}
@@ -255,8 +270,11 @@ def test_find_jobs_walks_all_pages_and_tells_missing_tags_from_none(
     braket.add_response("search_jobs", {"jobs": [summary(1)], "nextToken": "n"}, first)
     second = {**first, "nextToken": "n"}
     braket.add_response("search_jobs", {"jobs": [summary(2, tags={"a": "b"})]}, second)
-    found = list(gateway.find_jobs(since.timestamp()))
-    assert [(job.name, job.tags) for job in found] == [("job-1", None), ("job-2", {"a": "b"})]
+    page = gateway.find_jobs(since.timestamp())
+    last = gateway.find_jobs(since.timestamp(), page.next_token)
+    found = [(job.name, job.tags) for job in (*page.items, *last.items)]
+    assert found == [("job-1", None), ("job-2", {"a": "b"})]
+    assert last.next_token == ""
 
 
 def test_the_search_asks_with_an_operator_that_the_service_has() -> None:
@@ -381,7 +399,27 @@ def test_a_record_is_written_on_condition(
         **condition,
     }
     s3.add_response("put_object", {"ETag": '"v2"'}, expected)
+    if version is None:
+        s3.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
     gateway.write_record(PLACE, "{}", version)
+
+
+def test_that_the_store_honours_conditions_is_checked_once_for_each_bucket(
+    gateway: AwsGateway, s3: Stubber
+) -> None:
+    s3.add_response("put_object", {"ETag": '"v1"'})
+    s3.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
+    gateway.write_record(PLACE, "{}", None)
+    s3.add_response("put_object", {"ETag": '"v1"'})
+    gateway.write_record(PLACE, "{}", None)
+
+
+def test_a_store_that_ignores_conditions_is_refused(gateway: AwsGateway, s3: Stubber) -> None:
+    for _ in range(2):
+        s3.add_response("put_object", {"ETag": '"v1"'})
+    with pytest.raises(ServiceError, match="ignores the condition") as raised:
+        gateway.write_record(PLACE, "{}", None)
+    assert raised.value.kind is Kind.PERMANENT
 
 
 @pytest.mark.parametrize(
@@ -489,8 +527,11 @@ def test_keys_are_listed_over_all_pages(gateway: AwsGateway, s3: Stubber) -> Non
         "list_objects_v2", {"Contents": [{"Key": "p/2"}]}, {**asked, "ContinuationToken": "n"}
     )
     s3.add_response("list_objects_v2", {}, asked)
-    assert list(gateway.list_keys(Location("b", "p/"))) == ["p/1", "p/2"]
-    assert list(gateway.list_keys(Location("b", "p/"))) == []
+    page = gateway.list_keys(Location("b", "p/"))
+    last = gateway.list_keys(Location("b", "p/"), page.next_token)
+    assert (*page.items, *last.items) == ("p/1", "p/2")
+    assert last.next_token == ""
+    assert gateway.list_keys(Location("b", "p/")) == Page(())
 
 
 def test_a_missing_asset_is_named_whether_s3_tells_or_hides_it(
