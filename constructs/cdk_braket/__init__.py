@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from ._lambda.braket_jobs.contract import OnDelete
     from .core.validation_error import ValidationError
-    from .environment.hybrid_job_environment import HybridJobEnvironment, IHybridJobEnvironment
+    from .environment.hybrid_job_environment import HybridJobEnvironment
+    from .interfaces import IHybridJob, IHybridJobEnvironment
     from .jobs.dashboard import HybridJobDashboard
     from .jobs.hybrid_job import HybridJob
-    from .jobs.hybrid_job_base import IHybridJob
     from .jobs.hybrid_job_definition import HybridJobDefinition
     from .request.algorithm_script import AlgorithmScript, Compression
     from .request.checkpoint_source import CheckpointSource
@@ -68,8 +68,8 @@ _HOMES: Final = {
     "HybridJobDashboard": "jobs.dashboard",
     "HybridJobDefinition": "jobs.hybrid_job_definition",
     "HybridJobEnvironment": "environment.hybrid_job_environment",
-    "IHybridJob": "jobs.hybrid_job_base",
-    "IHybridJobEnvironment": "environment.hybrid_job_environment",
+    "IHybridJob": "interfaces",
+    "IHybridJobEnvironment": "interfaces",
     "InputChannel": "request.input_channel",
     "InstanceConfig": "request.job_options",
     "InstanceType": "request.instance_type",

@@ -28,7 +28,10 @@ def _functions() -> Iterator[tuple[str, str, Callable[..., object]]]:
 
 
 def _takes_list(hint: object) -> bool:
+    """Whether a list is expected, and no string: some say that they take one or several."""
     options = get_args(hint) if get_origin(hint) not in _LISTS else (hint,)
+    if str in options:
+        return False
     return get_origin(hint) in _LISTS or any(get_origin(each) in _LISTS for each in options)
 
 

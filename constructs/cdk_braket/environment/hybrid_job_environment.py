@@ -1,7 +1,7 @@
 """What hybrid jobs stand on, and share: buckets, key, role, logs and handler."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from aws_cdk import Fn, RemovalPolicy, Resource, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -15,6 +15,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IDependable
 
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked, wrong_types
 from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
 from cdk_braket.core.naming import (
@@ -30,6 +31,7 @@ from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
 from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.monitoring.events import allow_events
 from cdk_braket.permissions.grants import granted
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
@@ -46,7 +48,6 @@ from cdk_braket.permissions.statements import (
 )
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
-from cdk_braket.validation.argument_types import checked, wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
 from cdk_braket.validation.limits import watch_limits
 from cdk_braket.validation.usable_arguments import policy_issues
@@ -65,36 +66,6 @@ _OF_REGION: Final = (
 )
 # The id that CDK gives what empties a bucket before it is deleted.
 _EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
-
-
-class IHybridJobEnvironment(Protocol):
-    """What hybrid jobs share, of this app or of another.
-
-    Example:
-        >>> from cdk_braket import IHybridJobEnvironment
-        >>> def role_arn(environment: IHybridJobEnvironment) -> str:
-        ...     return environment.role.role_arn
-    """
-
-    @property
-    def inputs_bucket(self) -> s3.IBucket:
-        """Scripts and inputs; jobs only read it."""
-
-    @property
-    def results_bucket(self) -> s3.IBucket:
-        """Results and checkpoints."""
-
-    @property
-    def encryption_key(self) -> kms.IKey | None:
-        """What the results are encrypted with; None for S3's own keys."""
-
-    @property
-    def role(self) -> iam.IRole:
-        """What jobs run as."""
-
-    @property
-    def handler_function(self) -> lambda_.IFunction:
-        """What starts, tags and cancels them."""
 
 
 def shared_statements(

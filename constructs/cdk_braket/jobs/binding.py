@@ -27,6 +27,7 @@ from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked, wrong_types
 from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements
 from cdk_braket.core.naming import JOBS, RECORDS, description
@@ -43,9 +44,9 @@ from cdk_braket.environment.handler_function import (
 )
 from cdk_braket.environment.hybrid_job_environment import (
     HybridJobEnvironment,
-    IHybridJobEnvironment,
     shared_statements,
 )
+from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.jobs.notes import note
 from cdk_braket.monitoring.metrics import TaskMetrics
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
@@ -82,7 +83,6 @@ from cdk_braket.request.job_options import (
     WaitForCompletion,
 )
 from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
-from cdk_braket.validation.argument_types import checked, wrong_types
 from cdk_braket.validation.bucket_access import refuse_unreachable
 from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from cdk_braket.validation.limits import watch_limits

@@ -12,17 +12,17 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_ARNS, JOB_LOG_GROUP
+from cdk_braket.core.argument_types import wrong_types
 from cdk_braket.core.issue import Issue, argument_names, shorten, without
 from cdk_braket.core.naming import description
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import code, drop_role_dependency
+from cdk_braket.interfaces import IHybridJob
 from cdk_braket.permissions.managed_policy_role import OwnRole
-from cdk_braket.validation.argument_types import wrong_types
 
 from .hybrid_job import HybridJob
-from .hybrid_job_base import IHybridJob
 
 _WIDTH: Final = 24
 _LINES: Final = 100

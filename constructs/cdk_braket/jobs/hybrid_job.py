@@ -27,11 +27,12 @@ from constructs import Construct
 from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, Attribute, OnDelete
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue
 from cdk_braket.core.plain import Hyperparameter
+from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.environment.handler_function import service_timeout
-from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.interfaces import IHybridJob, IHybridJobEnvironment
 from cdk_braket.request.algorithm_script import AlgorithmScript
 from cdk_braket.request.checkpoint_source import CheckpointSource
 from cdk_braket.request.container_image import ContainerImage
@@ -46,11 +47,10 @@ from cdk_braket.request.job_options import (
     WaitForCompletion,
 )
 from cdk_braket.request.spending_limit import SpendingLimit
-from cdk_braket.validation.argument_types import checked
 from cdk_braket.validation.preflight import PreflightCheck
 
 from .binding import Arguments, Defined, Definition, prepare
-from .hybrid_job_base import HybridJobBase, IHybridJob
+from .hybrid_job_base import HybridJobBase
 from .imported_job import HybridJobAttributes, imported
 
 

@@ -12,18 +12,18 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_braket.core.argument_types import wrong_types
 from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.request.algorithm_script import AlgorithmScript
 from cdk_braket.request.checkpoint_source import CheckpointSource
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
 from cdk_braket.request.input_channel import InputChannel
 from cdk_braket.request.job_options import Checkpoint, Distribution, InstanceConfig, OutputData
-from cdk_braket.validation.argument_types import wrong_types
 from cdk_braket.validation.preflight import PreflightCheck
 from cdk_braket.validation.usable_arguments import usable_arguments
 

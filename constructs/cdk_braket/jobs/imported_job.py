@@ -15,8 +15,9 @@ from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.interfaces import IHybridJob
 
-from .hybrid_job_base import HybridJobBase, IHybridJob
+from .hybrid_job_base import HybridJobBase
 
 _T = TypeVar("_T")
 

@@ -24,13 +24,13 @@ from cdk_braket._lambda.braket_jobs.contract import (
     JOB_STATE_CHANGE,
     CatchUpProperty,
 )
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
+from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.environment.handler_function import service_timeout
 from cdk_braket.permissions.statements import attach
-from cdk_braket.validation.argument_types import checked
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-braket.html
 _TASK_STATE_CHANGE: Final = "Braket Task State Change"

@@ -14,11 +14,11 @@ from cdk_braket._lambda.braket_jobs.contract import (
     JOB_ARN_DIMENSION,
     METRICS_NAMESPACE,
 )
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.request.create_job import seconds_of
 from cdk_braket.request.device import Device
-from cdk_braket.validation.argument_types import checked
 
 from .events import JobRule
 

@@ -9,10 +9,10 @@ from constructs import Construct, IConstruct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import key_statements
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.validation.argument_types import checked
 
 _WRITES: Final = ("s3:PutObject",)
 

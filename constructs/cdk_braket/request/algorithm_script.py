@@ -10,8 +10,8 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket.assets.local_files import LocalScript
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.tokens import is_unknown
-from cdk_braket.validation.argument_types import checked
 
 _ARCHIVES: Final = (".tar.gz", ".tgz")
 

@@ -1,15 +1,12 @@
 """Where a hybrid job's first checkpoints come from."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket.core import s3_location
-from cdk_braket.validation.argument_types import checked
-
-if TYPE_CHECKING:
-    from cdk_braket.jobs.hybrid_job_base import IHybridJob
+from cdk_braket.core.argument_types import checked
+from cdk_braket.interfaces import IHybridJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class CheckpointSource:
 
     @staticmethod
     @checked
-    def from_job(job: "IHybridJob") -> "CheckpointSource":
+    def from_job(job: IHybridJob) -> "CheckpointSource":
         """Take the checkpoints of another job of this app.
 
         Args:

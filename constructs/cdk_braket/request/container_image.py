@@ -12,10 +12,10 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.local_paths import path_issue
 from cdk_braket.core.tokens import is_stand_in, is_unknown, settled
-from cdk_braket.validation.argument_types import checked
 
 # Source: `braket/jobs/image_uri_config/*.json` of amazon-braket-sdk; tests/contract compares.
 REGISTRY: Final = "292282985366"

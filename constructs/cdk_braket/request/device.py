@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import DEVICE_ARN, LOCAL_DEVICE, is_device
+from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.tokens import is_unknown
-from cdk_braket.validation.argument_types import checked
 
 # The embedded simulators of Braket's images. Source: the entry points `braket.simulators` of
 # amazon-braket-default-simulator (tests/contract compares), PennyLane's devices, and the targets of

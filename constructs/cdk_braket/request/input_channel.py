@@ -8,7 +8,7 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket.assets.local_files import LocalData
 from cdk_braket.core import s3_location
-from cdk_braket.validation.argument_types import checked
+from cdk_braket.core.argument_types import checked
 
 
 @dataclass(frozen=True, slots=True)

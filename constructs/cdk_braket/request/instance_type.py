@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cdk_braket.validation.argument_types import checked
+from cdk_braket.core.argument_types import checked
 
 
 @dataclass(frozen=True, slots=True)

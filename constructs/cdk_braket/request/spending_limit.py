@@ -10,10 +10,10 @@ from aws_cdk import aws_braket as braket
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket.core.argument_types import wrong_types
 from cdk_braket.core.issue import Issue, argument_names, shorten, without
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.validation.argument_types import wrong_types
 
 from .device import Device, device_issue, region_issue
 

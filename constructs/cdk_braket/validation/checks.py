@@ -20,9 +20,9 @@ from cdk_braket.core.local_paths import path_issue
 from cdk_braket.core.naming import bucket_name
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
+from cdk_braket.core.timeouts import LONGEST_WAIT
 from cdk_braket.core.tokens import is_unknown
-from cdk_braket.environment.handler_function import LONGEST_WAIT
-from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.request.container_image import REGIONS
 from cdk_braket.request.create_job import (
     OWNED_HYPERPARAMETERS,

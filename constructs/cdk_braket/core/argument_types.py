@@ -90,10 +90,7 @@ def _place(function: Callable[..., object], given: Mapping[str, object]) -> str:
 
 @cache
 def _hints(function: Callable[..., object]) -> dict[str, Annotation]:
-    # Imported here, as these modules import this one.
-    from cdk_braket.jobs.hybrid_job_base import IHybridJob  # noqa: PLC0415
-
-    return get_type_hints(function, localns={"IHybridJob": IHybridJob})
+    return get_type_hints(function)
 
 
 @cache
