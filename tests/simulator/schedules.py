@@ -168,11 +168,11 @@ def in_one_thread() -> Iterator[None]:
             if self.name.startswith("invocation-"):
                 super().join(timeout)
 
-    index.threading.Thread = Inline  # type: ignore[attr-defined,misc]
+    index.threading.Thread = Inline  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        index.threading.Thread = kept  # type: ignore[attr-defined,misc]
+        index.threading.Thread = kept  # type: ignore[attr-defined]
 
 
 def delivered(world: World, event: Mapping[str, object]) -> Callable[[], object]:

@@ -310,7 +310,7 @@ def test_a_made_up_id_of_an_unanswered_create_leaves_the_job_of_a_later_create()
 
 
 def test_failed_creates_have_different_ids() -> None:
-    ids = set()
+    ids: set[str] = set()
     for _ in range(2):
         cfn = CloudFormation(Mailbox(), index.respond_to)
         cfn.world.time += len(ids) * 1000
