@@ -57,7 +57,7 @@ def _doctests(module: ModuleType) -> Iterator[doctest.DocTest]:
     yield from finder.find(module)
     for name, value in vars(module).items():
         if getattr(value, "__module__", "") == "cdk_braket" and _is_defined_in(module, name):
-            yield from finder.find(value, name, module=False, globs=vars(module))  # type: ignore[arg-type]
+            yield from finder.find(value, name, module=False, globs=vars(module))
 
 
 def _is_defined_in(module: ModuleType, name: str) -> bool:
