@@ -54,6 +54,8 @@ class HybridJobDefinition(Defined, Resource):
         'jobs/Chemistry-Vqe/'
     """
 
+    __module__ = "cdk_braket"
+
     def __init__(
         self,
         scope: Construct,
