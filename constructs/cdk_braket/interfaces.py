@@ -74,6 +74,9 @@ class IHybridJob(IResource, Protocol):
     def console_url(self) -> str:
         """The job's page in the AWS console."""
 
+    def grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        """Allow actions on the job itself, such as `braket:GetJob`."""
+
     def grant_read_results(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to read the results of all the job's runs, and to use their key."""
 
@@ -188,3 +191,7 @@ class IHybridJobEnvironment(IResource, Protocol):
     @property
     def handler_function(self) -> lambda_.IFunction:
         """What starts, tags and cancels them."""
+
+
+# As users import them.
+IHybridJob.__module__ = IHybridJobEnvironment.__module__ = "cdk_braket"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from typing import Literal, cast
+from typing import Literal, TypeGuard, cast
 
 import jsii
 from aws_cdk import (
@@ -88,6 +88,8 @@ class HybridJob(Defined, HybridJobBase):
         >>> job.role.role_arn.startswith("${Token")
         True
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -252,15 +254,15 @@ class HybridJob(Defined, HybridJobBase):
         """
         return self._end_attribute(Attribute.FAILURE_REASON, "failure_reason")
 
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         """Where the results of all the job's runs are, and with which key."""
         return self._definition.results_location
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state: the function that starts the job."""
         return self.environment.handler_function
 
-    def definition_digest(self) -> str:
+    def _properties_digest(self) -> str:
         """Text that changes with what the job is to be, for stacks that follow it."""
         return self._digest
 
@@ -299,11 +301,28 @@ class HybridJob(Defined, HybridJobBase):
         # export that another stack imports.
         CrossStackReferences.of(resource).produce(ReferenceStrength.WEAK)
         _without_defaults(resource)
+        # The resource in the template: what escape hatches and removal policies change.
+        self.node.default_child = resource.node.default_child
         return resource
 
     def _wait(self, wait: WaitForCompletion) -> str:
         rendered = {"timeoutSeconds": seconds_of(wait.timeout), "failStack": wait.fail_stack}
         return Stack.of(self).to_json_string(rendered)
+
+    @staticmethod
+    def is_hybrid_job(construct: object) -> TypeGuard["HybridJob"]:
+        """Return whether a construct is a hybrid job that this app deploys.
+
+        Args:
+            construct: Any construct, such as one that an aspect visits.
+
+        Example:
+            >>> from aws_cdk import App
+            >>> from cdk_braket import HybridJob
+            >>> HybridJob.is_hybrid_job(App())
+            False
+        """
+        return isinstance(construct, HybridJob)
 
     @staticmethod
     @checked

@@ -55,6 +55,8 @@ class HybridJobDefinition(Defined, Resource):
         'jobs/Chemistry-Vqe/'
     """
 
+    __module__ = "cdk_braket"
+
     def __init__(
         self,
         scope: Construct,

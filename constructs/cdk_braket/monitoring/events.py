@@ -53,10 +53,10 @@ class _Job(IConstruct, Protocol):
     def console_url(self) -> str:
         """The job's page in the console."""
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state; None when nothing does."""
 
-    def definition_digest(self) -> str:
+    def _properties_digest(self) -> str:
         """Text that changes with what the job is to be."""
 
     def on_state_change(
@@ -132,7 +132,7 @@ class Events:
             self, id, description=description, rule_name=rule_name, outside=cross_stack_scope
         )
         source = f"{CATCH_UP_SOURCE}{rule.node.addr}"
-        function = self.catching_up_function()
+        function = self._replay_function()
         rule.add_event_pattern(
             source=[JOB_EVENT_SOURCE] if function is None else [JOB_EVENT_SOURCE, source],
             detail_type=[JOB_STATE_CHANGE],
@@ -397,7 +397,7 @@ def _catch_up(
         CatchUpProperty.STATUSES: " ".join(statuses),
     }
     if Stack.of(scope) is not Stack.of(job):
-        properties[CatchUpProperty.DEFINITION] = job.definition_digest()
+        properties[CatchUpProperty.DEFINITION] = job._properties_digest()  # noqa: SLF001 - internal to this library
     resource = CustomResource(
         scope,
         f"{rule.node.id}CatchUp",

@@ -36,7 +36,7 @@ class _Job(IConstruct, Protocol):
     def job_arn(self) -> str:
         """The job's ARN."""
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What takes note of a job that failed; None when nothing does."""
 
     def on_failed(
@@ -98,7 +98,7 @@ class Alarms:
             >>> alarm = job.alarm_on_failure("Failed")
             >>> alarm.add_alarm_action(actions.SnsAction(sns.Topic(stack, "Alarms")))
         """
-        function = self.catching_up_function()
+        function = self._replay_function()
         if function is None:
             issue = Issue(
                 "alarm_on_failure",

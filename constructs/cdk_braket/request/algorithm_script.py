@@ -25,6 +25,8 @@ class Compression(StrEnum):
         'GZIP'
     """
 
+    __module__ = "cdk_braket"
+
     NONE = "NONE"
     """One file, which the container copies as it is."""
     GZIP = "GZIP"
@@ -49,6 +51,8 @@ class AlgorithmScript:
         >>> script.entry_point
         'algorithm.vqe:main'
     """
+
+    __module__ = "cdk_braket"
 
     entry_point: str
     compression: Compression

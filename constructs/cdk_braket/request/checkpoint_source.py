@@ -21,6 +21,8 @@ class CheckpointSource:
         >>> source = CheckpointSource.from_s3_uri("s3://amazon-braket-mine/jobs/a/checkpoints")
     """
 
+    __module__ = "cdk_braket"
+
     source: s3_location.Location = field(repr=False)
 
     @staticmethod

@@ -70,6 +70,8 @@ class ContainerImage(ABC):
         >>> image = ContainerImage.pytorch()
     """
 
+    __module__ = "cdk_braket"
+
     @staticmethod
     def base() -> "ContainerImage":
         """Braket's image with the SDK and its simulators, of the stack's region."""

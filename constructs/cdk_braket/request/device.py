@@ -59,6 +59,8 @@ class Device:
         'local:braket/default'
     """
 
+    __module__ = "cdk_braket"
+
     arn: str
 
     # Source: `braket.devices.Devices` of amazon-braket-sdk; tests/contract compares.

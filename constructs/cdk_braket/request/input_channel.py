@@ -26,6 +26,8 @@ class InputChannel:
         InputChannel(content_type='application/json')
     """
 
+    __module__ = "cdk_braket"
+
     content_type: str | None
     source: LocalData | s3_location.Location = field(repr=False)
 

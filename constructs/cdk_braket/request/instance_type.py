@@ -25,6 +25,8 @@ class InstanceType:
         True
     """
 
+    __module__ = "cdk_braket"
+
     value: str
 
     # Written out so that type checkers and editors know them; a test compares with the model.

@@ -19,6 +19,8 @@ class Distribution(StrEnum):
         'DATA_PARALLEL'
     """
 
+    __module__ = "cdk_braket"
+
     DATA_PARALLEL = "data_parallel"
     """Data parallelism of PyTorch or TensorFlow. It sets two hyperparameters, as the Braket SDK
     does: `sagemaker_distributed_dataparallel_enabled` and `sagemaker_instance_type`."""
@@ -44,6 +46,8 @@ class WaitForCompletion:
         True
     """
 
+    __module__ = "cdk_braket"
+
     timeout: Duration = field(default_factory=lambda: Duration.minutes(55))
     fail_stack: bool = True
 
@@ -66,6 +70,8 @@ class InstanceConfig:
         >>> config.instance_count
         1
     """
+
+    __module__ = "cdk_braket"
 
     instance_type: InstanceType = InstanceType.M5_LARGE
     volume_size: Size = field(default_factory=lambda: Size.gibibytes(30))
@@ -91,6 +97,8 @@ class Checkpoint:
         True
     """
 
+    __module__ = "cdk_braket"
+
     local_path: str = "/opt/jobs/checkpoints"
     bucket: s3.IBucket | None = None
     prefix: str | None = None
@@ -114,6 +122,8 @@ class OutputData:
         >>> OutputData(bucket=bucket, prefix="vqe").prefix
         'vqe'
     """
+
+    __module__ = "cdk_braket"
 
     bucket: s3.IBucket | None = None
     prefix: str | None = None

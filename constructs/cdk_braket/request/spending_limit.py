@@ -50,6 +50,8 @@ class SpendingLimit(Resource):
         ... )
     """
 
+    __module__ = "cdk_braket"
+
     def __init__(
         self,
         scope: Construct,
