@@ -96,7 +96,7 @@ def _hints(function: Callable[..., object]) -> dict[str, Annotation]:
 @cache
 def _fields(owner: type) -> dict[str, Annotation]:
     """The fields of an options class that a user sets."""
-    hints = get_type_hints(owner)
+    hints = get_type_hints(owner, localns={owner.__name__: owner})
     return {each.name: hints[each.name] for each in fields(owner) if each.repr}
 
 

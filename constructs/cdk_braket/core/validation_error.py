@@ -24,6 +24,8 @@ class ValidationError(ValueError):
         cdk_braket.core.validation_error.ValidationError: [Vqe/Job] device is required.
     """
 
+    __module__ = "cdk_braket"
+
     def __init__(self, construct_path: str, problems: Sequence[str | Issue]) -> None:
         self.construct_path = construct_path
         self.problems = tuple(str(problem) for problem in problems)

@@ -55,6 +55,9 @@ from cdk_braket.validation.usable_arguments import policy_issues
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
 _NO_KEY: Final = "none"
+# The version of the list that `publish` writes, its first item: a later release that adds to the
+# list, or changes its order, can tell it from this one.
+_FORMAT: Final = "1"
 _ENCRYPTIONS: Final = (s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED)
 _OF_REGION: Final = (
     "inputs_bucket",
@@ -87,6 +90,21 @@ class _Environment(Resource):
 
     _inputs: s3.IBucket
     _results: s3.IBucket
+
+    def apply_removal_policy(self, policy: RemovalPolicy) -> None:
+        """Refuse: an environment is several resources, with a policy of its own.
+
+        Raises:
+            ValidationError: Always.
+        """
+        issue = Issue(
+            "apply_removal_policy",
+            "an environment has no resource of its own that a policy could apply to",
+            "Use HybridJobEnvironment(…, removal_policy=…) where the environment is declared",
+            f"RemovalPolicy.{policy.name}",
+        )
+        raise ValidationError(self.node.path, [issue])
+
     _role: iam.IRole
 
     @property
@@ -135,6 +153,8 @@ class HybridJobEnvironment(_Environment):
         ...         hyperparameters={"distance": distance},
         ...     )
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -417,6 +437,7 @@ class HybridJobEnvironment(_Environment):
             parameter_name=parameter_name,
             description="A cdk-braket HybridJobEnvironment: buckets, role, handler and key",
             string_list_value=[
+                _FORMAT,
                 self._inputs.bucket_name,
                 self._results.bucket_name,
                 self._role.role_arn,
@@ -425,7 +446,7 @@ class HybridJobEnvironment(_Environment):
             ],
         )
 
-    def job_prerequisites(self) -> list[IDependable]:
+    def _job_prerequisites(self) -> list[IDependable]:
         """What has to be there before a job is started, and go after it is over."""
         return self._outlasts_jobs
 
@@ -734,7 +755,8 @@ class HybridJobEnvironment(_Environment):
             ... )
         """
         values = ssm.StringListParameter.value_for_typed_list_parameter(scope, parameter_name)
-        inputs, results, role, function, key = (Fn.select(index, values) for index in range(5))
+        # The first one is the format's version.
+        inputs, results, role, function, key = (Fn.select(index, values) for index in range(1, 6))
         return HybridJobEnvironment.from_hybrid_job_environment_attributes(
             scope,
             id,

@@ -377,7 +377,30 @@ class Definition:
         }
         if self.options.checkpoint_source is not None:
             contents[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
+        encryption = self._encryption()
+        if encryption:
+            contents[ResourceProperty.ENCRYPTION] = encryption
         return {name.value: value for name, value in contents.items()}
+
+    def _encryption(self) -> dict[str, dict[str, str]]:
+        """The encryption of the buckets that the handler writes to, as far as it is known.
+
+        A policy may deny writes without the header that names it. What an imported environment's
+        buckets have is not known.
+        """
+        written = [self.environment.inputs_bucket]
+        if self.options.checkpoint_source is not None:
+            written.append(self.checkpoint_bucket)
+        if not isinstance(self.environment, HybridJobEnvironment):
+            return {}
+        known: dict[str, dict[str, str]] = {}
+        for bucket in written:
+            if bucket.encryption_key is not None:
+                key = bucket.encryption_key.key_arn
+                known[bucket.bucket_name] = {"algorithm": "aws:kms", "key": key}
+            elif bucket.node.scope is self.environment:
+                known[bucket.bucket_name] = {"algorithm": "AES256"}
+        return known
 
     def hyperparameter_issues(
         self, more: Mapping[str, Hyperparameter], refused: Collection[str] = ()
@@ -444,7 +467,9 @@ class Definition:
         environment, owner = self.environment, self.owner
         function = environment.handler_function
         outlasts = (
-            environment.job_prerequisites() if isinstance(environment, HybridJobEnvironment) else []
+            environment._job_prerequisites()  # noqa: SLF001 - internal to this library
+            if isinstance(environment, HybridJobEnvironment)
+            else []
         )
         found: list[IDependable | None] = [
             *outlasts,

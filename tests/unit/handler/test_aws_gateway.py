@@ -1,5 +1,6 @@
 """The real gateway against botocore's Stubber and a real HTTP server."""
 
+import contextlib
 import io
 import json
 import socket
@@ -12,9 +13,12 @@ import pytest
 from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
+    FlexibleChecksumError,
+    IncompleteReadError,
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -23,7 +27,7 @@ from cdk_braket._lambda.braket_jobs.handler import aws_gateway as module
 from cdk_braket._lambda.braket_jobs.handler.aws_gateway import AwsGateway
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError, explain
 from cdk_braket._lambda.braket_jobs.handler.gateway import Job, Page
-from cdk_braket._lambda.braket_jobs.handler.properties import Location, render
+from cdk_braket._lambda.braket_jobs.handler.properties import Encryption, Location, render
 from tests.unit.handler.worlds import request
 
 JOB = "arn:aws:braket:us-east-1:123456789012:job/00000000-0000-0000-0000-000000000001"
@@ -449,7 +453,7 @@ def expect_head(s3: Stubber, place: Location, response: dict[str, object] | None
         s3.add_response("head_object", response, expected)
 
 
-def expect_copy(copies: Stubber) -> None:
+def expect_copy(copies: Stubber, **headers: str) -> None:
     expected = {
         "CopySource": {"Bucket": SOURCE.bucket, "Key": SOURCE.key},
         "CopySourceIfMatch": '"s"',
@@ -458,6 +462,7 @@ def expect_copy(copies: Stubber) -> None:
         "MetadataDirective": "REPLACE",
         "Metadata": {module.SOURCE_ETAG: '"s"'},
         "TaggingDirective": "REPLACE",
+        **headers,
     }
     copies.add_response("copy_object", {"CopyObjectResult": {"ETag": '"t"'}}, expected)
 
@@ -633,3 +638,166 @@ def test_a_server_that_never_answers_is_given_up(
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         with pytest.raises(ServiceError):
             gateway.put_answer(url, b"{}")
+
+
+# --- Encryption. ---
+
+KMS = Encryption("aws:kms", "arn:aws:kms:us-east-1:123456789012:key/1")
+DENY = "with an explicit deny in a resource-based policy"
+
+
+def _expect_put(s3: Stubber, **headers: str) -> None:
+    expected = {
+        "Bucket": PLACE.bucket,
+        "Key": PLACE.key,
+        "Body": b"{}",
+        "ContentType": "application/json",
+        "IfMatch": '"v1"',
+        **headers,
+    }
+    s3.add_response("put_object", {"ETag": '"v2"'}, expected)
+
+
+def _deny_put(s3: Stubber, message: str = DENY) -> None:
+    s3.add_client_error("put_object", "AccessDenied", message, http_status_code=403)
+
+
+def test_a_record_is_written_with_the_encryption_of_its_bucket(
+    gateway: AwsGateway, s3: Stubber
+) -> None:
+    _expect_put(s3, ServerSideEncryption="aws:kms", SSEKMSKeyId=KMS.key)
+    gateway.write_record(PLACE, "{}", '"v1"', KMS)
+    _expect_put(s3, ServerSideEncryption="AES256")
+    gateway.write_record(PLACE, "{}", '"v1"', Encryption("AES256"))
+
+
+def test_a_copy_is_written_with_the_encryption_of_its_bucket(
+    gateway: AwsGateway, s3: Stubber, copies: Stubber
+) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    expect_head(s3, TARGET, None)
+    expect_copy(copies, ServerSideEncryption="aws:kms", SSEKMSKeyId=KMS.key)
+    expect_head(s3, TARGET, COPY_HEAD)
+    gateway.copy_asset(SOURCE, TARGET, KMS)
+
+
+def _default(algorithm: str, key: str) -> dict[str, object]:
+    default = {"SSEAlgorithm": algorithm, **({"KMSMasterKeyID": key} if key else {})}
+    rules = [{"ApplyServerSideEncryptionByDefault": default}]
+    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+
+
+def test_a_bucket_that_demands_a_header_gets_that_of_its_default(
+    gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
+) -> None:
+    _deny_put(s3)
+    s3_checks.add_response("get_bucket_encryption", _default("aws:kms", KMS.key))
+    for _ in range(2):  # it is remembered
+        _expect_put(s3, ServerSideEncryption="aws:kms", SSEKMSKeyId=KMS.key)
+        gateway.write_record(PLACE, "{}", '"v1"')
+
+
+def test_a_bucket_that_demands_a_header_and_tells_nothing_gets_the_usual_ones(
+    gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
+) -> None:
+    _deny_put(s3)
+    s3_checks.add_client_error("get_bucket_encryption", "AccessDenied", http_status_code=403)
+    _deny_put(s3)
+    _expect_put(s3, ServerSideEncryption="AES256")
+    gateway.write_record(PLACE, "{}", '"v1"')
+
+
+def test_a_denial_that_no_header_changes_is_the_first_one(
+    gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
+) -> None:
+    _deny_put(s3, f"{DENY} of the first call")
+    s3_checks.add_client_error("get_bucket_encryption", "AccessDenied", http_status_code=403)
+    _deny_put(s3)
+    _deny_put(s3)
+    with pytest.raises(ServiceError, match="of the first call"):
+        gateway.write_record(PLACE, "{}", '"v1"')
+
+
+@pytest.mark.parametrize(
+    ("encryption", "message"), [(KMS, DENY), (None, "because no identity-based policy allows it")]
+)
+def test_a_denial_that_is_not_about_a_header_tries_no_other(
+    gateway: AwsGateway, s3: Stubber, encryption: Encryption | None, message: str
+) -> None:
+    _deny_put(s3, message)
+    with pytest.raises(ServiceError):
+        gateway.write_record(PLACE, "{}", '"v1"', encryption)
+
+
+# --- Where answers may be sent. ---
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted"),
+    [
+        ("https://cfn-response.s3.amazonaws.com/x", True),
+        ("http://cfn-response.s3.amazonaws.com/x", False),
+        ("http://127.0.0.1:4566/x", True),
+        ("http://localhost:4566/x", True),
+        ("http://169.254.169.254/x", False),
+    ],
+)
+def test_http_is_for_the_host_of_a_configured_endpoint(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch, url: str, accepted: bool
+) -> None:
+    assert gateway.accepts_answers(url) is url.startswith("https")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert gateway.accepts_answers(url) is accepted
+
+
+def test_an_answer_that_drips_is_given_up(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time for the socket, and the whole never does."""
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"H")
+                while not stop.wait(0.1):
+                    connection.sendall(b"T")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(ServiceError):
+            gateway.put_answer(f"http://127.0.0.1:{port}/", b"{}")
+        stop.set()
+        thread.join()
+
+
+# --- What is transient. ---
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
+        FlexibleChecksumError(error_msg="differs"),
+        ResponseParserError("no XML"),
+    ],
+)
+def test_an_answer_that_did_not_arrive_whole_is_transient(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(**_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(gateway._s3, "get_object", fail)
+    with pytest.raises(ServiceError) as raised:
+        gateway.read_record(PLACE)
+    assert raised.value.kind is Kind.TRANSIENT
+
+
+def test_optional_checks_give_up_in_seconds(gateway: AwsGateway) -> None:
+    for client in (gateway._iam, gateway._braket_checks, gateway._s3_checks):
+        options = vars(client.meta.config)["_user_provided_options"]
+        assert options["connect_timeout"] + options["read_timeout"] <= 10

@@ -200,8 +200,9 @@ class _Work:
     def answer(self) -> Answer | UnfinishedWait:
         """Return the answer; a failure if the work is not done in time."""
         thread = threading.Thread(target=self._run, daemon=True)
+        seconds = max(self._budget.ends - self._gateway.now(), 0.0)
         thread.start()
-        thread.join(max(self._budget.ends - self._gateway.now(), 0.0))
+        thread.join(seconds)
         if self._broken is not None:
             raise self._broken
         if self._answer is not None:
