@@ -237,7 +237,7 @@ def _key_of_log_group(aws: LocalAws, folder: Path) -> None:
     # One that CloudFormation names is named after its stack.
     named = Stack(aws, folder / "named")
     key = _key(aws, ROOT, _log_statement(f"{named.name}-Group-*"))
-    unnamed = {"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"KmsKeyId": key}}}
+    unnamed: Json = {"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"KmsKeyId": key}}}
     assert named.create(unnamed) == "CREATE_COMPLETE", named.reasons()
     name = named.physical_id("Group")
     unnamed["Group"]["Properties"]["RetentionInDays"] = "7"
