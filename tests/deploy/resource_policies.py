@@ -187,6 +187,29 @@ def _function_logs(
     ]
 
 
+def _task_results(
+    policy: Policy, statement: Mapping[str, Any]
+) -> tuple[list[Request], list[Request]]:
+    roles = statement["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    role = f"{roles.removesuffix('*')}AWSServiceRoleForAmazonBraket"
+
+    def written(
+        by: str = role, via: str = f"s3.{policy.region}.amazonaws.com", account: str = policy.account
+    ) -> Request:
+        context = {
+            "aws:principalarn": by,
+            "kms:calleraccount": account,
+            "kms:viaservice": via,
+        }
+        return Request("kms:GenerateDataKey", policy.arn, by, context=context)
+
+    return [written()], [
+        written(by=f"arn:aws:iam::{policy.account}:role/somebody"),
+        written(via=f"sqs.{policy.region}.amazonaws.com"),
+        written(account="999999999999"),
+    ]
+
+
 def _account_decides(policy: Policy, _: Mapping[str, Any]) -> tuple[list[Request], list[Request]]:
     actions = ("kms:Decrypt", "kms:GenerateDataKey", "kms:PutKeyPolicy")
     return [Request(action, policy.arn) for action in actions], []
@@ -197,5 +220,10 @@ _REQUESTS: Final = {
     ("Deny", "", frozenset({"s3:TlsVersion"})): _old_tls,
     ("Allow", "logging", frozenset({"aws:SourceArn", "aws:SourceAccount"})): _access_logs,
     ("Allow", "logs", frozenset({_ENCRYPTED})): _function_logs,
+    (
+        "Allow",
+        "",
+        frozenset({"aws:PrincipalArn", "kms:CallerAccount", "kms:ViaService"}),
+    ): _task_results,
     ("Allow", "", frozenset()): _account_decides,
 }

@@ -12,10 +12,17 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
-from constructs import Construct, IDependable
+from constructs import Construct, IConstruct, IDependable
 
 from cdk_braket.core import s3_location
-from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
+from cdk_braket.core.keys import (
+    READ_ACTIONS,
+    RESULT_ACTIONS,
+    key_statements,
+    results_key_statement,
+    target_of,
+)
+from cdk_braket.core.late import LateDependency
 from cdk_braket.core.naming import (
     INPUTS,
     JOBS,
@@ -43,14 +50,12 @@ from cdk_braket.permissions.statements import (
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
 from cdk_braket.validation.argument_types import wrong_types_of_environment
-from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, warn_of_key
 from cdk_braket.validation.limits import watch_limits
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
 _NO_KEY: Final = "none"
-# The id that CDK gives what empties a bucket before it is deleted.
-_EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
 
 
 class IHybridJobEnvironment(Protocol):
@@ -289,6 +294,7 @@ class HybridJobEnvironment(_Environment):
         if isinstance(key, kms.Key):
             self._handler.encrypt(key, lasts=removal_policy is not RemovalPolicy.DESTROY)
         attach(self, self._handler.role, self._handler_statements())
+        self._lets_braket_write = self._allow_task_results()
 
     @property
     def handler_function(self) -> lambda_.IFunction:
@@ -330,6 +336,37 @@ class HybridJobEnvironment(_Environment):
         """
         return iam.PolicyDocument(statements=shared_statements(self, Stack.of(self)))
 
+    def key_policy_statements(self) -> list[iam.PolicyStatement]:
+        """Return the statements that the policy of the results bucket's key needs.
+
+        Amazon Braket writes the results of quantum tasks on managed devices as its service-linked
+        role, which has no permission for KMS of its own. Keys of this app get the statements by
+        themselves. Add them to the policy of an imported key, or of a key that your bucket has and
+        this app does not know. The jobs of embedded simulators need none of them.
+
+        Example:
+            >>> from aws_cdk import App, Stack, aws_kms as kms
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> app = App()
+            >>> environment = HybridJobEnvironment(Stack(app, "Chemistry"), "Jobs")
+            >>> key = kms.Key(Stack(app, "Keys"), "Key")
+            >>> for statement in environment.key_policy_statements():
+            ...     result = key.add_to_resource_policy(statement)
+        """
+        return [results_key_statement(Stack.of(self))]
+
+    def warn_of_key(self, scope: Construct) -> None:
+        """Warn if the key of the results does not let Amazon Braket write task results."""
+        if not self._lets_braket_write:
+            warn_of_key(scope, self._results)
+
+    def _allow_task_results(self) -> bool:
+        key = self._results.encryption_key
+        if key is None:
+            return self._results.node.scope is self
+        [statement] = self.key_policy_statements()
+        return target_of(key).add_to_resource_policy(statement).statement_added
+
     def allow_device(self, device: Device) -> None:
         """Let jobs of other apps use a device; those of this app bring the permission along.
 
@@ -344,6 +381,7 @@ class HybridJobEnvironment(_Environment):
         """
         if device.is_local:
             return
+        self.warn_of_key(self)
         attach(self, self._role, device_statements(Stack.of(self), device.arn, self._results))
         attach(self, self._handler.role, [device_look_statement(device.arn)])
 
@@ -453,20 +491,22 @@ class HybridJobEnvironment(_Environment):
         return self._outlasts_jobs
 
     def _what_outlasts_jobs(self, attached: iam.Policy | None) -> list[IDependable]:
-        # Without what empties a bucket, the records and results would go before the job.
-        parts = [
-            part
-            for bucket in (self._inputs, self._results)
-            if bucket.node.scope is self
-            for part in (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
-            if part is not None
-        ]
+        parts = LateDependency(self, "Prerequisites", self._bucket_parts)
         policy = attached or permissions_of(self._role)
         if policy is None:
-            return list(parts)
+            return [parts]
         # One name in each of what may be hundreds of jobs, not four.
-        policy.node.add_dependency(*parts)
+        policy.node.add_dependency(parts)
         return [policy]
+
+    def _bucket_parts(self) -> list[IConstruct]:
+        """The policies of buckets, the resources that empty them, and the replication's policy.
+
+        Without a resource that empties a bucket, records and results would go before the job.
+        """
+        parts = [part for bucket in (self._inputs, self._results) for part in parts_of(bucket)]
+        replication = None if self._replicator is None else permissions_of(self._replicator)
+        return parts if replication is None else [*parts, replication]
 
     def _handler_statements(self) -> list[iam.PolicyStatement]:
         """What the handler needs for every job of this environment."""

@@ -172,9 +172,10 @@ class HybridJobDefinition(Defined, Resource):
                 all hyperparameters they are no place for secrets: the state machine's definition
                 and history show them. Default: none.
             timeout: How long the job may take from its start, its queue included; it is noticed
-                when the job is looked at. Default: for as long as it takes.
+                when the job is looked at. At most 3,500 times `poll_interval`, because the history
+                of an execution has 25,000 events. Default: that long, and at most a year.
             poll_interval: How often the job is looked at, for when its event is lost. Default: 5
-                minutes.
+                minutes, so that a job may take 12 days.
             result_path: Where the run's data are.
 
         Returns:

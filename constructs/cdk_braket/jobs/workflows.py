@@ -1,12 +1,12 @@
 """Jobs that state machines and schedules run."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Final, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
@@ -26,6 +26,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
 from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
+from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
 from cdk_braket.request.create_job import Hyperparameter, seconds_of
 from cdk_braket.validation.messages import shorten
@@ -35,6 +36,9 @@ from .binding import Definition, records_uri
 _SHORTEST: Final = 1
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 _LONGEST: Final = 365 * 24 * 60 * 60
+# An execution ends when its history has 25,000 events; a look at a job takes six. The rest is for
+# retries and for the user's other states. Source: as above.
+MOST_LOOKS: Final = 3_500
 _RESULT_PATH: Final = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 _RULE_OF_JOBS: Final = "JobEnded"
@@ -120,7 +124,8 @@ def _event_target(
     members: Mapping[RunProperty, str],
 ) -> events.IRuleTarget:
     payload = _payload(action, {RunProperty.RECORDS: records_uri(environment), **members})
-    return targets.LambdaFunction(function, event=events.RuleTargetInput.from_object(payload))
+    event = events.RuleTargetInput.from_object(payload)
+    return as_target(HandlerTarget(environment, function, event))
 
 
 def _payload(action: RunAction, members: Mapping[RunProperty, object]) -> dict[str, object]:
@@ -174,7 +179,7 @@ class RunJobTask(sfn.StateMachineFragment):
                 RunProperty.RUN_ID: self._run_id,
                 RunProperty.PROPERTIES: definition.payload(),
                 RunProperty.HYPERPARAMETERS: dict(hyperparameters),
-                **({} if timeout is None else {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}),
+                **_timeout(timeout, poll_interval),
             },
             result_path,
         )
@@ -306,6 +311,16 @@ def schedule_target(
     return cast("scheduler.IScheduleTarget", target)
 
 
+def _timeout(timeout: Duration | None, poll_interval: Duration) -> dict[RunProperty, object]:
+    """Return the timeout of a run, which ends before the history of its execution is full."""
+    if timeout is not None:
+        return {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}
+    if poll_interval.is_unresolved():
+        return {}
+    seconds = min(_LONGEST, MOST_LOOKS * seconds_of(poll_interval))
+    return {RunProperty.TIMEOUT_SECONDS: seconds}
+
+
 def wrong_task(timeout: Duration | None, poll_interval: Duration, result_path: str) -> list[str]:
     """Return what is wrong with how a job is run by a state machine, a line each."""
     problems = []
@@ -317,6 +332,16 @@ def wrong_task(timeout: Duration | None, poll_interval: Duration, result_path: s
             problems.append(
                 f"{name}={duration.to_human_string()}: must be between a second and a year. "
                 f"Use Duration.minutes(5)."
+            )
+    known = [each for each in given.values() if each is not None and not each.is_unresolved()]
+    if timeout is not None and len(known) == len(given):
+        looks = seconds_of(timeout) / seconds_of(poll_interval)
+        if looks > MOST_LOOKS:
+            least = math.ceil(seconds_of(timeout) / MOST_LOOKS)
+            problems.append(
+                f"poll_interval={poll_interval.to_human_string()}: expected at least "
+                f"1/{MOST_LOOKS} of timeout={timeout.to_human_string()}, because the history of an "
+                f"execution has 25,000 events. Use Duration.seconds({least}) or more."
             )
     if not _RESULT_PATH.fullmatch(result_path):
         problems.append(
