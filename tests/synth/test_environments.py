@@ -264,7 +264,11 @@ def test_the_handlers_log_is_kept_as_long_as_told_and_encrypted_for_this_stack_a
     assert group["RetentionInDays"] == 7
     assert "EnvironmentKey" in text(group["KmsKeyId"])
     document = cast("Json", only(stack, "AWS::KMS::Key")["KeyPolicy"])
-    [statement] = [s for s in cast("list[Json]", document["Statement"]) if "Condition" in s]
+    [statement] = [
+        s
+        for s in cast("list[Json]", document["Statement"])
+        if "Condition" in s and "logs." in str(s["Principal"])
+    ]
     assert statement["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}
     conditions = cast("dict[str, Json]", statement["Condition"])
     # CloudWatch Logs' documentation names no other key: a condition on one that is not sent denies.
