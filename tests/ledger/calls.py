@@ -412,7 +412,7 @@ def _bucket_calls(deployment: Deployment, bucket: Resource) -> Iterator[Call]:
         ):
             yield Call(who, "s3:PutObject", key, _ACCESS_LOGS, forged, allowed=False)
     clear = {"aws:SecureTransport": "false"}
-    if bucket.ref.startswith("amazon-braket-"):
+    if any(part in bucket.logical_id for part in ("InputsBucket", "ResultsBucket")):
         yield Call("anybody", "s3:GetObject", f"{bucket.arn}/jobs/a", _S3, clear, allowed=False)
         old = {"s3:TlsVersion": "1.1"}
         yield Call("anybody", "s3:PutObject", f"{bucket.arn}/jobs/a", _S3, old, allowed=False)

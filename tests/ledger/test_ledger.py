@@ -42,8 +42,8 @@ def _stack(app: App, name: str = "Stack", region: str = REGION) -> Stack:
     return Stack(app, name, env=Environment(account=ACCOUNT, region=region))
 
 
-def _job(scope: Stack, id: str = "Job", **arguments: Any) -> HybridJob:
-    given = {"image": ContainerImage.base(), "device": Device.AMAZON_SV1} | arguments
+def _job(scope: Stack, id: str = "Job", **arguments: object) -> HybridJob:
+    given: dict[str, Any] = {"image": ContainerImage.base(), "device": Device.AMAZON_SV1} | arguments
     return HybridJob(scope, id, **given)
 
 
