@@ -127,12 +127,8 @@ class _Job:
         self._records = _parted(given["Records"])
         self._copied = given.get("CopyCheckpointsFrom")
         self._role = self._request["roleArn"].rpartition("/")[2]
-        [function] = [
-            each
-            for each in deployment.resources("AWS::Lambda::Function")
-            if each.arn == given["ServiceToken"]
-        ] or [None]
-        self._function = function
+        functions = {each.arn: each for each in deployment.resources("AWS::Lambda::Function")}
+        self._function = functions.get(given["ServiceToken"])
         self._device = self._request["deviceConfig"]["device"]
         self._is_managed = not self._device.startswith("local:")
         self._tasks = (

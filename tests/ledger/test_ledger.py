@@ -43,7 +43,8 @@ def _stack(app: App, name: str = "Stack", region: str = REGION) -> Stack:
 
 
 def _job(scope: Stack, id: str = "Job", **arguments: object) -> HybridJob:
-    given: dict[str, Any] = {"image": ContainerImage.base(), "device": Device.AMAZON_SV1} | arguments
+    given: dict[str, Any] = {"image": ContainerImage.base(), "device": Device.AMAZON_SV1}
+    given |= arguments
     return HybridJob(scope, id, **given)
 
 

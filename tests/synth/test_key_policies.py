@@ -45,8 +45,8 @@ def _statements(stack: Stack) -> list[Json]:
     ]
 
 
-def _job(stack: Stack, device: Device = Device.AMAZON_SV1, **arguments: object) -> HybridJob:
-    given = {"image": ContainerImage.base(), "device": device} | arguments
+def _job(stack: Stack, **arguments: object) -> HybridJob:
+    given = {"image": ContainerImage.base(), "device": Device.AMAZON_SV1} | arguments
     return HybridJob(stack, "Job", **given)  # type: ignore[arg-type]  # one way for all
 
 
@@ -151,7 +151,7 @@ def test_a_job_on_an_embedded_simulator_is_not_warned_of(
     given: Callable[[Stack], dict[str, object]],
 ) -> None:
     stack = new_stack()
-    _job(stack, LOCAL, **given(stack))
+    _job(stack, device=LOCAL, **given(stack))
     Annotations.from_stack(stack).has_no_warning("*", Match.string_like_regexp(_WARNING))
 
 
@@ -196,6 +196,6 @@ def test_what_is_granted_in_another_stack_names_the_folder_of_an_isolated_job() 
     app = App()
     env = Environment(account=ACCOUNT, region=REGION)
     jobs, readers = Stack(app, "Jobs", env=env), Stack(app, "Readers", env=env)
-    job = _job(jobs, LOCAL, isolated=True)
+    job = _job(jobs, device=LOCAL, isolated=True)
     job.grant_read_results(iam.User(readers, "Reader"))
     assert "AWS::StackId" not in text_of(readers)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
-from aws_cdk import Fn, RemovalPolicy, Resource, Stack
+from aws_cdk import Duration, Fn, RemovalPolicy, Resource, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -56,6 +56,10 @@ from cdk_braket.validation.limits import watch_limits
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
 _NO_KEY: Final = "none"
+
+_KEPT_OLD_VERSIONS: Final = Duration.days(30)
+_KEPT_ACCESS_LOGS: Final = Duration.days(365)
+_KEPT_PARTS: Final = Duration.days(7)
 
 
 class IHybridJobEnvironment(Protocol):
@@ -221,6 +225,9 @@ class HybridJobEnvironment(_Environment):
                 Default: the role trusts the service.
             removal_policy: What happens to buckets, key and logs when the environment leaves the
                 stack. DESTROY empties the buckets that are made. Default: RETAIN.
+
+        The buckets that are made keep versions: one that was replaced or deleted expires after 30
+        days, and access logs expire after a year. `add_lifecycle_rule` of a bucket adds rules.
 
         Raises:
             ValidationError: The arguments contradict each other. Nothing was created.
@@ -561,6 +568,7 @@ class HybridJobEnvironment(_Environment):
                 enforce_ssl=True,
                 minimum_tls_version=1.2,
                 versioned=True,
+                lifecycle_rules=[_old_versions(), s3.LifecycleRule(expiration=_KEPT_ACCESS_LOGS)],
                 removal_policy=self._removal_policy,
                 auto_delete_objects=self._deletes_objects,
             )
@@ -579,6 +587,7 @@ class HybridJobEnvironment(_Environment):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
+            lifecycle_rules=[_old_versions()],
             server_access_logs_bucket=self._access_logs,
             server_access_logs_prefix=None if self._access_logs is None else f"{purpose}/",
             replication_rules=self._replication_rules(),
@@ -836,6 +845,15 @@ class _ImportedEnvironment(_Environment):
     @property
     def handler_function(self) -> lambda_.IFunction:
         return self._function
+
+
+def _old_versions() -> s3.LifecycleRule:
+    """Delete objects some time after they were replaced or deleted."""
+    return s3.LifecycleRule(
+        noncurrent_version_expiration=_KEPT_OLD_VERSIONS,
+        expired_object_delete_marker=True,
+        abort_incomplete_multipart_upload_after=_KEPT_PARTS,
+    )
 
 
 def _given(**buckets: s3.IBucket | None) -> list[tuple[str, s3.IBucket]]:
