@@ -179,6 +179,13 @@ class _Job:
             yield Call(who, f"braket:{action}", job, _BRAKET)
         if self._is_managed:
             yield Call(who, "braket:GetDevice", self._device, _BRAKET)
+        for uri in (
+            self._request["outputDataConfig"]["s3Path"],
+            self._request["checkpointConfig"]["s3Uri"],
+        ):
+            bucket, _ = _parted(uri)
+            if not bucket.startswith("amazon-braket-"):
+                yield Call(who, "s3:GetBucketTagging", f"arn:aws:s3:::{bucket}", _S3)
         for service in ("braket.amazonaws.com", "sagemaker.amazonaws.com"):
             passed = {"iam:PassedToService": service}
             yield Call(who, "iam:PassRole", self._request["roleArn"], _BRAKET, passed)
@@ -382,9 +389,10 @@ def _network_calls(who: str, region: str) -> Iterator[Call]:
     source = f"{_LAMBDA}/configuration-vpc.html"
     interface = f"arn:aws:ec2:{region}:{ACCOUNT}:network-interface/eni-1"
     subnet = f"arn:aws:ec2:{region}:{ACCOUNT}:subnet/subnet-1"
+    group = f"arn:aws:ec2:{region}:{ACCOUNT}:security-group/sg-1"
     for action in ("DescribeNetworkInterfaces", "DescribeSubnets"):
         yield Call(who, f"ec2:{action}", "*", source)
-    for arn in (interface, subnet):
+    for arn in (interface, subnet, group):
         yield Call(who, "ec2:CreateNetworkInterface", arn, source)
     for action in ("AssignPrivateIpAddresses", "DeleteNetworkInterface"):
         yield Call(who, f"ec2:{action}", interface, source)
@@ -499,14 +507,22 @@ def _machine_calls(functions: Mapping[str, Resource], machine: Resource) -> Iter
             yield Call(handler, f"states:{action}", "*", answers)
 
 
+# What a service takes a role on for.
+_SOURCES: Final = {
+    "braket.amazonaws.com": "arn:aws:braket:{}:{}:job/a",
+    "scheduler.amazonaws.com": "arn:aws:scheduler:{}:{}:schedule-group/default",
+    "states.amazonaws.com": "arn:aws:states:{}:{}:stateMachine:a",
+}
+
+
 def _trust(deployment: Deployment) -> Iterator[Call]:
     """The services that take on the roles, and one that does not."""
     source = f"{_DOCS}/IAM/latest/UserGuide/id_roles_create_for-service.html"
     for role in deployment.resources("AWS::IAM::Role"):
         statements = role.properties["AssumeRolePolicyDocument"]["Statement"]
         services: set[Any] = {each["Principal"].get("Service") for each in statements} - {None}
-        job = f"arn:aws:braket:{role.stack.region}:{ACCOUNT}:job/a"
-        context = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": job}
         for service in sorted(services):
+            arn = _SOURCES.get(service, "").format(role.stack.region, ACCOUNT)
+            context = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": arn}
             yield Call(service, "sts:AssumeRole", role.arn, source, context)
         yield Call("ec2.amazonaws.com", "sts:AssumeRole", role.arn, source, allowed=False)

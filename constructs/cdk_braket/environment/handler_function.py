@@ -338,21 +338,30 @@ def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:
 
     What describes knows no resource, and the interfaces are not known beforehand.
 
-    Sources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html and
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    Each type of resource is named: a wildcard in the place of a type matches none. Sources:
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html,
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html and
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
+
+    def arn(kind: str) -> str:
+        return stack.format_arn(service="ec2", resource=kind, resource_name="*")
+
     return [
         iam.PolicyStatement(
             actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], resources=["*"]
         ),
         iam.PolicyStatement(
+            actions=["ec2:CreateNetworkInterface"],
+            resources=[arn("network-interface"), arn("security-group"), arn("subnet")],
+        ),
+        iam.PolicyStatement(
             actions=[
                 "ec2:AssignPrivateIpAddresses",
-                "ec2:CreateNetworkInterface",
                 "ec2:DeleteNetworkInterface",
                 "ec2:UnassignPrivateIpAddresses",
             ],
-            resources=[stack.format_arn(service="ec2", resource="*", resource_name="*")],
+            resources=[arn("network-interface")],
         ),
     ]
 

@@ -100,10 +100,21 @@ def shared_statements(
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
         *objects_statements(results, [f"{JOBS}/*"], writes=True),
-        *key_statements([inputs.encryption_key], READ_ACTIONS),
+        *inputs_key_statements(environment),
         *key_statements([results.encryption_key], RESULT_ACTIONS),
         *log_statements(stack),
     ]
+
+
+def inputs_key_statements(environment: IHybridJobEnvironment) -> list[iam.PolicyStatement]:
+    """What every job needs of the key of its inputs, if that is not the key of its results."""
+    inputs = environment.inputs_bucket.encryption_key
+    results = environment.results_bucket.encryption_key
+    if inputs is None:
+        return []
+    if results is not None and target_of(inputs).key_arn == target_of(results).key_arn:
+        return []
+    return key_statements([inputs], READ_ACTIONS)
 
 
 class _Environment(Resource):
