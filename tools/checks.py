@@ -34,10 +34,12 @@ _FORMAT = Check("format", "ruff's formatting", "ruff", ("format", "--check"))
 _TYPES = Check("types", "mypy, strict", "mypy")
 _IMPORTS = Check("imports", "which package may import which", "tools.import_rules")
 _LOCKS = Check("locks", "the locks fit what they were made from", "tools.lock", ("--check",))
+_ENGLISH = Check("english", "textlint and cspell over docstrings and messages", "tools.english")
 
-LINT = (_STYLE, _FORMAT)
+LINT = (_STYLE, _FORMAT, _ENGLISH)
 MENDING = (
     Check("style", "ruff's rules, mending", "ruff", ("check", "--fix")),
     Check("format", "ruff's formatting, mending", "ruff", ("format",)),
+    Check("english", "pages and modules that pass leave the list", "tools.english", ("--fix",)),
 )
-ALL = (_STYLE, _FORMAT, _TYPES, _IMPORTS, _LOCKS)
+ALL = (_STYLE, _FORMAT, _TYPES, _IMPORTS, _LOCKS, _ENGLISH)

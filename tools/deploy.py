@@ -1,7 +1,9 @@
 """`./dev deploy`: the default stack in a local AWS, and its job followed to the end."""
 
+import argparse
 import json
 import re
+import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -43,13 +45,34 @@ def main(arguments: Sequence[str]) -> int:
         processes.Stopped: The user interrupted; nothing that was started is left.
     """
     try:
-        return _deploy(arguments)
+        return _deploy(*_read(arguments))
     except (DeployError, temporary_instance.NotOpenedError) as error:
         _say(str(error))
         return 1
 
 
-def _deploy(arguments: Sequence[str]) -> int:
+def _read(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the context for the app, and the other options, which must be `cdk deploy`'s.
+
+    The CDK CLI itself accepts an option that it does not know without a word.
+    """
+    parser = argparse.ArgumentParser(prog="./dev deploy", add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--context", metavar="KEY=VALUE", action="append", default=[])
+    found, others = parser.parse_known_args(arguments)
+    options = [word.partition("=")[0] for word in others if word.startswith("-")]
+    known = _help() if options else ""
+    for option in options:
+        if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known):
+            raise DeployError(f"`cdk deploy` has no option {option}; see `npx cdk deploy --help`")
+    return [f"--context={pair}" for pair in found.context], others
+
+
+def _help() -> str:
+    command = ["cdk", "deploy", "--help"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def _deploy(context: Sequence[str], others: Sequence[str]) -> int:
     checkout = setup.Checkout(ROOT)
     checkout.cache.mkdir(exist_ok=True)
     _say("starting a local AWS")
@@ -58,14 +81,26 @@ def _deploy(arguments: Sequence[str]) -> int:
         # aws-cdk-lib keeps digests of assets in ~/.cdk, and has no setting for it.
         ours["HOME"] = str(checkout.cache / "home")
         environment = client_environment.command_environment(ours, aws.environment, ROOT)
-        _bootstrap(environment, directory, checkout.cache / "bootstrap.log", arguments)
-        outputs = _cdk_deploy(environment, directory, arguments)
+        assembly = _synthesize(environment, directory, context)
+        _bootstrap(environment, directory, checkout.cache / "bootstrap.log", [*context, *others])
+        outputs = _cdk_deploy(environment, assembly, others)
         clients = _Clients.of(environment)
         arns = _job_arns(outputs) or _started(clients)
         jobs = [_follow(arn, clients) for arn in arns]
     _show(outputs, jobs)
     sys.stdout.flush()
     return 0 if all(job.end.status == "COMPLETED" for job in jobs) else 1
+
+
+def _synthesize(environment: Mapping[str, str], scratch: Path, context: Sequence[str]) -> Path:
+    """Run the app, before anything that takes longer: a mistake in its context ends it here."""
+    assembly = scratch / "cdk.out"
+    command = ["cdk", "synth", "--quiet", "--no-notices", f"--output={assembly}", *context]
+    _say("synthesizing (cdk synth)")
+    code = processes.run(command, cwd=ROOT, environment=environment)
+    if code != 0:
+        raise DeployError(f"`cdk synth` failed with exit code {code}")
+    return assembly
 
 
 def _bootstrap(
@@ -87,13 +122,12 @@ def _bootstrap(
 
 
 def _cdk_deploy(
-    environment: Mapping[str, str], scratch: Path, arguments: Sequence[str]
+    environment: Mapping[str, str], assembly: Path, others: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    outputs = scratch / "outputs.json"
+    outputs = assembly.with_name("outputs.json")
     command = [
         *("cdk", "deploy", "--all", "--require-approval=never", "--no-notices"),
-        *(f"--outputs-file={outputs}", f"--output={scratch / 'cdk.out'}"),
-        *arguments,
+        *(f"--outputs-file={outputs}", f"--app={assembly}", *others),
     ]
     _say("deploying (cdk deploy)")
     code = processes.run(command, cwd=ROOT, environment=environment)

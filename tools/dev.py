@@ -166,7 +166,9 @@ COMMANDS = {
         _test,
     ),
     "lint": _Command(
-        "Check style and formatting; --fix mends what can be mended.", "[--fix]", _lint
+        "Check style, formatting and English; --fix applies automatic fixes.",
+        "[--fix]",
+        _lint,
     ),
     "check": _Command(
         "All that CI does: style, types, import rules, locks, then the tests and snippets.",

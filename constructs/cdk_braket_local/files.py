@@ -139,24 +139,9 @@ class OwnedFolder:
         Raises:
             FolderError: Something could not be removed. Everything else is.
         """
-        problems: list[str] = []
-
-        def keep(_function: object, path: str, error: BaseException) -> None:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            problems.append(f"{self.path / path}: {reason}")
-
-        for name in names:
-            try:
-                found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if stat.S_ISDIR(found.st_mode):
-                _remove_tree(name, self.descriptor, keep)
-            else:
-                self.unlink(name)
+        problems = [each for name in names for each in _remove(name, self.descriptor, self.path)]
         if problems:
-            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            raise FolderError(f"could not be removed: {problems[0]}{more}. Remove it yourself.")
+            raise FolderError(_not_removed(problems))
 
     def names(self) -> set[str]:
         """The names of everything in the folder but our marker."""
@@ -256,6 +241,74 @@ def _reason(path: Path, error: OSError) -> str | None:
     if path.is_symlink():
         return "expected a folder, got a link. Name the folder that it leads to"
     return error.strerror
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with everything in it; links are removed, and their targets stay.
+
+    Args:
+        path: What we made. It may be gone, and may have become a link. Its parent is no link.
+
+    Raises:
+        FolderError: Something could not be removed. Everything else is.
+    """
+    try:
+        parent = os.open(path.parent, _FOLDER)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FolderError(_not_removed([f"{path}: {_reason(path.parent, error)}"])) from error
+    try:
+        problems = _remove(path.name, parent, path.parent)
+    finally:
+        os.close(parent)
+    if problems:
+        raise FolderError(_not_removed(problems))
+
+
+def _not_removed(problems: list[str]) -> str:
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"could not be removed: {problems[0]}{more}. Remove it yourself."
+
+
+def _remove(name: str, parent: int, place: Path) -> list[str]:
+    """Remove an entry of a folder; return the problems, each with the path that remains."""
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode):
+            os.unlink(name, dir_fd=parent)
+            return []
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [f"{place / name}: {error.strerror}"]
+    _make_accessible(name, parent)
+    problems: list[str] = []
+
+    def keep(_function: object, path: str, error: BaseException) -> None:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        problems.append(f"{place / path}: {reason}")
+
+    _remove_tree(name, parent, keep)
+    return problems
+
+
+def _make_accessible(name: str, parent: int) -> None:
+    """Let us into every folder below a name: a program may have closed its own to itself."""
+    _allow(name, parent)
+    for _, folders, _, descriptor in os.fwalk(name, dir_fd=parent, follow_symlinks=False):
+        for each in folders:
+            _allow(each, descriptor)
+
+
+def _allow(name: str, parent: int) -> None:
+    # Not `os.chmod` of the name, which would follow a link.
+    with contextlib.suppress(OSError):
+        folder = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            os.chmod(f"/proc/self/fd/{folder}", _PRIVATE)  # noqa: PTH101 - a descriptor
+        finally:
+            os.close(folder)
 
 
 def _remove_tree(name: str, parent: int, keep: _OnError) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TextIO
 
 import boto3
 
-from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
+from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket_local import job_progress
+from cdk_braket_local.control import job_failure
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -38,6 +39,10 @@ class Region:
         return job_progress.follow(
             job_arn, braket_client=self.braket, logs_client=self.logs, stream=stream
         )
+
+    def cause(self, job_arn: str) -> list[str]:
+        """Return lines that lead to the cause of a job's failure."""
+        return job_failure.describe(self.braket.get_job(jobArn=job_arn), self.logs)
 
 
 def session(environment: Mapping[str, str]) -> boto3.Session:
@@ -74,7 +79,7 @@ def unfinished(environment: Mapping[str, str]) -> int:
 
 
 def follow_all(environment: Mapping[str, str], stream: TextIO = sys.stderr) -> list[str]:
-    """Follow every job of a local AWS to its end, and show how each ended.
+    """Follow every job of a local AWS to its end, and show its end and, if it FAILED, the cause.
 
     Args:
         environment: What leads a command to the local AWS.
@@ -90,5 +95,6 @@ def follow_all(environment: Mapping[str, str], stream: TextIO = sys.stderr) -> l
             end = region.follow(arn, stream)
             stream.write(f"{job_progress.ending(end)}\n")
             if end.status == "FAILED":
+                stream.writelines(f"  {line}\n" for line in region.cause(arn))
                 failed.append(arn)
     return failed

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP, RESULTS_FILE
-from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
+from cdk_braket._lambda.braket_jobs.contract import FINAL, JOB_LOG_GROUP, RESULTS_FILE
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient

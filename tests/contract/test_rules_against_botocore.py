@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
@@ -279,12 +279,15 @@ STRUCTURES = [
 ]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(STRUCTURES).flatmap(lambda n: st.tuples(st.just(n), values_for(n))))
 def test_same_verdict_as_botocore_on_any_structure(case: tuple[str, object]) -> None:
     name, value = case
     assert we_refuse(name, value) == botocore_refuses(name, value)
 
 
+# A slow machine makes it slow, not red.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(values_for(JOB))
 def test_same_verdict_as_botocore_on_job_requests(value: object) -> None:
     assert we_refuse(JOB, value) == botocore_refuses(JOB, value)

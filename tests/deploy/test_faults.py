@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket._lambda.braket_jobs.handler import index
-from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
 from cdk_braket_local.control.instance import LocalAws
 from tests.deploy import scenarios
 from tests.deploy.cdk import CdkApp

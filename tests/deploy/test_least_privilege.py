@@ -18,8 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP, TOKEN_TAG
-from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
+from cdk_braket._lambda.braket_jobs.contract import FINAL, JOB_LOG_GROUP, TOKEN_TAG
 from cdk_braket_local.control.instance import LocalAws
 from tests import permissions
 from tests.deploy import environments, resource_policies

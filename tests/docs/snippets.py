@@ -214,7 +214,8 @@ def _check_dev(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in {*dev.COMMANDS, "--help"}:
         raise ValueError(f"./dev has no command {arguments[:1]}")
     if arguments[0] == "test":
-        _check_options(arguments[1:], sys.executable, "-m", "pytest")
+        others = [argument for argument in arguments[1:] if argument != "--long"]
+        _check_options(others, sys.executable, "-m", "pytest")
     if arguments[0] == "deploy":
         _check_cdk(arguments)
 
@@ -274,8 +275,18 @@ def _check_pip(arguments: list[str]) -> None:
 
 
 def _check_python(arguments: list[str]) -> None:
-    if arguments[:2] != ["-m", "venv"] and not (ROOT / arguments[0]).is_file():
+    if arguments[:2] == ["-m", "venv"] or (ROOT / arguments[0]).is_file():
+        return
+    # A page may have changed the directory before.
+    if not any((ROOT / "examples").rglob(arguments[0])):
         raise ValueError(f"there is no {arguments[0]}")
+
+
+def _check_sh(arguments: list[str]) -> None:
+    if len(arguments) != 2 or arguments[0] != "-c":
+        raise ValueError(f"no check knows sh {shlex.join(arguments)}")
+    for command in _commands(arguments[1]):
+        check_command(command)
 
 
 def _nothing_to_check(arguments: list[str]) -> None:
@@ -292,6 +303,7 @@ _PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "pip": _check_pip,
     "python": _check_python,
     "python3": _check_python,
+    "sh": _check_sh,
     ".": _nothing_to_check,
     "cd": _nothing_to_check,
     "export": _nothing_to_check,

@@ -19,6 +19,8 @@ def check(tmp_path: Path, *blocks: tuple[str, str]) -> None:
     "command",
     [
         "./dev test -k name",
+        "./dev test --long",
+        "sh -c 'python3 fill_bucket.py && cdk deploy'",
         "./dev deploy -c iterations=40",
         "./dev --help",
         "DEV_PYTHON=/usr/bin/python3 ./dev setup",
@@ -56,6 +58,8 @@ def test_a_right_command_passes(tmp_path: Path, command: str) -> None:
         'pip install "../cdk-braket[no-such-extra]"',
         'pip install "cdk-braket[no-such-extra] @ git+https://HOST/cdk-braket.git"',
         "make all",
+        "sh -c 'python3 no-such-file.py && cdk deploy'",
+        "sh -c 'python3 fill_bucket.py && cdk deplyo'",
     ],
 )
 def test_a_wrong_command_is_refused(tmp_path: Path, command: str) -> None:

@@ -149,7 +149,8 @@ class Jobs:
         prefix = job["outputDataConfig"]["s3Path"].removeprefix(f"s3://{self.bucket}/")
         body = self.s3.get_object(Bucket=self.bucket, Key=f"{prefix}/output/model.tar.gz")["Body"]
         with tarfile.open(fileobj=io.BytesIO(body.read())) as archive:
-            opened = {member.name: archive.extractfile(member) for member in archive}
+            files = [member for member in archive if member.isfile()]
+            opened = {member.name: archive.extractfile(member) for member in files}
             return {name: file.read() for name, file in opened.items() if file is not None}
 
     def checkpoint(self, job: Json, name: str) -> bytes | None:

@@ -199,7 +199,8 @@ def _texts(body: bytes) -> Iterator[str]:
     try:
         with tarfile.open(fileobj=io.BytesIO(body)) as archive:
             for member in archive:
-                file = archive.extractfile(member)
+                # Not of a link: it may lead out of the archive.
+                file = archive.extractfile(member) if member.isfile() else None
                 yield f"{member.name}\n{file.read().decode('utf-8', 'replace') if file else ''}"
     except tarfile.TarError:
         yield body.decode("utf-8", "replace")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.environments import ROOT
+from tests.patience import PATIENCE
 
 RUN = [sys.executable, "-m", "cdk_braket_local.cli", "run", "--no-bootstrap"]
 
@@ -52,7 +53,7 @@ def run(
         env=dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -74,6 +75,15 @@ def test_a_job_that_fails_makes_the_exit_code_1_and_its_reason_is_shown(tmp_path
     ends = re.findall(r"^[A-Z]+ after .*$", done.stderr, re.MULTILINE)
     assert len(ends) == 2
     assert re.search(r"FAILED after \d+ s: AlgorithmError: ValueError: no convergence", ends[0])
+    lines = done.stderr.splitlines()
+    frame, error, log, console = lines[lines.index(ends[0]) + 1 :][:4]
+    assert frame.endswith('algo.py", line 1, in main')
+    assert error == "  ValueError: no convergence"
+    arn = done.stdout.split()[0]
+    assert log.startswith("  Log: log group /aws/braket/jobs, log stream ")
+    assert f"/{arn.rpartition('/')[2]}/algo-1-" in log
+    assert console.startswith("  Console: https://eu-west-2.console.aws.amazon.com/")
+    assert console.endswith(arn)
     assert ends[1].startswith("COMPLETED after ")
     assert done.stderr.splitlines()[-1] == "cdk-braket-local: 1 job FAILED"
 
@@ -117,7 +127,7 @@ def test_a_signal_while_a_job_is_followed_discards_it(
         while "begun" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signum)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signum
     assert said.splitlines()[-1].startswith("cdk-braket-local: 1 job still running, and discarded")
     assert "Traceback" not in said

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_braket_local.control.instance import LocalAws
+from tests.emulator.stacks import Stack
 
 Json = Any
 MISSING = "npm install --save-dev @aws-sdk/client-s3"
@@ -43,6 +45,11 @@ def with_module(project: Path) -> Iterator[str]:
     (folder / "package.json").write_text("{}")
     yield "@aws-sdk/client-s3"
     shutil.rmtree(project / "node_modules")
+
+
+IMPORTS = 'import { S3 } from "@aws-sdk/client-s3"; export const handler = async () => {};'
+# One that MiniStack has a stand-in for, which `import` does not find.
+IMPORTS_STAND_IN = 'import "@aws-sdk/client-ssm"; export const handler = async () => {};'
 
 
 def function(code: Mapping[str, object], **more: object) -> Json:
@@ -123,10 +130,11 @@ def test_a_module_that_is_installed_meanwhile_is_found(aws: LocalAws, with_modul
         ({"index.js": "exports.handler = async () => {};"}, {}),
         ({"index.js": REQUIRES, "node_modules/@aws-sdk/client-s3/package.json": "{}"}, {}),
         ({"index.js": 'require("@aws-sdk/client-ssm")'}, {}),
+        ({"index.js": f"/**\n * {IMPORTS}\n */\n// {REQUIRES}\n"}, {}),
         ({"index.py": REQUIRES}, {"Runtime": "python3.13"}),
         ({"index.js": REQUIRES}, {"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]}),
     ],
-    ids=["none", "bundled", "stand-in", "python", "layer"],
+    ids=["none", "bundled", "stand-in", "comments", "python", "layer"],
 )
 def test_a_function_that_lacks_nothing_is_accepted(
     aws: LocalAws,
@@ -136,6 +144,44 @@ def test_a_function_that_lacks_nothing_is_accepted(
 ) -> None:
     code = uploaded(aws, files, f"{request.node.name}.zip")
     assert refusal(aws, {"F": function(code, **more)}) == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "module"),
+    [
+        (IMPORTS, "@aws-sdk/client-s3"),
+        ('import*as s from"@aws-sdk/client-s3";', "@aws-sdk/client-s3"),
+        ('export * from "@aws-sdk/client-s3";', "@aws-sdk/client-s3"),
+        ('const s = await import("@aws-sdk/client-s3");', "@aws-sdk/client-s3"),
+        (IMPORTS_STAND_IN, "@aws-sdk/client-ssm"),
+        ('import "@smithy/types";', "@smithy/types"),
+    ],
+)
+@pytest.mark.parametrize("name", ["index.mjs", "lib/index.js"])
+def test_a_function_that_imports_a_module_is_refused_without_it(
+    aws: LocalAws, script: str, module: str, name: str
+) -> None:
+    code = uploaded(aws, {name: script}, f"{uuid.uuid4()}.zip")
+    assert refusal(aws, {"F": function(code)}).endswith(f"npm install --save-dev {module}")
+
+
+def test_a_function_imports_a_module_that_is_installed(
+    aws: LocalAws, project: Path, tmp_path: Path
+) -> None:
+    folder = project / "node_modules" / "@aws-sdk" / "client-s3"
+    folder.mkdir(parents=True)
+    (folder / "package.json").write_text('{"main": "index.js"}')
+    (folder / "index.js").write_text("exports.S3 = 'installed in the project';")
+    script = 'import { S3 } from "@aws-sdk/client-s3"; export const handler = async () => S3;'
+    code = uploaded(aws, {"index.mjs": script}, "import.zip")
+    stack = Stack(aws, tmp_path / "record")
+    try:
+        assert stack.create({"F": function(code, FunctionName="imports")}) == "CREATE_COMPLETE"
+        answer = boto3.client("lambda", **aws.client_settings).invoke(FunctionName="imports")
+        assert json.load(answer["Payload"]) == "installed in the project"
+        assert stack.delete() == "DELETE_COMPLETE"
+    finally:
+        shutil.rmtree(project / "node_modules")
 
 
 def call(service: str, **more: str) -> Json:

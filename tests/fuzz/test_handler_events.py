@@ -25,7 +25,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
     RunProperty,
 )
 from cdk_braket._lambda.braket_jobs.dashboard import index as dashboard
-from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler import cloudformation, index
 from cdk_braket._lambda.braket_jobs.handler.aws_gateway import AwsGateway
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from tests.fuzz.profile import fuzzed
@@ -103,7 +103,7 @@ events = st.fixed_dictionaries(
 @fuzzed(300)
 @given(events)
 def test_an_event_with_an_address_gets_one_answer_of_ours(event: dict[str, object]) -> None:
-    if index._response_url(event) is None:
+    if cloudformation.response_url(event) is None:
         assert answers_to(event) == []
         return
     [answer] = answers_to(event)
@@ -322,7 +322,7 @@ def test_a_map_of_many_properties_is_answered() -> None:
 def test_an_address_of_any_form_is_no_unforeseen_error(scheme: str, path: str, port: str) -> None:
     url = f"{scheme}://127.0.0.1:1{port}/{CANARY}{path}"
     event = {"ResponseURL": url}
-    if index._response_url(event) is None:
+    if cloudformation.response_url(event) is None:
         return
     with pytest.raises(ServiceError) as raised:
         AwsGateway().put_answer(url, b"{}")

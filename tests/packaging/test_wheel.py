@@ -75,10 +75,8 @@ def run(command: Sequence[str | Path], *, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what wheels are built from; a build may leave something behind."""
-    directory = tmp_path_factory.mktemp("sources")
+def copy_sources(directory: Path) -> Path:
+    """Copy what wheels are built from into a folder; a build may leave something behind."""
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
@@ -86,6 +84,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy(ROOT / name, directory / name)
     return directory
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_sources(tmp_path_factory.mktemp("sources"))
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +187,10 @@ def test_a_stack_synthesizes_with_it(installed: Path, tmp_path: Path) -> None:
     )
 
 
+ASK = """
+from cdk_braket_local.control.temporary_instance import install_command
+print(install_command())
+"""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALLS = re.findall(r'^pip install "(.*cdk-braket\[local\].*)"$', README, re.MULTILINE)
 
@@ -205,8 +212,7 @@ def test_what_the_readme_says_installs_it_and_the_extras_own_command_too(
     pip: list[str | Path] = [with_pip / "bin" / "pip", "install", *offline]
     run([*pip, here], cwd=project)
     assert run([with_pip / "bin" / "cdk-braket-local", "--help"], cwd=project)
-    ask = "from cdk_braket_local import opening; print(opening.install_command())"
-    command = run([with_pip / "bin" / "python", "-c", ask], cwd=project).strip()
+    command = run([with_pip / "bin" / "python", "-c", ASK], cwd=project).strip()
     found = re.fullmatch(r'pip install "(cdk-braket\[local\] @ .+)"', command)
     assert found is not None, command
     own = found[1]
@@ -217,10 +223,9 @@ def test_what_the_readme_says_installs_it_and_the_extras_own_command_too(
 def test_an_installation_from_an_index_names_the_index(installed: Path, tmp_path: Path) -> None:
     (record,) = installed.parent.parent.glob("lib/python3*/site-packages/*/direct_url.json")
     text = record.read_text(encoding="utf-8")
-    ask = "from cdk_braket_local import opening; print(opening.install_command())"
     record.unlink()
     try:
-        said = run([installed, "-c", ask], cwd=tmp_path)
+        said = run([installed, "-c", ASK], cwd=tmp_path)
     finally:
         record.write_text(text, encoding="utf-8")
     assert said == 'pip install "cdk-braket[local]"\n'

@@ -21,11 +21,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cdk_braket._lambda.braket_jobs.contract import OnDelete, Property
+from cdk_braket._lambda.braket_jobs.contract import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    FINAL,
+    OnDelete,
+    Property,
+)
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.create_job import CALL_SECONDS
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED, FINAL
 from tests import length
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox, Properties
 from tests.simulator.lambda_service import (
@@ -217,7 +223,7 @@ class Deployments(RuleBasedStateMachine):
         if kind < 0.4 or not self.disturbed:
             return Faults()
         if kind < 0.5:
-            self.world.answer_statuses = self.rng.choice([[403], [500], [500, 503, 500]])
+            self.world.answer_statuses = self.rng.choice([[403] * 20, [500], [400, 302, 409]])
             return Faults()
         hook = self._hook()
         # A refusal that took effect all the same is none.

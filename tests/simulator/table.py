@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from cdk_braket._lambda.braket_jobs.contract import COMPLETED
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from cdk_braket._lambda.braket_jobs.handler.retries import COMPLETED
 from tests.simulator import peers
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, FaultsOf, Mailbox
 from tests.simulator.lambda_service import Failing, Faults, Handler, RoleNotYet

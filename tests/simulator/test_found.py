@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from cdk_braket._lambda.braket_jobs.contract import OnDelete
+from cdk_braket._lambda.braket_jobs.contract import COMPLETED, OnDelete
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from cdk_braket._lambda.braket_jobs.handler.retries import COMPLETED
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Failing, Faults
 from tests.unit.handler.worlds import Killed, properties
@@ -72,7 +71,7 @@ def test_a_retained_job_whose_answer_was_lost_is_cancelled_when_its_update_is_ro
     cfn = stack_with_job()
     held, old = cfn.held, cfn.props
     new = properties("B", on_delete=OnDelete.RETAIN_JOB)
-    cfn.world.answer_statuses = [403]
+    cfn.world.answer_statuses = [403] * 20  # time and again, until Lambda gives up
     assert cfn.update(new) is None
     back = cfn.roll_back(old, new)
     assert back is not None

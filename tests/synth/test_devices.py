@@ -3,11 +3,11 @@
 from importlib.metadata import entry_points
 
 import pytest
-from aws_cdk import Token
+from aws_cdk import Stack, Token
 from aws_cdk.assertions import Annotations, Match
 
 from cdk_braket import ContainerImage, Device, HybridJob, ValidationError
-from tests.synth.support import new_stack, resources
+from tests.synth.support import new_stack, request_of, resources
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,8 @@ def test_a_device_of_another_region_is_an_error_that_names_both() -> None:
 def test_a_device_of_the_stacks_region_or_of_any_is_right(
     device: Device, region: str | None
 ) -> None:
-    _job(device, region)
+    job = _job(device, region)
+    assert request_of(Stack.of(job))["deviceConfig"] == {"device": device.arn}
 
 
 @pytest.mark.parametrize("arn", ["SV1", "arn:aws:braket:::device/x", "local:braket", "local:/x"])

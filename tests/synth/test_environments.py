@@ -147,8 +147,8 @@ def test_a_job_may_come_after_another_and_read_what_that_wrote() -> None:
 )
 def test_an_argument_of_another_type_is_told_with_the_way_out(name: str) -> None:
     [problem] = _refused(**{name: 3.5})
-    assert problem.startswith(f"{name}: must be ")
-    assert ", is of type float. Use " in problem
+    assert problem.startswith(f"{name}: expected ")
+    assert ", got float. Use " in problem
 
 
 def test_arguments_that_contradict_each_other_are_told_all_at_once() -> None:

@@ -69,11 +69,11 @@ def test_an_image_of_a_repository_goes_by_tag_or_digest(which: str) -> None:
 
 def test_an_image_by_uri_stays_as_it_is_and_its_repository_is_granted() -> None:
     stack = new_stack()
-    uri = "999999999999.dkr.ecr.us-west-2.amazonaws.com/a/b@sha256:" + "a" * 64
+    uri = "999999999999.dkr.ecr.us-east-1.amazonaws.com/a/b@sha256:" + "a" * 64
     HybridJob(stack, "Job", image=ContainerImage.from_uri(uri), device=LOCAL)
     assert uri in str(request_of(stack))
     pulled = {r for a, r in allowed(stack, "EnvironmentRole") if a == "ecr:BatchGetImage"}
-    assert [r.partition(":ecr:")[2] for r in pulled] == ["us-west-2:999999999999:repository/a/b"]
+    assert [r.partition(":ecr:")[2] for r in pulled] == ["us-east-1:999999999999:repository/a/b"]
 
 
 def test_an_image_by_a_token_is_granted_by_what_the_token_becomes() -> None:
@@ -104,7 +104,7 @@ def test_an_image_without_a_dockerfile_is_one_problem_among_the_others(tmp_path:
             device=LOCAL,
             job_name="-",
         )
-    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+    assert [problem.partition(":")[0].partition("='/")[0] for problem in caught.value.problems] == [
         "image",
         "job_name='-'",
     ]

@@ -192,6 +192,7 @@ def test_the_custom_resource_has_the_contracts_properties_as_text() -> None:
     properties = job_properties(_stack_with_a_job())
     assert set(properties) == {
         "Assets",
+        "Encryption",
         "Records",
         "Request",
         "ServiceTimeout",

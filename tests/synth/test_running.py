@@ -105,6 +105,7 @@ def test_what_is_started_is_what_a_deployment_would_start() -> None:
         "Tags": json.loads(known["Tags"]),
         "Assets": json.loads(known["Assets"]),
         "Records": known["Records"],
+        "Encryption": json.loads(known["Encryption"]),
     }
     assert set(known) == set(cast("Json", asked))
 

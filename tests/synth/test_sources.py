@@ -3,14 +3,21 @@
 import json
 import shutil
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk.assertions import Annotations, Match
 
-from cdk_braket import AlgorithmScript, HybridJob, InputChannel, ValidationError
-from cdk_braket.assets.local_files import MAX_INPUT_BYTES, MAX_INPUT_FILES
+from cdk_braket import (
+    AlgorithmScript,
+    ContainerImage,
+    Device,
+    HybridJob,
+    InputChannel,
+    ValidationError,
+)
+from cdk_braket.assets.local_files import MAX_INPUT_BYTES, MAX_INPUT_FILES, LocalScript
 from cdk_braket.assets.packaging import MAX_BYTES
 from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
 
@@ -163,7 +170,7 @@ def test_a_missing_path_is_one_problem_among_the_others(tmp_path: Path) -> None:
             input_data={"d": InputChannel.from_asset(tmp_path / "none")},
             device=LOCAL,
         )
-    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+    assert [problem.partition("=")[0] for problem in caught.value.problems] == [
         "algorithm",
         "input_data['d']",
     ]
@@ -173,7 +180,7 @@ def test_what_was_packed_is_said(tmp_path: Path) -> None:
     stack = new_stack()
     _job(stack, tmp_path)
     notes = Annotations.from_stack(stack).find_info("*", Match.any_value())
-    packed = "algorithm: algo.py: 1 file, 17 B, packed "
+    packed = "cdk-braket: packed algo.py: 1 file, 17 B, packed "
     assert [str(note.entry.data)[: len(packed)] for note in notes].count(packed) == 1
 
 
@@ -185,3 +192,37 @@ def test_jobs_of_one_script_share_its_asset(tmp_path: Path) -> None:
         HybridJob(stack, name, algorithm=algorithm, device=LOCAL)
     directory = Path(app.synth().directory)
     assert len(list(directory.glob("asset.*.gz"))) == 1
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_module_to_include_is_one_path(kind: type[str] | type[Path]) -> None:
+    script = AlgorithmScript.from_asset(
+        "job.py", entry_point="job:main", include_modules=kind("helpers.py")
+    )
+    assert isinstance(script.source, LocalScript)
+    assert script.source.include == (Path("helpers.py"),)
+
+
+def test_a_job_gets_its_included_modules_and_its_image_decides_the_python(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("import helpers, tomllib, xarray\ndef main(): pass")
+    (tmp_path / "helpers.py").write_text("")
+
+    def job(stack: Stack, **options: Any) -> HybridJob:  # noqa: ANN401 - of any argument
+        included = options.pop("include_modules", ())
+        script = AlgorithmScript.from_asset(
+            tmp_path / "job.py", entry_point="job:main", include_modules=included
+        )
+        device = Device.local("braket/default")
+        return HybridJob(stack, "Job", algorithm=script, device=device, **options)
+
+    with pytest.raises(ValidationError, match=r"include_modules=\["):
+        job(new_stack())
+    stack = new_stack()
+    job(stack, include_modules=tmp_path / "helpers.py")
+    found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    assert ["'xarray'" in str(each) for each in found if "packages" in str(each)] == [True]
+    stack = new_stack()
+    own = ContainerImage.from_uri("111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:v1")
+    job(stack, include_modules=[tmp_path / "helpers.py"], image=own)
+    found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    assert not [each for each in found if "preflight" in str(each)]

@@ -1,5 +1,6 @@
 """What is refused before anything is created, and how it is said."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from cdk_braket import (
     ValidationError,
 )
 from cdk_braket._lambda.braket_jobs.api import model_rules
-from tests.synth.support import LOCAL, new_stack, script
+from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
 
 
 def _refused(**options: object) -> ValidationError:
@@ -83,7 +84,7 @@ def test_a_hyperparameters_value_is_never_shown() -> None:
 @pytest.mark.parametrize("value", [None, ["a"], {"a": "b"}, b"a"])
 def test_a_hyperparameter_of_another_type_is_an_error(value: object) -> None:
     [problem] = _refused(hyperparameters={"h": value}).problems
-    assert "Use text, a number or a bool" in problem
+    assert "hyperparameters['h']: expected a string, a number or a bool, got " in problem
 
 
 @pytest.mark.parametrize("distribution", [None, Distribution.DATA_PARALLEL])
@@ -197,8 +198,9 @@ def test_checkpoints_of_a_job_that_only_its_arn_is_known_of_cannot_be_told() -> 
 
 def test_tokens_are_left_to_the_handler() -> None:
     token = Token.as_string({"Ref": "P"})
+    stack = new_stack()
     HybridJob(
-        new_stack(),
+        stack,
         "Job",
         image=ContainerImage.from_uri(token),
         device=Device.from_arn(token),
@@ -207,6 +209,16 @@ def test_tokens_are_left_to_the_handler() -> None:
         max_runtime=Duration.seconds(Token.as_number({"Ref": "P"})),
         reservation_arn=token,
     )
+    later = "<{'Ref': 'P'}>"
+    rendered = text(job_properties(stack)["Request"])
+    # A number stands without quotes.
+    request = json.loads(rendered.replace(f":{later}", f':"{later}"'))
+    assert request["algorithmSpecification"] == {"containerImage": {"uri": later}}
+    assert request["deviceConfig"] == {"device": later}
+    assert request["hyperParameters"] == {"h": later, "n": later, later: "v"}
+    assert request["jobName"] == later
+    assert request["stoppingCondition"] == {"maxRuntimeInSeconds": later}
+    assert request["associations"] == [{"arn": later, "type": "RESERVATION_TIME_WINDOW_ARN"}]
 
 
 def test_the_preflight_refuses_a_script_that_would_fail(tmp_path: Path) -> None:
@@ -228,14 +240,22 @@ def test_a_function_that_does_not_take_what_distribution_adds_is_told_why(tmp_pa
 
 
 def test_a_check_can_be_turned_off_by_its_name(tmp_path: Path) -> None:
+    algorithm = script(tmp_path, "def main(shots: bool): pass\n")
+    options: dict[str, object] = {"algorithm": algorithm, "hyperparameters": {"shots": True}}
+    [problem] = _refused(**options).problems
+    assert problem.endswith("(check bool-arguments)")
+    [same] = _refused(**options, disabled_checks=[PreflightCheck.IMPORTS]).problems
+    assert same == problem
+    stack = new_stack()
     HybridJob(
-        new_stack(),
+        stack,
         "Job",
-        algorithm=script(tmp_path, "def main(shots: bool): pass\n"),
+        algorithm=algorithm,
         hyperparameters={"shots": True},
         device=LOCAL,
         disabled_checks=[PreflightCheck.BOOL_ARGUMENTS],
     )
+    assert request_of(stack)["hyperParameters"] == {"shots": "True"}
 
 
 def test_a_credential_is_refused_without_a_script_too() -> None:
@@ -262,7 +282,7 @@ def _warnings(**options: object) -> list[str]:
 def test_an_instance_type_newer_than_the_model_is_a_warning() -> None:
     newer = InstanceConfig(instance_type=InstanceType.of("ml.m9.large"))
     [warning] = _warnings(instance=newer)
-    assert "instance.instance_type='ml.m9.large' is not in the service model" in warning
+    assert "instance.instance_type='ml.m9.large': is not in the service model" in warning
     assert "[ack: cdk-braket:instance-type]" in warning
     assert _warnings() == []
 

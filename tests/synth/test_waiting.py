@@ -7,7 +7,7 @@ from aws_cdk import CfnParameter, Duration
 from aws_cdk.assertions import Template
 
 from cdk_braket import ContainerImage, HybridJob, ValidationError, WaitForCompletion
-from cdk_braket.environment.handler_function import LONGEST_WAIT
+from cdk_braket.core.timeouts import LONGEST_WAIT
 from tests.synth.support import (
     LOCAL,
     image_job,

@@ -80,18 +80,38 @@ def test_what_a_schedule_would_run_later_is_run_at_once() -> None:
     assert len(set((ROOT / "results").glob("*")) - before) == 1
 
 
-def test_a_deployment_that_fails_ends_in_one_line_after_the_cdk_clis_own() -> None:
-    done = deploy("-c", "iterations=many")
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        ("iterations=many", "iterations=many: must be a whole number"),
+        ("example=unknown", "example=unknown: must be one of job, sweep, reader, nightly"),
+    ],
+)
+def test_a_mistake_in_the_context_is_reported_before_the_bootstrap(context: str, said: str) -> None:
+    done = deploy("-c", context)
     assert done.returncode == 1
-    assert "iterations=many: must be a whole number" in done.stderr
-    assert done.stderr.splitlines()[-1] == "dev: `cdk deploy` failed with exit code 1"
+    assert said in done.stderr
+    assert "dev: bootstrapping" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "dev: `cdk synth` failed with exit code 1"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--unknown", "--unknown=1", "-Z"])
+def test_an_option_that_cdk_deploy_does_not_have_is_refused_before_anything_runs(
+    option: str,
+) -> None:
+    done = deploy("-c", "iterations=1", option)
+    name = option.partition("=")[0]
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line == f"dev: `cdk deploy` has no option {name}; see `npx cdk deploy --help`"
 
 
 @pytest.mark.parametrize(
     ("step", "signum"),
     [
         ("dev: starting", signal.SIGINT),
+        ("dev: synthesizing", signal.SIGINT),
         ("dev: bootstrapping", signal.SIGTERM),
         ("dev: deploying", signal.SIGINT),
         ("dev: following", signal.SIGINT),

@@ -1,7 +1,7 @@
 """Places in S3: how they are written, and what it takes to reach them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aws_cdk import Aws, Fn, Token
@@ -12,12 +12,16 @@ from aws_cdk import aws_s3 as s3
 from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, is_bucket_name
 
 from .keys import READ_ACTIONS, key_statements
+from .tokens import is_unknown, settled
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 _HTTPS_URI: Final = re.compile(
     r"https://(?:s3[.-][^/]+/(?P<path_bucket>[^/]+)|(?P<bucket>[^/]+)\.s3[.-][^/]+)/?(?P<key>.*)",
     re.DOTALL,
+)
+_HTTPS_REGION: Final = re.compile(
+    r"https://(?:[^/]+\.)?s3[.-](?P<region>[a-z0-9-]+)\.amazonaws\.com"
 )
 # What a policy reads as more than itself; CDK's markers, which are replaced before, come first.
 _SPECIAL: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|[*?$]")
@@ -46,6 +50,7 @@ class Location:
         key_prefix: What the keys begin with, or the one object's key.
         keys: The KMS keys of the objects, where they are known.
         is_object: Whether it is the one object of that key.
+        bucket: The bucket, where it is known as a construct.
     """
 
     uri: str
@@ -53,6 +58,13 @@ class Location:
     key_prefix: str
     keys: tuple[kms.IKey, ...] = ()
     is_object: bool = False
+    bucket: s3.IBucket | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def written_region(self) -> str | None:
+        """The region that the URI shows; None if it shows none."""
+        match = _HTTPS_REGION.match(self.uri)
+        return match["region"] if match else None
 
     @property
     def bucket_arn(self) -> str:
@@ -68,7 +80,7 @@ class Location:
     def has_impossible_bucket(self) -> bool:
         """Whether the bucket's name is known, and S3 has no bucket of such a name."""
         name = self._written_bucket()
-        return bool(name) and not Token.is_unresolved(name) and not is_bucket_name(name)
+        return bool(name) and not is_unknown(name) and not is_bucket_name(name)
 
     def _written_bucket(self) -> str:
         return self.bucket_name
@@ -87,7 +99,7 @@ class Location:
     @property
     def is_unreachable(self) -> bool:
         """Whether the bucket's name is known and is not one that Braket reaches by name."""
-        known = bool(self.bucket_name) and not Token.is_unresolved(self.bucket_name)
+        known = bool(self.bucket_name) and not is_unknown(self.bucket_name)
         return known and not self.bucket_name.startswith(REACHABLE_PREFIX)
 
     def read_statements(self) -> list[iam.PolicyStatement]:
@@ -106,7 +118,7 @@ def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Lo
     uri = f"s3://{bucket.bucket_name}/{prefix}"
     key = bucket.encryption_key
     keys = () if key is None else (key,)
-    return Location(uri, bucket.bucket_name, prefix, keys, is_object)
+    return Location(uri, bucket.bucket_name, prefix, keys, is_object, bucket)
 
 
 def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
@@ -116,6 +128,7 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
         uri: The URI.
         key: The KMS key of the bucket, where it is known.
     """
+    uri = settled(uri)
     keys = () if key is None else (key,)
     if Token.is_unresolved(uri):
         # What is written around a token can be escaped, what the token becomes cannot.

@@ -1,17 +1,20 @@
-"""The one error that the constructs raise for what Amazon Braket would refuse."""
+"""The one error that the constructs raise for arguments that Amazon Braket would refuse."""
 
 from collections.abc import Sequence
 
+from .issue import Issue
+
 
 class ValidationError(ValueError):
-    """A construct was given what Amazon Braket would refuse; says everything at once.
+    """The arguments of a construct are wrong; all that is wrong is reported at once.
 
     It is raised before the construct, or any child of it, is added to the tree. No hyperparameter
     value is ever part of it.
 
     Attributes:
-        construct_path: Path of the construct that was refused.
-        problems: One line each: the property, its value, the rule and the way out.
+        construct_path: Path of the construct that was refused, or the name of the function whose
+            arguments are wrong.
+        problems: One line each: the argument, its value, the rule and the fix.
 
     Example:
         >>> from cdk_braket import ValidationError
@@ -21,7 +24,9 @@ class ValidationError(ValueError):
         cdk_braket.core.validation_error.ValidationError: [Vqe/Job] device is required.
     """
 
-    def __init__(self, construct_path: str, problems: Sequence[str]) -> None:
+    __module__ = "cdk_braket"
+
+    def __init__(self, construct_path: str, problems: Sequence[str | Issue]) -> None:
         self.construct_path = construct_path
-        self.problems = tuple(problems)
+        self.problems = tuple(str(problem) for problem in problems)
         super().__init__("\n".join(f"[{construct_path}] {problem}" for problem in self.problems))

@@ -28,7 +28,6 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import SERVICE_LINKED_ROLE
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import key_statements
 from cdk_braket.core.late import LateDependency
-from cdk_braket.core.tokens import is_unknown
 from cdk_braket.permissions.managed_policy_role import OwnRole
 from cdk_braket.permissions.statements import missing_object_statement
 
@@ -42,25 +41,6 @@ _GO_ON: Final = "BraketHybridJobHandlerGoOn"
 # The function divides what it has by itself and answers before it ends; CloudFormation waits a
 # little longer than that, and not its default of an hour, should the function never answer.
 _TIMEOUT: Final = Duration.minutes(14)
-_SERVICE_TIMEOUT_SECONDS: Final = 15 * 60
-
-# Source:
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html
-_LONGEST_SERVICE_TIMEOUT_SECONDS: Final = 60 * 60
-_ANSWER_SECONDS: Final = 5 * 60
-LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - _ANSWER_SECONDS
-"""Seconds for which a deployment can wait for a job."""
-
-
-def service_timeout(waits_seconds: float) -> Duration:
-    """Return how long CloudFormation waits for an answer.
-
-    Args:
-        waits_seconds: How long the deployment waits for the job; a token when it is not known.
-    """
-    if is_unknown(waits_seconds):
-        return Duration.seconds(_LONGEST_SERVICE_TIMEOUT_SECONDS)
-    return Duration.seconds(max(_SERVICE_TIMEOUT_SECONDS, waits_seconds + _ANSWER_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What hybrid jobs stand on, and share: buckets, key, role, logs and handler."""
 
-from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
 
 from aws_cdk import Duration, Fn, RemovalPolicy, Resource, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -15,6 +15,8 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IConstruct, IDependable
 
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked, wrong_types
+from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.keys import (
     READ_ACTIONS,
     RESULT_ACTIONS,
@@ -32,7 +34,11 @@ from cdk_braket.core.naming import (
     description,
     stack_uuid,
 )
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import plain
+from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.monitoring.events import allow_events
 from cdk_braket.permissions.grants import granted
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
@@ -49,9 +55,9 @@ from cdk_braket.permissions.statements import (
 )
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
-from cdk_braket.validation.argument_types import wrong_types_of_environment
 from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, warn_of_key
 from cdk_braket.validation.limits import watch_limits
+from cdk_braket.validation.usable_arguments import policy_issues
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
@@ -60,36 +66,18 @@ _NO_KEY: Final = "none"
 _KEPT_OLD_VERSIONS: Final = Duration.days(30)
 _KEPT_ACCESS_LOGS: Final = Duration.days(365)
 _KEPT_PARTS: Final = Duration.days(7)
-
-
-class IHybridJobEnvironment(Protocol):
-    """What hybrid jobs share, of this app or of another.
-
-    Example:
-        >>> from cdk_braket import IHybridJobEnvironment
-        >>> def role_arn(environment: IHybridJobEnvironment) -> str:
-        ...     return environment.role.role_arn
-    """
-
-    @property
-    def inputs_bucket(self) -> s3.IBucket:
-        """Scripts and inputs; jobs only read it."""
-
-    @property
-    def results_bucket(self) -> s3.IBucket:
-        """Results and checkpoints."""
-
-    @property
-    def encryption_key(self) -> kms.IKey | None:
-        """What the results are encrypted with; None for S3's own keys."""
-
-    @property
-    def role(self) -> iam.IRole:
-        """What jobs run as."""
-
-    @property
-    def handler_function(self) -> lambda_.IFunction:
-        """What starts, tags and cancels them."""
+# The version of the list that `publish` writes, its first item: a later release that adds to the
+# list, or changes its order, can tell it from this one.
+_FORMAT: Final = "1"
+_ENCRYPTIONS: Final = (s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED)
+_OF_REGION: Final = (
+    "inputs_bucket",
+    "results_bucket",
+    "access_logs_bucket",
+    "encryption_key",
+    "vpc",
+    "dead_letter_queue",
+)
 
 
 def shared_statements(
@@ -122,6 +110,21 @@ class _Environment(Resource):
 
     _inputs: s3.IBucket
     _results: s3.IBucket
+
+    def apply_removal_policy(self, policy: RemovalPolicy) -> None:
+        """Refuse: an environment is several resources, with a policy of its own.
+
+        Raises:
+            ValidationError: Always.
+        """
+        issue = Issue(
+            "apply_removal_policy",
+            "an environment has no resource of its own that a policy could apply to",
+            "Use HybridJobEnvironment(…, removal_policy=…) where the environment is declared",
+            f"RemovalPolicy.{policy.name}",
+        )
+        raise ValidationError(self.node.path, [issue])
+
     _role: iam.IRole
 
     @property
@@ -170,6 +173,8 @@ class HybridJobEnvironment(_Environment):
         ...         hyperparameters={"distance": distance},
         ...     )
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -243,41 +248,27 @@ class HybridJobEnvironment(_Environment):
         Raises:
             ValidationError: The arguments contradict each other. Nothing was created.
         """
-        path = f"{scope.node.path}/{id}".lstrip("/")
-        faults = wrong_types_of_environment(
-            {
-                "inputs_bucket": inputs_bucket,
-                "results_bucket": results_bucket,
-                "access_logs_bucket": access_logs_bucket,
-                "encryption": encryption,
-                "encryption_key": encryption_key,
-                "role": role,
-                "permissions_boundary": permissions_boundary,
-                "log_retention": log_retention,
-                "vpc": vpc,
-                "vpc_subnets": vpc_subnets,
-                "security_groups": security_groups,
-                "replication_bucket": replication_bucket,
-                "reserved_concurrent_executions": reserved_concurrent_executions,
-                "dead_letter_queue": dead_letter_queue,
-                "checks_caller": checks_caller,
-                "removal_policy": removal_policy,
-            }
-        )
-        if faults:
-            raise ValidationError(path, faults)
-        in_vpc = {"vpc_subnets": vpc_subnets, "security_groups": security_groups}
-        problems = _contradictions(
-            encryption=encryption,
-            has_key=encryption_key is not None,
-            makes_buckets=inputs_bucket is None or results_bucket is None,
-            lacks_replica_key=(
-                replication_bucket is not None and replication_bucket.encryption_key is None
-            ),
-            without_vpc=[name for name, value in in_vpc.items() if vpc is None and value],
-        )
+        arguments: dict[str, object] = {
+            "inputs_bucket": inputs_bucket,
+            "results_bucket": results_bucket,
+            "access_logs_bucket": access_logs_bucket,
+            "encryption": encryption,
+            "encryption_key": encryption_key,
+            "role": role,
+            "permissions_boundary": permissions_boundary,
+            "log_retention": log_retention,
+            "vpc": vpc,
+            "vpc_subnets": vpc_subnets,
+            "security_groups": security_groups,
+            "replication_bucket": replication_bucket,
+            "reserved_concurrent_executions": reserved_concurrent_executions,
+            "dead_letter_queue": dead_letter_queue,
+            "checks_caller": checks_caller,
+            "removal_policy": removal_policy,
+        }
+        problems = _problems(scope, arguments)
         if problems:
-            raise ValidationError(path, problems)
+            raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
         super().__init__(scope, id)
         watch_limits(self)
         self._removal_policy = removal_policy
@@ -303,7 +294,9 @@ class HybridJobEnvironment(_Environment):
             vpc_subnets=vpc_subnets,
             security_groups=None if security_groups is None else tuple(security_groups),
             is_bounded=permissions_boundary is not None,
-            reserved_concurrent_executions=reserved_concurrent_executions,
+            reserved_concurrent_executions=cast(
+                "int | None", plain(reserved_concurrent_executions)
+            ),
             dead_letter_queue=dead_letter_queue,
         )
         self._handler = JobHandler.of(self, settings)
@@ -385,6 +378,7 @@ class HybridJobEnvironment(_Environment):
         [statement] = self.key_policy_statements()
         return target_of(key).add_to_resource_policy(statement).statement_added
 
+    @checked
     def allow_device(self, device: Device) -> None:
         """Let jobs of other apps use a device; those of this app bring the permission along.
 
@@ -403,6 +397,7 @@ class HybridJobEnvironment(_Environment):
         attach(self, self._role, device_statements(Stack.of(self), device.arn, self._results))
         attach(self, self._handler.role, [device_look_statement(device.arn)])
 
+    @checked
     def allow_image(self, image: ContainerImage) -> None:
         """Let jobs of other apps use an image; those of this app bring the permission along.
 
@@ -439,6 +434,7 @@ class HybridJobEnvironment(_Environment):
         """
         allow_events(self, self.handler_function)
 
+    @checked
     def grant_create_job(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to start jobs on this environment, by the API or the Braket SDK.
 
@@ -472,6 +468,7 @@ class HybridJobEnvironment(_Environment):
         ]
         return granted(grantee, statements)
 
+    @checked
     def publish(self, parameter_name: str) -> ssm.StringListParameter:
         """Put what other apps need into a parameter of Systems Manager.
 
@@ -496,6 +493,7 @@ class HybridJobEnvironment(_Environment):
             parameter_name=parameter_name,
             description="A cdk-braket HybridJobEnvironment: buckets, role, handler and key",
             string_list_value=[
+                _FORMAT,
                 self._inputs.bucket_name,
                 self._results.bucket_name,
                 self._role.role_arn,
@@ -504,7 +502,7 @@ class HybridJobEnvironment(_Environment):
             ],
         )
 
-    def job_prerequisites(self) -> list[IDependable]:
+    def _job_prerequisites(self) -> list[IDependable]:
         """What has to be there before a job is started, and go after it is over."""
         return self._outlasts_jobs
 
@@ -743,6 +741,7 @@ class HybridJobEnvironment(_Environment):
         )
 
     @staticmethod
+    @checked
     def from_hybrid_job_environment_attributes(
         scope: Construct,
         id: str,
@@ -792,6 +791,7 @@ class HybridJobEnvironment(_Environment):
         )
 
     @staticmethod
+    @checked
     def from_parameter_name(
         scope: Construct, id: str, parameter_name: str, *, has_encryption_key: bool = True
     ) -> IHybridJobEnvironment:
@@ -815,7 +815,8 @@ class HybridJobEnvironment(_Environment):
             ... )
         """
         values = ssm.StringListParameter.value_for_typed_list_parameter(scope, parameter_name)
-        inputs, results, role, function, key = (Fn.select(index, values) for index in range(5))
+        # The first one is the format's version.
+        inputs, results, role, function, key = (Fn.select(index, values) for index in range(1, 6))
         return HybridJobEnvironment.from_hybrid_job_environment_attributes(
             scope,
             id,
@@ -843,15 +844,17 @@ class _ImportedEnvironment(_Environment):
     ) -> None:
         super().__init__(scope, id)
         arn = encryption_key_arn
-        key = None if arn is None else kms.Key.from_key_arn(self, "Key", arn)
+        key = None if arn is None else kms.Key.from_key_arn(self, "Key", settled(arn))
         self._inputs = s3.Bucket.from_bucket_attributes(
-            self, "InputsBucket", bucket_name=inputs_bucket_name, encryption_key=key
+            self, "InputsBucket", bucket_name=settled(inputs_bucket_name), encryption_key=key
         )
         self._results = s3.Bucket.from_bucket_attributes(
-            self, "ResultsBucket", bucket_name=results_bucket_name, encryption_key=key
+            self, "ResultsBucket", bucket_name=settled(results_bucket_name), encryption_key=key
         )
-        self._role = iam.Role.from_role_arn(self, "Role", role_arn, mutable=False)
-        self._function = lambda_.Function.from_function_arn(self, "Handler", handler_function_arn)
+        self._role = iam.Role.from_role_arn(self, "Role", settled(role_arn), mutable=False)
+        self._function = lambda_.Function.from_function_arn(
+            self, "Handler", settled(handler_function_arn)
+        )
 
     @property
     def handler_function(self) -> lambda_.IFunction:
@@ -871,35 +874,71 @@ def _given(**buckets: s3.IBucket | None) -> list[tuple[str, s3.IBucket]]:
     return [(name, bucket) for name, bucket in buckets.items() if bucket is not None]
 
 
-def _contradictions(
-    *,
-    encryption: s3.BucketEncryption,
-    has_key: bool,
-    makes_buckets: bool,
-    lacks_replica_key: bool,
-    without_vpc: Sequence[str],
-) -> list[str]:
-    problems = []
-    if encryption not in {s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED}:
-        problems.append(
-            f"encryption={encryption.name}: must be KMS or S3_MANAGED. "
-            "Use s3.BucketEncryption.KMS, with encryption_key=… for a key of yours."
+def _problems(scope: Construct, arguments: Mapping[str, object]) -> list[Issue]:
+    """Check an environment's arguments, all at once; those of a wrong type for that alone."""
+    faults = wrong_types(HybridJobEnvironment.__init__, arguments)
+    refused = argument_names(faults)
+    usable = {
+        name: None if any(each.startswith(name) for each in refused) else value
+        for name, value in arguments.items()
+    }
+    found = [*_wrong_values(usable), *_contradictions(usable), *_misplaced(scope, usable)]
+    return [*faults, *without(found, refused)]
+
+
+def _wrong_values(given: Mapping[str, object]) -> Iterator[Issue]:
+    encryption = given["encryption"]
+    if isinstance(encryption, s3.BucketEncryption) and encryption not in _ENCRYPTIONS:
+        yield Issue(
+            "encryption",
+            "must be KMS or S3_MANAGED",
+            "Use s3.BucketEncryption.KMS, with encryption_key=… for a key of yours",
+            encryption.name,
         )
-    if has_key and encryption is s3.BucketEncryption.S3_MANAGED:
-        problems.append(
-            "encryption_key: has no use with encryption=S3_MANAGED. Leave one of them out."
+    policy = given["removal_policy"]
+    yield from policy_issues(policy if isinstance(policy, RemovalPolicy) else None)
+    calls = plain(given["reserved_concurrent_executions"])
+    if isinstance(calls, int) and not is_unknown(calls) and calls < 1:
+        yield Issue(
+            "reserved_concurrent_executions",
+            "must be at least 1: with none, the handler is never called",
+            "Use a larger number, or leave it out",
+            str(calls),
         )
-    if has_key and not makes_buckets:
-        problems.append(
-            "encryption_key: has no use where both buckets are given. Leave it out, and give the "
-            "buckets the key."
+
+
+def _contradictions(given: Mapping[str, object]) -> Iterator[Issue]:
+    encryption, replicas = given["encryption"], given["replication_bucket"]
+    if given["encryption_key"] is not None:
+        if encryption is s3.BucketEncryption.S3_MANAGED:
+            rule = "cannot be combined with encryption=S3_MANAGED"
+            yield Issue("encryption_key", rule, "Remove one of them")
+        if given["inputs_bucket"] is not None and given["results_bucket"] is not None:
+            yield Issue(
+                "encryption_key",
+                "has no use where both buckets are given",
+                "Leave it out, and give the buckets the key",
+            )
+    lacks_key = replicas is not None and cast("s3.IBucket", replicas).encryption_key is None
+    if lacks_key and encryption is s3.BucketEncryption.KMS:
+        yield Issue(
+            "replication_bucket",
+            "what is encrypted with a key is copied only to a key, and this bucket's is not known",
+            "Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)",
         )
-    if lacks_replica_key and encryption is s3.BucketEncryption.KMS:
-        problems.append(
-            "replication_bucket: what is encrypted with a key is copied only to a key, and this "
-            "bucket's is not known. Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)."
-        )
-    problems += [
-        f"{name}: has no use without a VPC. Use vpc=…, or leave it out." for name in without_vpc
-    ]
-    return problems
+    for name in ("vpc_subnets", "security_groups"):
+        if given["vpc"] is None and given[name]:
+            yield Issue(name, "has no use without a VPC", "Use vpc=…, or leave it out")
+
+
+def _misplaced(scope: Construct, given: Mapping[str, object]) -> Iterator[Issue]:
+    """Return the resources that are of another app, region or account than they have to be."""
+    for name in _OF_REGION:
+        yield from misplaced(name, given[name], scope)
+    groups = given["security_groups"]
+    for index, group in enumerate(groups if isinstance(groups, Sequence) else ()):
+        yield from misplaced(f"security_groups[{index}]", group, scope)
+    # Replicas may be in any region.
+    yield from misplaced("replication_bucket", given["replication_bucket"], scope, in_region=False)
+    for name in ("role", "permissions_boundary"):
+        yield from misplaced(name, given[name], scope, in_region=False, in_account=True)

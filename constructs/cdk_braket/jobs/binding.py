@@ -1,10 +1,10 @@
 """A job's definition: checked before anything of it exists, then bound to where it will run."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import jsii
 from aws_cdk import (
@@ -27,6 +27,8 @@ from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked, wrong_types
+from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import (
     READ_ACTIONS,
     RESULT_ACTIONS,
@@ -36,6 +38,8 @@ from cdk_braket.core.keys import (
 )
 from cdk_braket.core.late import LateDependency
 from cdk_braket.core.naming import JOBS, RECORDS, description
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import Hyperparameter, plain
 from cdk_braket.core.substitution import compact
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import (
@@ -47,9 +51,10 @@ from cdk_braket.environment.handler_function import (
 )
 from cdk_braket.environment.hybrid_job_environment import (
     HybridJobEnvironment,
-    IHybridJobEnvironment,
     shared_statements,
 )
+from cdk_braket.interfaces import IHybridJobEnvironment
+from cdk_braket.jobs.notes import note
 from cdk_braket.monitoring.metrics import TaskMetrics
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
@@ -66,7 +71,6 @@ from cdk_braket.request.algorithm_script import AlgorithmScript
 from cdk_braket.request.checkpoint_source import CheckpointSource
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.create_job import (
-    Hyperparameter,
     JobOptions,
     Places,
     base_prefix,
@@ -86,13 +90,13 @@ from cdk_braket.request.job_options import (
     WaitForCompletion,
 )
 from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
-from cdk_braket.validation.argument_types import wrong_types
 from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, warn_of_key
-from cdk_braket.validation.checks import Checked, check, check_hyperparameters
+from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from cdk_braket.validation.limits import watch_limits
-from cdk_braket.validation.messages import shorten
 from cdk_braket.validation.preflight import PreflightCheck
-from cdk_braket.validation.template_text import text_fault
+from cdk_braket.validation.tags import check_at_synth
+from cdk_braket.validation.template_text import text_issue
+from cdk_braket.validation.usable_arguments import policy_issues, usable_arguments
 
 _WARNING: Final = "cdk-braket"
 _LEFT_AS_IT_IS: Final = (
@@ -142,6 +146,7 @@ class Prepared:
 
 
 def prepare(
+    construct: type,
     scope: Construct,
     id: str,
     arguments: Arguments,
@@ -149,43 +154,63 @@ def prepare(
     wait: WaitForCompletion | None = None,
     more: Mapping[str, object] | None = None,
 ) -> Prepared:
-    """Check what was given, all at once. Creates no construct.
+    """Check the arguments, all at once. Creates no construct.
+
+    An argument of a wrong type is left out of the further checks, so that these can still run.
 
     Args:
+        construct: The class whose arguments they are.
         scope: The scope.
         id: The id in the scope.
-        arguments: What was given.
+        arguments: The arguments of the definition.
         wait: How the deployment waits for the job.
-        more: Further arguments, by name, of which only the types are checked.
+        more: Further arguments, by name.
 
     Raises:
         ValidationError: Something is wrong.
     """
     path = f"{scope.node.path}/{id}".lstrip("/")
+    further = dict(more or {})
     given = {name: getattr(arguments, name) for name in Arguments.__slots__}
-    if faults := wrong_types(given | {"wait_for_completion": wait} | dict(more or {})):
-        raise ValidationError(path, faults)
-    options = _options(scope, path, arguments, wait)
-    checked = check(
-        options,
+    if wait is not None:
+        further["wait_for_completion"] = wait
+    faults = wrong_types(construct.__init__, given | further)  # type: ignore[misc]  # its signature
+    refused = frozenset(issue.argument for issue in faults)
+    fitting = usable_arguments(given, refused)
+    usable = Arguments(**{name: plain(value) for name, value in fitting.items()})  # type: ignore[arg-type]  # of their types
+    further = usable_arguments(further, refused)
+    waits = cast("WaitForCompletion | None", further.get("wait_for_completion"))
+    options = _options(scope, path, usable, waits)
+    around = Surroundings(
         scope=scope,
-        role=arguments.role,
-        environment=arguments.environment,
-        tags=arguments.tags or {},
-        disabled=arguments.disabled_checks,
+        role=usable.role,
+        environment=usable.environment,
+        tags=usable.tags or {},
+        disabled=usable.disabled_checks,
         scratch=_scratch(scope),
+        refused=refused,
     )
-    limit = (more or {}).get("spending_limit")
+    checked = check(options, around)
     problems = [
+        *faults,
         *checked.problems,
-        *_contradictions(arguments),
-        *_unrenderable(more or {}),
-        *_elsewhere(scope, arguments),
-        *(wrong_device(limit, arguments.device) if isinstance(limit, SpendingLimit) else []),
+        *_contradictions(usable),
+        *policy_issues(usable.removal_policy),
+        *_of_life(scope, usable, further),
     ]
     if problems:
         raise ValidationError(path, problems)
-    return Prepared(arguments, options, checked)
+    return Prepared(usable, options, checked)
+
+
+def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) -> Iterator[Issue]:
+    """Check the arguments that are not part of a definition."""
+    if issue := text_issue("rerun_trigger", further.get("rerun_trigger")):
+        yield issue
+    limit = further.get("spending_limit")
+    if isinstance(limit, SpendingLimit):
+        yield from misplaced("spending_limit", limit, scope)
+        yield from wrong_device(limit, given.device)
 
 
 def _options(
@@ -213,39 +238,16 @@ def _options(
     )
 
 
-def _contradictions(given: Arguments) -> list[str]:
-    problems = []
+def _contradictions(given: Arguments) -> Iterator[Issue]:
     if given.environment is not None and given.removal_policy is not None:
-        problems.append(
-            "removal_policy: belongs to the environment, which has the buckets and the key. "
-            "Use HybridJobEnvironment(…, removal_policy=…)."
+        yield Issue(
+            "removal_policy",
+            "belongs to the environment, which has the buckets and the key",
+            "Use HybridJobEnvironment(…, removal_policy=…)",
         )
     if given.isolated and given.role is not None:
-        problems.append(
-            "isolated: gives the job a role of its own, and role=… is another. "
-            "Leave one of them out."
-        )
-    return problems
-
-
-def _unrenderable(more: Mapping[str, object]) -> list[str]:
-    token = more.get("rerun_trigger")
-    fault = text_fault(token)
-    return [] if fault is None else [f"rerun_trigger={shorten(str(token))}: {fault}"]
-
-
-def _elsewhere(scope: Construct, given: Arguments) -> list[str]:
-    """A job runs in its stack's region, and its buckets must be there too."""
-    if not isinstance(given.environment, HybridJobEnvironment):
-        return []
-    here, there = Stack.of(scope).region, given.environment.env.region
-    if Token.is_unresolved(here) or Token.is_unresolved(there) or here == there:
-        return []
-    text = (
-        f"environment: is in {there}, and the job would be in {here}. "
-        f"Use a HybridJobEnvironment of a stack in {here}."
-    )
-    return [text]
+        rule = "gives the job a role of its own, and role=… is another"
+        yield Issue("isolated", rule, "Leave one of them out")
 
 
 @jsii.implements(IStableAnyProducer)
@@ -300,7 +302,8 @@ class Definition:
         watch_limits(owner)
         self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
         for key, value in (given.tags or {}).items():
-            self.tags.set_tag(key, value, _EXPLICIT)
+            self.tags.set_tag(key, str(plain(value)), _EXPLICIT)
+        check_at_synth(owner, self.tags)
         self.environment = given.environment or HybridJobEnvironment(
             owner, "Environment", removal_policy=given.removal_policy or RemovalPolicy.RETAIN
         )
@@ -326,7 +329,8 @@ class Definition:
         self.prerequisites = [*self._attach(missing, late), *self._bucket_parts()]
         self._let_braket_write_task_results()
         if (missing or late) and not isinstance(self.role, iam.Role):
-            Annotations.of(owner).add_info(_LEFT_AS_IT_IS)
+            # On the role, so that it is reported once, and not for each of its jobs.
+            Annotations.of(self.role).add_info(_LEFT_AS_IT_IS)
 
     @property
     def results_bucket(self) -> s3.IBucket:
@@ -381,24 +385,44 @@ class Definition:
         }
         if self.options.checkpoint_source is not None:
             contents[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
+        encryption = self._encryption()
+        if encryption:
+            contents[ResourceProperty.ENCRYPTION] = encryption
         return {name.value: value for name, value in contents.items()}
 
-    def check_hyperparameters(self, path: str, more: Mapping[str, Hyperparameter]) -> None:
+    def _encryption(self) -> dict[str, dict[str, str]]:
+        """The encryption of the buckets that the handler writes to, as far as it is known.
+
+        A policy may deny writes without the header that names it. What an imported environment's
+        buckets have is not known.
+        """
+        written = [self.environment.inputs_bucket]
+        if self.options.checkpoint_source is not None:
+            written.append(self.checkpoint_bucket)
+        if not isinstance(self.environment, HybridJobEnvironment):
+            return {}
+        known: dict[str, dict[str, str]] = {}
+        for bucket in written:
+            if bucket.encryption_key is not None:
+                key = bucket.encryption_key.key_arn
+                known[bucket.bucket_name] = {"algorithm": "aws:kms", "key": key}
+            elif bucket.node.scope is self.environment:
+                known[bucket.bucket_name] = {"algorithm": "AES256"}
+        return known
+
+    def hyperparameter_issues(
+        self, more: Mapping[str, Hyperparameter], refused: Collection[str] = ()
+    ) -> list[Issue]:
         """Check the hyperparameters of one run as those of the definition are.
 
         Args:
-            path: Where they are given.
             more: Hyperparameters besides those of the definition, or in their place.
-
-        Raises:
-            ValidationError: The service would refuse them, or the script would fail.
+            refused: Arguments that are refused already for their types.
         """
         options = replace(self.options, hyperparameters={**self.options.hyperparameters, **more})
-        problems = check_hyperparameters(
-            options, self._checked, self._disabled_checks, scope=self.owner
+        return check_hyperparameters(
+            options, self._checked, self._disabled_checks, scope=self.owner, refused=refused
         )
-        if problems:
-            raise ValidationError(path, problems)
 
     def _request(self) -> dict[str, object]:
         options = self.options
@@ -451,7 +475,9 @@ class Definition:
         environment, owner = self.environment, self.owner
         function = environment.handler_function
         outlasts = (
-            environment.job_prerequisites() if isinstance(environment, HybridJobEnvironment) else []
+            environment._job_prerequisites()  # noqa: SLF001 - internal to this library
+            if isinstance(environment, HybridJobEnvironment)
+            else []
         )
         found: list[IDependable | None] = [
             *outlasts,
@@ -622,6 +648,7 @@ class Defined(TaskMetrics):
         """What the keys of the checkpoints of all runs begin with."""
         return self._definition.checkpoint_prefix
 
+    @checked
     def grant_write_input(self, grantee: iam.IGrantable, channel: str | None = None) -> iam.Grant:
         """Allow to put data where the job reads it, and not to read it.
 
@@ -665,11 +692,11 @@ def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]
 
 
 def _annotate(owner: Construct, checked: Checked) -> None:
-    annotations = Annotations.of(owner)
-    for name, text in checked.warnings:
-        annotations.add_warning_v2(f"{_WARNING}:{name}", text)
-    for note in checked.notes:
-        annotations.add_info(note)
+    for warning in checked.warnings:
+        # The region is the stack's: to report it for each job says nothing more.
+        where = Stack.of(owner) if warning.check == REGION else owner
+        Annotations.of(where).add_warning_v2(f"{_WARNING}:{warning.check}", str(warning))
+    note(owner, checked.script, checked.hours)
 
 
 def _own_role(owner: Construct) -> iam.Role:

@@ -1,8 +1,8 @@
 """A dashboard of hybrid jobs."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -12,14 +12,17 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_ARNS, JOB_LOG_GROUP
+from cdk_braket.core.argument_types import wrong_types
+from cdk_braket.core.issue import Issue, argument_names, shorten, without
 from cdk_braket.core.naming import description
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.tokens import is_unknown
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import code, drop_role_dependency
+from cdk_braket.interfaces import IHybridJob
 from cdk_braket.permissions.managed_policy_role import OwnRole
-from cdk_braket.validation.messages import shorten
 
 from .hybrid_job import HybridJob
-from .hybrid_job_base import IHybridJob
 
 _WIDTH: Final = 24
 _LINES: Final = 100
@@ -53,6 +56,8 @@ class HybridJobDashboard(Construct):
         >>> board = HybridJobDashboard(stack, "Board", jobs=[job], algorithm_metrics=["energy"])
     """
 
+    __module__ = "cdk_braket"
+
     def __init__(
         self,
         scope: Construct,
@@ -79,7 +84,14 @@ class HybridJobDashboard(Construct):
             ValidationError: There is no job, a name is none that the SDK reads, or there are more
                 widgets than a dashboard has. Nothing was created.
         """
-        problems = _problems(jobs, algorithm_metrics)
+        arguments = {
+            "jobs": jobs,
+            "algorithm_metrics": algorithm_metrics,
+            "dashboard_name": dashboard_name,
+            "default_interval": default_interval,
+            "log_retention": log_retention,
+        }
+        problems = _problems(scope, arguments)
         if problems:
             raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
         super().__init__(scope, id)
@@ -202,29 +214,58 @@ def _tasks(job: HybridJob) -> list[cloudwatch.IWidget]:
     ]
 
 
-def _problems(jobs: Sequence[IHybridJob], names: Sequence[str]) -> list[str]:
+def _problems(scope: Construct, arguments: Mapping[str, object]) -> list[Issue]:
+    faults = wrong_types(HybridJobDashboard.__init__, arguments)
+    refused = argument_names(faults)
+    usable = {
+        name: () if any(each.startswith(name) for each in refused) else value
+        for name, value in arguments.items()
+    }
+    jobs = cast("Sequence[IHybridJob]", usable["jobs"])
+    names = cast("Sequence[str]", usable["algorithm_metrics"])
+    found = [*_wrong_jobs(scope, jobs), *_wrong_names(names), *_too_many(jobs, names)]
+    interval = usable["default_interval"]
+    if isinstance(interval, Duration) and not interval.is_unresolved():
+        found += _wrong_interval(interval)
+    return [*faults, *without(found, [each.partition("[")[0] for each in refused])]
+
+
+def _wrong_jobs(scope: Construct, jobs: Sequence[IHybridJob]) -> Iterator[Issue]:
     if not jobs:
-        return ["jobs: is empty. Use at least one job."]
-    problems = list(_nameless(jobs))
-    problems += [
-        f"algorithm_metrics={shorten(name)}: is none that the SDK reads: letters, digits and "
-        "underscores. Use the name that log_metric is given."
-        for name in names
-        if not _METRIC_NAME.fullmatch(name)
-    ]
+        yield Issue("jobs", "is empty", "Use at least one job")
+    for index, job in enumerate(jobs):
+        yield from misplaced(f"jobs[{index}]", job, scope)
+    yield from _nameless(jobs)
+
+
+def _wrong_names(names: Sequence[str]) -> Iterator[Issue]:
+    for name in names:
+        if not is_unknown(name) and not _METRIC_NAME.fullmatch(name):
+            rule = "is none that the SDK reads: letters, digits and underscores"
+            fix = "Use the name that log_metric is given"
+            yield Issue("algorithm_metrics", rule, fix, shorten(name))
+
+
+def _too_many(jobs: Sequence[IHybridJob], names: Sequence[str]) -> Iterator[Issue]:
     widgets = 1 + 2 * len(_on_managed_devices(jobs)) + len(jobs) * (2 if names else 1)
     if widgets > _MOST_WIDGETS:
-        problems.append(
-            f"jobs: are {len(jobs)}, which are {widgets} widgets; a dashboard has at most "
-            f"{_MOST_WIDGETS}. Use several dashboards."
+        rule = (
+            f"are {len(jobs)}, which are {widgets} widgets; a dashboard has at most {_MOST_WIDGETS}"
         )
-    return problems
+        yield Issue("jobs", rule, "Use several dashboards")
 
 
-def _nameless(jobs: Sequence[IHybridJob]) -> Iterator[str]:
+def _wrong_interval(interval: Duration) -> Iterator[Issue]:
+    seconds = interval.to_seconds(integral=False)
+    if seconds <= 0:
+        rule = "must be longer than nothing"
+        yield Issue("default_interval", rule, "Use Duration.hours(3)", f"{seconds:g} s")
+
+
+def _nameless(jobs: Sequence[IHybridJob]) -> Iterator[Issue]:
     """Say which jobs cannot be shown: logs are found by a job's name."""
     for job in jobs:
         try:
             _ = job.job_name
         except ValidationError as error:
-            yield f"jobs: {error}"
+            yield Issue("jobs", str(error))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from typing import Literal, cast
+from typing import Literal, TypeGuard, cast
 
 import jsii
 from aws_cdk import (
@@ -27,13 +27,16 @@ from constructs import Construct
 from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, Attribute, OnDelete
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.issue import Issue
+from cdk_braket.core.plain import Hyperparameter
+from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.environment.handler_function import service_timeout
-from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.interfaces import IHybridJob, IHybridJobEnvironment
 from cdk_braket.request.algorithm_script import AlgorithmScript
 from cdk_braket.request.checkpoint_source import CheckpointSource
 from cdk_braket.request.container_image import ContainerImage
-from cdk_braket.request.create_job import Hyperparameter, seconds_of
+from cdk_braket.request.create_job import seconds_of
 from cdk_braket.request.device import Device
 from cdk_braket.request.input_channel import InputChannel
 from cdk_braket.request.job_options import (
@@ -47,7 +50,7 @@ from cdk_braket.request.spending_limit import SpendingLimit
 from cdk_braket.validation.preflight import PreflightCheck
 
 from .binding import Arguments, Defined, Definition, prepare
-from .hybrid_job_base import HybridJobBase, IHybridJob
+from .hybrid_job_base import HybridJobBase
 from .imported_job import HybridJobAttributes, imported
 
 
@@ -85,6 +88,8 @@ class HybridJob(Defined, HybridJobBase):
         >>> job.role.role_arn.startswith("${Token")
         True
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -161,8 +166,7 @@ class HybridJob(Defined, HybridJobBase):
 
         Raises:
             ValidationError: The service would refuse the job, or the script would fail in the
-                container. Everything that is wrong is said at once, and nothing was created. Only
-                arguments of a wrong type are said before the rest, which would look into them.
+                container. Everything that is wrong is reported at once, and nothing was created.
         """
         arguments = Arguments(
             device=device,
@@ -190,10 +194,10 @@ class HybridJob(Defined, HybridJobBase):
             "rerun_trigger": rerun_trigger,
             "spending_limit": spending_limit,
         }
-        prepared = prepare(scope, id, arguments, wait=wait_for_completion, more=life)
+        prepared = prepare(HybridJob, scope, id, arguments, wait=wait_for_completion, more=life)
         super().__init__(scope, id)
         self._definition = Definition(self, prepared)
-        self._resource = self._create(on_delete, rerun_trigger, wait_for_completion)
+        self._resource = self._create(OnDelete(on_delete), rerun_trigger, wait_for_completion)
         if spending_limit is not None:
             self._resource.node.add_dependency(spending_limit)
 
@@ -250,15 +254,15 @@ class HybridJob(Defined, HybridJobBase):
         """
         return self._end_attribute(Attribute.FAILURE_REASON, "failure_reason")
 
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         """Where the results of all the job's runs are, and with which key."""
         return self._definition.results_location
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state: the function that starts the job."""
         return self.environment.handler_function
 
-    def definition_digest(self) -> str:
+    def _properties_digest(self) -> str:
         """Text that changes with what the job is to be, for stacks that follow it."""
         return self._digest
 
@@ -267,8 +271,9 @@ class HybridJob(Defined, HybridJobBase):
 
     def _end_attribute(self, attribute: Attribute, name: str) -> str:
         if self._definition.options.wait is None:
-            text = f"{name}: is known only to a deployment that waits. Use wait_for_completion=…."
-            raise ValidationError(self.node.path, [text])
+            rule = "is known only to a deployment that waits"
+            issue = Issue(name, rule, "Use wait_for_completion=…")
+            raise ValidationError(self.node.path, [issue])
         return self._attribute(attribute)
 
     def _create(
@@ -296,6 +301,8 @@ class HybridJob(Defined, HybridJobBase):
         # export that another stack imports.
         CrossStackReferences.of(resource).produce(ReferenceStrength.WEAK)
         _without_defaults(resource)
+        # The resource in the template: what escape hatches and removal policies change.
+        self.node.default_child = resource.node.default_child
         return resource
 
     def _wait(self, wait: WaitForCompletion) -> str:
@@ -303,6 +310,22 @@ class HybridJob(Defined, HybridJobBase):
         return Stack.of(self).to_json_string(rendered)
 
     @staticmethod
+    def is_hybrid_job(construct: object) -> TypeGuard["HybridJob"]:
+        """Return whether a construct is a hybrid job that this app deploys.
+
+        Args:
+            construct: Any construct, such as one that an aspect visits.
+
+        Example:
+            >>> from aws_cdk import App
+            >>> from cdk_braket import HybridJob
+            >>> HybridJob.is_hybrid_job(App())
+            False
+        """
+        return isinstance(construct, HybridJob)
+
+    @staticmethod
+    @checked
     def from_hybrid_job_arn(scope: Construct, id: str, hybrid_job_arn: str) -> IHybridJob:
         """Take a job that exists already, or that another app deploys.
 
@@ -324,6 +347,7 @@ class HybridJob(Defined, HybridJobBase):
         return imported(scope, id, HybridJobAttributes(job_arn=hybrid_job_arn))
 
     @staticmethod
+    @checked
     def from_hybrid_job_attributes(
         scope: Construct,
         id: str,

@@ -1,166 +1,16 @@
 """What a hybrid job is to others, whoever deploys it."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Protocol
 
 from aws_cdk import Resource
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
-from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket.core import s3_location
 from cdk_braket.monitoring.events import Events
 from cdk_braket.monitoring.metrics import Alarms
 from cdk_braket.permissions.grants import Grants
-
-
-class IHybridJob(Protocol):
-    """A hybrid job, of this app or of another.
-
-    Example:
-        >>> from cdk_braket import IHybridJob
-        >>> def arn(job: IHybridJob) -> str:
-        ...     return job.job_arn
-    """
-
-    @property
-    def job_arn(self) -> str:
-        """The job's ARN. It ends in an id, not in the job's name."""
-
-    @property
-    def job_id(self) -> str:
-        """The last part of the ARN."""
-
-    @property
-    def job_name(self) -> str:
-        """The job's name: a label, which other jobs may bear too."""
-
-    @property
-    def results_s3_uri(self) -> str:
-        """Where the job's results are, or will be."""
-
-    @property
-    def results_bucket(self) -> s3.IBucket:
-        """The bucket of the job's results."""
-
-    @property
-    def results_prefix(self) -> str:
-        """What the keys of the results of all the job's runs begin with."""
-
-    @property
-    def checkpoint_s3_uri(self) -> str:
-        """Where the job's checkpoints are, or will be."""
-
-    @property
-    def checkpoint_bucket(self) -> s3.IBucket:
-        """The bucket of the job's checkpoints."""
-
-    @property
-    def checkpoint_prefix(self) -> str:
-        """What the keys of the checkpoints of all the job's runs begin with."""
-
-    @property
-    def log_group_name(self) -> str:
-        """The log group of the job's logs."""
-
-    @property
-    def log_stream_prefix(self) -> str:
-        """What the names of the job's log streams begin with."""
-
-    @property
-    def console_url(self) -> str:
-        """The job's page in the AWS console."""
-
-    def grant_read_results(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to read the results of all the job's runs, and to use their key."""
-
-    def grant_cancel(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to cancel the job, and to see whether it is."""
-
-    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to see the job and to read its logs, not its results."""
-
-    def on_state_change(
-        self,
-        id: str,
-        *,
-        statuses: Sequence[str] | None = None,
-        target: events.IRuleTarget | None = None,
-        description: str | None = None,
-        rule_name: str | None = None,
-        cross_stack_scope: Construct | None = None,
-    ) -> events.Rule:
-        """Have something done when the job's state changes."""
-
-    def on_completed(
-        self,
-        id: str,
-        *,
-        target: events.IRuleTarget | None = None,
-        description: str | None = None,
-        rule_name: str | None = None,
-        cross_stack_scope: Construct | None = None,
-    ) -> events.Rule:
-        """Have something done when the job completed."""
-
-    def on_failed(
-        self,
-        id: str,
-        *,
-        target: events.IRuleTarget | None = None,
-        description: str | None = None,
-        rule_name: str | None = None,
-        cross_stack_scope: Construct | None = None,
-    ) -> events.Rule:
-        """Have something done when the job failed."""
-
-    def on_cancelled(
-        self,
-        id: str,
-        *,
-        target: events.IRuleTarget | None = None,
-        description: str | None = None,
-        rule_name: str | None = None,
-        cross_stack_scope: Construct | None = None,
-    ) -> events.Rule:
-        """Have something done when the job was cancelled."""
-
-    def on_task_state_change(
-        self,
-        id: str,
-        *,
-        statuses: Sequence[str] | None = None,
-        target: events.IRuleTarget | None = None,
-        description: str | None = None,
-        rule_name: str | None = None,
-        cross_stack_scope: Construct | None = None,
-    ) -> events.Rule:
-        """Have something done when the state of a task of the job changes."""
-
-    def alarm_on_failure(
-        self,
-        id: str,
-        *,
-        alarm_name: str | None = None,
-        alarm_description: str | None = None,
-        cross_stack_scope: Construct | None = None,
-    ) -> cloudwatch.Alarm:
-        """Raise an alarm when the job fails."""
-
-    def notify(
-        self,
-        topic: sns.ITopic,
-        *,
-        statuses: Sequence[str] = ...,
-        cross_stack_scope: Construct | None = None,
-    ) -> events.Rule:
-        """Have a topic told, in a sentence, when the job is over."""
 
 
 class HybridJobBase(Grants, Events, Alarms, Resource):
@@ -192,14 +42,14 @@ class HybridJobBase(Grants, Events, Alarms, Resource):
         """What the names of the job's log streams begin with."""
 
     @abstractmethod
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         """Where the results of all the job's runs are, and with which key."""
 
-    def definition_digest(self) -> str:
+    def _properties_digest(self) -> str:
         """Text that changes with what the job is to be; always the same where that is not known."""
         return ""
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state; None when nothing does."""
         return None
 

@@ -1,8 +1,8 @@
 """What a hybrid job is to be, without running it at deployment."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import jsii
 from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource
@@ -12,16 +12,20 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_braket.core.argument_types import wrong_types
+from cdk_braket.core.issue import Issue, argument_names, without
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import Hyperparameter
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.request.algorithm_script import AlgorithmScript
 from cdk_braket.request.checkpoint_source import CheckpointSource
 from cdk_braket.request.container_image import ContainerImage
-from cdk_braket.request.create_job import Hyperparameter
 from cdk_braket.request.device import Device
 from cdk_braket.request.input_channel import InputChannel
 from cdk_braket.request.job_options import Checkpoint, Distribution, InstanceConfig, OutputData
 from cdk_braket.validation.preflight import PreflightCheck
+from cdk_braket.validation.usable_arguments import usable_arguments
 
 from .binding import Arguments, Defined, Definition, prepare
 from .workflows import RunJobTask, schedule_target, wrong_task
@@ -50,6 +54,8 @@ class HybridJobDefinition(Defined, Resource):
         >>> definition.results_prefix
         'jobs/Chemistry-Vqe/'
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -132,7 +138,7 @@ class HybridJobDefinition(Defined, Resource):
             removal_policy=removal_policy,
             disabled_checks=disabled_checks,
         )
-        prepared = prepare(scope, id, arguments)
+        prepared = prepare(HybridJobDefinition, scope, id, arguments)
         super().__init__(scope, id)
         self._definition = Definition(self, prepared)
 
@@ -199,17 +205,23 @@ class HybridJobDefinition(Defined, Resource):
             ...     stack, "Nightly", definition_body=sfn.DefinitionBody.from_chainable(run)
             ... )
         """
-        path = f"{scope.node.path}/{id}".lstrip("/")
-        interval = poll_interval or Duration.minutes(5)
-        if problems := wrong_task(timeout, interval, result_path):
-            raise ValidationError(path, problems)
-        given = dict(hyperparameters or {})
-        self._definition.check_hyperparameters(path, given)
+        interval = Duration.minutes(5) if poll_interval is None else poll_interval
+        given = {
+            "hyperparameters": hyperparameters,
+            "timeout": timeout,
+            "poll_interval": poll_interval,
+            "result_path": result_path,
+        }
+        faults = wrong_types(HybridJobDefinition.run_job_task, given)
+        refused = argument_names(faults)
+        usable = usable_arguments(given, refused)
+        values = wrong_task(usable["timeout"], usable["poll_interval"], usable["result_path"])
+        self._refuse(f"{scope.node.path}/{id}".lstrip("/"), faults, values, usable)
         return RunJobTask(
             scope,
             id,
             self._definition,
-            hyperparameters=given,
+            hyperparameters=hyperparameters or {},
             timeout=timeout,
             poll_interval=interval,
             result_path=result_path,
@@ -268,10 +280,28 @@ class HybridJobDefinition(Defined, Resource):
             ... )
         """
         path = f"{self.node.path}/{id}"
-        given = dict(hyperparameters or {})
-        self._definition.check_hyperparameters(path, given)
+        given = {
+            "hyperparameters": hyperparameters,
+            "description": description,
+            "enabled": enabled,
+            "start": start,
+            "end": end,
+            "schedule_name": schedule_name,
+            "dead_letter_queue": dead_letter_queue,
+        }
+        faults = wrong_types(HybridJobDefinition.schedule, given)
+        usable = usable_arguments(given, argument_names(faults))
+        values = [
+            *_wrong_period(usable["start"], usable["end"]),
+            *misplaced("schedule_group", schedule_group, self),
+            *misplaced("dead_letter_queue", usable["dead_letter_queue"], self),
+        ]
+        self._refuse(path, faults, values, usable)
         target = schedule_target(
-            self._definition, path, hyperparameters=given, dead_letter_queue=dead_letter_queue
+            self._definition,
+            path,
+            hyperparameters=hyperparameters or {},
+            dead_letter_queue=dead_letter_queue,
         )
         made = scheduler.Schedule(
             self,
@@ -288,3 +318,38 @@ class HybridJobDefinition(Defined, Resource):
         )
         made.node.add_dependency(*self._definition.prerequisites)
         return made
+
+    def _refuse(
+        self,
+        path: str,
+        faults: Sequence[Issue],
+        values: Iterable[Issue],
+        usable: Mapping[str, Any],
+    ) -> None:
+        """Raise an error if an argument of a run is wrong, of its hyperparameters too.
+
+        Args:
+            path: The run's path.
+            faults: The arguments of wrong types.
+            values: The arguments of wrong values.
+            usable: The arguments without those of wrong types.
+
+        Raises:
+            ValidationError: Something is wrong.
+        """
+        refused = argument_names(faults)
+        more = usable["hyperparameters"] or {}
+        found = self._definition.hyperparameter_issues(more, refused)
+        problems = [*faults, *without(values, refused), *found]
+        if problems:
+            raise ValidationError(path, problems)
+
+
+def _wrong_period(start: datetime | None, end: datetime | None) -> Iterator[Issue]:
+    if start is None or end is None:
+        return
+    if (start.tzinfo is None) != (end.tzinfo is None):
+        rule = "start and end must both have a time zone, or neither"
+        yield Issue("end", rule, "Use datetime(…, tzinfo=UTC) for both", end.isoformat())
+    elif start >= end:
+        yield Issue("end", "must be later than start", "Swap them?", end.isoformat())

@@ -1,9 +1,9 @@
 """A hybrid job that this app does not deploy."""
 
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Final, NoReturn, TypeVar
 
-from aws_cdk import Arn, ArnFormat
+from aws_cdk import Arn, ArnFormat, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -11,11 +11,13 @@ from constructs import Construct
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
-from cdk_braket.core.tokens import is_unknown
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.validation.messages import shorten
+from cdk_braket.interfaces import IHybridJob
 
-from .hybrid_job_base import HybridJobBase, IHybridJob
+from .hybrid_job_base import HybridJobBase
 
 _T = TypeVar("_T")
 
@@ -32,6 +34,15 @@ class HybridJobAttributes:
     encryption_key: kms.IKey | None = None
 
 
+_TEXTS: Final = (
+    "job_arn",
+    "job_name",
+    "results_s3_uri",
+    "checkpoint_s3_uri",
+    "log_stream_prefix",
+)
+
+
 def imported(scope: Construct, id: str, attributes: HybridJobAttributes) -> IHybridJob:
     """Take a job by its attributes.
 
@@ -39,16 +50,19 @@ def imported(scope: Construct, id: str, attributes: HybridJobAttributes) -> IHyb
         ValidationError: One of them is not of its form.
     """
     problems = [
-        f"job_arn={shorten(attributes.job_arn)}: {problem.message}. Use a job's ARN."
+        Issue("job_arn", problem.message, "Use a job's ARN", shorten(attributes.job_arn))
         for problem in model_rules.check("JobArn", attributes.job_arn, skip=is_unknown)
     ]
     for name in ("results_s3_uri", "checkpoint_s3_uri"):
         uri = getattr(attributes, name)
         if uri is not None and not is_unknown(uri) and not _names_bucket(s3_location.at_uri(uri)):
-            problems.append(f"{name}={shorten(uri)}: must be s3://bucket/prefix.")
+            problems.append(Issue(name, "must be s3://bucket/prefix", shown=shorten(uri)))
+    problems += misplaced("encryption_key", attributes.encryption_key, scope, in_region=False)
     if problems:
         raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
-    return _ImportedHybridJob(scope, id, attributes)
+    known = {name: getattr(attributes, name) for name in _TEXTS}
+    texts: dict[str, Any] = {name: value and settled(value) for name, value in known.items()}
+    return _ImportedHybridJob(scope, id, replace(attributes, **texts))
 
 
 def _names_bucket(location: s3_location.Location) -> bool:
@@ -60,6 +74,15 @@ class _ImportedHybridJob(HybridJobBase):
         super().__init__(scope, id, environment_from_arn=attributes.job_arn)
         self._attributes = attributes
         self._buckets: dict[str, s3.IBucket] = {}
+
+    def apply_removal_policy(self, policy: RemovalPolicy) -> None:
+        issue = Issue(
+            "apply_removal_policy",
+            "this app does not deploy the job",
+            "Use it where the job is declared",
+            f"RemovalPolicy.{policy.name}",
+        )
+        raise ValidationError(self.node.path, [issue])
 
     @property
     def job_arn(self) -> str:
@@ -116,7 +139,7 @@ class _ImportedHybridJob(HybridJobBase):
             )
         return self._buckets[id]
 
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         return self._location(self.results_s3_uri)
 
     def _location(self, uri: str) -> s3_location.Location:
@@ -124,8 +147,8 @@ class _ImportedHybridJob(HybridJobBase):
 
     def _prefix(self, name: str, uri: str) -> str:
         if is_unknown(uri):
-            text = f"{name}: cannot be told from a token. Grants work without it."
-            raise ValidationError(self.node.path, [text])
+            rule = "cannot be told from a token. Grants work without it"
+            raise ValidationError(self.node.path, [Issue(name, rule)])
         return s3_location.at_uri(uri).key_prefix
 
     def _known(self, name: str, value: _T | None) -> _T:
@@ -134,8 +157,9 @@ class _ImportedHybridJob(HybridJobBase):
         return value
 
     def _refuse(self, name: str) -> NoReturn:
-        text = (
-            f"{name}: cannot be told from a job's ARN. Use HybridJob.from_hybrid_job_attributes(…, "
-            f"{name}=…), or pass it from where the job is declared."
+        fix = (
+            f"Use HybridJob.from_hybrid_job_attributes(…, {name}=…), or pass it from where the job "
+            "is declared"
         )
-        raise ValidationError(self.node.path, [text])
+        issue = Issue(name, "cannot be told from a job's ARN", fix)
+        raise ValidationError(self.node.path, [issue])

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
 from aws_cdk import Duration
@@ -17,19 +17,20 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.contract import (
+    FINAL,
     JOB_EVENT_SOURCE,
     JOB_STATE_CHANGE,
     RUN_ID,
     RunAction,
     RunProperty,
 )
-from cdk_braket._lambda.braket_jobs.handler.retries import FINAL
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.plain import Hyperparameter, plain_hyperparameter
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
-from cdk_braket.request.create_job import Hyperparameter, seconds_of
-from cdk_braket.validation.messages import shorten
+from cdk_braket.request.create_job import seconds_of
 
 from .binding import Definition, records_uri
 
@@ -178,7 +179,7 @@ class RunJobTask(sfn.StateMachineFragment):
                 RunProperty.EXECUTION: sfn.JsonPath.execution_id,
                 RunProperty.RUN_ID: self._run_id,
                 RunProperty.PROPERTIES: definition.payload(),
-                RunProperty.HYPERPARAMETERS: dict(hyperparameters),
+                RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
                 **_timeout(timeout, poll_interval),
             },
             result_path,
@@ -265,6 +266,10 @@ class RunJobTask(sfn.StateMachineFragment):
         return _patient(state)
 
 
+def _plain_values(hyperparameters: Mapping[str, Hyperparameter]) -> dict[str, Hyperparameter]:
+    return {key: plain_hyperparameter(value) for key, value in hyperparameters.items()}
+
+
 def _patient(state: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
     """Repeat what was lost; what the function refuses it would refuse again."""
     state.add_retry(
@@ -300,7 +305,7 @@ def schedule_target(
             RunProperty.EXECUTION: time,
             RunProperty.RUN_ID: definition.owner.node.addr,
             RunProperty.PROPERTIES: definition.payload(),
-            RunProperty.HYPERPARAMETERS: dict(hyperparameters),
+            RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
         },
     )
     target = scheduler_targets.LambdaInvoke(
@@ -321,31 +326,43 @@ def _timeout(timeout: Duration | None, poll_interval: Duration) -> dict[RunPrope
     return {RunProperty.TIMEOUT_SECONDS: seconds}
 
 
-def wrong_task(timeout: Duration | None, poll_interval: Duration, result_path: str) -> list[str]:
-    """Return what is wrong with how a job is run by a state machine, a line each."""
-    problems = []
-    given = {"timeout": timeout, "poll_interval": poll_interval}
-    for name, duration in given.items():
+def _too_many_looks(timeout: Duration | None, poll_interval: Duration | None) -> Iterator[Issue]:
+    """Return that a run would fill the history of its execution, which has 25,000 events."""
+    if timeout is None or poll_interval is None:
+        return
+    if timeout.is_unresolved() or poll_interval.is_unresolved():
+        return
+    least = math.ceil(seconds_of(timeout) / MOST_LOOKS)
+    if seconds_of(poll_interval) < least:
+        yield Issue(
+            "poll_interval",
+            f"must be at least 1/{MOST_LOOKS} of timeout, because the history of an execution has "
+            "25,000 events",
+            f"Use Duration.seconds({least}) or more",
+            f"{seconds_of(poll_interval):g} s",
+        )
+
+
+def wrong_task(
+    timeout: Duration | None, poll_interval: Duration | None, result_path: str | None
+) -> Iterator[Issue]:
+    """Return what is wrong with how a state machine runs a job; None is passed over."""
+    for name, duration in {"timeout": timeout, "poll_interval": poll_interval}.items():
         if duration is None or duration.is_unresolved():
             continue
-        if not _SHORTEST <= seconds_of(duration) <= _LONGEST:
-            problems.append(
-                f"{name}={duration.to_human_string()}: must be between a second and a year. "
-                f"Use Duration.minutes(5)."
+        seconds = seconds_of(duration)
+        if not _SHORTEST <= seconds <= _LONGEST or seconds != int(seconds):
+            yield Issue(
+                name,
+                "must be between a second and a year, in whole seconds",
+                "Use Duration.minutes(5)",
+                f"{seconds:g} s",
             )
-    known = [each for each in given.values() if each is not None and not each.is_unresolved()]
-    if timeout is not None and len(known) == len(given):
-        looks = seconds_of(timeout) / seconds_of(poll_interval)
-        if looks > MOST_LOOKS:
-            least = math.ceil(seconds_of(timeout) / MOST_LOOKS)
-            problems.append(
-                f"poll_interval={poll_interval.to_human_string()}: expected at least "
-                f"1/{MOST_LOOKS} of timeout={timeout.to_human_string()}, because the history of an "
-                f"execution has 25,000 events. Use Duration.seconds({least}) or more."
-            )
-    if not _RESULT_PATH.fullmatch(result_path):
-        problems.append(
-            f"result_path={shorten(result_path)}: must name a member of the state's data, which "
-            'holds the run from its start on. Use "$.hybridJob".'
+    yield from _too_many_looks(timeout, poll_interval)
+    if result_path is not None and not _RESULT_PATH.fullmatch(result_path):
+        yield Issue(
+            "result_path",
+            "must name a member of the state's data, which holds the run from its start on",
+            'Use "$.hybridJob"',
+            shorten(result_path),
         )
-    return problems

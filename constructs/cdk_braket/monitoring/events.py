@@ -14,17 +14,23 @@ from constructs import Construct, IConstruct, IDependable
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import (
+    CANCELLED,
     CATCH_UP_SOURCE,
     CATCH_UP_TYPE,
+    COMPLETED,
+    FAILED,
+    FINAL,
     JOB_EVENT_SOURCE,
     JOB_STATE_CHANGE,
     CatchUpProperty,
 )
-from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED, FINAL
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import plain
+from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.environment.handler_function import service_timeout
 from cdk_braket.permissions.statements import attach
-from cdk_braket.validation.messages import shorten
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-braket.html
 _TASK_STATE_CHANGE: Final = "Braket Task State Change"
@@ -47,10 +53,10 @@ class _Job(IConstruct, Protocol):
     def console_url(self) -> str:
         """The job's page in the console."""
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state; None when nothing does."""
 
-    def definition_digest(self) -> str:
+    def _properties_digest(self) -> str:
         """Text that changes with what the job is to be."""
 
     def on_state_change(
@@ -69,6 +75,7 @@ class _Job(IConstruct, Protocol):
 class Events:
     """Rules on a hybrid job. Each is matched on the job's own ARN, and takes any target of CDK."""
 
+    @checked
     def on_state_change(
         self: _Job,
         id: str,
@@ -116,7 +123,8 @@ class Events:
             >>> queue = sqs.Queue(stack, "Changes", enforce_ssl=True)
             >>> rule = job.on_state_change("Changed", target=targets.SqsQueue(queue))
         """
-        wanted = _checked(f"{self.node.path}/{id}", "JobPrimaryStatus", statuses)
+        wanted = _statuses(f"{self.node.path}/{id}", "JobPrimaryStatus", statuses)
+        _refuse_elsewhere(self, f"{self.node.path}/{id}", cross_stack_scope)
         detail: dict[str, object] = {"jobArn": [self.job_arn]}
         if statuses is not None:
             detail["status"] = wanted
@@ -124,7 +132,7 @@ class Events:
             self, id, description=description, rule_name=rule_name, outside=cross_stack_scope
         )
         source = f"{CATCH_UP_SOURCE}{rule.node.addr}"
-        function = self.catching_up_function()
+        function = self._replay_function()
         rule.add_event_pattern(
             source=[JOB_EVENT_SOURCE] if function is None else [JOB_EVENT_SOURCE, source],
             detail_type=[JOB_STATE_CHANGE],
@@ -136,6 +144,7 @@ class Events:
             rule.add_target(target)
         return rule
 
+    @checked
     def on_completed(
         self: _Job,
         id: str,
@@ -163,6 +172,7 @@ class Events:
             cross_stack_scope=cross_stack_scope,
         )
 
+    @checked
     def on_failed(
         self: _Job,
         id: str,
@@ -190,6 +200,7 @@ class Events:
             cross_stack_scope=cross_stack_scope,
         )
 
+    @checked
     def on_cancelled(
         self: _Job,
         id: str,
@@ -217,6 +228,7 @@ class Events:
             cross_stack_scope=cross_stack_scope,
         )
 
+    @checked
     def on_task_state_change(
         self: _Job,
         id: str,
@@ -249,7 +261,8 @@ class Events:
         Raises:
             ValidationError: A status is none of the API's, or the job's name is not known.
         """
-        wanted = _checked(f"{self.node.path}/{id}", "QuantumTaskStatus", statuses)
+        wanted = _statuses(f"{self.node.path}/{id}", "QuantumTaskStatus", statuses)
+        _refuse_elsewhere(self, f"{self.node.path}/{id}", cross_stack_scope)
         folder = f"jobs/{self.job_name}/tasks/"
         detail: dict[str, object] = {"outputS3Directory": events.Match.prefix(folder)}
         if statuses is not None:
@@ -264,6 +277,7 @@ class Events:
             rule.add_target(target)
         return rule
 
+    @checked
     def notify(
         self: _Job,
         topic: sns.ITopic,
@@ -296,8 +310,10 @@ class Events:
             >>> rule = job.notify(sns.Topic(stack, "Ends"))
         """
         if topic.fifo:
-            text = "notify: EventBridge reaches no FIFO topic. Use a standard one."
-            raise ValidationError(self.node.path, [text])
+            text = "EventBridge reaches no FIFO topic"
+            raise ValidationError(self.node.path, [Issue("topic", text, "Use a standard one")])
+        if issues := list(misplaced("topic", topic, cross_stack_scope or self)):
+            raise ValidationError(self.node.path, issues)
         arn = events.EventField.from_path("$.detail.jobArn")
         status = events.EventField.from_path("$.detail.status")
         sentence = f"The hybrid job {arn} is {status}. See {self.console_url}"
@@ -345,24 +361,32 @@ def allow_events(scope: Construct, function: lambda_.IFunction) -> iam.Policy | 
     return attach(scope, function.role, [statement])
 
 
-def _checked(path: str, shape: str, statuses: Sequence[str] | None) -> list[str]:
+def _statuses(path: str, shape: str, statuses: Sequence[str] | None) -> list[str]:
     """Return the statuses, all of them when none was named.
 
     Raises:
         ValidationError: One is none of the API's.
     """
     known = model_rules.enum_values(shape)
-    wanted = known if statuses is None else statuses
+    wanted = known if statuses is None else [str(plain(each)) for each in statuses]
     problems = [
-        f"statuses={shorten(each)}: is no {shape}. Use {', '.join(known)}."
+        Issue("statuses", f"is no {shape}", f"Use {', '.join(known)}", shorten(each))
         for each in wanted
         if each not in known
     ]
     if not wanted:
-        problems.append("statuses: is empty, so that nothing would match. Leave it out for all.")
+        rule = "is empty, so that nothing would match"
+        problems.append(Issue("statuses", rule, "Leave it out for all"))
     if problems:
         raise ValidationError(path.lstrip("/"), problems)
     return sorted(wanted)
+
+
+def _refuse_elsewhere(job: _Job, path: str, outside: Construct | None) -> None:
+    """Refuse a rule in another region than its job: the job's events are on its region's bus."""
+    argument = "job" if outside is None else "cross_stack_scope"
+    if issues := list(misplaced(argument, job, outside or job)):
+        raise ValidationError(path.lstrip("/"), issues)
 
 
 def _catch_up(
@@ -375,7 +399,7 @@ def _catch_up(
         CatchUpProperty.STATUSES: " ".join(statuses),
     }
     if Stack.of(scope) is not Stack.of(job):
-        properties[CatchUpProperty.DEFINITION] = job.definition_digest()
+        properties[CatchUpProperty.DEFINITION] = job._properties_digest()  # noqa: SLF001 - internal to this library
     resource = CustomResource(
         scope,
         f"{rule.node.id}CatchUp",

@@ -13,8 +13,11 @@ from cdk_braket._lambda.braket_jobs.contract import (
     JOB_ARN_DIMENSION,
     METRICS_NAMESPACE,
 )
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
+from cdk_braket.request.create_job import seconds_of
 from cdk_braket.request.device import Device
 
 from .events import JobRule
@@ -33,7 +36,7 @@ class _Job(IConstruct, Protocol):
     def job_arn(self) -> str:
         """The job's ARN."""
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What takes note of a job that failed; None when nothing does."""
 
     def on_failed(
@@ -57,6 +60,7 @@ class _Definition(IConstruct, Protocol):
 class Alarms:
     """Alarms on a hybrid job."""
 
+    @checked
     def alarm_on_failure(
         self: _Job,
         id: str,
@@ -94,13 +98,14 @@ class Alarms:
             >>> alarm = job.alarm_on_failure("Failed")
             >>> alarm.add_alarm_action(actions.SnsAction(sns.Topic(stack, "Alarms")))
         """
-        function = self.catching_up_function()
+        function = self._replay_function()
         if function is None:
-            text = (
-                "alarm_on_failure: is for jobs that this app deploys. Declare it where the job is, "
-                "or use on_failed(…) with a target of yours."
+            issue = Issue(
+                "alarm_on_failure",
+                "is for jobs that this app deploys",
+                "Declare it where the job is, or use on_failed(…) with a target of yours",
             )
-            raise ValidationError(f"{self.node.path}/{id}".lstrip("/"), [text])
+            raise ValidationError(f"{self.node.path}/{id}".lstrip("/"), [issue])
         target = HandlerTarget(cross_stack_scope or cast("Construct", self), function)
         rule = self.on_failed(
             f"{id}Rule", target=as_target(target), cross_stack_scope=cross_stack_scope
@@ -132,6 +137,7 @@ class Alarms:
 class TaskMetrics:
     """Metrics of the quantum tasks of a job's device."""
 
+    @checked
     def metric_task_count(
         self: _Definition,
         *,
@@ -170,6 +176,7 @@ class TaskMetrics:
             self, _TASK_COUNT, statistic=statistic, period=period, label=label, color=color
         )
 
+    @checked
     def metric_task_latency(
         self: _Definition,
         *,
@@ -207,11 +214,14 @@ def _metric(
 ) -> cloudwatch.Metric:
     device = owner.device
     if device.is_local:
-        text = (
-            f"device={device.arn!r}: runs in the job itself, and no metrics are published of it. "
-            "Use a managed device."
-        )
-        raise ValidationError(owner.node.path, [text])
+        rule = "runs in the job itself, and no metrics are published of it"
+        issue = Issue("device", rule, "Use a managed device", shorten(device.arn))
+        raise ValidationError(owner.node.path, [issue])
+    if period is not None and not _is_period(period):
+        rule = "must be 1, 5, 10 or 30 seconds, or a multiple of 60"
+        fix = "Use Duration.minutes(5), or leave it out"
+        issue = Issue("period", rule, fix, f"{seconds_of(period):g} s")
+        raise ValidationError(owner.node.path, [issue])
     return cloudwatch.Metric(
         namespace=_NAMESPACE,
         metric_name=name,
@@ -221,3 +231,14 @@ def _metric(
         label=label,
         color=color,
     )
+
+
+def _is_period(period: Duration) -> bool:
+    """Whether CloudWatch has points of that length.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricStat.html
+    """
+    if period.is_unresolved():
+        return True
+    seconds = seconds_of(period)
+    return seconds in {1, 5, 10, 30} or (seconds > 0 and seconds % 60 == 0)

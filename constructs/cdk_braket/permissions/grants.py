@@ -9,6 +9,8 @@ from constructs import Construct, IConstruct
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import key_statements
 from cdk_braket.core.validation_error import ValidationError
 
@@ -26,13 +28,14 @@ class _Job(IConstruct, Protocol):
     def log_stream_prefix(self) -> str:
         """What the names of its log streams begin with."""
 
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         """Where its results are."""
 
 
 class Grants:
     """Grants on a hybrid job. Each returns what CDK's grants do."""
 
+    @checked
     def grant_read_results(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to read the results of all the job's runs, and to use their key.
 
@@ -50,8 +53,20 @@ class Grants:
             >>> reader = iam.Role(stack, "Reader", assumed_by=iam.AccountRootPrincipal())
             >>> grant = job.grant_read_results(reader)
         """
-        return granted(grantee, self.results_location().read_statements())
+        return granted(grantee, self._results_location().read_statements())
 
+    @checked
+    def grant(self: _Job, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        """Allow actions on the job itself.
+
+        Args:
+            grantee: Who may, of the same account.
+            actions: Actions of Amazon Braket that know jobs as resources, such as `braket:GetJob`.
+        """
+        statement = iam.PolicyStatement(actions=list(actions), resources=[self.job_arn])
+        return granted(grantee, [statement])
+
+    @checked
     def grant_cancel(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to cancel the job, and to see whether it is.
 
@@ -62,6 +77,7 @@ class Grants:
         statement = iam.PolicyStatement(actions=actions, resources=[self.job_arn])
         return granted(grantee, [statement])
 
+    @checked
     def grant_read(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see the job and to read its logs, not its results.
 
@@ -126,11 +142,13 @@ def channel_to_write(
     if name is not None and name in in_buckets:
         return in_buckets[name]
     there = ", ".join(in_buckets) or "none"
-    problem = (
-        f"channel={name!r}: must be a channel whose data is in a bucket; there is {there}. Use "
-        "input_data={…: InputChannel.from_bucket(…)}, and name it."
+    issue = Issue(
+        "channel",
+        f"must be a channel whose data is in a bucket; there is {there}",
+        "Use input_data={…: InputChannel.from_bucket(…)}, and name it",
+        repr(name),
     )
-    raise ValidationError(scope.node.path, [problem])
+    raise ValidationError(scope.node.path, [issue])
 
 
 def write_statements(location: s3_location.Location) -> list[iam.PolicyStatement]:

@@ -6,11 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Token
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket.assets.local_files import LocalScript
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.tokens import is_unknown
 
 _ARCHIVES: Final = (".tar.gz", ".tgz")
 
@@ -23,6 +24,8 @@ class Compression(StrEnum):
         >>> Compression.GZIP.value
         'GZIP'
     """
+
+    __module__ = "cdk_braket"
 
     NONE = "NONE"
     """One file, which the container copies as it is."""
@@ -49,19 +52,22 @@ class AlgorithmScript:
         'algorithm.vqe:main'
     """
 
+    __module__ = "cdk_braket"
+
     entry_point: str
     compression: Compression
     source: LocalScript | s3_location.Location = field(repr=False)
 
     @staticmethod
+    @checked
     def from_asset(
         path: str | Path,
         *,
         entry_point: str,
         exclude: Sequence[str] = (),
-        include_modules: Sequence[str | Path] = (),
+        include_modules: str | Path | Sequence[str | Path] = (),
     ) -> "AlgorithmScript":
-        """Take a script from this machine: it becomes one archive, named after its content.
+        """Use a script of this machine: it becomes one archive, named after its content.
 
         The archive has the layout of the Braket SDK's: a directory is packed under its own base
         name, so its entry points begin with that. Times, owners, `__pycache__` and the like are
@@ -72,9 +78,9 @@ class AlgorithmScript:
             path: A file or a directory. Relative to where the app runs.
             entry_point: `module:function` or a module; never a file's name.
             exclude: Files to leave out of directories, in the syntax of .gitignore. Default: none.
-            include_modules: Further files and folders that the script imports, such as a module
-                beside it. Each is packed at the top level under its own base name, where
-                `import helpers` finds `helpers.py` or the folder `helpers`. The name is the
+            include_modules: A further file or folder that the script imports, such as a module
+                beside it, or several. Each is packed at the top level under its own base name,
+                where `import helpers` finds `helpers.py` or the folder `helpers`. The name is the
                 Braket SDK's (`hybrid_job(include_modules=…)`), which takes modules that the app
                 has imported; here you name their paths. A `requirements.txt` works, too: the
                 container installs it. Relative to where the app runs. Default: none.
@@ -88,11 +94,15 @@ class AlgorithmScript:
             ...     "job.py", entry_point="job:main", include_modules=["helpers.py", "lib"]
             ... )
         """
+        # One path is one module, as the SDK takes it, and not the letters of a string.
+        if isinstance(include_modules, str | Path):
+            include_modules = [include_modules]
         included = tuple(Path(each) for each in include_modules)
         source = LocalScript(Path(path), tuple(exclude), included)
         return AlgorithmScript(entry_point, Compression.GZIP, source)
 
     @staticmethod
+    @checked
     def from_bucket(
         bucket: s3.IBucket, key: str, *, entry_point: str, compression: Compression | None = None
     ) -> "AlgorithmScript":
@@ -111,7 +121,7 @@ class AlgorithmScript:
             >>> AlgorithmScript.from_bucket(bucket, "a.py", entry_point="a:run").compression.value
             'NONE'
         """
-        packed = Token.is_unresolved(key) or key.endswith(_ARCHIVES)
+        packed = is_unknown(key) or key.endswith(_ARCHIVES)
         default = Compression.GZIP if packed else Compression.NONE
         source = s3_location.in_bucket(bucket, key, is_object=True)
         return AlgorithmScript(entry_point, compression or default, source)

@@ -1,14 +1,12 @@
 """Where a hybrid job's first checkpoints come from."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket.core import s3_location
-
-if TYPE_CHECKING:
-    from cdk_braket.jobs.hybrid_job_base import IHybridJob
+from cdk_braket.core.argument_types import checked
+from cdk_braket.interfaces import IHybridJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +21,13 @@ class CheckpointSource:
         >>> source = CheckpointSource.from_s3_uri("s3://amazon-braket-mine/jobs/a/checkpoints")
     """
 
+    __module__ = "cdk_braket"
+
     source: s3_location.Location = field(repr=False)
 
     @staticmethod
-    def from_job(job: "IHybridJob") -> "CheckpointSource":
+    @checked
+    def from_job(job: IHybridJob) -> "CheckpointSource":
         """Take the checkpoints of another job of this app.
 
         Args:
@@ -56,10 +57,12 @@ class CheckpointSource:
                 bucket_name=bucket.bucket_name,
                 key_prefix=job.checkpoint_prefix,
                 keys=() if key is None else (key,),
+                bucket=bucket,
             )
         )
 
     @staticmethod
+    @checked
     def from_bucket(bucket: s3.IBucket, prefix: str) -> "CheckpointSource":
         """Take the objects of a bucket.
 
@@ -75,6 +78,7 @@ class CheckpointSource:
         return CheckpointSource(s3_location.in_bucket(bucket, prefix))
 
     @staticmethod
+    @checked
     def from_s3_uri(uri: str) -> "CheckpointSource":
         """Take what an S3 URI names, such as the `CheckpointS3Uri` that a stack put out.
 

@@ -12,7 +12,10 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_braket.assets.packaging import shown
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.local_paths import path_issue
+from cdk_braket.core.tokens import is_stand_in, is_unknown, settled
 
 # Source: `braket/jobs/image_uri_config/*.json` of amazon-braket-sdk; tests/contract compares.
 REGISTRY: Final = "292282985366"
@@ -67,6 +70,8 @@ class ContainerImage(ABC):
         >>> image = ContainerImage.pytorch()
     """
 
+    __module__ = "cdk_braket"
+
     @staticmethod
     def base() -> "ContainerImage":
         """Braket's image with the SDK and its simulators, of the stack's region."""
@@ -88,6 +93,7 @@ class ContainerImage(ABC):
         return _BraketImage("cudaq")
 
     @staticmethod
+    @checked
     def from_ecr_repository(
         repository: ecr.IRepository, tag_or_digest: str = "latest"
     ) -> "ContainerImage":
@@ -105,6 +111,7 @@ class ContainerImage(ABC):
         return _RepositoryImage(repository, tag_or_digest)
 
     @staticmethod
+    @checked
     def from_uri(uri: str) -> "ContainerImage":
         """Take an image by its URI in Amazon ECR. The job may pull from that repository.
 
@@ -116,9 +123,10 @@ class ContainerImage(ABC):
             ...     "111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:v1"
             ... )
         """
-        return _UriImage(uri)
+        return _UriImage(settled(uri))
 
     @staticmethod
+    @checked
     def from_asset(directory: str | Path, *, file: str | None = None) -> "ContainerImage":
         """Build an image from a Dockerfile on this machine, for the platform of Braket's instances.
 
@@ -139,8 +147,8 @@ class ContainerImage(ABC):
     def bind(self, scope: Construct) -> BoundImage:
         """Create what the image needs."""
 
-    def fault(self, region: str) -> str | None:  # noqa: ARG002 - for those that have faults
-        """Say what is wrong with the image in a region; None if nothing."""
+    def issue(self, region: str) -> Issue | None:  # noqa: ARG002 - for those that can be wrong
+        """Return what is wrong with the image in a region; None if nothing."""
         return None
 
 
@@ -151,13 +159,14 @@ class _BraketImage(ContainerImage):
     def known_uri(self, region: str) -> str:
         return _uri(REGISTRY, region, f"{self._repository}:latest")
 
-    def fault(self, region: str) -> str | None:
-        if Token.is_unresolved(region) or region in REGIONS:
+    def issue(self, region: str) -> Issue | None:
+        if is_unknown(region) or region in REGIONS:
             return None
-        return (
-            f"region {region!r}: Amazon Braket has no {self._repository} image there. "
+        return Issue(
+            "image",
+            f"region {region!r}: Amazon Braket has no {self._repository} image there",
             f"Deploy the stack to {', '.join(REGIONS[:-1])} or {REGIONS[-1]}, or use "
-            "ContainerImage.from_uri(…)."
+            "ContainerImage.from_uri(…)",
         )
 
     def bind(self, scope: Construct) -> BoundImage:
@@ -181,6 +190,11 @@ class _RepositoryImage(ContainerImage):
     def known_uri(self, region: str) -> str:  # noqa: ARG002 - the repository knows its own
         return self._repository.repository_uri_for_tag_or_digest(self._tag_or_digest)
 
+    def issue(self, region: str) -> Issue | None:
+        if is_stand_in(self._repository.repository_arn):
+            return None
+        return _elsewhere(self._repository.env.region, region, self._repository.node.path)
+
     def bind(self, scope: Construct) -> BoundImage:  # noqa: ARG002 - nothing to create
         return BoundImage(self.known_uri(""), self._repository.repository_arn)
 
@@ -192,11 +206,15 @@ class _UriImage(ContainerImage):
     def known_uri(self, region: str) -> str:  # noqa: ARG002 - the URI says it
         return self._uri
 
+    def issue(self, region: str) -> Issue | None:
+        match = None if is_unknown(self._uri) else _URI.match(self._uri)
+        return None if match is None else _elsewhere(match["region"], region, self._uri)
+
     def bind(self, scope: Construct) -> BoundImage:
         return BoundImage(self._uri, self._repository_arn(Stack.of(scope)))
 
     def _repository_arn(self, stack: Stack) -> str | None:
-        if Token.is_unresolved(self._uri):
+        if is_unknown(self._uri):
             host, path = (Fn.select(index, Fn.split("/", self._uri)) for index in (0, 1))
             account, region = (Fn.select(index, Fn.split(".", host)) for index in (0, 3))
             # A token cannot be cut at its last slash: the repository's first part and the rest.
@@ -216,12 +234,15 @@ class _AssetImage(ContainerImage):
     def known_uri(self, region: str) -> str:  # noqa: ARG002 - told by the build
         return Token.as_string({"Ref": "AWS::NoValue"})
 
-    def fault(self, region: str) -> str | None:  # noqa: ARG002 - it is the same in all
+    def issue(self, region: str) -> Issue | None:  # noqa: ARG002 - it is the same in all
         recipe = self._directory / (self._file or "Dockerfile")
         if recipe.is_file():
             return None
-        return (
-            f"{shown(recipe)}: there is no such file. Name the folder of a Dockerfile, and file=…."
+        return path_issue("image", self._directory) or Issue(
+            "image",
+            "holds no such file",
+            "Name the folder of a Dockerfile, and file=…",
+            shorten(str(recipe)),
         )
 
     def bind(self, scope: Construct) -> BoundImage:
@@ -234,6 +255,17 @@ class _AssetImage(ContainerImage):
             platform=ecr_assets.Platform.LINUX_AMD64,
         )
         return BoundImage(asset.image_uri, asset.repository.repository_arn)
+
+
+def _elsewhere(there: str, here: str, name: str) -> Issue | None:
+    """A job's instances pull from the registry of their own region.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
+    """
+    if there == here or is_unknown(there) or is_unknown(here):
+        return None
+    rule = f"is in {there}, and the job would be in {here}"
+    return Issue("image", rule, f"Copy the image to a repository in {here}", shorten(name))
 
 
 def _uri(registry: str, region: str, image: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from aws_cdk import Duration, SizeRoundingBehavior, Stack, Tokenization
 
@@ -16,6 +16,7 @@ from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
 from cdk_braket.core import s3_location
 from cdk_braket.core.naming import JOBS, stack_uuid
+from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain_tree
 from cdk_braket.core.tokens import is_unknown
 
 from .algorithm_script import AlgorithmScript
@@ -29,9 +30,6 @@ from .job_options import (
     OutputData,
     WaitForCompletion,
 )
-
-Hyperparameter = str | int | float | bool
-"""What a hyperparameter's value may be; the job gets its text."""
 
 _REQUEST: Final = "CreateJobRequest"
 _ISOLATION_LENGTH: Final = 8
@@ -123,7 +121,7 @@ def build(options: JobOptions, places: Places) -> dict[str, object]:
         request["stoppingCondition"] = {"maxRuntimeInSeconds": seconds_of(options.max_runtime)}
     if options.reservation_arn is not None:
         request["associations"] = [{"arn": options.reservation_arn, "type": _RESERVATION}]
-    return request
+    return cast("dict[str, object]", plain_tree(request))
 
 
 def _job_name(options: JobOptions) -> str:
@@ -168,11 +166,10 @@ def render_hyperparameters(options: JobOptions) -> dict[str, str]:
 
 
 def _text(value: Hyperparameter) -> str:
-    if isinstance(value, str) or not isinstance(value, (int, float)):
-        return value  # what is neither text nor number is left for the rules to refuse
-    if is_unknown(value):
+    if isinstance(value, (int, float)) and is_unknown(value):
         return Tokenization.stringify_number(value)
-    return str(value)
+    text = hyperparameter_text(value)
+    return value if text is None else text  # type: ignore[return-value]  # refused by its type
 
 
 def seconds_of(duration: Duration) -> float:

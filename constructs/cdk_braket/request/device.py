@@ -4,9 +4,10 @@ import difflib
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from aws_cdk import Token
-
 from cdk_braket._lambda.braket_jobs.api.service_rules import DEVICE_ARN, LOCAL_DEVICE, is_device
+from cdk_braket.core.argument_types import checked
+from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.tokens import is_unknown
 
 # The embedded simulators of Braket's images. Source: the entry points `braket.simulators` of
 # amazon-braket-default-simulator (tests/contract compares), PennyLane's devices, and the targets of
@@ -58,6 +59,8 @@ class Device:
         'local:braket/default'
     """
 
+    __module__ = "cdk_braket"
+
     arn: str
 
     # Source: `braket.devices.Devices` of amazon-braket-sdk; tests/contract compares.
@@ -72,6 +75,7 @@ class Device:
     RIGETTI_CEPHEUS_1_108Q: ClassVar["Device"]
 
     @staticmethod
+    @checked
     def from_arn(arn: str) -> "Device":
         """Name a device by its ARN, such as one that is newer than this library.
 
@@ -82,6 +86,7 @@ class Device:
         return Device(arn)
 
     @staticmethod
+    @checked
     def local(simulator: str) -> "Device":
         """Name a simulator that runs inside the job's container; no device is billed for.
 
@@ -117,39 +122,57 @@ class Device:
     def _simulator(self) -> str:
         return self.arn.removeprefix(LOCAL_DEVICE)
 
-    def _near(self) -> str | None:
-        """The known simulator whose name was probably meant."""
-        if not self.is_unknown_simulator:
-            return None
-        names = {name.casefold(): name for name in EMBEDDED_SIMULATORS}
-        found = difflib.get_close_matches(self._simulator.casefold(), names, n=1, cutoff=_CLOSE)
-        return names[found[0]] if found else None
-
     def _part(self, name: str) -> str | None:
         match = DEVICE_ARN.fullmatch(self.arn)
         return match[name] if match else None
 
-    def fault(self) -> str | None:
-        """Say what is wrong with the text, beyond what the service model states; None if nothing.
 
-        The model bounds the length only, and a device that does not exist is told only after the
-        job was created.
-        """
-        if Token.is_unresolved(self.arn):
-            return None
-        if near := self._near():
-            return (
-                "no image of Amazon Braket has this simulator. "
-                f"Did you mean Device.local({near!r})?"
-            )
-        if is_device(self.arn):
-            return None
-        if self.is_local:
-            return "must name <provider>/<simulator>. Use Device.local('braket/default')."
-        return (
-            "must be the ARN of a device or local:<provider>/<simulator>. "
-            "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')."
-        )
+def _near(device: Device) -> str | None:
+    """The known simulator whose name was probably meant."""
+    if not device.is_unknown_simulator:
+        return None
+    given = device.arn.removeprefix(LOCAL_DEVICE).casefold()
+    names = {name.casefold(): name for name in EMBEDDED_SIMULATORS}
+    found = difflib.get_close_matches(given, names, n=1, cutoff=_CLOSE)
+    return names[found[0]] if found else None
+
+
+def device_issue(device: Device) -> Issue | None:
+    """Return what is wrong with a device's name, beyond what the service model states.
+
+    The model bounds the length only, and a device that does not exist is reported only after the
+    job was created.
+    """
+    if is_unknown(device.arn):
+        return None
+    if near := _near(device):
+        rule = "no image of Amazon Braket has this simulator"
+        return Issue("device", rule, f"Did you mean Device.local({near!r})?", shorten(device.arn))
+    if is_device(device.arn):
+        return None
+    expected = "the ARN of a device or local:<provider>/<simulator>"
+    fix = "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')"
+    if device.is_local:
+        expected, fix = "local:<provider>/<simulator>", "Use Device.local('braket/default')"
+    return Issue("device", f"must be {expected}", fix, shorten(device.arn))
+
+
+def region_issue(device: Device, region: str, what: str) -> Issue | None:
+    """Return an issue if a device is in another region than what uses it.
+
+    Args:
+        device: The device.
+        region: The stack's region; a token when it is not known.
+        what: What has to be in the device's region.
+    """
+    if device.region in {None, region} or is_unknown(region) or is_unknown(device.region):
+        return None
+    rule = (
+        f"the device is in {device.region}, and the stack is in {region}; {what} in its device's "
+        "region"
+    )
+    fix = f"Deploy the stack to {device.region}, or use another device"
+    return Issue("device", rule, fix, shorten(device.arn))
 
 
 Device.AMAZON_SV1 = Device("arn:aws:braket:::device/quantum-simulator/amazon/sv1")

@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket.assets.local_files import LocalData
 from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,13 @@ class InputChannel:
         InputChannel(content_type='application/json')
     """
 
+    __module__ = "cdk_braket"
+
     content_type: str | None
     source: LocalData | s3_location.Location = field(repr=False)
 
     @staticmethod
+    @checked
     def from_asset(
         path: str | Path, *, content_type: str | None = None, exclude: Sequence[str] = ()
     ) -> "InputChannel":
@@ -50,6 +54,7 @@ class InputChannel:
         return InputChannel(content_type, LocalData(Path(path), tuple(exclude)))
 
     @staticmethod
+    @checked
     def from_bucket(
         bucket: s3.IBucket, prefix: str = "", *, content_type: str | None = None
     ) -> "InputChannel":
@@ -68,6 +73,7 @@ class InputChannel:
         return InputChannel(content_type, s3_location.in_bucket(bucket, prefix))
 
     @staticmethod
+    @checked
     def from_s3_uri(uri: str, *, content_type: str | None = None) -> "InputChannel":
         """Take what an S3 URI names. The job may read the keys that begin with it.
 

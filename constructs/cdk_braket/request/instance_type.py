@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cdk_braket.core.argument_types import checked
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
@@ -22,6 +24,8 @@ class InstanceType:
         >>> InstanceType.of("ml.m5.large") == InstanceType.M5_LARGE
         True
     """
+
+    __module__ = "cdk_braket"
 
     value: str
 
@@ -86,6 +90,7 @@ class InstanceType:
     G6E_48XLARGE: ClassVar["InstanceType"]
 
     @staticmethod
+    @checked
     def of(value: str) -> "InstanceType":
         """Name a type that has no constant.
 

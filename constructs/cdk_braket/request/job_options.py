@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, Size
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 
 from .instance_type import InstanceType
-
-if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
-    from aws_cdk import aws_s3 as s3
 
 
 class Distribution(StrEnum):
@@ -21,6 +18,8 @@ class Distribution(StrEnum):
         >>> Distribution("data_parallel").name
         'DATA_PARALLEL'
     """
+
+    __module__ = "cdk_braket"
 
     DATA_PARALLEL = "data_parallel"
     """Data parallelism of PyTorch or TensorFlow. It sets two hyperparameters, as the Braket SDK
@@ -47,6 +46,8 @@ class WaitForCompletion:
         True
     """
 
+    __module__ = "cdk_braket"
+
     timeout: Duration = field(default_factory=lambda: Duration.minutes(55))
     fail_stack: bool = True
 
@@ -69,6 +70,8 @@ class InstanceConfig:
         >>> config.instance_count
         1
     """
+
+    __module__ = "cdk_braket"
 
     instance_type: InstanceType = InstanceType.M5_LARGE
     volume_size: Size = field(default_factory=lambda: Size.gibibytes(30))
@@ -94,8 +97,10 @@ class Checkpoint:
         True
     """
 
+    __module__ = "cdk_braket"
+
     local_path: str = "/opt/jobs/checkpoints"
-    bucket: "s3.IBucket | None" = None
+    bucket: s3.IBucket | None = None
     prefix: str | None = None
 
 
@@ -118,6 +123,8 @@ class OutputData:
         'vqe'
     """
 
-    bucket: "s3.IBucket | None" = None
+    __module__ = "cdk_braket"
+
+    bucket: s3.IBucket | None = None
     prefix: str | None = None
-    encryption_key: "kms.IKey | None" = None
+    encryption_key: kms.IKey | None = None

@@ -1,19 +1,21 @@
 """A limit on what may be spent on a quantum device."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from aws_cdk import Resource
+from aws_cdk import Resource, Stack
 from aws_cdk import aws_braket as braket
 from constructs import Construct
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket.core.argument_types import wrong_types
+from cdk_braket.core.issue import Issue, argument_names, shorten, without
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.validation.messages import shorten
 
-from .device import Device
+from .device import Device, device_issue, region_issue
 
 _REQUEST: Final = "CreateSpendingLimitRequest"
 
@@ -48,6 +50,8 @@ class SpendingLimit(Resource):
         ... )
     """
 
+    __module__ = "cdk_braket"
+
     def __init__(
         self,
         scope: Construct,
@@ -73,7 +77,7 @@ class SpendingLimit(Resource):
         Raises:
             ValidationError: The service would refuse the limit. Nothing was created.
         """
-        problems = _problems(device, spending_limit, start_at, end_at)
+        problems = _problems(Stack.of(scope).region, device, spending_limit, start_at, end_at)
         if problems:
             raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)
         super().__init__(scope, id)
@@ -102,52 +106,48 @@ class SpendingLimit(Resource):
         return self._resource.attr_queued_spend
 
 
-def wrong_device(limit: SpendingLimit, device: Device) -> list[str]:
-    """Say so if a job's limit is for another device than the job's."""
-    if limit.device == device:
-        return []
-    text = (
-        f"spending_limit: is for {shorten(limit.device.arn)}, and the job's device is "
-        f"{shorten(device.arn)}. Use a limit for that device, or leave it out."
-    )
-    return [text]
+def wrong_device(limit: SpendingLimit, device: Device) -> Iterator[Issue]:
+    """Return an issue if a job's limit is for another device than the job's."""
+    if limit.device != device:
+        rule = f"is for {shorten(limit.device.arn)}, and the job's device is {shorten(device.arn)}"
+        yield Issue("spending_limit", rule, "Use a limit for that device, or leave it out")
 
 
 def _problems(
-    device: object, spending_limit: object, start_at: object, end_at: object
-) -> list[str]:
-    if not isinstance(device, Device):
-        return [f"device: must be a Device, is of type {type(device).__name__}. Use Device.IQM_…."]
-    return [
-        *_problems_of_device(device),
-        *_problems_of_amount(spending_limit),
-        *_problems_of_period(start_at, end_at),
-    ]
+    region: str, device: object, spending_limit: object, start_at: object, end_at: object
+) -> list[Issue]:
+    faults = wrong_types(SpendingLimit.__init__, {"device": device})
+    of_device = _issues_of_device(device, region) if isinstance(device, Device) else ()
+    found = [*of_device, *_issues_of_amount(spending_limit), *_issues_of_period(start_at, end_at)]
+    return [*faults, *without(found, argument_names(faults))]
 
 
-def _problems_of_device(device: Device) -> list[str]:
-    fault = device.fault()
-    if fault is not None:
-        return [f"device={shorten(device.arn)}: {fault}"]
-    if is_unknown(device.arn) or device.is_qpu:
-        return []
-    text = (
-        f"device={shorten(device.arn)}: is no QPU, and limits are for QPUs alone. Use a QPU, or "
-        "max_runtime and the instance to bound what a job on a simulator costs."
-    )
-    return [text]
+def _issues_of_device(device: Device, region: str) -> Iterator[Issue]:
+    if issue := device_issue(device):
+        yield issue
+        return
+    if issue := region_issue(device, region, "a spending limit is"):
+        yield issue
+    if not device.is_qpu and not is_unknown(device.arn):
+        yield Issue(
+            "device",
+            "limits are for QPUs alone",
+            "Use max_runtime=… and the instance to bound what a job on a simulator costs",
+            shorten(device.arn),
+        )
 
 
-def _problems_of_amount(amount: object) -> list[str]:
+def _issues_of_amount(amount: object) -> Iterator[Issue]:
     if isinstance(amount, bool) or not isinstance(amount, Decimal | int | str):
-        name = type(amount).__name__
-        return [f"spending_limit: must be exact, is of type {name}. Use text such as '250.00'."]
+        rule = f"expected an exact amount, got {type(amount).__name__}"
+        yield Issue("spending_limit", rule, "Use a string such as '250.00'")
+        return
     text = _text(amount)
-    shape = model_rules.shape_of(_REQUEST, "spendingLimit")
-    return [
-        f"spending_limit={shorten(text)}: {problem.message}. Use US dollars such as '250.00'."
-        for problem in model_rules.check(shape, text, skip=is_unknown)
-    ]
+    for problem in model_rules.check(
+        model_rules.shape_of(_REQUEST, "spendingLimit"), text, skip=is_unknown
+    ):
+        fix = "Use US dollars such as '250.00'"
+        yield Issue("spending_limit", problem.message, fix, shorten(text))
 
 
 def _text(amount: Decimal | int | str) -> str:
@@ -155,22 +155,21 @@ def _text(amount: Decimal | int | str) -> str:
     return f"{amount:f}" if isinstance(amount, Decimal) else str(amount)
 
 
-def _problems_of_period(start_at: object, end_at: object) -> list[str]:
+def _issues_of_period(start_at: object, end_at: object) -> Iterator[Issue]:
     given = {"start_at": start_at, "end_at": end_at}
     times = {name: at for name, at in given.items() if at is not None}
-    problems = [
-        f"{name}: must be a datetime with a time zone. Use datetime(…, tzinfo=UTC)."
-        for name, at in times.items()
-        if not isinstance(at, datetime) or at.tzinfo is None
+    zoneless = [
+        name for name, at in times.items() if not isinstance(at, datetime) or at.tzinfo is None
     ]
-    if problems or not times:
-        return problems
+    for name in zoneless:
+        yield Issue(name, "must be a datetime with a time zone", "Use datetime(…, tzinfo=UTC)")
+    if zoneless or not times:
+        return
     if not isinstance(start_at, datetime) or not isinstance(end_at, datetime):
         (missing,) = given.keys() - times.keys()
-        return [f"{missing}: is missing. A period has both start_at=… and end_at=…."]
-    if start_at >= end_at:
-        return [f"end_at={end_at.isoformat()}: must be later than start_at. Swap them?"]
-    return []
+        yield Issue(missing, "is missing", "A period has both start_at=… and end_at=…")
+    elif start_at >= end_at:
+        yield Issue("end_at", "must be later than start_at", "Swap them?", end_at.isoformat())
 
 
 def _period(

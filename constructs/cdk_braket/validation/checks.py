@@ -1,8 +1,9 @@
 """Everything that can be said against a job before any construct of it exists."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
@@ -14,10 +15,14 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, i
 from cdk_braket.assets.local_files import LocalData, LocalFiles, LocalScript
 from cdk_braket.assets.packaging import PackagingError
 from cdk_braket.core import s3_location
+from cdk_braket.core.issue import Issue, Severity, shorten, without
+from cdk_braket.core.local_paths import path_issue
 from cdk_braket.core.naming import bucket_name
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import plain
+from cdk_braket.core.timeouts import LONGEST_WAIT
 from cdk_braket.core.tokens import is_unknown
-from cdk_braket.environment.handler_function import LONGEST_WAIT
-from cdk_braket.environment.hybrid_job_environment import IHybridJobEnvironment
+from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.request.container_image import REGIONS
 from cdk_braket.request.create_job import (
     OWNED_HYPERPARAMETERS,
@@ -28,68 +33,102 @@ from cdk_braket.request.create_job import (
     run_uri,
     seconds_of,
 )
+from cdk_braket.request.device import device_issue, region_issue
+from cdk_braket.validation.tags import tag_issues
 
-from .messages import INSTANCE_TYPE, REQUEST, line, one_line, shorten
-from .preflight import Finding, PreflightCheck, Severity, preflight, preflight_unread
-from .template_text import Fault, text_fault, text_problems
+from .messages import INSTANCE_TYPE, REQUEST, issue_of
+from .preflight import Finding, PreflightCheck, preflight, preflight_unread
+from .template_text import text_issue, text_problems
 
-_HOUR = 3600
-_NO_UUID = "00000000-0000-0000-0000-000000000000"
+REGION: Final = "region"
+"""The check whose warning is about a stack, not about a job."""
+
+_HOUR: Final = 3600
+_NO_UUID: Final = "00000000-0000-0000-0000-000000000000"
+# To the preflight, a value that is known later.
+_UNKNOWN: Final = "${Token[unknown.0]}"
 
 
 @dataclass(slots=True)
 class Checked:
-    """What the checks found, and what they prepared on the way.
+    """The results of the checks, and the files that they read.
 
     Attributes:
-        problems: What must be mended, a line each.
-        warnings: What should be looked at: an id to acknowledge it by, and a line.
-        notes: What was packed, a line each.
+        problems: What stops the synthesis.
+        warnings: What does not; each has the id that acknowledges it.
         script: The packed script, if it comes from this machine.
         inputs: The channels' files, by channel name, where they come from this machine.
+        hours: Instance hours at most; None where they are unbounded or not known.
     """
 
-    problems: list[str] = field(default_factory=list)
-    warnings: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    problems: list[Issue] = field(default_factory=list)
+    warnings: list[Issue] = field(default_factory=list)
     script: LocalFiles | None = None
     inputs: dict[str, LocalFiles] = field(default_factory=dict)
+    hours: float | None = None
+
+    def refuse(self, argument: str, rule: str, fix: str, shown: str = "") -> None:
+        """Add a problem."""
+        self.problems.append(Issue(argument, rule, fix, shown))
+
+    def warn(self, check: str, argument: str, rule: str, fix: str = "", shown: str = "") -> None:
+        """Add a warning."""
+        warning = Issue(argument, rule, fix, shown, Severity.WARNING, check)
+        self.warnings.append(warning)
+
+    def add(self, issues: Iterable[Issue | None]) -> None:
+        """Add issues by their severity; None is passed over."""
+        for issue in issues:
+            if issue is not None:
+                found = self.problems if issue.severity is Severity.ERROR else self.warnings
+                found.append(issue)
 
 
-def check(
-    options: JobOptions,
-    *,
-    scope: Construct,
-    role: iam.IRole | None,
-    environment: IHybridJobEnvironment | None,
-    tags: Mapping[str, str],
-    disabled: Collection[PreflightCheck],
-    scratch: Path,
-) -> Checked:
-    """Check a job's options all at once. Creates no construct.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a job is declared, and the constructs that it uses.
 
-    Args:
-        options: The job.
+    Attributes:
         scope: Where the job is to be.
         role: The execution role, if it is the user's.
-        environment: What the job stands on, if it is the user's.
+        environment: The environment, if it is the user's.
         tags: The job's own tags.
         disabled: Checks of the script that are turned off.
         scratch: A directory for archives.
+        refused: Arguments that are refused already for their types; the options have other values
+            in their place, of which nothing is reported.
     """
+
+    scope: Construct
+    role: iam.IRole | None
+    environment: IHybridJobEnvironment | None
+    tags: Mapping[str, str]
+    disabled: Collection[PreflightCheck]
+    scratch: Path
+    refused: Collection[str] = ()
+
+    @property
+    def region(self) -> str:
+        """The stack's region; a token when it is not known."""
+        return Stack.of(self.scope).region
+
+
+def check(options: JobOptions, around: Surroundings) -> Checked:
+    """Check a job's options all at once. Creates no construct."""
     checked = Checked()
-    region = Stack.of(scope).region  # a token when it is not known
-    _collect(checked, options, scratch)
-    _check_device(checked, options, region)
-    _check_image(checked, options, region)
+    _collect(checked, options, around.scratch)
+    _check_device(checked, options, around.region)
+    _check_image(checked, options, around)
     _check_owned(checked, options)
     _check_checkpoint_source(checked, options)
     _check_buckets(checked, options)
+    _check_placement(checked, options, around)
     _check_wait(checked, options)
     _check_cost(checked, options)
-    request = _request(checked, options, region, role, tags=tags, buckets=_Buckets.of(environment))
-    _check_request(checked, options, request, scope)
-    _check_script(checked, options, disabled)
+    checked.problems += tag_issues(around.tags)
+    _check_request(checked, options, _request(checked, options, around), around.scope)
+    _check_script(checked, options, around.disabled, around.refused)
+    checked.problems = without(checked.problems, around.refused)
     return checked
 
 
@@ -99,17 +138,16 @@ def check_hyperparameters(
     disabled: Collection[PreflightCheck],
     *,
     scope: Construct,
-) -> list[str]:
+    refused: Collection[str] = (),
+) -> list[Issue]:
     """Check the hyperparameters alone of options that were checked with others.
 
     Args:
         options: The job.
-        packed: What was found when the rest was checked.
+        packed: The results of the check of the rest.
         disabled: Checks of the script that are turned off.
         scope: Where the job is.
-
-    Returns:
-        What must be mended, a line each.
+        refused: Arguments that are refused already for their types.
     """
     checked = Checked(script=packed.script)
     _check_owned(checked, options)
@@ -117,8 +155,8 @@ def check_hyperparameters(
     request = {"hyperParameters": render_hyperparameters(options)}
     _check_request(found, options, request, scope, only="hyperParameters")
     checked.problems += found.problems
-    _check_script(checked, options, disabled)
-    return checked.problems
+    _check_script(checked, options, disabled, refused)
+    return without(checked.problems, refused)
 
 
 def _collect(checked: Checked, options: JobOptions, scratch: Path) -> None:
@@ -138,59 +176,51 @@ def _files(
 ) -> LocalFiles | None:
     if isinstance(source, s3_location.Location):
         return None
-    try:
-        files = source.collect(scratch)
-    except PackagingError as error:
-        checked.problems += [f"{owner}: {problem}" for problem in error.problems]
+    if issue := path_issue(owner, source.path):
+        checked.problems.append(issue)
         return None
-    if isinstance(source, LocalScript):
-        checked.notes.append(f"{owner}: {files.summary}")
-    return files
+    try:
+        return source.collect(scratch)
+    except PackagingError as error:
+        checked.problems += [Issue(owner, problem) for problem in error.problems]
+        return None
 
 
 def _check_device(checked: Checked, options: JobOptions, region: str) -> None:
     device = options.device
-    shown = f"device={shorten(device.arn)}"
-    if fault := device.fault():
-        checked.problems.append(f"{shown}: {fault}")
-    elif device.is_unknown_simulator and not Token.is_unresolved(device.arn):
-        text = (
-            f"{shown}: no image of Amazon Braket is known to have this simulator. Use "
-            "Device.local('braket/default') or 'pennylane/lightning.qubit', unless the job's "
-            "image has it."
+    issue = device_issue(device)
+    checked.add([issue, region_issue(device, region, "a job runs")])
+    if issue is None and device.is_unknown_simulator and not is_unknown(device.arn):
+        rule = "no image of Amazon Braket is known to have this simulator"
+        fix = (
+            "Use Device.local('braket/default') or 'pennylane/lightning.qubit', unless the job's "
+            "image has it"
         )
-        checked.warnings.append(("device", text))
-    elsewhere = device.region not in {None, region}
-    if elsewhere and not Token.is_unresolved(region) and not Token.is_unresolved(device.region):
-        checked.problems.append(
-            f"{shown}: the device is in {device.region}, and the stack is in {region}; a job runs "
-            f"in its device's region. Deploy the stack to {device.region}, or use another device."
-        )
+        checked.warn("device", "device", rule, fix, shorten(device.arn))
 
 
-def _check_image(checked: Checked, options: JobOptions, region: str) -> None:
+def _check_image(checked: Checked, options: JobOptions, around: Surroundings) -> None:
     if options.algorithm is None and options.image is None:
-        checked.problems.append(
-            "algorithm: a script or an image is needed. Use AlgorithmScript.from_asset(…), "
-            "or image=…."
-        )
-    fault = options.image.fault(region) if options.image else None
-    if fault is not None:
-        checked.problems.append(f"image: {fault}")
-    elif not Token.is_unresolved(region) and region not in REGIONS:
+        if not {"algorithm", "image"} & set(around.refused):
+            fix = "Use AlgorithmScript.from_asset(…), or image=…"
+            checked.refuse("algorithm", "a script or an image is needed", fix)
+        return
+    region = around.region
+    issue = options.image.issue(region) if options.image else None
+    checked.add([issue])
+    if issue is None and not is_unknown(region) and region not in REGIONS:
         text = (
             f"Amazon Braket was not known to run hybrid jobs in {region} when this library was "
-            f"released, but in {', '.join(REGIONS)}."
+            f"released, but in {', '.join(REGIONS)}"
         )
-        checked.warnings.append(("region", text))
+        checked.warn(REGION, "", text)
 
 
 def _check_owned(checked: Checked, options: JobOptions) -> None:
-    checked.problems += [
-        f"hyperparameters[{key!r}]: belongs to {owner}, which sets it. Use {owner}=… instead."
-        for key, owner in OWNED_HYPERPARAMETERS.items()
-        if key in options.hyperparameters
-    ]
+    for key, owner in OWNED_HYPERPARAMETERS.items():
+        if key in options.hyperparameters:
+            rule = f"belongs to {owner}, which sets it"
+            checked.refuse(f"hyperparameters[{key!r}]", rule, f"Use {owner}=… instead")
 
 
 def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
@@ -198,71 +228,100 @@ def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
     source = options.checkpoint_source
     if source is None:
         return
-    if fault := text_fault(source.uri):
-        checked.problems.append(f"copy_checkpoints_from={shorten(source.uri)}: {fault}")
+    argument = "copy_checkpoints_from"
+    checked.add([text_issue(argument, source.uri)])
     if is_unknown(source.uri):
         return
     if not source.bucket_name or not source.uri.startswith("s3://"):
-        checked.problems.append(
-            f"copy_checkpoints_from={shorten(source.uri)}: must be s3://bucket/prefix. "
-            "Use CheckpointSource.from_bucket(…) or .from_s3_uri(…)."
-        )
+        fix = "Use CheckpointSource.from_bucket(…) or .from_s3_uri(…)"
+        checked.refuse(argument, "must be s3://bucket/prefix", fix, shorten(source.uri))
 
 
 def _check_wait(checked: Checked, options: JobOptions) -> None:
+    argument = "wait_for_completion.timeout"
     seconds = seconds_of(options.wait.timeout) if options.wait else 1
-    if fault := text_fault(seconds):
-        checked.problems.append(f"wait_for_completion.timeout={seconds:g} s: {fault}")
+    if issue := text_issue(argument, seconds):
+        checked.problems.append(issue)
     elif not is_unknown(seconds) and not (seconds == int(seconds) and 1 <= seconds <= LONGEST_WAIT):
-        checked.problems.append(
-            f"wait_for_completion.timeout={seconds:g} s: must be 1 s to {LONGEST_WAIT} s, in whole "
-            "seconds, as CloudFormation waits no longer than an hour. Use Duration.minutes(55) or "
-            "less, or do not wait."
+        checked.refuse(
+            argument,
+            f"must be 1 s to {LONGEST_WAIT} s, in whole seconds, as CloudFormation waits no longer "
+            "than an hour",
+            "Use Duration.minutes(55) or less, or do not wait",
+            f"{seconds:g} s",
         )
 
 
 def _check_cost(checked: Checked, options: JobOptions) -> None:
-    """Tell the worst case of what is billed by the hour, and warn where nobody bounded it."""
+    """Compute the worst case of what is billed by the hour, and warn where nobody bounded it.
+
+    Not of embedded simulators: no device is billed for, and nobody has to be asked.
+    """
     instance = options.instance
+    if options.device.is_local:
+        return
     longest = model_rules.bounds(
         model_rules.shape_of(REQUEST, "stoppingCondition", "maxRuntimeInSeconds")
     )
     seconds = seconds_of(options.max_runtime) if options.max_runtime else longest.maximum or 0
-    if any(is_unknown(each) or text_fault(each) for each in (seconds, instance.instance_count)):
+    instances = plain(instance.instance_count)
+    if not isinstance(instances, (int, float)):
         return
-    hours = seconds * instance.instance_count / _HOUR
-    count, kind = instance.instance_count, instance.instance_type.value
-    most = f"{hours:.3g} instance hours at most, on {count:g} of {kind}"
-    if options.max_runtime is None and not options.device.is_local:
-        text = (
-            "max_runtime: is not given, and the device is billed for. The job may run as long as "
-            f"the service lets it: {most}. Use max_runtime=Duration.hours(…)."
-        )
-        checked.warnings.append(("max-runtime", text))
+    if any(is_unknown(each) or text_issue("", each) for each in (seconds, instances)):
         return
-    checked.notes.append(f"cost: {most}")
+    hours = seconds * instances / _HOUR
+    if options.max_runtime is not None:
+        checked.hours = hours
+        return
+    kind = instance.instance_type.value
+    text = (
+        "is not given, and the device is billed for. The job may run as long as the service lets "
+        f"it: {hours:.3g} instance hours at most, on {instances:g} of {kind}"
+    )
+    checked.warn("max-runtime", "max_runtime", text, "Use max_runtime=Duration.hours(…)")
 
 
 def _check_buckets(checked: Checked, options: JobOptions) -> None:
     for owner, location in _locations(options).items():
+        shown = shorten(location.uri)
         if location.has_impossible_bucket:
-            checked.problems.append(
-                f"{owner}={shorten(location.uri)}: S3 has no bucket of such a name: it is 3 to 63 "
-                "lower-case letters, digits, dots and hyphens. Use the name of a bucket."
+            text = (
+                "S3 has no bucket of such a name: it is 3 to 63 lower-case letters, digits, dots "
+                "and hyphens"
             )
+            checked.refuse(owner, text, "Use the name of a bucket", shown)
             continue
         if location.is_object and is_prefix(location.prefix):
-            checked.problems.append(
-                f"{owner}={shorten(location.uri)}: is a prefix, and the job would fail once its "
-                "instance runs. Use the key of one object."
-            )
+            text = "is a prefix, and the job would fail once its instance runs"
+            checked.refuse(owner, text, "Use the key of one object", shown)
         if location.is_unreachable:
             text = (
-                f"{owner}={shorten(location.uri)}: Braket reaches a bucket by a name that begins "
-                f"with {REACHABLE_PREFIX}, or by the tag AmazonBraket=true together with S3's "
-                "attribute-based access control, which cannot be seen from here."
+                f"Braket reaches a bucket by a name that begins with {REACHABLE_PREFIX}, or by the "
+                "tag AmazonBraket=true together with S3's attribute-based access control, which "
+                "cannot be seen from here"
             )
-            checked.warnings.append(("bucket-name", text))
+            checked.warn("bucket-name", owner, text, shown=shown)
+
+
+def _check_placement(checked: Checked, options: JobOptions, around: Surroundings) -> None:
+    """A job's buckets and keys are in its region, its role is in its account."""
+    scope, region = around.scope, around.region
+    output, checkpoint = options.output_data, options.checkpoint
+    places: dict[str, object] = {
+        "environment": around.environment,
+        "output_data.bucket": output.bucket,
+        "output_data.encryption_key": output.encryption_key,
+        "checkpoint.bucket": checkpoint.bucket,
+    }
+    for owner, location in _locations(options).items():
+        places[owner] = location.bucket
+        there = location.written_region
+        if there is not None and there != region and not is_unknown(region):
+            text = f"is in region {there}, and the job would be in {region}"
+            checked.refuse(owner, text, f"Use a bucket in {region}", shorten(location.uri))
+    for argument, used in places.items():
+        checked.add(misplaced(argument, used, scope))
+    checked.add(misplaced("role", around.role, scope, in_region=False, in_account=True))
 
 
 def _locations(options: JobOptions) -> dict[str, s3_location.Location]:
@@ -278,23 +337,16 @@ def _locations(options: JobOptions) -> dict[str, s3_location.Location]:
     }
 
 
-def _request(
-    checked: Checked,
-    options: JobOptions,
-    region: str,
-    role: iam.IRole | None,
-    *,
-    tags: Mapping[str, str],
-    buckets: "_Buckets",
-) -> Mapping[str, object]:
+def _request(checked: Checked, options: JobOptions, around: Surroundings) -> Mapping[str, object]:
     """The request as it will be, with stand-ins for what does not exist yet."""
+    role, buckets = around.role, _Buckets.of(around.environment)
     pending = Token.as_string({"Ref": "AWS::NoValue"})
     key = options.output_data.encryption_key
     named = _without_bad_name(options)
     places = Places(
         role_arn=pending if role is None else role.role_arn,
         script_uri=_script_uri(checked, options, buckets),
-        image_uri=options.image.known_uri(region) if options.image else None,
+        image_uri=options.image.known_uri(around.region) if options.image else None,
         input_uris={
             name: _input_uri(checked, options, name, buckets) for name in options.input_data
         },
@@ -302,7 +354,7 @@ def _request(
         output_key_arn=pending if key is None else key.key_arn,
         checkpoint_uri=run_uri(named, options.checkpoint, buckets.results),
     )
-    return build(options, places) | {"clientToken": pending, "tags": dict(tags)}
+    return build(options, places) | {"clientToken": pending, "tags": dict(around.tags)}
 
 
 def _check_request(
@@ -314,22 +366,20 @@ def _check_request(
     only: str | None = None,
 ) -> None:
     channels = list(options.input_data)
-    faults = {
-        problem.path: (problem, fault.fix) for problem, fault in _texts(options, request, scope)
-    }
-    checked.problems += [line(problem, channels, fix) for problem, fix in faults.values()]
+    found = {problem.path: (problem, fix) for problem, fix in _texts(options, request, scope)}
+    checked.problems += [issue_of(problem, channels, fix) for problem, fix in found.values()]
     for problem in _first_of_each_path(model_rules.check(REQUEST, request, skip=is_unknown)):
-        if problem.path in faults or (only is not None and problem.path[:1] != (only,)):
+        if problem.path in found or (only is not None and problem.path[:1] != (only,)):
             continue
         if problem.path == INSTANCE_TYPE and problem.rule is Rule.ENUM:
             checked.warnings.append(_newer_instance_type(problem))
         else:
-            checked.problems.append(line(problem, channels))
+            checked.problems.append(issue_of(problem, channels))
 
 
 def _texts(
     options: JobOptions, request: Mapping[str, object], scope: Construct
-) -> Iterator[tuple[Problem, Fault]]:
+) -> Iterator[tuple[Problem, str]]:
     # A number that looks like a token is rendered as one of CDK's own, which hides it.
     given = {key: value for key, value in options.hyperparameters.items() if is_unknown(value)}
     rendered = render_hyperparameters(options)
@@ -350,12 +400,14 @@ def _first_of_each_path(problems: Sequence[Problem]) -> list[Problem]:
     return list({problem.path: problem for problem in reversed(problems)}.values())[::-1]
 
 
-def _newer_instance_type(problem: Problem) -> tuple[str, str]:
-    text = (
-        f"instance.instance_type={problem.value!r} is not in the service model of the installed "
-        f"botocore ({problem.message}). It is passed on as it is."
+def _newer_instance_type(problem: Problem) -> Issue:
+    rule = (
+        f"is not in the service model of the installed botocore ({problem.message}). It is passed "
+        "on as it is"
     )
-    return "instance-type", text
+    shown = shorten(str(problem.value))
+    argument = "instance.instance_type"
+    return Issue(argument, rule, shown=shown, severity=Severity.WARNING, check="instance-type")
 
 
 def _script_uri(checked: Checked, options: JobOptions, buckets: "_Buckets") -> str:
@@ -396,18 +448,21 @@ def pretended_bucket(purpose: str) -> str:
 
 
 def _check_script(
-    checked: Checked, options: JobOptions, disabled: Collection[PreflightCheck]
+    checked: Checked,
+    options: JobOptions,
+    disabled: Collection[PreflightCheck],
+    refused: Collection[str],
 ) -> None:
-    hyperparameters = render_hyperparameters(options)
-    if any(not isinstance(value, str) for value in hyperparameters.values()):
-        return
-    for finding in _findings(checked, options, hyperparameters, disabled):
-        # A way out may hold a part of what was given.
-        text = one_line(f"{finding.subject}: {finding.message} (check {finding.check.value})")
-        if finding.severity is Severity.ERROR:
-            checked.problems.append(text)
-        else:
-            checked.warnings.append((f"preflight-{finding.check.value}", text))
+    rendered = {
+        key: value if isinstance(value, str) and not is_unknown(value) else _UNKNOWN
+        for key, value in render_hyperparameters(options).items()
+    }
+    if "hyperparameters" in refused:
+        disabled = {*disabled, PreflightCheck.HYPERPARAMETERS}
+    for finding in _findings(checked, options, rendered, disabled):
+        severity = Severity(finding.severity.value)
+        check = f"preflight-{finding.check.value}"
+        checked.add([Issue(finding.subject, finding.message, severity=severity, check=check)])
 
 
 def _findings(
@@ -417,7 +472,7 @@ def _findings(
     disabled: Collection[PreflightCheck],
 ) -> list[Finding]:
     script = options.algorithm
-    if script is None or Token.is_unresolved(script.entry_point):
+    if script is None or is_unknown(script.entry_point):
         return preflight_unread(None, hyperparameters, disabled=disabled)
     if checked.script is None or not isinstance(script.source, LocalScript):
         return preflight_unread(script.entry_point, hyperparameters, disabled=disabled)

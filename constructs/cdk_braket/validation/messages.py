@@ -1,17 +1,17 @@
 """What the service model has against a request, in the words of our properties."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.api.model_rules import Problem, Rule
+from cdk_braket.core.issue import Issue, shorten
 
 REQUEST: Final = "CreateJobRequest"
 INSTANCE_TYPE: Final = ("instanceConfig", "instanceType")
 
 _ANY: Final = "*"
-_SHOWN_LENGTH: Final = 80
 _DAY: Final = 24 * 60 * 60
 
 
@@ -24,12 +24,14 @@ class Property:
         fix: The way out of what is wrong with it.
         unit: What its number counts, with a space before.
         is_secret: Whether its value is never shown.
+        is_optional: Whether it can be left out.
     """
 
     name: str
     fix: str
     unit: str = ""
     is_secret: bool = False
+    is_optional: bool = False
 
 
 _ALGORITHM: Final = "Use AlgorithmScript.from_asset(…) or .from_bucket(…)"
@@ -60,7 +62,7 @@ SURFACE: Final[dict[tuple[str, ...], Property]] = {
         "input_data", "Give the channel another name"
     ),
     ("inputDataConfig", _ANY, "contentType"): Property(
-        "input_data[{}].content_type", "Use a MIME type, or leave it out"
+        "input_data[{}].content_type", "Use a MIME type, or leave it out", is_optional=True
     ),
     ("inputDataConfig", _ANY, "dataSource"): Property("input_data[{}]", _INPUT),
     ("inputDataConfig", _ANY, "dataSource", "s3DataSource"): Property("input_data[{}]", _INPUT),
@@ -77,10 +79,14 @@ SURFACE: Final[dict[tuple[str, ...], Property]] = {
         "checkpoint", "Use a shorter Checkpoint(prefix=…) or another bucket"
     ),
     ("checkpointConfig", "localPath"): Property(
-        "checkpoint.local_path", "Use a folder on the instance, or leave it out"
+        "checkpoint.local_path",
+        "Use a folder on the instance, or leave it out",
+        is_optional=True,
     ),
     ("jobName",): Property(
-        "job_name", "Use letters and digits, with hyphens between them, or leave it out"
+        "job_name",
+        "Use letters and digits, with hyphens between them, or leave it out",
+        is_optional=True,
     ),
     ("roleArn",): Property("role", "Use the ARN of an IAM role, or leave it out"),
     ("stoppingCondition",): Property("max_runtime", "Use a Duration"),
@@ -97,15 +103,17 @@ SURFACE: Final[dict[tuple[str, ...], Property]] = {
     ),
     ("hyperParameters",): Property("hyperparameters", "Put some of them in an input channel"),
     ("hyperParameters", _ANY): Property(
-        "hyperparameters[{}]", "Use text, a number or a bool", is_secret=True
+        "hyperparameters[{}]", "Use a string, a number or a bool", is_secret=True, is_optional=True
     ),
     ("deviceConfig",): Property("device", "Use a constant of Device"),
     ("deviceConfig", "device"): Property("device", "Use a constant of Device"),
-    ("tags",): Property("tags", "Use text for keys and values"),
-    ("tags", _ANY): Property("tags[{}]", "Use text for keys and values"),
+    ("tags",): Property("tags", "Use strings for keys and values"),
+    ("tags", _ANY): Property("tags[{}]", "Use strings for keys and values"),
     ("associations",): Property("reservation_arn", "Use the ARN of a reservation"),
     ("associations", _ANY): Property("reservation_arn", "Use the ARN of a reservation"),
-    ("associations", _ANY, "arn"): Property("reservation_arn", "Use the ARN of a reservation"),
+    ("associations", _ANY, "arn"): Property(
+        "reservation_arn", "Use the ARN of a reservation, or leave it out", is_optional=True
+    ),
     ("associations", _ANY, "type"): Property("reservation_arn", "Use the ARN of a reservation"),
 }
 
@@ -122,31 +130,20 @@ def property_at(path: Sequence[str | int]) -> Property | None:
     return found
 
 
-def line(problem: Problem, channels: Sequence[str], fix: str | None = None) -> str:
-    """Say in one line what is wrong: the property, its value, the rule and the way out.
+def issue_of(problem: Problem, channels: Sequence[str], fix: str | None = None) -> Issue:
+    """Say what is wrong with a request in the words of the property that it comes from.
 
     Args:
         problem: What is wrong.
         channels: The names of the input channels.
-        fix: The way out, where it is not the property's.
+        fix: The fix, where it is not the property's.
     """
     found = property_at(problem.path)
     if found is None:
-        return f"{'.'.join(map(str, problem.path))}: {problem.message}."
+        return Issue(".".join(map(str, problem.path)), problem.message)
     name = found.name.format(_subscript(problem, channels))
     message, usual = _words(problem, found)
-    return f"{name}{_shown(problem, found)}: {message}. {fix or usual}."
-
-
-def shorten(text: str) -> str:
-    """A value fit for one line."""
-    quoted = repr(text)
-    return quoted if len(quoted) <= _SHOWN_LENGTH else f"{quoted[:_SHOWN_LENGTH]}…"
-
-
-def one_line(text: str) -> str:
-    """A text that may hold what a user wrote, with what is no letter, digit or sign escaped."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return Issue(name, message, fix or usual, _shown(problem, found))
 
 
 def _subscript(problem: Problem, channels: Sequence[str]) -> str:
@@ -160,18 +157,45 @@ def _shown(problem: Problem, found: Property) -> str:
     if found.is_secret or problem.rule is Rule.REQUIRED:
         return ""
     if isinstance(problem.value, str):
-        return f"={shorten(problem.value)}"
+        return shorten(problem.value)
     if isinstance(problem.value, (bool, int, float)):
-        return f"={problem.value}{found.unit}"
+        return f"{problem.value}{found.unit}"
     return ""
 
 
 def _words(problem: Problem, found: Property) -> tuple[str, str]:
     if found.name == "max_runtime" and problem.rule in {Rule.MIN, Rule.MAX}:
         return _runtime_words(problem)
+    return problem.message, _fix(problem, found)
+
+
+def _fix(problem: Problem, found: Property) -> str:
+    """The fix belongs to the fault: a value that is too long is not fixed by another type."""
     if problem.rule is Rule.UNKNOWN_MEMBER:
-        return problem.message, "Leave it out"
-    return problem.message, found.fix
+        return "Leave it out"
+    if found.is_optional and problem.value is None:
+        return "Leave the key out"
+    if problem.path[0] == "hyperParameters" and len(problem.path) > 1:
+        return _hyperparameter_fix(problem, found)
+    if found.is_optional and problem.value == "":
+        return "Leave it out"
+    return found.fix
+
+
+def _hyperparameter_fix(problem: Problem, found: Property) -> str:
+    fixes = _KEY_FIXES if problem.message.startswith("its key") else _VALUE_FIXES
+    return fixes.get(problem.rule, found.fix)
+
+
+_KEY_FIXES: Final[Mapping[Rule, str]] = {
+    Rule.MAX_LENGTH: "Use a shorter key",
+    Rule.MIN_LENGTH: "Name the hyperparameter, or leave it out",
+}
+_VALUE_FIXES: Final[Mapping[Rule, str]] = {
+    Rule.MAX_LENGTH: "Put it into an input channel: input_data={'…': InputChannel.from_asset(…)}",
+    Rule.MIN_LENGTH: "Leave it out, and have the script use a default",
+    Rule.PATTERN: "Put text of several lines into an input channel",
+}
 
 
 def _runtime_words(problem: Problem) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from aws_cdk import CfnDynamicReference, Stack, Tokenization
@@ -10,6 +10,7 @@ from constructs import IConstruct
 
 from cdk_braket._lambda.braket_jobs.api.model_rules import Problem, Rule
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_unicode, unfit_texts
+from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.tokens import is_unknown
 
 _Path = tuple[str | int, ...]
@@ -20,30 +21,21 @@ _SECRETS: Final = ("{{resolve:secretsmanager:", "{{resolve:ssm-secure:")
 _TOKEN_BEGINS: Final = "${Token["  # noqa: S105 - CDK's tokens are no secrets
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a text cannot be taken, and the way out."""
-
-    message: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.message}. {self.fix}."
-
-
 # Node writes the template, whose numbers hold whole ones up to this. Source:
 # https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Number/MAX_SAFE_INTEGER
 _LARGEST: Final = 2**53 - 1
 
-_NO_UNICODE: Final = Fault(
-    "holds half of a character (a lone surrogate)", "Use text that can be written as UTF-8"
+_NO_UNICODE: Final = Issue(
+    "", "holds half of a character (a lone surrogate)", "Use text that can be written as UTF-8"
 )
-_NO_TOKEN: Final = Fault(
+_NO_TOKEN: Final = Issue(
+    "",
     "looks like a token of the CDK, and is none of this app",
     "Pass tokens on as they are, and write no '${Token[' or number like one yourself",
 )
-_NO_NUMBER: Final = Fault("is a number that no template can carry", "Use a smaller one")
-_SECRET: Final = Fault(
+_NO_NUMBER: Final = Issue("", "is a number that no template can carry", "Use a smaller one")
+_SECRET: Final = Issue(
+    "",
     "refers to a secret, which CloudFormation would write into the request, where many may read it",
     "Give the script the secret's name, and have it read the secret (docs/explain/secrets.md)",
 )
@@ -51,28 +43,46 @@ _SECRET: Final = Fault(
 
 def text_problems(
     request: Mapping[str, object], scope: IConstruct
-) -> Iterator[tuple[Problem, Fault]]:
-    """Tell what is against the texts of a request, keys included, beyond their shapes.
+) -> Iterator[tuple[Problem, str]]:
+    """Find what is wrong with the strings of a request, keys included, beyond their shapes.
 
     Args:
         request: The CreateJob request, or a part of it; may hold tokens.
-        scope: Where tokens are looked at.
+        scope: Where tokens are resolved.
+
+    Returns:
+        Each problem, and its fix.
     """
     for path, value in _leaves(request, ()):
-        fault = text_fault(value)
-        if fault is None and path[0] == "hyperParameters" and _refers_to_secret(value, scope):
-            fault = _SECRET
-        if fault is not None:
-            yield Problem(path, Rule.PATTERN, fault.message, value), fault
+        issue = text_issue("", value)
+        if issue is None and path[0] == "hyperParameters" and _refers_to_secret(value, scope):
+            issue = _SECRET
+        if issue is not None:
+            yield Problem(path, Rule.PATTERN, issue.rule, value), issue.fix
     for path, text, message in unfit_texts(request):
-        # Of a token nothing is known yet, and of half a character it has been told above.
-        if text_fault(text) is None and not is_unknown(text):
-            fault = Fault(message, "Use a URI as S3 shows it, and an entry point as Python has it")
-            yield Problem(path, Rule.PATTERN, message, text), fault
+        # Of a token nothing is known yet, and half of a character is reported above.
+        if text_issue("", text) is None and not is_unknown(text):
+            fix = "Use a URI as S3 shows it, and an entry point as Python has it"
+            yield Problem(path, Rule.PATTERN, message, text), fix
 
 
-def text_fault(value: object) -> Fault | None:
-    """Say why no template can carry a text or a number; None if it can."""
+def text_issue(argument: str, value: object) -> Issue | None:
+    """Return why no template can carry a string or a number; None if it can.
+
+    Args:
+        argument: The argument that it is given in.
+        value: The string or number; any other value is passed over.
+    """
+    found = _found(value)
+    if found is None:
+        return None
+    shown = shorten(value) if isinstance(value, str) else "a large number"
+    if isinstance(value, float):
+        shown = f"{value:g}"
+    return replace(found, argument=argument, shown=shown)
+
+
+def _found(value: object) -> Issue | None:
     if isinstance(value, str) and not is_unicode(value):
         return _NO_UNICODE
     if isinstance(value, int) and abs(value) > _LARGEST:

@@ -39,6 +39,7 @@ from cdk_braket_local.braket.objects import (
     Place,
     UnfitNameError,
     pack,
+    scratch_file,
 )
 from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
 
@@ -142,7 +143,6 @@ class _Container:
         logs = self._session.client("logs", endpoint_url=endpoint, config=_CLIENT)
         self._log = LogStream(logs, LOG_GROUP, stream)
         self._stopped = threading.Event()
-        self._script: subprocess.Popen[bytes] | None = None
 
     # --- What the server says. ---
 
@@ -156,15 +156,9 @@ class _Container:
         os.killpg(0, signal.SIGKILL)
 
     def _end_script(self) -> None:
-        if self._script is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._script.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while self._script.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        # With whatever it started, wherever that has gone.
-        processes.kill_descendants(os.getpid(), GRACE_SECONDS)
+        # Not by its id, which is another process's when it has ended: by what we have started,
+        # wherever that has gone.
+        processes.end_others(os.getpgrp(), GRACE_SECONDS)
 
     # --- The job. ---
 
@@ -228,12 +222,7 @@ class _Container:
             return None
         # The slash keeps out neighbours whose names only begin alike.
         self._objects.download_tree(f"{uri.rstrip('/')}/", self._plan.checkpoints)
-        return Mirror(
-            self._objects,
-            self._plan.checkpoints,
-            Place.parse(uri),
-            self._plan.workspace / "staging",
-        )
+        return Mirror(self._objects, self._plan.checkpoints, Place.parse(uri))
 
     def _fetch_channel(self, name: str, uri: str) -> None:
         folder = self._plan.inputs / name
@@ -304,7 +293,7 @@ class _Container:
             command: The command.
             ended: Called as soon as it has ended.
         """
-        self._script = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self._plan.code,
             env=self._script_environment(),
@@ -313,13 +302,15 @@ class _Container:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        reader = threading.Thread(target=self._read_output, args=(self._script,), daemon=True)
+        reader = threading.Thread(target=self._read_output, args=(process,), daemon=True)
         reader.start()
-        code = self._script.wait()
+        code = process.wait()
         ended()
         # What it left running would hold the pipe open, and the job with it.
         processes.kill_descendants(os.getpid(), GRACE_SECONDS)
         reader.join(_READ_SECONDS)
+        if process.stdin:
+            process.stdin.close()
         return code
 
     def _read_output(self, process: subprocess.Popen[bytes]) -> None:
@@ -370,10 +361,10 @@ class _Container:
     def _store_results(self) -> None:
         if not any(self._plan.results.iterdir()):
             return
-        packed = self._plan.workspace / "model.tar.gz"
-        pack(self._plan.results, packed)
         place = Place.parse(self._plan.text("outputDataConfig", "s3Path") or "")
-        self._objects.upload(packed, place.below(RESULTS_KEY))
+        with scratch_file(self._plan.workspace) as packed:
+            pack(self._plan.results, packed)
+            self._objects.upload(packed, place.below(RESULTS_KEY))
 
     def _failure(self, code: int) -> str:
         reason = _said_in(self._plan.failure_file)

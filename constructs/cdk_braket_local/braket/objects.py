@@ -8,11 +8,12 @@ import shutil
 import signal
 import stat
 import tarfile
+import tempfile
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from boto3.s3.transfer import TransferConfig
@@ -110,15 +111,16 @@ class Objects:
             count += 1
         return count
 
-    def upload(self, file: Path, place: Place) -> None:
-        """Upload a file.
+    def upload(self, file: IO[bytes], place: Place) -> None:
+        """Upload an open file, from its beginning; it may be closed afterwards.
 
         Raises:
             UnfitNameError: Its name holds bytes that are not UTF-8, as no key can.
         """
         if not is_passable(place.key):
             raise UnfitNameError(f"{place.key!r} cannot be a key of S3: it is not UTF-8")
-        self._client.upload_file(str(file), place.bucket, place.key, Config=_TRANSFER)
+        file.seek(0)
+        self._client.upload_fileobj(file, place.bucket, place.key, Config=_TRANSFER)
 
     def _keys(self, place: Place) -> Iterator[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -152,15 +154,12 @@ class Mirror:
         objects: The uploads.
         folder: The folder.
         place: The beginning of the objects' keys.
-        staging: A folder for copies, made if missing.
     """
 
-    def __init__(self, objects: Objects, folder: Path, place: Place, staging: Path) -> None:
+    def __init__(self, objects: Objects, folder: Path, place: Place) -> None:
         self._objects = objects
         self._folder = folder
         self._place = place
-        self._copy = staging / "copy"
-        staging.mkdir(parents=True, exist_ok=True)
         self._uploaded = dict(self._versions())
         self._seen = dict(self._uploaded)
 
@@ -202,7 +201,6 @@ class Mirror:
                     incomplete.append(name)
             except Exception as error:  # noqa: BLE001 - it is raised when the others are there
                 failures.append(error)
-        self._copy.unlink(missing_ok=True)
         if failures:
             raise failures[0]
         return incomplete
@@ -216,14 +214,15 @@ class Mirror:
         """
         for attempt in range(_ATTEMPTS):
             time.sleep(_PAUSE if attempt else 0)
-            try:
-                version = _copied(self._folder / name, self._copy, is_closed=is_closed)
-            except (FileNotFoundError, NotADirectoryError):
-                return True  # it is deleted
-            if version is not None:
-                self._objects.upload(self._copy, self._place.below(name))
-                self._uploaded[name] = version
-                return True
+            with scratch_file(self._folder.parent) as copy:
+                try:
+                    version = _copied(self._folder / name, copy, is_closed=is_closed)
+                except (FileNotFoundError, NotADirectoryError):
+                    return True  # it is deleted
+                if version is not None:
+                    self._objects.upload(copy, self._place.below(name))
+                    self._uploaded[name] = version
+                    return True
         return False
 
     def _versions(self) -> "Iterator[tuple[str, _Version]]":
@@ -243,15 +242,24 @@ def _version(state: os.stat_result) -> _Version:
     return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
-def _copied(path: Path, copy: Path, *, is_closed: bool) -> _Version | None:
+def scratch_file(folder: Path) -> IO[bytes]:
+    """Return a file without a name, which a script can neither open nor replace by a link.
+
+    Args:
+        folder: Where its content is stored.
+    """
+    return tempfile.TemporaryFile(dir=folder)
+
+
+def _copied(path: Path, copy: IO[bytes], *, is_closed: bool) -> _Version | None:
     """Copy a file; return its version, or None if somebody may have written to it meanwhile."""
     # What has become a link or a pipe is neither followed nor waited for.
     source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(source, "rb") as opened, copy.open("wb") as target:  # noqa: PTH123 - a descriptor
+    with open(source, "rb") as opened:  # noqa: PTH123 - a descriptor
         before = os.fstat(source)
         if not stat.S_ISREG(before.st_mode):
             return None
-        shutil.copyfileobj(opened, target)
+        shutil.copyfileobj(opened, copy)
         is_complete = is_closed or not _is_open_for_writing(source)
         is_same = _version(os.fstat(source)) == _version(before)
         return _version(before) if is_complete and is_same else None
@@ -273,8 +281,8 @@ def _is_open_for_writing(descriptor: int) -> bool:
     return False
 
 
-def pack(folder: Path, archive: Path) -> None:
+def pack(folder: Path, archive: IO[bytes]) -> None:
     """Write a folder's content into a compressed tar archive."""
-    with tarfile.open(archive, "w:gz") as opened:
+    with tarfile.open(fileobj=archive, mode="w:gz") as opened:
         for path in sorted(folder.iterdir()):
             opened.add(path, path.name)

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
-from cdk_braket_local import processes
+from cdk_braket_local import files, processes
 from cdk_braket_local.braket.job import Job, Status, now
 from cdk_braket_local.braket.plan import Plan
 from cdk_braket_local.braket.platform import Credentials, Platform, RoleNotAssumableError
@@ -154,7 +153,7 @@ class Runner:
             _logger.exception("the job %s could not be run", job.arn)
             status, reason = Status.FAILED, "InternalServiceException: the job could not be run"
         finally:
-            shutil.rmtree(workspace, ignore_errors=True)
+            _remove(workspace)
         with self._lock:
             status, reason = run.stopping or (status, reason)
             job.happened(status.value, reason or f"The job is {status.value}.")
@@ -318,6 +317,14 @@ _SCRIPT_ENDS = "UPLOADING_RESULTS"
 _EVENT_TYPES = frozenset(
     model_rules.enum_values(model_rules.shape_of("JobEventDetails", "eventType"))
 )
+
+
+def _remove(workspace: Path) -> None:
+    """Remove a job's folder, whatever its script has left in it."""
+    try:
+        files.remove(workspace)
+    except files.FolderError as error:
+        _logger.warning("%s", error)
 
 
 def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:

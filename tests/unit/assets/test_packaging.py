@@ -327,9 +327,9 @@ def _maze(root: Path, directories: int) -> Path:
 
 def test_a_maze_of_links_ends_in_one_error(tmp_path: Path) -> None:
     source = _maze(tmp_path / "a", 12)
-    began = time.monotonic()
+    began = time.process_time()
     [problem] = problems(source, tmp_path / "out")
-    assert time.monotonic() - began < 20, "without a bound it takes minutes"
+    assert time.process_time() - began < 20, "without a bound it takes minutes"
     assert problem == (
         f"{source}: holds more than {MAX_LINKS} links, with those behind links. Put what they lead "
         "to in their place, or exclude them."

@@ -80,7 +80,11 @@ def test_the_asset_alone_answers_an_event(tmp_path: Path) -> None:
         text=True,
         check=False,
         timeout=60,
-        env={"AWS_REGION": "us-east-1", "PATH": "/usr/bin:/bin"},
+        env={
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+            "PATH": "/usr/bin:/bin",
+        },
     )
     assert done.returncode == 0, done.stderr
     thread.join(10)

@@ -1,5 +1,6 @@
 """The real gateway against botocore's Stubber and a real HTTP server."""
 
+import contextlib
 import io
 import json
 import socket
@@ -12,9 +13,12 @@ import pytest
 from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
+    FlexibleChecksumError,
+    IncompleteReadError,
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -22,8 +26,8 @@ from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
 from cdk_braket._lambda.braket_jobs.handler import aws_gateway as module
 from cdk_braket._lambda.braket_jobs.handler.aws_gateway import AwsGateway
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError, explain
-from cdk_braket._lambda.braket_jobs.handler.properties import Location, render
-from cdk_braket._lambda.braket_jobs.handler.retries import Job
+from cdk_braket._lambda.braket_jobs.handler.gateway import Job, Page
+from cdk_braket._lambda.braket_jobs.handler.properties import Encryption, Location, render
 from tests.unit.handler.worlds import request
 
 JOB = "arn:aws:braket:us-east-1:123456789012:job/00000000-0000-0000-0000-000000000001"
@@ -50,6 +54,20 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> AwsGateway:
 @pytest.fixture
 def braket(gateway: AwsGateway) -> Iterator[Stubber]:
     with Stubber(gateway._braket) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def braket_checks(gateway: AwsGateway) -> Iterator[Stubber]:
+    with Stubber(gateway._braket_checks) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def s3_checks(gateway: AwsGateway) -> Iterator[Stubber]:
+    with Stubber(gateway._s3_checks) as stub:
         yield stub
         stub.assert_no_pending_responses()
 
@@ -128,7 +146,7 @@ def test_a_role_is_looked_for_by_its_name(gateway: AwsGateway, there: bool) -> N
         assert gateway.has_role("Mine") is there
 
 
-def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket: Stubber) -> None:
+def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket_checks: Stubber) -> None:
     arn = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
     device = {
         "deviceArn": arn,
@@ -138,21 +156,22 @@ def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket: Stubber) ->
         "deviceStatus": "OFFLINE",
         "deviceCapabilities": "{}",
     }
-    braket.add_response("get_device", device, {"deviceArn": arn})
+    braket_checks.add_response("get_device", device, {"deviceArn": arn})
     assert gateway.device_status(arn) == "OFFLINE"
 
 
-def test_an_object_is_there_or_not_or_hidden(gateway: AwsGateway, s3: Stubber) -> None:
-    expect_head(s3, SOURCE, SOURCE_HEAD)
+def test_an_object_is_there_or_not_or_hidden(gateway: AwsGateway, s3_checks: Stubber) -> None:
+    expect_head(s3_checks, SOURCE, SOURCE_HEAD)
     assert gateway.has_object(SOURCE)
-    expect_head(s3, SOURCE, None)
+    expect_head(s3_checks, SOURCE, None)
     assert not gateway.has_object(SOURCE)
-    s3.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
+    s3_checks.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
     with pytest.raises(ServiceError, match="s3://cdk-assets"):
         gateway.has_object(SOURCE)
 
 
-def test_a_bucket_s_tags_are_read_and_may_be_none(gateway: AwsGateway, s3: Stubber) -> None:
+def test_a_bucket_s_tags_are_read_and_may_be_none(gateway: AwsGateway, s3_checks: Stubber) -> None:
+    s3 = s3_checks
     tags = {"TagSet": [{"Key": "AmazonBraket", "Value": "true"}]}
     s3.add_response("get_bucket_tagging", tags, {"Bucket": "mine"})
     assert gateway.bucket_tags("mine") == {"AmazonBraket": "true"}
@@ -255,8 +274,11 @@ def test_find_jobs_walks_all_pages_and_tells_missing_tags_from_none(
     braket.add_response("search_jobs", {"jobs": [summary(1)], "nextToken": "n"}, first)
     second = {**first, "nextToken": "n"}
     braket.add_response("search_jobs", {"jobs": [summary(2, tags={"a": "b"})]}, second)
-    found = list(gateway.find_jobs(since.timestamp()))
-    assert [(job.name, job.tags) for job in found] == [("job-1", None), ("job-2", {"a": "b"})]
+    page = gateway.find_jobs(since.timestamp())
+    last = gateway.find_jobs(since.timestamp(), page.next_token)
+    found = [(job.name, job.tags) for job in (*page.items, *last.items)]
+    assert found == [("job-1", None), ("job-2", {"a": "b"})]
+    assert last.next_token == ""
 
 
 def test_the_search_asks_with_an_operator_that_the_service_has() -> None:
@@ -381,7 +403,27 @@ def test_a_record_is_written_on_condition(
         **condition,
     }
     s3.add_response("put_object", {"ETag": '"v2"'}, expected)
+    if version is None:
+        s3.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
     gateway.write_record(PLACE, "{}", version)
+
+
+def test_that_the_store_honours_conditions_is_checked_once_for_each_bucket(
+    gateway: AwsGateway, s3: Stubber
+) -> None:
+    s3.add_response("put_object", {"ETag": '"v1"'})
+    s3.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
+    gateway.write_record(PLACE, "{}", None)
+    s3.add_response("put_object", {"ETag": '"v1"'})
+    gateway.write_record(PLACE, "{}", None)
+
+
+def test_a_store_that_ignores_conditions_is_refused(gateway: AwsGateway, s3: Stubber) -> None:
+    for _ in range(2):
+        s3.add_response("put_object", {"ETag": '"v1"'})
+    with pytest.raises(ServiceError, match="ignores the condition") as raised:
+        gateway.write_record(PLACE, "{}", None)
+    assert raised.value.kind is Kind.PERMANENT
 
 
 @pytest.mark.parametrize(
@@ -411,7 +453,7 @@ def expect_head(s3: Stubber, place: Location, response: dict[str, object] | None
         s3.add_response("head_object", response, expected)
 
 
-def expect_copy(copies: Stubber) -> None:
+def expect_copy(copies: Stubber, **headers: str) -> None:
     expected = {
         "CopySource": {"Bucket": SOURCE.bucket, "Key": SOURCE.key},
         "CopySourceIfMatch": '"s"',
@@ -420,6 +462,7 @@ def expect_copy(copies: Stubber) -> None:
         "MetadataDirective": "REPLACE",
         "Metadata": {module.SOURCE_ETAG: '"s"'},
         "TaggingDirective": "REPLACE",
+        **headers,
     }
     copies.add_response("copy_object", {"CopyObjectResult": {"ETag": '"t"'}}, expected)
 
@@ -489,8 +532,11 @@ def test_keys_are_listed_over_all_pages(gateway: AwsGateway, s3: Stubber) -> Non
         "list_objects_v2", {"Contents": [{"Key": "p/2"}]}, {**asked, "ContinuationToken": "n"}
     )
     s3.add_response("list_objects_v2", {}, asked)
-    assert list(gateway.list_keys(Location("b", "p/"))) == ["p/1", "p/2"]
-    assert list(gateway.list_keys(Location("b", "p/"))) == []
+    page = gateway.list_keys(Location("b", "p/"))
+    last = gateway.list_keys(Location("b", "p/"), page.next_token)
+    assert (*page.items, *last.items) == ("p/1", "p/2")
+    assert last.next_token == ""
+    assert gateway.list_keys(Location("b", "p/")) == Page(())
 
 
 def test_a_missing_asset_is_named_whether_s3_tells_or_hides_it(
@@ -592,3 +638,166 @@ def test_a_server_that_never_answers_is_given_up(
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         with pytest.raises(ServiceError):
             gateway.put_answer(url, b"{}")
+
+
+# --- Encryption. ---
+
+KMS = Encryption("aws:kms", "arn:aws:kms:us-east-1:123456789012:key/1")
+DENY = "with an explicit deny in a resource-based policy"
+
+
+def _expect_put(s3: Stubber, **headers: str) -> None:
+    expected = {
+        "Bucket": PLACE.bucket,
+        "Key": PLACE.key,
+        "Body": b"{}",
+        "ContentType": "application/json",
+        "IfMatch": '"v1"',
+        **headers,
+    }
+    s3.add_response("put_object", {"ETag": '"v2"'}, expected)
+
+
+def _deny_put(s3: Stubber, message: str = DENY) -> None:
+    s3.add_client_error("put_object", "AccessDenied", message, http_status_code=403)
+
+
+def test_a_record_is_written_with_the_encryption_of_its_bucket(
+    gateway: AwsGateway, s3: Stubber
+) -> None:
+    _expect_put(s3, ServerSideEncryption="aws:kms", SSEKMSKeyId=KMS.key)
+    gateway.write_record(PLACE, "{}", '"v1"', KMS)
+    _expect_put(s3, ServerSideEncryption="AES256")
+    gateway.write_record(PLACE, "{}", '"v1"', Encryption("AES256"))
+
+
+def test_a_copy_is_written_with_the_encryption_of_its_bucket(
+    gateway: AwsGateway, s3: Stubber, copies: Stubber
+) -> None:
+    expect_head(s3, SOURCE, SOURCE_HEAD)
+    expect_head(s3, TARGET, None)
+    expect_copy(copies, ServerSideEncryption="aws:kms", SSEKMSKeyId=KMS.key)
+    expect_head(s3, TARGET, COPY_HEAD)
+    gateway.copy_asset(SOURCE, TARGET, KMS)
+
+
+def _default(algorithm: str, key: str) -> dict[str, object]:
+    default = {"SSEAlgorithm": algorithm, **({"KMSMasterKeyID": key} if key else {})}
+    rules = [{"ApplyServerSideEncryptionByDefault": default}]
+    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+
+
+def test_a_bucket_that_demands_a_header_gets_that_of_its_default(
+    gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
+) -> None:
+    _deny_put(s3)
+    s3_checks.add_response("get_bucket_encryption", _default("aws:kms", KMS.key))
+    for _ in range(2):  # it is remembered
+        _expect_put(s3, ServerSideEncryption="aws:kms", SSEKMSKeyId=KMS.key)
+        gateway.write_record(PLACE, "{}", '"v1"')
+
+
+def test_a_bucket_that_demands_a_header_and_tells_nothing_gets_the_usual_ones(
+    gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
+) -> None:
+    _deny_put(s3)
+    s3_checks.add_client_error("get_bucket_encryption", "AccessDenied", http_status_code=403)
+    _deny_put(s3)
+    _expect_put(s3, ServerSideEncryption="AES256")
+    gateway.write_record(PLACE, "{}", '"v1"')
+
+
+def test_a_denial_that_no_header_changes_is_the_first_one(
+    gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
+) -> None:
+    _deny_put(s3, f"{DENY} of the first call")
+    s3_checks.add_client_error("get_bucket_encryption", "AccessDenied", http_status_code=403)
+    _deny_put(s3)
+    _deny_put(s3)
+    with pytest.raises(ServiceError, match="of the first call"):
+        gateway.write_record(PLACE, "{}", '"v1"')
+
+
+@pytest.mark.parametrize(
+    ("encryption", "message"), [(KMS, DENY), (None, "because no identity-based policy allows it")]
+)
+def test_a_denial_that_is_not_about_a_header_tries_no_other(
+    gateway: AwsGateway, s3: Stubber, encryption: Encryption | None, message: str
+) -> None:
+    _deny_put(s3, message)
+    with pytest.raises(ServiceError):
+        gateway.write_record(PLACE, "{}", '"v1"', encryption)
+
+
+# --- Where answers may be sent. ---
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted"),
+    [
+        ("https://cfn-response.s3.amazonaws.com/x", True),
+        ("http://cfn-response.s3.amazonaws.com/x", False),
+        ("http://127.0.0.1:4566/x", True),
+        ("http://localhost:4566/x", True),
+        ("http://169.254.169.254/x", False),
+    ],
+)
+def test_http_is_for_the_host_of_a_configured_endpoint(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch, url: str, accepted: bool
+) -> None:
+    assert gateway.accepts_answers(url) is url.startswith("https")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert gateway.accepts_answers(url) is accepted
+
+
+def test_an_answer_that_drips_is_given_up(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time for the socket, and the whole never does."""
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"H")
+                while not stop.wait(0.1):
+                    connection.sendall(b"T")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(ServiceError):
+            gateway.put_answer(f"http://127.0.0.1:{port}/", b"{}")
+        stop.set()
+        thread.join()
+
+
+# --- What is transient. ---
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
+        FlexibleChecksumError(error_msg="differs"),
+        ResponseParserError("no XML"),
+    ],
+)
+def test_an_answer_that_did_not_arrive_whole_is_transient(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(**_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(gateway._s3, "get_object", fail)
+    with pytest.raises(ServiceError) as raised:
+        gateway.read_record(PLACE)
+    assert raised.value.kind is Kind.TRANSIENT
+
+
+def test_optional_checks_give_up_in_seconds(gateway: AwsGateway) -> None:
+    for client in (gateway._iam, gateway._braket_checks, gateway._s3_checks):
+        options = vars(client.meta.config)["_user_provided_options"]
+        assert options["connect_timeout"] + options["read_timeout"] <= 10

@@ -6,16 +6,19 @@ import pytest
 
 from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket._lambda.braket_jobs.api import model_rules
-from cdk_braket._lambda.braket_jobs.contract import Attribute, OnDelete, Property
-from cdk_braket._lambda.braket_jobs.handler import index
-from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from cdk_braket._lambda.braket_jobs.handler.retries import (
+from cdk_braket._lambda.braket_jobs.contract import (
     CANCELLED,
     CANCELLING,
     COMPLETED,
     FAILED,
     FINAL,
+    Attribute,
+    OnDelete,
+    Property,
 )
+from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from cdk_braket._lambda.braket_jobs.handler.invocation import NOTHING_STARTED
 from tests.unit.handler.worlds import LOGICAL, STACK, Killed, Stack, World, properties, request
 
 OTHER_STACK = STACK.replace("5d3f1a90", "6e4f2b01")
@@ -461,7 +464,7 @@ def test_delete_tried_again_after_an_unconfirmed_cancel_succeeds(
     assert stack.delete()["Status"] == "SUCCESS"
 
 
-@pytest.mark.parametrize("physical_id", [MADE_UP, index.NOTHING_MADE])
+@pytest.mark.parametrize("physical_id", [MADE_UP, NOTHING_STARTED])
 @pytest.mark.parametrize("on_delete", list(OnDelete))
 def test_a_made_up_physical_id_finds_the_job_that_was_started(
     world: World, stack: Stack, physical_id: str, on_delete: OnDelete
@@ -706,7 +709,6 @@ def test_an_endless_outage_is_answered_in_time_and_leaves_no_job(
     ("code", "told"),
     [
         ("ServiceQuotaExceededException", ["us-east-1", "ml.m5.large", "Service Quotas"]),
-        ("AccessDeniedException", ["braket:CreateJob", "iam:PassRole", ":role/job"]),
         ("DeviceRetiredException", ["local:braket/default", "another device"]),
         ("DeviceOfflineException", ["local:braket/default", "online"]),
         ("ValidationException", ["trust braket.amazonaws.com", "amazon-braket-"]),
@@ -721,6 +723,17 @@ def test_permanent_errors_fail_at_once_and_say_what_to_do(
     assert world.calls.count("create_job") == 1
     for words in [*told, "request-77", code]:
         assert words in str(answer["Reason"])
+
+
+def test_a_refusal_by_iam_fails_after_two_minutes_and_says_what_to_do(
+    world: World, stack: Stack
+) -> None:
+    began = world.time
+    world.before = failing("create_job", permanent("AccessDeniedException"))
+    reason = str(stack.create(properties())["Reason"])
+    assert 100 < world.time - began < 200
+    for words in ("braket:CreateJob", "iam:PassRole", ":role/job", "request-77"):
+        assert words in reason
 
 
 def test_every_error_of_create_job_has_its_advice_or_is_retried() -> None:

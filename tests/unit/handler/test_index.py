@@ -14,7 +14,8 @@ from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import Property, RunProperty
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError, explain
-from tests.unit.handler.worlds import Context, Killed, Stack, World, properties, request
+from cdk_braket._lambda.braket_jobs.handler.invocation import NOTHING_STARTED
+from tests.unit.handler.worlds import Context, FakeJob, Killed, Stack, World, properties, request
 
 CANARY = "canary-5f2c"
 
@@ -152,7 +153,7 @@ def test_an_oversize_reason_is_cut_to_what_cloudformation_takes(size: int, text:
 @pytest.mark.parametrize("physical_id", ["", "x" * 1025, "\N{ATOM SYMBOL}" * 400])
 def test_an_invalid_physical_id_is_never_answered(stack: Stack, physical_id: str) -> None:
     answer = stack.delete(physical_id, properties())
-    assert answer["PhysicalResourceId"] == index.NOTHING_MADE
+    assert answer["PhysicalResourceId"] == NOTHING_STARTED
 
 
 def test_absurdly_long_names_are_answered_all_the_same(world: World, stack: Stack) -> None:
@@ -241,9 +242,30 @@ def test_an_answer_is_sent_again_after_a_server_error(world: World, stack: Stack
     assert world.calls.count("put_answer") == 4
 
 
-@pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_refused_answer_is_not_sent_again(world: World, stack: Stack, status: int) -> None:
+@pytest.mark.parametrize("status", [100, 301, 302, 307, 400, 403, 404, 408, 409, 429, 500, 503])
+def test_an_answer_that_is_no_success_is_sent_again(
+    world: World, stack: Stack, status: int
+) -> None:
+    world.answer_statuses = [status]
+    assert stack.create(properties())["Status"] == "SUCCESS"
+    assert world.calls.count("put_answer") == 2
+
+
+@pytest.mark.parametrize("status", [302, 403, 409, 500])
+def test_an_answer_that_is_never_received_ends_in_an_error_so_that_lambda_retries(
+    world: World, stack: Stack, status: int
+) -> None:
     world.answer_statuses = [status] * 20
+    with pytest.raises(ServiceError):
+        index.respond_to(stack.event("Create", properties()), Context(world), world)
+    assert world.calls.count("put_answer") == index.ANSWER_ATTEMPTS
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_an_answer_that_is_received_is_not_sent_again(
+    world: World, stack: Stack, status: int
+) -> None:
+    world.answer_statuses = [status]
     index.respond_to(stack.event("Create", properties()), Context(world), world)
     assert world.calls.count("put_answer") == 1
 
@@ -420,9 +442,14 @@ def _state_change(status: object = "FAILED", arn: object = _JOB) -> dict[str, ob
     return {"source": "aws.braket", "detail-type": contract.JOB_STATE_CHANGE, "detail": detail}
 
 
-def test_a_job_that_failed_is_a_metric_with_its_arn(
-    capsys: pytest.CaptureFixture[str], world: World
-) -> None:
+def _world_with_job(status: str) -> World:
+    world = World()
+    world.jobs[_JOB] = FakeJob(_JOB, "token", request(), world.time, status)
+    return world
+
+
+def test_a_job_that_failed_is_a_metric_with_its_arn(capsys: pytest.CaptureFixture[str]) -> None:
+    world = _world_with_job("FAILED")
     [line] = _lines(capsys, world, _state_change())
     assert line[contract.FAILED_JOBS] == 1
     assert line[contract.JOB_ARN_DIMENSION] == _JOB
@@ -432,7 +459,27 @@ def test_a_job_that_failed_is_a_metric_with_its_arn(
     assert directive["Namespace"] == contract.METRICS_NAMESPACE
     assert directive["Dimensions"] == [[contract.JOB_ARN_DIMENSION]]
     assert directive["Metrics"] == [{"Name": contract.FAILED_JOBS, "Unit": "Count"}]
-    assert world.calls == []
+    assert world.calls == ["get_job"]
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "COMPLETED", "CANCELLED"])
+def test_a_failure_that_the_service_does_not_confirm_is_not_counted(
+    capsys: pytest.CaptureFixture[str], status: str
+) -> None:
+    assert _lines(capsys, _world_with_job(status), _state_change()) == []
+
+
+def test_a_failure_of_an_unknown_job_is_not_counted(
+    capsys: pytest.CaptureFixture[str], world: World
+) -> None:
+    assert _lines(capsys, world, _state_change()) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.TRANSIENT, Kind.PERMANENT])
+def test_a_failure_that_cannot_be_looked_up_is_tried_again_by_lambda(kind: Kind) -> None:
+    world = raising(ServiceError("GetJob", "SomeError", CANARY, kind), "get_job")
+    with pytest.raises(ServiceError):
+        index.respond_to(_state_change(), Context(world), world)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,15 @@ from typing import TypeGuard
 
 import pytest
 
-from cdk_braket._lambda.braket_jobs.contract import Property
+from cdk_braket._lambda.braket_jobs.contract import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    FINAL,
+    Property,
+)
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED, FINAL
 from tests import length
 from tests.unit.handler.worlds import Context, Killed, Stack, World, properties
 

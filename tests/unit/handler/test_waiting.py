@@ -4,9 +4,15 @@ import json
 
 import pytest
 
-from cdk_braket._lambda.braket_jobs.contract import Attribute, OnDelete, Property
+from cdk_braket._lambda.braket_jobs.contract import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    Attribute,
+    OnDelete,
+    Property,
+)
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from cdk_braket._lambda.braket_jobs.handler.retries import CANCELLED, COMPLETED, FAILED
 from tests.unit.handler.worlds import Stack, World, properties
 
 REASON = "AlgorithmError: ValueError: no good, exit code: 1"

@@ -9,21 +9,25 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket._lambda.braket_jobs.api import model_rules
-from cdk_braket._lambda.braket_jobs.contract import OnDelete, Property
-from cdk_braket._lambda.braket_jobs.handler import index
-from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from cdk_braket._lambda.braket_jobs.handler.properties import Location
-from cdk_braket._lambda.braket_jobs.handler.retries import (
+from cdk_braket._lambda.braket_jobs.contract import (
     CANCELLED,
     CANCELLING,
     COMPLETED,
     FAILED,
     FINAL,
-    Job,
+    OnDelete,
+    Property,
 )
+from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from cdk_braket._lambda.braket_jobs.handler.gateway import Job, Page
+from cdk_braket._lambda.braket_jobs.handler.properties import Encryption, Location
+
+_T = TypeVar("_T")
 
 ACCOUNT = "123456789012"
 STACK = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/Vqe/5d3f1a90-0000-11ee-9c2f-0affe0000001"
@@ -83,6 +87,9 @@ class World:
     before: Callable[[str, int], None] = lambda _name, _number: None
     after: Callable[[str, int], None] = lambda _name, _number: None
     region: str = "us-east-1"
+    page_size: int = 100
+    braket_clock: float = 0.0
+    encryption: dict[tuple[str, str], Encryption | None] = field(default_factory=dict)
 
     # --- What tests ask. ---
 
@@ -117,24 +124,41 @@ class World:
         with self._call("read_record"):
             return self.objects.get((location.bucket, location.key))
 
-    def write_record(self, location: Location, text: str, version: str | None) -> None:
+    def write_record(
+        self,
+        location: Location,
+        text: str,
+        version: str | None,
+        encryption: Encryption | None = None,
+    ) -> None:
         with self._call("write_record"):
             place = (location.bucket, location.key)
             existing = self.objects.get(place)
             if (existing[1] if existing else None) != version:
                 raise ServiceError("PutObject", "PreconditionFailed", "", Kind.CONFLICT)
+            self.encryption[place] = encryption
             self.objects[place] = (text, hashlib.sha256(text.encode()).hexdigest())
 
-    def copy_asset(self, source: Location, destination: Location) -> None:
+    def copy_asset(
+        self, source: Location, destination: Location, encryption: Encryption | None = None
+    ) -> None:
         with self._call("copy_asset"):
+            self.encryption[destination.bucket, destination.key] = encryption
             self.assets[destination.bucket, destination.key] = f"{source.bucket}/{source.key}"
 
-    def list_keys(self, prefix: Location) -> Iterator[str]:
+    def list_keys(self, prefix: Location, token: str = "") -> Page[str]:
         with self._call("list_keys"):
-            pass
-        for bucket, key in sorted({*self.assets, *self.objects}):
-            if bucket == prefix.bucket and key.startswith(prefix.key):
-                yield key
+            found = [
+                key
+                for bucket, key in sorted({*self.assets, *self.objects})
+                if bucket == prefix.bucket and key.startswith(prefix.key)
+            ]
+            return self._page(found, token)
+
+    def _page(self, items: "list[_T]", token: str) -> Page[_T]:
+        start = int(token or 0)
+        end = start + self.page_size
+        return Page(tuple(items[start:end]), str(end) if end < len(items) else "")
 
     def has_role(self, name: str) -> bool:
         with self._call("has_role"):
@@ -182,14 +206,16 @@ class World:
             name = str(job.request["jobName"])
             return Job(arn, job.status, name, dict(job.tags), failure_reason=reason)
 
-    def find_jobs(self, created_after: float) -> Iterator[Job]:
+    def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
         with self._call("find_jobs"):
-            pass
-        for job in list(self.jobs.values()):
-            self._advance(job)
-            if created_after <= job.created <= self.time - self.appears_after:
-                tags = dict(job.tags) if self.search_tells_tags else None
-                yield Job(job.arn, job.status, str(job.request["jobName"]), tags)
+            found = []
+            for job in self.jobs.values():
+                self._advance(job)
+                created = job.created + self.braket_clock
+                if created_after <= created and job.created <= self.time - self.appears_after:
+                    tags = dict(job.tags) if self.search_tells_tags else None
+                    found.append(Job(job.arn, job.status, str(job.request["jobName"]), tags))
+            return self._page(found, token)
 
     def cancel_job(self, arn: str) -> None:
         with self._call("cancel_job"):
@@ -222,6 +248,9 @@ class World:
     def send_task_failure(self, token: str, error: str, cause: str) -> None:
         with self._call("send_task_failure"):
             self.tasks.append((token, error, cause))
+
+    def accepts_answers(self, url: str) -> bool:
+        return url.startswith("https:")
 
     def put_answer(self, url: str, body: bytes) -> int:
         assert url.startswith("http")

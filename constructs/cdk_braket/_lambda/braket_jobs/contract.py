@@ -38,6 +38,20 @@ FAILED_JOBS = "FailedJobs"
 
 JOB_ARN_DIMENSION = "JobArn"
 
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+CANCELLED = "CANCELLED"
+CANCELLING = "CANCELLING"
+FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
+"""The terminal states of a job. A state that is not known here counts as alive."""
+
+SERVICE_TIMEOUT_SECONDS = 15 * 60
+"""How long CloudFormation waits for the answer to an event, unless the deployment waits for the
+job. The function divides its own time-out and answers before it ends."""
+
+ANSWER_SECONDS = 5 * 60
+"""How much longer than for the job CloudFormation waits where a deployment waits for its job."""
+
 RUN_ID_PLACEHOLDER = "RUNID0000000"
 """Stands in `jobName`, `outputDataConfig.s3Path` and `checkpointConfig.s3Uri` for the run id.
 
@@ -116,6 +130,11 @@ class Property(StrEnum):
     RECORDS = "Records"
     """`s3://bucket/prefix`: where the handler keeps which definition started which job."""
 
+    ENCRYPTION = "Encryption"
+    """JSON text: `{bucket: {"algorithm": "aws:kms" or "AES256", "key": ARN}}`, the server-side
+    encryption that the handler requests for objects it writes to that bucket. Buckets whose
+    encryption is not known during synth are left out. Not part of the definition."""
+
 
 class CatchUpProperty(StrEnum):
     """The properties of the resource that tells a rule what its job became. All are strings."""
@@ -186,6 +205,8 @@ class OnDelete(StrEnum):
         >>> OnDelete.RETAIN_JOB.value
         'RETAIN_JOB'
     """
+
+    __module__ = "cdk_braket"
 
     CANCEL_JOB = "CANCEL_JOB"
     """It is cancelled, and the deployment fails if that cannot be confirmed."""

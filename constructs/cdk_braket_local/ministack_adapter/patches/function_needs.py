@@ -5,6 +5,9 @@ functions as programs of this machine: they find the modules that are installed 
 this machine's. CDK's own providers need both (`auto_delete_objects`, `AwsCustomResource`,
 `BucketDeployment`), and without them would fail in the middle of a deployment, and once more in its
 rollback. So this is checked before a stack is created or changed, with the command that helps.
+
+A function's `require` searches NODE_PATH. Its `import` does not, and knows none of MiniStack's
+stand-ins: what a function imports is linked into a `node_modules` above the functions' folders.
 """
 
 import gzip
@@ -12,11 +15,12 @@ import io
 import json
 import os
 import re
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import botocore
 from ministack.core import lambda_runtime, responses
@@ -29,12 +33,17 @@ _Resources = Mapping[str, Mapping[str, Any]]
 
 _ACTIONS: Final = ("CreateChangeSet", "CreateStack", "UpdateStack")
 _AWS_CLI: Final = Path("/opt/awscli/aws")
-_REQUIRED: Final = re.compile(r"""\brequire\(\s*["'](@aws-sdk/[a-z0-9-]+)["']\s*\)""")
+_MODULE: Final = r"""["'](@(?:aws-sdk|smithy)/[a-z0-9-]+)["']"""
+_REQUIRED: Final = re.compile(rf"\brequire\(\s*{_MODULE}\s*\)")
+# `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")`.
+_IMPORTED: Final = re.compile(rf"(?:\bfrom|\bimport)\s*\(?\s*{_MODULE}")
+# The SDK's own documentation, which bundles may hold, has both in its examples.
+_COMMENT: Final = re.compile(r"^\s*(?:\*|//).*$", re.MULTILINE)
 # What MiniStack has a stand-in for, which it uses where the module is not installed.
 _STAND_IN: Final = re.compile(r'"(@aws-sdk/client-[a-z0-9-]+)":')
 _CLIENT: Final = "@aws-sdk/client-"
 _SERVICE_ID: Final = re.compile(rb'"serviceId":\s*"([^"]+)"')
-_SCRIPTS: Final = (".js", ".cjs")
+_SCRIPTS: Final = (".js", ".cjs", ".mjs")
 _MOST_NESTED: Final = 5
 
 
@@ -62,7 +71,7 @@ def _problems(params: _Params) -> list[str]:
     stacks = list(_with_nested(_resources(body)))
     problems = []
     needed = {module for resources in stacks for module in _needed_modules(resources)}
-    missing = sorted(module for module in needed if not _is_there(module))
+    missing = sorted({each.name for each in needed if not _is_there(each)})
     if missing:
         problems.append(
             f"Functions of this stack need {', '.join(missing)}: Lambda offers it to functions in "
@@ -144,10 +153,17 @@ def _has_bucket_deployment(resources: _Resources) -> bool:
 # --- The modules of functions in JavaScript -----------------------------------------------------
 
 
-def _needed_modules(resources: _Resources) -> Iterator[str]:
+class _Module(NamedTuple):
+    """A module that a function loads, and whether it does so by `import`."""
+
+    name: str
+    imported: bool = False
+
+
+def _needed_modules(resources: _Resources) -> Iterator[_Module]:
     calls = [_properties(each) for each in _of_type(resources, "Custom::AWS").values()]
     for properties in calls:
-        yield from _modules_of_calls(properties)
+        yield from map(_Module, _modules_of_calls(properties))
     # It loads the modules that its calls name, when they name them.
     lazy = {_target(properties.get("ServiceToken")) for properties in calls}
     for name, function in _of_type(resources, "AWS::Lambda::Function").items():
@@ -196,19 +212,19 @@ def _service_id(model: Path) -> str:
     return found[1].decode() if found else ""
 
 
-def _modules_of_function(properties: Mapping[str, Any]) -> set[str]:
+def _modules_of_function(properties: Mapping[str, Any]) -> set[_Module]:
     runtime, code = properties.get("Runtime", ""), properties.get("Code")
     in_javascript = not isinstance(runtime, str) or runtime.startswith("nodejs")
     # A layer may bring modules along.
     if not in_javascript or not isinstance(code, dict) or properties.get("Layers"):
         return set()
     if isinstance(code.get("ZipFile"), str):
-        return set(_REQUIRED.findall(code["ZipFile"]))
+        return set(_modules_of_script(code["ZipFile"]))
     archive = _object(_text(code.get("S3Bucket")), _text(code.get("S3Key")))
     return set(_modules_of_archive(archive)) if archive else set()
 
 
-def _modules_of_archive(archive: bytes) -> Iterable[str]:
+def _modules_of_archive(archive: bytes) -> Iterable[_Module]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as files:
             names = files.namelist()
@@ -221,12 +237,40 @@ def _modules_of_archive(archive: bytes) -> Iterable[str]:
     except (zipfile.BadZipFile, OSError, RuntimeError):
         # MiniStack reports it.
         return []
-    required = {module for text in texts for module in _REQUIRED.findall(text)}
-    return {module for module in required if f"node_modules/{module}/package.json" not in names}
+    needed = {module for text in texts for module in _modules_of_script(text)}
+    return {each for each in needed if f"node_modules/{each.name}/package.json" not in names}
 
 
-def _is_there(module: str) -> bool:
-    if module in _STAND_IN.findall(lambda_runtime._NODEJS_WORKER_SCRIPT):
-        return True
+def _modules_of_script(text: str) -> Iterator[_Module]:
+    code = _COMMENT.sub("", text)
+    yield from map(_Module, _REQUIRED.findall(code))
+    for name in _IMPORTED.findall(code):
+        yield _Module(name, imported=True)
+
+
+def _is_there(module: _Module) -> bool:
+    found = _installed(module.name)
+    if module.imported and found is not None:
+        _offer_to_imports(module.name, found)
+    if module.imported or found is not None:
+        return found is not None
+    stand_ins = _STAND_IN.findall(lambda_runtime._NODEJS_WORKER_SCRIPT)
+    return module.name in stand_ins
+
+
+def _installed(name: str) -> Path | None:
     folders = filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep))
-    return any((Path(folder) / module / "package.json").is_file() for folder in folders)
+    candidates = (Path(folder) / name for folder in folders)
+    return next((each for each in candidates if (each / "package.json").is_file()), None)
+
+
+def _offer_to_imports(name: str, module: Path) -> None:
+    """Link a module to where `import` finds it; what it needs itself is found beside it.
+
+    MiniStack unpacks functions into folders of the temporary folder, which is this server's own.
+    Source: https://nodejs.org/api/esm.html#no-node_path
+    """
+    link = Path(tempfile.gettempdir(), "node_modules", name)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(module.resolve(), target_is_directory=True)

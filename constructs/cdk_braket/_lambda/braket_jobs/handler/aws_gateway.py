@@ -1,7 +1,8 @@
 """Every call that leaves the handler: Amazon Braket, Amazon S3, CloudFormation's answer.
 
-One method, one purpose; no decisions, and no retries but the lifecycle's: botocore's are off, so
-that every repetition is deliberate, jittered and within the time budget. Every call has time-outs.
+One method, one purpose; no decisions, and no retries: botocore's are off, so that every repetition
+is deliberate, jittered and within the time budget. Every call has time-outs, and those of optional
+checks are short.
 
 What the handler's role needs (action, resource, why):
 
@@ -51,12 +52,14 @@ AWS Lambda's logs: `logs:CreateLogStream` and `logs:PutLogEvents` on the functio
 import http.client
 import json
 import os
+import socket
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -64,18 +67,23 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
+    FlexibleChecksumError,
     HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
     ParamValidationError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
 
 from ..api import model_rules
-from .create_job import CALL_SECONDS
+from .create_job import ANNOUNCED_SECONDS, CALL_SECONDS
 from .errors import ASSET_NOT_FOUND, FORBIDDEN, Kind, ServiceError
-from .properties import Location
-from .retries import Job
+from .gateway import Job, Page
+from .properties import Encryption, Location
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -85,8 +93,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
+_T = TypeVar("_T")
+
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
+CHECK_SECONDS = 3
+"""Time-outs of an optional check: one that hangs, such as IAM in a VPC without NAT, is given up."""
+
 COPY_SECONDS = 180
 """A server-side copy of a large object answers only when it is done."""
 
@@ -112,6 +125,22 @@ _THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
+_TRANSIENT = (
+    BotoConnectionError,
+    CredentialRetrievalError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+    OSError,
+    ResponseParserError,
+)
+"""What boto3 raises for an answer that did not arrive whole."""
+
+_GUESSED: Final = (Encryption("aws:kms"), Encryption("AES256"))
+"""The encryption to request where a bucket refuses objects without a header, and neither the
+environment nor S3 says which one is the bucket's own."""
+
 _NO_TAGS = "NoSuchTagSet"
 _HTTP_NOT_FOUND = 404
 _HTTP_TOO_MANY = 429
@@ -119,9 +148,9 @@ _HTTP_ERROR = 500
 _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "ConflictException"})
 
 
-def _config(read_seconds: float) -> Config:
+def _config(read_seconds: float, connect_seconds: float = CONNECT_SECONDS) -> Config:
     return Config(
-        connect_timeout=CONNECT_SECONDS,
+        connect_timeout=connect_seconds,
         read_timeout=read_seconds,
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="cdk-braket",
@@ -139,7 +168,11 @@ class _StatesClient(Protocol):
 
 
 class AwsGateway:
-    """The gateway to the real services, or to whatever `AWS_ENDPOINT_URL` names."""
+    """The gateway to the real services, or to those that `AWS_ENDPOINT_URL` names."""
+
+    def __init__(self) -> None:
+        self._encryption_of: dict[str, Encryption] = {}
+        self._checked_buckets: set[str] = set()
 
     @property
     def region(self) -> str:
@@ -163,7 +196,17 @@ class AwsGateway:
 
     @cached_property
     def _iam(self) -> "IAMClient":
-        client: IAMClient = boto3.client("iam", config=_config(READ_SECONDS))
+        client: IAMClient = boto3.client("iam", config=_config(CHECK_SECONDS, CHECK_SECONDS))
+        return client
+
+    @cached_property
+    def _braket_checks(self) -> "BraketClient":
+        client: BraketClient = boto3.client("braket", config=_config(CHECK_SECONDS, CHECK_SECONDS))
+        return client
+
+    @cached_property
+    def _s3_checks(self) -> "S3Client":
+        client: S3Client = boto3.client("s3", config=_config(CHECK_SECONDS, CHECK_SECONDS))
         return client
 
     @cached_property
@@ -200,26 +243,118 @@ class AwsGateway:
                 return None
             return found["Body"].read().decode("utf-8", "replace"), found["ETag"]
 
-    def write_record(self, location: Location, text: str, version: str | None) -> None:
-        """Write an object that still has that ETag, or, with None, that does not exist."""
+    def write_record(
+        self,
+        location: Location,
+        text: str,
+        version: str | None,
+        encryption: Encryption | None = None,
+    ) -> None:
+        """Write an object that still has that ETag, or, with None, that does not exist.
+
+        Raises:
+            ServiceError: With kind CONFLICT if it has changed, and with kind PERMANENT if the
+                store ignores conditions: then nothing keeps two invocations apart.
+        """
+        self._put_record(location, text, version, encryption)
+        if version is None and location.bucket not in self._checked_buckets:
+            self._check_conditions(location, text, encryption)
+
+    def _check_conditions(
+        self, location: Location, text: str, encryption: Encryption | None
+    ) -> None:
+        """Write the object that was just written once more, which has to be refused."""
+        try:
+            self._put_record(location, text, None, encryption)
+        except ServiceError as error:
+            if error.kind is Kind.CONFLICT:
+                self._checked_buckets.add(location.bucket)
+            return
+        message = f"s3://{location.bucket} ignores the condition If-None-Match of PutObject"
+        raise ServiceError("PutObject", "ConditionIgnored", message, Kind.PERMANENT)
+
+    def _put_record(
+        self, location: Location, text: str, version: str | None, encryption: Encryption | None
+    ) -> None:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
-        with _translated("PutObject"):
-            try:
-                self._s3.put_object(
-                    Bucket=location.bucket,
-                    Key=location.key,
-                    Body=text.encode(),
-                    ContentType="application/json",
-                    **condition,  # type: ignore[arg-type]  # the stub knows no either-or
-                )
-            except self._s3.exceptions.NoSuchKey as error:
+
+        def put(headers: Mapping[str, str]) -> object:
+            return self._s3.put_object(
+                Bucket=location.bucket,
+                Key=location.key,
+                Body=text.encode(),
+                ContentType="application/json",
+                **condition,  # type: ignore[arg-type]  # the stub knows no either-or
+                **headers,  # type: ignore[arg-type]
+            )
+
+        try:
+            self._encrypted("PutObject", location.bucket, encryption, put)
+        except ServiceError as error:
+            if error.code == "NoSuchKey":
                 raise ServiceError(
                     "PutObject", "NoSuchKey", "the record was deleted", Kind.CONFLICT
                 ) from error
+            raise
+
+    def _encrypted(
+        self,
+        operation: str,
+        bucket: str,
+        encryption: Encryption | None,
+        put: Callable[[Mapping[str, str]], _T],
+    ) -> _T:
+        """Write an object with the encryption header that fits the bucket.
+
+        Without a header S3 applies the bucket's default, which is right everywhere but where a
+        policy denies writes without one.
+        """
+        known = encryption or self._encryption_of.get(bucket)
+        try:
+            with _translated(operation):
+                return put(_headers(known))
+        except ServiceError as error:
+            if known is not None or not error.is_denied or "no identity-based" in error.message:
+                raise
+            return self._encrypted_by_guess(operation, bucket, put, error)
+
+    def _encrypted_by_guess(
+        self,
+        operation: str,
+        bucket: str,
+        put: Callable[[Mapping[str, str]], _T],
+        refusal: ServiceError,
+    ) -> _T:
+        for guess in self._guesses(bucket):
+            try:
+                with _translated(operation):
+                    done = put(_headers(guess))
+            except ServiceError as error:
+                if not error.is_denied and error.kind is not Kind.PERMANENT:
+                    raise
+                continue
+            if refusal.is_explicit_deny:
+                self._encryption_of[bucket] = guess
+            return done
+        raise refusal
+
+    def _guesses(self, bucket: str) -> list[Encryption]:
+        """Return the bucket's default encryption, if it may be read, then the usual ones."""
+        try:
+            with _translated("GetBucketEncryption"):
+                found = self._s3_checks.get_bucket_encryption(Bucket=bucket)
+            [rule, *_] = found["ServerSideEncryptionConfiguration"]["Rules"]
+            default = rule["ApplyServerSideEncryptionByDefault"]
+        except (ServiceError, KeyError, ValueError):
+            return list(_GUESSED)
+        own = Encryption(default["SSEAlgorithm"], default.get("KMSMasterKeyID", ""))
+        return [own, *(guess for guess in _GUESSED if guess != own)]
 
     # --- Assets. ---
 
-    def copy_asset(self, source: Location, destination: Location) -> None:
+    def copy_asset(
+        self, source: Location, destination: Location, encryption: Encryption | None = None
+    ) -> None:
         """Copy an object within S3 unless it is there, and check the copy."""
         size, etag = self._measured(source)
         if self._is_copy(destination, size, etag):
@@ -227,8 +362,9 @@ class AwsGateway:
         if size > LARGEST_COPY_BYTES:
             message = f"s3://{source.bucket}/{source.key} has {size} bytes"
             raise ServiceError("CopyObject", "EntityTooLarge", message, Kind.PERMANENT)
-        with _changing(), _translated("CopyObject"):
-            self._s3_for_copies.copy_object(
+
+        def copy(headers: Mapping[str, str]) -> object:
+            return self._s3_for_copies.copy_object(
                 CopySource={"Bucket": source.bucket, "Key": source.key},
                 CopySourceIfMatch=etag,
                 Bucket=destination.bucket,
@@ -237,18 +373,26 @@ class AwsGateway:
                 MetadataDirective="REPLACE",
                 Metadata={SOURCE_ETAG: etag},
                 TaggingDirective="REPLACE",
+                **headers,  # type: ignore[arg-type]
             )
+
+        with _changing():
+            self._encrypted("CopyObject", destination.bucket, encryption, copy)
         if not self._is_copy(destination, size, etag):
             message = f"s3://{destination.bucket}/{destination.key} is not what was copied"
             raise ServiceError("CopyObject", "CopyDiffers", message, Kind.TRANSIENT)
 
-    def list_keys(self, prefix: Location) -> Iterator[str]:
-        """Return the keys of the objects whose key starts with the location's, page by page."""
-        pages = self._s3.get_paginator("list_objects_v2")
+    def list_keys(self, prefix: Location, token: str = "") -> Page[str]:
+        """Return one page of the keys that start with the location's."""
+        more = {"ContinuationToken": token} if token else {}
         with _translated("ListObjectsV2"):
-            for page in pages.paginate(Bucket=prefix.bucket, Prefix=prefix.key):
-                for entry in page.get("Contents", []):
-                    yield entry["Key"]
+            page = self._s3.list_objects_v2(
+                Bucket=prefix.bucket,
+                Prefix=prefix.key,
+                **more,  # type: ignore[arg-type]
+            )
+        keys = tuple(entry["Key"] for entry in page.get("Contents", []))
+        return Page(keys, page.get("NextContinuationToken", ""))
 
     def _measured(self, source: Location) -> tuple[int, str]:
         try:
@@ -271,11 +415,13 @@ class AwsGateway:
             raise
         return head["ContentLength"] == size and head["Metadata"].get(SOURCE_ETAG) == etag
 
-    def _head(self, operation: str, place: Location) -> "HeadObjectOutputTypeDef":
-        """Describe an object. S3 refuses without a word, so the error says which one it was."""
+    def _head(
+        self, operation: str, place: Location, client: "S3Client | None" = None
+    ) -> "HeadObjectOutputTypeDef":
+        """Describe an object. S3 refuses without a message, so the error names the object."""
         try:
             with _translated(operation):
-                return self._s3.head_object(Bucket=place.bucket, Key=place.key)
+                return (client or self._s3).head_object(Bucket=place.bucket, Key=place.key)
         except ServiceError as error:
             if error.code == FORBIDDEN:
                 error.message = f"s3://{place.bucket}/{place.key}"
@@ -297,12 +443,12 @@ class AwsGateway:
     def device_status(self, arn: str) -> str:
         """Return the status of a device."""
         with _translated("GetDevice"):
-            return self._braket.get_device(deviceArn=arn)["deviceStatus"]
+            return self._braket_checks.get_device(deviceArn=arn)["deviceStatus"]
 
     def has_object(self, location: Location) -> bool:
         """Say whether there is that object."""
         try:
-            self._head("HeadObject", location)
+            self._head("HeadObject", location, self._s3_checks)
         except ServiceError as error:
             if error.kind is Kind.NOT_FOUND:
                 return False
@@ -313,7 +459,7 @@ class AwsGateway:
         """Return the tags of a bucket."""
         try:
             with _translated("GetBucketTagging"):
-                found = self._s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+                found = self._s3_checks.get_bucket_tagging(Bucket=bucket)["TagSet"]
         except ServiceError as error:
             if error.code == _NO_TAGS:
                 return {}
@@ -353,22 +499,17 @@ class AwsGateway:
             failure_reason=found.get("failureReason", ""),
         )
 
-    def find_jobs(self, created_after: float) -> Iterator[Job]:
-        """Return the jobs created since, page by page."""
+    def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
+        """Return one page of the jobs created since."""
         since = datetime.fromtimestamp(created_after, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        token = ""
-        while True:
-            with _translated("SearchJobs"):
-                page = self._braket.search_jobs(
-                    filters=[{"name": "createdAt", "operator": "GTE", "values": [since]}],
-                    maxResults=_page_size(),
-                    **({"nextToken": token} if token else {}),
-                )
-            for job in page["jobs"]:
-                yield Job(job["jobArn"], job["status"], job["jobName"], job.get("tags"))
-            token = page.get("nextToken", "")
-            if not token:
-                return
+        with _translated("SearchJobs"):
+            page = self._braket.search_jobs(
+                filters=[{"name": "createdAt", "operator": "GTE", "values": [since]}],
+                maxResults=_page_size(),
+                **({"nextToken": token} if token else {}),
+            )
+        jobs = (Job(j["jobArn"], j["status"], j["jobName"], j.get("tags")) for j in page["jobs"])
+        return Page(tuple(jobs), page.get("nextToken", ""))
 
     def cancel_job(self, arn: str) -> None:
         """Ask for a job's cancellation."""
@@ -420,8 +561,23 @@ class AwsGateway:
 
     # --- CloudFormation. ---
 
+    def accepts_answers(self, url: str) -> bool:
+        """Return whether a URL is one that CloudFormation may have signed.
+
+        That is one with https, or, for a local AWS, with the host of a configured endpoint.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "https":
+            return True
+        endpoints = (v for k, v in os.environ.items() if k.startswith("AWS_ENDPOINT_URL"))
+        hosts = {urlsplit(endpoint).hostname for endpoint in endpoints}
+        return parts.hostname in (_LOOPBACK | hosts if hosts & _LOOPBACK else hosts)
+
     def put_answer(self, url: str, body: bytes) -> int:
         """Send a response document to the presigned URL.
+
+        Of the reply only the status is read, and the connection ends after some seconds however
+        slowly it is sent.
 
         Returns:
             The HTTP status.
@@ -431,18 +587,31 @@ class AwsGateway:
                 the URL nor a part of it.
         """
         connection, target = _connection(url)
+        timer = threading.Timer(ANSWER_SECONDS, _shut_down, [connection])
+        timer.daemon = True
         try:
+            timer.start()
             connection.request(
                 "PUT", target, body, {"Content-Type": "", "Content-Length": str(len(body))}
             )
-            reply = connection.getresponse()
-            reply.read()
+            return connection.getresponse().status
         except (OSError, http.client.HTTPException, ValueError) as error:
             name = type(error).__name__
             raise ServiceError("PutAnswer", name, "no answer", Kind.TRANSIENT) from None
         finally:
+            timer.cancel()
             connection.close()
-        return reply.status
+
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def _shut_down(connection: http.client.HTTPConnection) -> None:
+    """End a connection that another thread reads from."""
+    opened: socket.socket | None = connection.sock
+    if opened is not None:
+        with suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
 
 
 def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
@@ -453,6 +622,13 @@ def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
     if parts.query:
         target += f"?{parts.query}"
     return kind(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS), target
+
+
+def _headers(encryption: Encryption | None) -> Mapping[str, str]:
+    if encryption is None:
+        return {}
+    key = {"SSEKMSKeyId": encryption.key} if encryption.key else {}
+    return {"ServerSideEncryption": encryption.algorithm, **key}
 
 
 def _not_put(code: str, message: str) -> ServiceError:
@@ -488,7 +664,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated("GetJob"
             raise ServiceError(
                 self._operation, "ParamValidationError", message, Kind.PERMANENT
             ) from None
-        if isinstance(error, (HTTPClientError, BotoConnectionError, OSError)):
+        if isinstance(error, _TRANSIENT):
             raise ServiceError(
                 self._operation, type(error).__name__, "no answer", Kind.TRANSIENT
             ) from error
@@ -532,5 +708,5 @@ def _kind(code: str, status: int) -> Kind:
     return Kind.PERMANENT
 
 
-if CONNECT_SECONDS + READ_SECONDS >= CALL_SECONDS:
+if CONNECT_SECONDS + READ_SECONDS > CALL_SECONDS - ANNOUNCED_SECONDS:
     raise AssertionError("a call of CreateJob may outlast the time that the record gives it")

@@ -1,4 +1,4 @@
-"""Starting a job: once for each run, whatever fails between two steps."""
+"""Creating the job of a run: once, whatever fails between two steps."""
 
 import itertools
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from . import preconditions
-from .cancel_job import Ending
+from .cancel_job import Cancellation
 from .errors import (
     ASSET_NOT_FOUND,
     Failure,
@@ -16,93 +16,100 @@ from .errors import (
     ServiceError,
     UnconfirmedCancelFailure,
 )
-from .find_job import Search
-from .invocation import APPEARS_SECONDS, Handling, Outcome
-from .job_record import JobRecord, Run
+from .find_job import JobSearch
+from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation, Outcome
+from .job_record import LET_GO, JobRecord, Run, Step
+from .job_record_store import JobRecordStore
 from .properties import Definition, Location, attributes_of, checkpoint_uri, render
-from .retries import Record
 from .tag_job import Tagging
 
 CALL_SECONDS = 60.0
-"""No call of CreateJob is under way for longer, and then a search tells of what it made: the
-gateway's time-outs are half of it."""
+"""How long an announced call of CreateJob excludes those of other invocations."""
 
-_ANNOUNCED_SECONDS = 20.0  # a call that does not begin within it is announced again
+ANNOUNCED_SECONDS = 20.0
+"""A call that does not begin within this time is announced again: what is left of CALL_SECONDS is
+longer than the gateway's time-outs."""
 
 ROLE_SECONDS = 120.0
-"""How long a role that cannot be assumed yet is waited for: IAM is eventually consistent."""
+"""For how long a role that cannot be assumed yet is retried: IAM is eventually consistent."""
+
+_RECORD_SECONDS = 20.0
+"""Seconds to record or cancel a job that was just created, even if the time is over."""
+
+Accept = Callable[[JobRecord, Run], JobRecord]
+"""Returns the record of a resource that is about to be answered with a run's job."""
 
 
-class Starting:
-    """Starts the job of a run.
+class Creation:
+    """Creates the job of a run.
 
     Args:
-        handling: What all steps share.
-        search: Finds what a lost call made.
-        ending: Ends what must not go on running.
-        accepted: Returns the ledger of a resource that is about to be answered.
+        invocation: The parts that all steps share.
+        search: Finds the job of a lost call.
+        cancellation: Cancels a job that must not go on running.
+        accept: Marks the run as answered.
     """
 
     def __init__(
         self,
-        handling: Handling,
-        search: Search,
-        ending: Ending,
-        accepted: Callable[[JobRecord, Definition], JobRecord],
+        invocation: Invocation,
+        search: JobSearch,
+        cancellation: Cancellation,
+        accept: Accept,
     ) -> None:
-        self._handling = handling
-        self._event = handling.event
-        self._calls = handling.calls
-        self._gateway = handling.gateway
+        self._invocation = invocation
+        self._calls = invocation.calls
+        self._gateway = invocation.gateway
         self._search = search
-        self._ending = ending
-        self._tagging = Tagging(handling)
-        self._accepted_now = accepted
+        self._cancellation = cancellation
+        self._tagging = Tagging(invocation)
+        self._accept = accept
+        self._claimed_at = 0.0
 
-    def start(self, definition: Definition, record: Record, run: Run) -> Outcome:
-        """Start the job of a run, or find the one that an earlier try has started.
+    def create(self, definition: Definition, store: JobRecordStore, run: Run) -> Outcome:
+        """Create the job of a run, or find the one that an earlier try has created.
 
         Raises:
             Failure: There is no job, or it was cancelled.
         """
         try:
-            arn = self._find_or_create(definition, record, run)
+            arn = self._find_or_create(definition, store, run)
         except (OutOfTimeFailure, LateEventFailure):
             # Out of time, a call may have had its effect: the event that follows on FAILED looks
             # for the job. Late, the run is not ours to give up.
             raise
         except (Failure, ServiceError) as error:
-            self._give_up(definition, record, run, error)
-        self._handling.set_physical_id(arn)
-        recorded = self._complete(definition, record, run, arn)
+            self._give_up(definition, store, run, error)
+        recorded = self._record(store, run, arn)
+        arn = recorded.job or arn
         try:
-            job = self._calls.retry(lambda: self._gateway.get_job(arn), missing=APPEARS_SECONDS)
-            self._tagging.retag(definition, record, job, recorded)
+            # It exists, since CreateJob has returned it, even if GetJob does not find it yet.
+            job = self._calls.job_or_none(arn, APPEARS_SECONDS)
+            if job is not None:
+                self._tagging.retag(definition, store, job, recorded)
         except (Failure, ServiceError) as error:
-            self._give_up(definition, record, run, error, arn)
-        self._handling.log("started", arn, definition, run)
+            self._give_up(definition, store, recorded, error)
+        self._invocation.log("started", arn, definition, run)
         return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
 
-    def _find_or_create(self, definition: Definition, record: Record, run: Run) -> str:
-        run = self._search.wait_for_call(record, definition.digest, run)
+    def _find_or_create(self, definition: Definition, store: JobRecordStore, run: Run) -> str:
+        run = self._search.wait_for_call(store, run)
         if run.job is not None:
             return run.job
-        self._refuse_missing(definition, run)
+        if not run.was_called:  # else there may be a job, whatever is missing by now
+            missing = preconditions.missing(self._calls, definition, self._invocation.unchecked)
+            if missing:
+                raise Failure(f"No job was created. {'. '.join(missing)}.")
         for source, destination in definition.assets:
-            self._copy(source, destination)
+            self._copy(definition, source, destination)
         self._copy_checkpoints(definition, run)
-        return self._call_create(definition, record, run)
+        return self._call(definition, store, run)
 
-    def _refuse_missing(self, definition: Definition, run: Run) -> None:
-        """Refuse what could not run, before anything is done for it."""
-        if run.calling_until is not None:
-            return  # a call was made: there may be a job, whatever is missing by now
-        missing = preconditions.missing(self._calls, definition, self._handling.unchecked)
-        if missing:
-            raise Failure(f"No job was created. {'. '.join(missing)}.")
+    # --- Assets and checkpoints. ---
 
-    def _copy(self, source: Location, destination: Location) -> None:
-        self._calls.retry(lambda: self._gateway.copy_asset(source, destination))
+    def _copy(self, definition: Definition, source: Location, destination: Location) -> None:
+        encryption = definition.encryption.get(destination.bucket)
+        self._calls.retry(lambda: self._gateway.copy_asset(source, destination, encryption))
 
     def _copy_checkpoints(self, definition: Definition, run: Run) -> None:
         source = definition.checkpoints_from
@@ -111,131 +118,177 @@ class Starting:
         below = replace(source, key=f"{source.key.strip('/')}/".lstrip("/"))
         rendered = render(definition.request, run.token)
         target = Location.parse(checkpoint_uri(rendered).rstrip("/") + "/")
-        keys = self._calls.retry(lambda: list(self._gateway.list_keys(below)))
+        keys = list(self._calls.pages(lambda token: self._gateway.list_keys(below, token)))
         for found in keys:
             inner = found.removeprefix(below.key)
             is_own = source.bucket == target.bucket and found.startswith(target.key)
             if inner and not is_own:
-                self._copy_checkpoint(replace(below, key=found), target, inner)
+                destination = replace(target, key=target.key + inner)
+                self._copy_checkpoint(definition, replace(below, key=found), destination)
 
-    def _copy_checkpoint(self, source: Location, below: Location, inner: str) -> None:
+    def _copy_checkpoint(self, definition: Definition, source: Location, to: Location) -> None:
         try:
-            self._copy(source, replace(below, key=below.key + inner))
+            self._copy(definition, source, to)
         except ServiceError as error:
             if error.code != ASSET_NOT_FOUND:  # a job that still runs may have removed it
                 raise
 
-    def _call_create(self, definition: Definition, record: Record, run: Run) -> str:
+    # --- The call. ---
+
+    def _call(self, definition: Definition, store: JobRecordStore, run: Run) -> str:
+        """Call CreateJob while no other invocation may, and only if there is no job yet."""
         request = {
             **render(definition.request, run.token),
             "clientToken": run.token,
             "tags": dict(run.tags),
         }
         began = self._calls.now()
+        is_unclear = False  # whether a call may have created a job that no search has looked for
         for attempt in itertools.count():
-            announced = self._calls.now()
-            last, run = run, self._announce_call(definition, record, run)
-            found = run.job or self._search.find(last, definition.request)
-            if found is not None:
-                return found
+            before = self._claim(store, run)
+            if before.job is not None:
+                return before.job
+            is_unclear |= before.was_called and before.caller != self._invocation.me
+            if is_unclear:
+                found = self._found(definition, store, run)
+                if found is not None:
+                    return found
+                is_unclear = False
             self._calls.check_time()
-            if self._calls.now() - announced > _ANNOUNCED_SECONDS:
-                continue  # frozen and thawed in between, or a slow write
+            if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
+                continue  # a slow search or write, or frozen and thawed in between
             try:
                 return self._gateway.create_job(request)
             except ServiceError as error:
-                if not _may_pass(error, self._calls.now() - began):
-                    return self._found_or_raise(error, definition, last)
-                self._handling.log("retrying", None, definition, run, error=error)
+                # It, or an earlier call, may have created the job all the same.
+                if not self._may_pass(error, began):
+                    may_exist = error.kind is Kind.CONFLICT or before.was_called
+                    found = self._found(definition, store, run) if may_exist else None
+                    if found is not None:
+                        return found
+                    raise
+                is_unclear = True
+                self._invocation.log("retrying", None, definition, run, error=error)
                 self._calls.pause(attempt, error)
         raise AssertionError("unreachable")
 
-    def _found_or_raise(self, error: ServiceError, definition: Definition, run: Run) -> str:
-        """Return the job that an earlier call made: it, too, may be why this one is refused."""
-        was_called = error.kind is Kind.CONFLICT or run.calling_until is not None
-        found = self._search.find(run, definition.request, called=was_called)
-        if found is None:
-            raise error
-        return found
+    def _found(self, definition: Definition, store: JobRecordStore, run: Run) -> str | None:
+        """Search for the job, and keep other invocations from calling meanwhile."""
 
-    def _announce_call(self, definition: Definition, record: Record, run: Run) -> Run:
-        """Write ahead that CreateJob is about to be called, unless the wish is gone."""
+        def keep_claim() -> None:
+            if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
+                self._claim(store, run)
 
-        def announced(old: JobRecord) -> JobRecord:
-            now = old.runs.get(definition.digest)
-            if now is None or now.released or now.token != run.token:
+        return next(iter(self._search.find(run, definition.request, keep_claim)), None)
+
+    def _claim(self, store: JobRecordStore, run: Run) -> Run:
+        """Write ahead that CreateJob is about to be called, once nobody else may be calling it.
+
+        Returns:
+            The run as it was before; with its job if that became known.
+
+        Raises:
+            LateEventFailure: Nobody wants the job any more.
+        """
+        before, is_claimed = run, False
+
+        def claimed(old: JobRecord) -> JobRecord:
+            nonlocal before, is_claimed
+            found = old.runs.get(run.token)
+            if found is None or found.state in LET_GO:
                 raise LateEventFailure(
                     "The resource was deleted while its job was created, so none was started."
                 )
-            if now.job is not None:
+            before = found
+            is_claimed = found.job is not None or not self._search.is_with_another(found)
+            if found.job is not None or not is_claimed:
                 return old
-            until = self._calls.now() + CALL_SECONDS
-            calling = replace(now, caller=self._handling.me, calling_until=until)
-            return old.with_run(definition.digest, calling)
+            self._invocation.may_exist = True
+            self._claimed_at = self._calls.now()
+            until = self._claimed_at + CALL_SECONDS
+            me = self._invocation.me
+            return old.with_run(found.after(Step.ANNOUNCE, caller=me, calling_until=until))
 
-        return record.change(announced).runs[definition.digest]
+        while True:
+            store.change(claimed)
+            if is_claimed:
+                return before
+            self._calls.wait(POLL_SECONDS, "another invocation is creating the job")
 
-    def _complete(self, definition: Definition, record: Record, run: Run, arn: str) -> Run:
-        """Put the job on record, unless the resource was deleted meanwhile."""
+    def _may_pass(self, error: ServiceError, began: float) -> bool:
+        """Return whether CreateJob may succeed if it is called again."""
+        if self._calls.may_pass(error):
+            return True
+        is_about_role = error.code == "ValidationException" and "assum" in error.message.lower()
+        return is_about_role and self._calls.now() - began < ROLE_SECONDS
 
-        def completed(old: JobRecord) -> JobRecord:
-            now = old.runs.get(definition.digest)
-            if now is None or now.token != run.token:
+    # --- After the call. ---
+
+    def _record(self, store: JobRecordStore, run: Run, arn: str) -> Run:
+        """Put the job on record; cancel it if nobody wants it, or another call was faster."""
+
+        def started(old: JobRecord) -> JobRecord:
+            found = old.runs.get(run.token)
+            if found is None or found.job not in {None, arn}:
                 return old
-            done = old.with_run(definition.digest, replace(now, job=arn))
-            return done if now.released else self._accepted_now(done, definition)
+            found = found.after(Step.START, job=arn)
+            new = old.with_run(found)
+            return new if found.state in LET_GO else self._accept(new, found)
 
-        with self._calls.cleanup_time():  # the job exists: its name must get on record
-            recorded = record.change(completed).runs.get(definition.digest)
-            if recorded is None or recorded.token != run.token or recorded.released:
-                self._ending.end(arn)
+        with self._calls.cleanup_time(_RECORD_SECONDS):
+            try:
+                record = store.change(started)
+            except (Failure, ServiceError):
+                # Without its name on record, the job could be lost.
+                self._cancellation.end(arn, self._calls.now())
+                raise
+            recorded = record.runs.get(run.token)
+            if recorded is None or recorded.job != arn:
+                self._cancellation.end(arn, self._calls.now())
+            if recorded is None or recorded.state in LET_GO:
+                self._cancellation.end_released(store, record)
                 raise LateEventFailure("The resource was deleted while its job was created.")
         return recorded
 
     def _give_up(
         self,
         definition: Definition,
-        record: Record,
+        store: JobRecordStore,
         run: Run,
         error: Failure | ServiceError,
-        arn: str | None = None,
     ) -> NoReturn:
-        """The creation failed: nothing of it goes on running, and its retries know."""
-        reason = self._handling.reason(error, definition)
+        """The creation failed: nothing of it goes on running, and its retries fail as well."""
+        reason = self._invocation.reason(error, definition)
         with self._calls.cleanup_time():
-            self._note_failure(definition, record, run, reason)
-            self._handling.log("gave_up", arn, definition, run)
-            raise Failure(f"{reason}{self._unconfirmed(arn)}") from error
+            self._note_failure(store, run, reason)
+            self._invocation.log("gave_up", run.job, definition, run)
+            raise Failure(f"{reason}{self._unconfirmed(run)}") from error
 
-    def _note_failure(self, definition: Definition, record: Record, run: Run, reason: str) -> None:
+    def _note_failure(self, store: JobRecordStore, run: Run, reason: str) -> None:
+        physical_id = self._invocation.event.physical_id
+
         def given_up(old: JobRecord) -> JobRecord:
-            now = old.runs.get(definition.digest)
-            if now is None or now.token != run.token or now.released:
+            found = old.runs.get(run.token)
+            if found is None or found.state in LET_GO:
                 return old
-            gone = replace(now.let_go(self._event.id), failure=reason)
-            current = old.definition_of(self._event.physical_id)
-            return replace(old.with_run(definition.digest, gone), current=current)
+            held = old.run_of(physical_id)
+            new = old.with_run(found.after(Step.RELEASE, failure=reason))
+            return replace(new, current=held.token if held else None)
 
         try:
-            record.change(given_up)
+            store.change(given_up)
         except (Failure, ServiceError) as error:
             # The job is to be cancelled all the same; the event that follows notes it.
-            self._handling.log("not_noted", None, definition, error=error)
+            self._invocation.log("not_noted", None, error=error)
+        else:
+            if run.job is not None:
+                self._invocation.set_physical_id(run.job)
 
-    def _unconfirmed(self, arn: str | None) -> str:
-        """End the job of a failed creation; say so if that could not be confirmed."""
+    def _unconfirmed(self, run: Run) -> str:
+        """Cancel the job of a failed creation; return a note if that could not be confirmed."""
         try:
-            if arn is not None:
-                self._ending.end(arn)
+            if run.job is not None:
+                self._cancellation.end(run.job, self._calls.now())
         except UnconfirmedCancelFailure as failure:
             return f" {failure}"
         return ""
-
-
-def _may_pass(error: ServiceError, waited: float) -> bool:
-    """Say whether CreateJob may succeed if it is called again."""
-    if error.kind is Kind.TRANSIENT:
-        return True
-    refused = error.code in {"ValidationException", "AccessDeniedException"}
-    is_about_role = refused and "assum" in error.message.lower()
-    return is_about_role and waited < ROLE_SECONDS

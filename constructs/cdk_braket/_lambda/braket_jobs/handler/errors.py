@@ -8,9 +8,16 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from urllib.parse import quote
 
 _SHORTEST_SECRET = 4  # shorter hyperparameter values ("1", "sgd") would only garble the text
 _LONGEST_MESSAGE = 1000  # characters of a service's message that are passed on
+
+_DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "Forbidden"})
+# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+_EXPLICIT_DENY = "explicit deny"
+# The refusal of a third-party QPU, "User agreement has not been accepted".
+_AGREEMENT = "user agreement"
 
 
 class Kind(Enum):
@@ -45,6 +52,22 @@ class ServiceError(Exception):
     kind: Kind
     request_id: str = ""
 
+    @property
+    def may_be_propagation(self) -> bool:
+        """Whether it is a refusal that a permission which was just given may still meet."""
+        said = self.message.lower()
+        return self.is_denied and not any(words in said for words in (_EXPLICIT_DENY, _AGREEMENT))
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether the caller may not make the call."""
+        return self.code.rpartition(".")[2] in _DENIED
+
+    @property
+    def is_explicit_deny(self) -> bool:
+        """Whether a policy denies the call, so that no permission can allow it."""
+        return self.is_denied and _EXPLICIT_DENY in self.message.lower()
+
     def __str__(self) -> str:
         request = f" (request {self.request_id})" if self.request_id else ""
         # The whole message: a value that is to be hidden is not found in one that was cut.
@@ -68,13 +91,13 @@ class UnfinishedWait(Exception):  # noqa: N818 - not an error: another invocatio
 
     Attributes:
         until: When the wait is over (seconds since the epoch).
-        physical_id: What to answer with if nobody can go on.
+        job: The job's ARN.
     """
 
     def __init__(self, until: float) -> None:
         super().__init__("the wait goes on")
         self.until = until
-        self.physical_id = ""
+        self.job = ""
 
 
 class UnreadableRecordFailure(Failure):
@@ -144,8 +167,36 @@ _ADVICE_ON_CODE: Mapping[str, str] = {
 }
 
 
+_EXPLICIT_DENY_ADVICE = (
+    "A policy denies this explicitly, so no permission of the handler's role can allow it: the "
+    "bucket's or the key's policy, a service control policy, a resource control policy, a "
+    "permissions boundary or a VPC endpoint's policy. Ask its owner for an exception for the "
+    "handler's role{headers}"
+)
+
+_HEADERS_ADVICE = (
+    ". If the policy requires a server-side encryption header, give the bucket to the "
+    "environment with its encryption key, so that the handler sends the header"
+)
+
+_AGREEMENT_ADVICE = (
+    "Nobody has accepted the user agreement for third-party devices in this account: accept it "
+    "once in the Amazon Braket console, under Permissions and settings, which takes the "
+    "permission braket:AcceptUserAgreement, and deploy again"
+)
+
+
+def _advice_on(error: ServiceError) -> str:
+    if error.is_denied and _AGREEMENT in error.message.lower():
+        return _AGREEMENT_ADVICE
+    if error.is_explicit_deny:
+        writes = error.operation in {"PutObject", "CopyObject"}
+        return _EXPLICIT_DENY_ADVICE.replace("{headers}", _HEADERS_ADVICE if writes else "")
+    return _ADVICE.get((error.operation, error.code)) or _ADVICE_ON_CODE.get(error.code, "")
+
+
 def explain(error: ServiceError, request: Mapping[str, object], region: str) -> str:
-    """Return the reason for the user: what failed and what to do.
+    """Return the reason for the user: the call that failed, and the fix.
 
     Args:
         error: What the service said.
@@ -153,7 +204,7 @@ def explain(error: ServiceError, request: Mapping[str, object], region: str) -> 
             hyperparameter values to keep out; may be empty.
         region: The region of the call.
     """
-    advice = _ADVICE.get((error.operation, error.code)) or _ADVICE_ON_CODE.get(error.code, "")
+    advice = _advice_on(error)
     message = without_secrets(error.message, request)[:_LONGEST_MESSAGE]
     said = without_secrets(str(replace(error, message=message)), request)
     if not advice:
@@ -172,19 +223,30 @@ def without_secrets(text: str, request: Mapping[str, object]) -> str:
 
     The text must not have been cut: what is left of a value is not recognized.
     """
-    forms = {form for value in _hyperparameter_values(request) for form in _forms(value)}
+    return redacted(text, hyperparameter_values(request))
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return the text without secrets of four characters or more, however they are quoted.
+
+    The text must not have been cut: what is left of a secret is not recognized.
+    """
+    forms = {form for secret in secrets for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "***")
+        if len(form) >= _SHORTEST_SECRET:
+            text = text.replace(form, "***")
     return text
 
 
 def _forms(value: str) -> Iterable[str]:
-    """Return what a value looks like where a service quotes it: as it is, in JSON, in a repr."""
+    """Return the forms in which a service may quote a value: as it is, in JSON, in a repr."""
     quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
-    return [value, *(form[1:-1] for form in quoted)]
+    once = [form[1:-1] for form in quoted]
+    return [value, *once, json.dumps(once[0])[1:-1], quote(value.encode("utf-8", "replace"))]
 
 
-def _hyperparameter_values(request: Mapping[str, object]) -> Iterable[str]:
+def hyperparameter_values(request: Mapping[str, object]) -> list[str]:
+    """Return the values of a request's hyperparameters that are long enough to be secrets."""
     values = request.get("hyperParameters")
     if not isinstance(values, Mapping):
         return []

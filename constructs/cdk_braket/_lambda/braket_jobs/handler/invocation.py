@@ -1,6 +1,7 @@
-"""What all steps of handling one event share: the event, the calls, the record, the log."""
+"""The parts that all steps of one invocation share: the event, the calls, the record, the log."""
 
 import random
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,23 +10,47 @@ from enum import StrEnum
 from .. import contract
 from ..contract import Property
 from .errors import Failure, ServiceError, explain, without_secrets
-from .job_record import Run
-from .properties import Definition, Location
-from .retries import Budget, Calls, Gateway, Record
+from .gateway import Gateway
+from .job_record import CREATE, DELETE, UPDATE, JobRecord, Run, Seen
+from .job_record_store import JobRecordStore, places_of
+from .properties import (
+    Definition,
+    Encryption,
+    Location,
+    digest_or_none,
+    is_job_arn,
+    read_encryption,
+    text_of,
+)
+from .retries import (
+    PROPAGATION_SECONDS,
+    PROPAGATION_SECONDS_OF_DELETE,
+    Budget,
+    Calls,
+)
 
 APPEARS_SECONDS = 15.0
 """For how long a GetJob that finds no job is not believed."""
 
 POLL_SECONDS = 2.0
-"""Between two looks at what another invocation, or the service, is doing."""
+"""Between two looks at another invocation's or the service's progress."""
+
+NOTHING_STARTED = "no-job-was-created"
+"""Begins the physical id of a Create that failed before CreateJob was announced: its Delete needs
+no record. Alone it is the physical id of every failed Create of earlier releases."""
+
+MAY_EXIST = "job-may-exist"
+"""Begins the physical id of a Create that failed after CreateJob was announced."""
+
+_FAILED_CREATE = re.compile(f"({NOTHING_STARTED}|{MAY_EXIST}):([0-9a-f]{{32}})")
 
 
 class RequestType(StrEnum):
-    """What CloudFormation wants."""
+    """The types of CloudFormation's events."""
 
-    CREATE = "Create"
-    UPDATE = "Update"
-    DELETE = "Delete"
+    CREATE = CREATE
+    UPDATE = UPDATE
+    DELETE = DELETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +58,16 @@ class Event:
     """An event of CloudFormation, without its ResponseURL, which nothing here may see.
 
     Attributes:
-        type: What is wanted.
+        type: Its type.
         id: Tells one sending of CloudFormation from the next: a retry or a duplicate by Lambda
             has the same, another attempt under the same RequestId has another.
         stack_id: The stack's ARN.
         logical_id: The resource's logical id.
-        physical_id: What CloudFormation holds; empty on Create.
+        physical_id: The physical id that CloudFormation holds; empty on Create.
         properties: The resource's properties.
         old_properties: The properties before an Update; empty otherwise.
-        sent_at: When CloudFormation sent it (seconds since the epoch), if the event says.
-        expires_at: When CloudFormation stops listening, if the event says.
+        sent_at: When CloudFormation sent it (seconds since the epoch), if the event has it.
+        expires_at: When CloudFormation stops listening, if the event has it.
         waits_until: When the wait for the job is over, if an earlier invocation began it.
     """
 
@@ -57,10 +82,40 @@ class Event:
     expires_at: float | None = None
     waits_until: float | None = None
 
+    def seen(self, now: float, record: JobRecord) -> Seen:
+        """Return the entry of the event in a record.
+
+        Args:
+            now: The time: no event was sent after it arrived, whatever its sender's clock says.
+            record: The record before it.
+        """
+        return Seen(
+            id=self.id,
+            at=None if self.sent_at is None else min(self.sent_at, now),
+            kind=self.type,
+            wants="" if self.type is RequestType.DELETE else digest_or_none(self.properties) or "",
+            follows_unseen=self._follows_unseen(record),
+        )
+
+    def _follows_unseen(self, record: JobRecord) -> bool:
+        """Return whether the event before this one never arrived."""
+        if self.type is RequestType.UPDATE:
+            asked = record.last_asked
+            old = digest_or_none(self.old_properties)
+            return asked is not None and bool(asked.wants) and asked.wants != old
+        is_of_create = self.type is RequestType.DELETE and not is_job_arn(self.physical_id)
+        return is_of_create and (not record.events or record.events[-1].kind == DELETE)
+
+    @property
+    def failed_create(self) -> tuple[str, str] | None:
+        """For the physical id of a failed Create, its kind and the id of the Create."""
+        match = _FAILED_CREATE.fullmatch(self.physical_id)
+        return (match[1], match[2]) if match else None
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a successful event is answered with."""
+    """The contents of the answer to an event that succeeded."""
 
     physical_id: str
     attributes: Mapping[str, str]
@@ -70,8 +125,8 @@ Log = Callable[[str, Mapping[str, object]], None]
 """Takes a decision's name and its details."""
 
 
-class Handling:
-    """What the steps of one invocation share.
+class Invocation:
+    """The parts that the steps of one invocation share.
 
     Args:
         event: The event.
@@ -86,32 +141,68 @@ class Handling:
     ) -> None:
         self.event = event
         self.gateway = gateway
-        self.calls = Calls(gateway, budget, rng)
+        is_delete = event.type is RequestType.DELETE
+        propagation = PROPAGATION_SECONDS_OF_DELETE if is_delete else PROPAGATION_SECONDS
+        self.calls = Calls(gateway, budget, rng, propagation)
         self.me = uuid.uuid4().hex
         """Tells this invocation from others that handle the same resource."""
-        self.physical_id = event.physical_id
-        """What a FAILED answer names; changes once a job belongs to a Create."""
+        self.may_exist = False
+        """Whether the event may have started a job."""
+        self._failed_job = ""
         self._write_log = log
 
-    def record_at(self, records: Location) -> Record:
-        """Return the resource's record, which may have been elsewhere before an Update."""
-        uri = self.event.old_properties.get(Property.RECORDS)
-        earlier = Location.parse(uri) if isinstance(uri, str) else None
-        return Record(self.calls, records, self.event.stack_id, self.event.logical_id, earlier)
+    @property
+    def physical_id(self) -> str:
+        """The physical id of a FAILED answer.
+
+        Each Create has one of its own, so that no Delete of it can affect the job of a later one.
+        """
+        if self.event.type is not RequestType.CREATE:
+            return self.event.physical_id
+        if self._failed_job:
+            return self._failed_job
+        return f"{MAY_EXIST if self.may_exist else NOTHING_STARTED}:{self.event.id}"
 
     def set_physical_id(self, arn: str) -> None:
-        """Have a FAILED answer to a Create name the job: the Delete that follows then does, too."""
-        if self.event.type is RequestType.CREATE:
-            self.physical_id = arn
+        """Name a job in the FAILED answer to a Create, once the record has it as released."""
+        self._failed_job = arn
+
+    def store(self) -> JobRecordStore:
+        """Return the resource's record; an Update may have moved it.
+
+        Raises:
+            Failure: The event does not name its place.
+        """
+        event = self.event
+        Location.parse(text_of(event.properties, Property.RECORDS))  # refuses what names no place
+        uris = [where.get(Property.RECORDS) for where in (event.properties, event.old_properties)]
+        return JobRecordStore(
+            self.calls,
+            places_of(*uris),
+            event.stack_id,
+            event.logical_id,
+            encryption=self._encryption(),
+            moves=event.type is RequestType.UPDATE,
+            mends=event.type is not RequestType.DELETE,
+        )
+
+    def _encryption(self) -> Mapping[str, Encryption]:
+        found: dict[str, Encryption] = {}
+        for properties in (self.event.old_properties, self.event.properties):
+            try:
+                found |= read_encryption(properties)
+            except Failure:
+                continue
+        return found
 
     def reason(self, error: Failure | ServiceError, definition: Definition) -> str:
-        """Say why, and what to do."""
+        """Return the reason for the user, with the fix."""
         if isinstance(error, ServiceError):
             return explain(error, definition.request, self.gateway.region)
         return without_secrets(str(error), definition.request)  # it may quote a service
 
     def unchecked(self, what: str, error: ServiceError) -> None:
-        """Note a check that could not be made."""
+        """Log a check that could not be made."""
         self._write_log("unchecked", {"what": what, "error": error.code})
 
     def log(
@@ -131,7 +222,7 @@ class Handling:
             "runId": contract.run_id(run.token) if run else None,
             "attempt": run.attempt if run else None,
             "status": status,
-            # Only what kind of error: a service's message may quote the request.
+            # Only the kind of error: a service's message may quote the request.
             "error": getattr(error, "code", type(error).__name__) if error else None,
             "requestId": getattr(error, "request_id", None),
         }

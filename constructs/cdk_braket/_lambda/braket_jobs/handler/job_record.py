@@ -1,87 +1,209 @@
-"""The record of one resource: which definition started which job.
+"""The record of one resource: its runs, their states, and the events that were seen.
 
 One JSON object per custom resource, changed as a whole with conditional writes. It is written
 ahead: before CreateJob is called it says that it will be, under which token and with which tags;
-after it, it names the job. Pure data; the gateway reads and writes it, `lifecycle` decides.
+after it, it names the job. Pure data: `job_record_store` reads and writes it, `lifecycle` decides.
 
-docs/adr/0004-one-job-per-definition.md has the reasoning.
+docs/adr/0004-one-job-per-definition.md has the reasoning and a diagram of the states.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import cast
+from enum import StrEnum
+from typing import Any, cast
 from urllib.parse import quote
 
-VERSION = 1
+VERSION = 2
+CREATE, UPDATE, DELETE = "Create", "Update", "Delete"
+"""The kinds of events, as CloudFormation names them."""
+
+CLOCK_SKEW_SECONDS = 8.0
+"""How much earlier than its predecessor an event may be dated and still follow it."""
+
 _REMEMBERED_EVENTS = 50
 
 
-class UnreadableJobRecordError(Exception):
-    """The record is damaged, or a newer release of the handler wrote it."""
+class UnreadableRecordError(Exception):
+    """The record is damaged."""
+
+
+class State(StrEnum):
+    """The state of a run."""
+
+    WANTED = "WANTED"
+    """An event asked for it; CreateJob was not called."""
+    CALLING = "CALLING"
+    """CreateJob was announced: there may be a job, whose ARN is unknown."""
+    STARTED = "STARTED"
+    """The job is known; no event was answered with it."""
+    HELD = "HELD"
+    """An event was answered with the job: CloudFormation holds it."""
+    RELEASED = "RELEASED"
+    """Nobody holds the job: it is to be cancelled."""
+    RETAINED = "RETAINED"
+    """Nobody holds the job, and it may run on."""
+    ENDED = "ENDED"
+    """Nobody holds the job, and it is over or never existed."""
+
+
+class Step(StrEnum):
+    """A step that changes the state of a run."""
+
+    ASK = "ask"
+    """An event wants the run's definition."""
+    ANNOUNCE = "announce"
+    """CreateJob is about to be called."""
+    START = "start"
+    """The job's ARN became known."""
+    ACCEPT = "accept"
+    """An event is about to be answered with the job."""
+    FAIL = "fail"
+    """It was waited for in vain."""
+    RELEASE = "release"
+    """CloudFormation let go of it."""
+    RETAIN = "retain"
+    """CloudFormation let go of it, under RETAIN_JOB."""
+    END = "end"
+    """Its job is over."""
+
+
+TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
+    State.WANTED: {
+        Step.ASK: State.WANTED,
+        Step.ANNOUNCE: State.CALLING,
+        Step.START: State.STARTED,
+        Step.RELEASE: State.ENDED,
+        Step.RETAIN: State.ENDED,
+    },
+    State.CALLING: {
+        Step.ASK: State.CALLING,
+        Step.ANNOUNCE: State.CALLING,
+        Step.START: State.STARTED,
+        Step.RELEASE: State.RELEASED,
+        Step.RETAIN: State.RELEASED,
+    },
+    State.STARTED: {
+        Step.ASK: State.STARTED,
+        Step.START: State.STARTED,
+        Step.ACCEPT: State.HELD,
+        Step.FAIL: State.RELEASED,
+        Step.RELEASE: State.RELEASED,
+        # The stack never came to hold it, so its wish is not about this job.
+        Step.RETAIN: State.RELEASED,
+    },
+    State.HELD: {
+        Step.ASK: State.HELD,
+        Step.START: State.HELD,
+        Step.ACCEPT: State.HELD,
+        Step.RELEASE: State.RELEASED,
+        Step.RETAIN: State.RETAINED,
+    },
+    State.RELEASED: {
+        Step.ASK: State.STARTED,
+        Step.START: State.RELEASED,
+        Step.RELEASE: State.RELEASED,
+        Step.RETAIN: State.RELEASED,
+        Step.END: State.ENDED,
+    },
+    State.RETAINED: {
+        Step.ASK: State.STARTED,
+        Step.START: State.RETAINED,
+        Step.RELEASE: State.RELEASED,
+        Step.RETAIN: State.RETAINED,
+    },
+    State.ENDED: {
+        Step.ASK: State.STARTED,
+        # A call that was under way when the run was believed to have no job.
+        Step.START: State.RELEASED,
+        Step.RELEASE: State.ENDED,
+        Step.RETAIN: State.ENDED,
+        Step.END: State.ENDED,
+    },
+}
+"""The state after each step. A step that is not listed changes nothing."""
+
+LET_GO = frozenset({State.RELEASED, State.RETAINED, State.ENDED})
+"""The states of a run that nobody holds or is about to hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The latest attempt at a definition.
+    """One attempt at a definition.
 
     Attributes:
+        definition: The definition's digest.
         attempt: 1 for the first.
         token: Its client token.
         tags: The tags that CreateJob is called with: the same token always goes with the same
             request.
         since: When the attempt was decided on (seconds since the epoch).
+        state: Its state.
         job: The job's ARN once it is known.
-        caller: Which invocation may be calling CreateJob; None before the first call.
+        caller: The invocation that may be calling CreateJob; None before the first call.
         calling_until: Until when that call may be under way; None before the first call.
         tag_keys: The keys of the tags that we put on the job, and may take off again.
-        asked_by: Events that asked for this definition, earlier attempts included.
-        asked_at: When CloudFormation sent the latest of them, if the event said.
-        released: CloudFormation has deleted the job's resource, or never came to hold it.
-        released_by: The events that made it so.
-        retained: It was released under RETAIN_JOB.
-        accepted: It was answered with SUCCESS.
-        settled: It was released and its job was seen to be over.
-        failure: Why the attempt could not start a job.
+        asked_by: The event that asked for it last.
+        taken_back_at: When an event was sent that asked for it after CloudFormation had let go of
+            it or replaced it; None if there was none.
+        failure: Why the attempt could not start a job, or was waited for in vain.
+        ended_as: The terminal state in which its job was seen; empty if it was not seen in one.
+        unknown: Members that a newer release wrote.
     """
 
+    definition: str
     attempt: int
     token: str
     tags: Mapping[str, str]
     since: float
+    state: State = State.WANTED
     job: str | None = None
     caller: str | None = None
     calling_until: float | None = None
     tag_keys: tuple[str, ...] = ()
-    asked_by: tuple[str, ...] = ()
-    asked_at: float | None = None
-    released: bool = False
-    released_by: tuple[str, ...] = ()
-    retained: bool = False
-    accepted: bool = False
-    settled: bool = False
+    asked_by: str = ""
+    taken_back_at: float | None = None
     failure: str | None = None
+    ended_as: str = ""
+    unknown: Mapping[str, object] = field(default_factory=dict)
 
-    def asked(self, event_id: str, at: float | None) -> "Run":
-        """Return the run as held by CloudFormation again, at this event's wish."""
-        return replace(
-            self,
-            asked_by=_remember(self.asked_by, event_id),
-            asked_at=latest(self.asked_at, at),
-            released=False,
-            retained=False,
-            settled=False,
-        )
+    def after(self, step: Step, **facts: object) -> "Run":
+        """Return the run after a step, with new values of other attributes.
 
-    def let_go(self, event_id: str, *, retained: bool = False) -> "Run":
-        """Return the run as no longer held by CloudFormation."""
-        return replace(
-            self,
-            released=True,
-            released_by=_remember(self.released_by, event_id),
-            retained=retained,
-            settled=False,
-        )
+        A step that the run's state does not allow changes nothing.
+        """
+        state = TRANSITIONS[self.state].get(step)
+        if state is None:
+            return self
+        return replace(self, state=state, **facts)  # type: ignore[arg-type]  # by name
+
+    @property
+    def was_called(self) -> bool:
+        """Whether CreateJob may have been called for it."""
+        return self.calling_until is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An event that was seen.
+
+    Attributes:
+        id: The event's identity.
+        at: When CloudFormation sent it, as far as known (seconds since the epoch).
+        kind: `Create`, `Update` or `Delete`; empty if it is not known.
+        wants: The digest of the definition that it asks for; empty for a Delete.
+        is_answered: Whether it is a Create whose success CloudFormation has received.
+        follows_unseen: Whether it shows that an event was sent before it which never arrived.
+        unknown: Members that a newer release wrote.
+    """
+
+    id: str
+    at: float | None = None
+    kind: str = ""
+    wants: str = ""
+    is_answered: bool = False
+    follows_unseen: bool = False
+    unknown: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,63 +211,187 @@ class JobRecord:
     """All runs of one custom resource.
 
     Attributes:
-        runs: By definition digest.
-        current: Digest of the definition that was last answered with SUCCESS.
-        latest: When CloudFormation sent the latest event that was seen, if events say.
         resource: Stack and logical id, for the human reader.
+        revision: Counts the changes, so that of two copies the newer one is known.
+        runs: By client token.
+        current: Token of the run that an event was last answered with.
+        events: The events that were seen, in this order.
+        places: Where copies of the record are, as `s3://bucket/key`.
+        version: The version of its format.
+        unknown: Members that a newer release wrote.
     """
 
     resource: str = ""
+    revision: int = 0
     runs: Mapping[str, Run] = field(default_factory=dict)
     current: str | None = None
-    latest: float | None = None
+    events: tuple[Seen, ...] = ()
+    places: tuple[str, ...] = ()
+    version: int = VERSION
+    unknown: Mapping[str, object] = field(default_factory=dict)
 
-    def with_run(self, definition: str, run: Run) -> "JobRecord":
-        """Return the ledger with this run for that definition."""
-        return replace(self, runs={**self.runs, definition: run})
+    def with_run(self, run: Run) -> "JobRecord":
+        """Return the record with this run, and without ended ones that later ones replaced."""
+        runs = {**self.runs, run.token: run}
+        latest = {one.definition: one.attempt for one in sorted(runs.values(), key=_attempt)}
+        kept = {
+            token: one
+            for token, one in runs.items()
+            if one.state is not State.ENDED or one.attempt == latest[one.definition]
+        }
+        return replace(self, runs=kept)
 
-    def seen(self, at: float | None) -> "JobRecord":
-        """Return the ledger after an event of that time."""
-        return replace(self, latest=latest(self.latest, at))
+    def with_event(self, event: Seen) -> "JobRecord":
+        """Return the record with this event as the last one."""
+        others = [seen for seen in self.events if seen.id != event.id]
+        return replace(self, events=(*others, event)[-_REMEMBERED_EVENTS:])
 
-    def definition_of(self, job: str | None) -> str | None:
-        """Return the digest whose latest run is that job."""
-        return next((d for d, run in self.runs.items() if run.job and run.job == job), None)
+    def latest_run(self, definition: str) -> Run | None:
+        """Return the latest attempt at a definition."""
+        runs = [run for run in self.runs.values() if run.definition == definition]
+        return max(runs, key=_attempt, default=None)
+
+    def run_of(self, job: str | None) -> Run | None:
+        """Return the run that started a job."""
+        return next((run for run in self.runs.values() if run.job and run.job == job), None)
+
+    def in_state(self, *states: State) -> list[Run]:
+        """Return the runs in these states."""
+        return [run for run in self.runs.values() if run.state in states]
+
+    @property
+    def last_asked(self) -> Seen | None:
+        """The last event that asked for a definition."""
+        return next((seen for seen in reversed(self.events) if seen.kind != DELETE), None)
+
+    def knows(self, event_id: str) -> bool:
+        """Return whether the event was seen before."""
+        return any(seen.id == event_id for seen in self.events)
+
+    def is_overtaken(self, event: Seen) -> bool:
+        """Return whether a later event has been seen: nobody waits for this one any more.
+
+        Events have the order in which they were first seen. One that was not seen is the last,
+        unless it was sent before another one that was seen. Clocks differ by seconds, so the
+        dates must differ by more than that, except where an event that was sent before is known
+        to be missing.
+        """
+        if self.knows(event.id):
+            return self.events[-1].id != event.id
+        if event.at is None or not self.events:
+            return False
+        last = self.events[-1]
+        if last.follows_unseen and event.kind != DELETE:
+            return last.at is not None and event.at <= last.at
+        dates = [seen.at for seen in self.events if seen.at is not None]
+        return bool(dates) and event.at < max(dates) - CLOCK_SKEW_SECONDS
+
+    def let_go(self, held: Collection[str], *, retained: Collection[str] = ()) -> "JobRecord":
+        """Return the record without jobs that nobody holds: the one rule about nobody's jobs.
+
+        Args:
+            held: Tokens of the runs that CloudFormation holds or may go back to.
+            retained: Tokens of the others whose jobs may run on.
+        """
+        new = self
+        for token, run in self.runs.items():
+            if token in held or run.state in LET_GO:
+                continue
+            new = new.with_run(run.after(Step.RETAIN if token in retained else Step.RELEASE))
+        return new
 
     def dump(self) -> str:
         """Return the text to store."""
-        runs = {digest: _members(run) for digest, run in self.runs.items()}
-        return json.dumps({"version": VERSION, **_members(self), "runs": runs}, sort_keys=True)
+        stored = {
+            **_members(self),
+            "runs": {token: _members(run) for token, run in self.runs.items()},
+            "events": [_members(seen) for seen in self.events],
+        }
+        return json.dumps(stored, sort_keys=True)
 
 
 def load(text: str) -> JobRecord:
-    """Return the ledger that a text holds.
+    """Return the record that a text holds, whichever release wrote it.
 
     Raises:
-        UnreadableJobRecordError: It does not hold one that this release understands.
+        UnreadableRecordError: It holds none.
     """
     try:
         raw = json.loads(text)
-        if raw.pop("version") != VERSION:
-            raise UnreadableJobRecordError(
-                "the record was written by another release of the handler"
-            )
-        runs = {digest: _run(stored) for digest, stored in raw.pop("runs").items()}
-        return JobRecord(runs=runs, **raw)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UnreadableJobRecordError("the record is damaged") from error
+        if not isinstance(raw["version"], int) or raw["version"] < 1:
+            raise UnreadableRecordError("it has no valid version")
+        if raw["version"] == 1:
+            raw = _from_version_1(raw)
+        runs = {token: _run(stored) for token, stored in raw.pop("runs").items()}
+        events = tuple(Seen(**_known(Seen, stored)) for stored in raw.pop("events"))
+        return JobRecord(runs=runs, events=events, **_known(JobRecord, raw))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UnreadableRecordError("it is damaged") from error
 
 
-def _members(of: "JobRecord | Run") -> dict[str, object]:
-    return {member.name: getattr(of, member.name) for member in fields(of)}
+def _members(of: "JobRecord | Run | Seen") -> dict[str, object]:
+    known = {m.name: getattr(of, m.name) for m in fields(of) if m.name != "unknown"}
+    return {**of.unknown, **known}
 
 
-def _run(stored: dict[str, object]) -> Run:
+def _known(kind: type[JobRecord | Run | Seen], stored: Mapping[str, object]) -> dict[str, Any]:
+    """Return the members of a kind, and all others as `unknown`."""
+    names = {member.name for member in fields(kind)} - {"unknown"}
     lists = {
-        name: tuple(cast("list[str]", value)) if isinstance(value, list) else value
+        name: tuple(value) if isinstance(value, list) else value
         for name, value in stored.items()
+        if name in names
     }
-    return Run(**lists)  # type: ignore[arg-type]  # what does not fit is a damaged record
+    return {**lists, "unknown": {n: v for n, v in stored.items() if n not in names}}
+
+
+def _run(stored: Mapping[str, object]) -> Run:
+    return Run(**{**_known(Run, stored), "state": State(str(stored["state"]))})
+
+
+def _from_version_1(raw: Mapping[str, object]) -> dict[str, object]:
+    """Return a record of version 1, which had the latest run of each definition, as it is now."""
+    old = cast("Mapping[str, Mapping[str, object]]", raw["runs"])
+    by_token = {str(run["token"]): _run_of_version_1(name, run) for name, run in old.items()}
+    current = old.get(str(raw.get("current")), {}).get("token")
+    asked = [str(name) for run in old.values() for name in cast("list[str]", run["asked_by"])]
+    released = [str(name) for run in old.values() for name in cast("list[str]", run["released_by"])]
+    held = cast("list[str]", next((r["asked_by"] for r in old.values() if not r["released"]), []))
+    # The latest event is the one that asked for the run that is held.
+    ids = list(dict.fromkeys([*released, *asked]))
+    ids.sort(key=lambda name: name in held[-1:])
+    last = {"at": raw.get("latest")}
+    events = [{"id": name, **(last if name == ids[-1] else {})} for name in ids]
+    return {
+        "version": VERSION,
+        "resource": raw.get("resource", ""),
+        "runs": by_token,
+        "current": current,
+        "events": events,
+    }
+
+
+def _run_of_version_1(definition: str, run: Mapping[str, object]) -> dict[str, object]:
+    gone = {"released", "released_by", "retained", "accepted", "settled", "asked_at", "asked_by"}
+    kept = {name: value for name, value in run.items() if name not in gone}
+    asked_by = cast("list[str]", run["asked_by"])
+    return {
+        **kept,
+        "definition": definition,
+        "state": _state_of_version_1(run),
+        "asked_by": asked_by[-1] if asked_by else "",
+    }
+
+
+def _state_of_version_1(run: Mapping[str, object]) -> State:
+    has_job, was_called = run["job"] is not None, run["calling_until"] is not None
+    if not run["released"]:
+        if has_job:
+            return State.HELD if run["accepted"] else State.STARTED
+        return State.CALLING if was_called else State.WANTED
+    if run["retained"]:
+        return State.RETAINED
+    return State.ENDED if run["settled"] or not (has_job or was_called) else State.RELEASED
 
 
 def key(prefix: str, stack_id: str, logical_id: str) -> str:
@@ -154,12 +400,5 @@ def key(prefix: str, stack_id: str, logical_id: str) -> str:
     return f"{prefix.rstrip('/')}/{stack}/{quote(logical_id, safe='')}.json".lstrip("/")
 
 
-def latest(*times: float | None) -> float | None:
-    """Return the latest of the times that are known."""
-    known = [time for time in times if time is not None]
-    return max(known) if known else None
-
-
-def _remember(events: Iterable[str], event_id: str) -> tuple[str, ...]:
-    others = [event for event in events if event != event_id]
-    return (*others, event_id)[-_REMEMBERED_EVENTS:]
+def _attempt(run: Run) -> int:
+    return run.attempt

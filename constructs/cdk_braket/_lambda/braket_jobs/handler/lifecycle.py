@@ -1,35 +1,84 @@
-"""What the handler decides: create, keep, replace, cancel.
+"""The decisions of the handler: create, keep, replace, cancel.
 
 All calls go through a `Gateway`, so that each history of events can be played against one in
 memory. The order of the steps matters more than anything else here: the function may be killed
-between any two of them, and what is then in the record must be enough to go on, or to clean up.
+between any two of them, and the record must then be enough to go on, or to clean up.
 
 The contract, and the reasoning, are in docs/adr/0004-one-job-per-definition.md.
 """
 
+import itertools
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 
 from .. import contract
-from .cancel_job import Ending
-from .create_job import Starting
-from .errors import Failure, LateEventFailure, ServiceError, explain, without_secrets
-from .find_job import Search
-from .invocation import APPEARS_SECONDS, Event, Handling, Log, Outcome, RequestType
-from .job_record import JobRecord, Run
+from ..contract import CANCELLED, CANCELLING, COMPLETED, FAILED, OnDelete, Property
+from .cancel_job import Cancellation
+from .create_job import Creation
+from .errors import (
+    Failure,
+    Kind,
+    LateEventFailure,
+    ServiceError,
+    UnconfirmedCancelFailure,
+    UnfinishedWait,
+    explain,
+    without_secrets,
+)
+from .find_job import JobSearch
+from .gateway import Gateway, Job
+from .invocation import (
+    APPEARS_SECONDS,
+    NOTHING_STARTED,
+    Event,
+    Invocation,
+    Log,
+    Outcome,
+    RequestType,
+)
+from .job_record import (
+    CLOCK_SKEW_SECONDS,
+    CREATE,
+    DELETE,
+    LET_GO,
+    JobRecord,
+    Run,
+    Seen,
+    State,
+    Step,
+)
+from .job_record_store import JobRecordStore
 from .properties import (
     Definition,
     attributes_of,
     digest_or_none,
+    is_job_arn,
     read_definition,
+    read_tags,
     read_wait,
     refuse_problems,
     render,
     request_or_empty,
 )
-from .retries import CANCELLED, CANCELLING, FAILED, Budget, Gateway, Job, Record
+from .retries import Budget
 from .tag_job import Tagging
 from .wait_for_job import wait_until_over
+
+_RECORD_SECONDS = 60.0
+"""How long a Delete that names a job tries to change the record before it cancels the job."""
+
+_LAST_RECORD_SECONDS = 15.0
+"""How long a Delete whose job is cancelled, or that has none, tries to change the record."""
+
+_RECORD_ANSWERED_SECONDS = 5.0
+"""How long it is tried to note that an answer was received."""
+
+_KNOWN_SECONDS = 80 * 86400.0
+"""A job that is older may be one that the service does not know any more."""
+
+_ANSWERED_MARGIN = 30.0
+"""Seconds before CloudFormation stops waiting within which an answer is not relied on."""
 
 
 class Lifecycle:
@@ -51,25 +100,25 @@ class Lifecycle:
         log: Log,
         rng: random.Random,
     ) -> None:
-        handling = Handling(event, gateway, budget, log, rng)
-        self._handling = handling
+        invocation = Invocation(event, gateway, budget, log, rng)
+        self._invocation = invocation
         self._event = event
-        self._calls = handling.calls
-        search = Search(handling)
-        self._ending = Ending(handling, search)
-        self._tagging = Tagging(handling)
-        self._starting = Starting(handling, search, self._ending, self._accepted_now)
+        self._calls = invocation.calls
+        self._search = JobSearch(invocation)
+        self._cancellation = Cancellation(invocation, self._search)
+        self._tagging = Tagging(invocation)
+        self._creation = Creation(invocation, self._search, self._cancellation, self._accept)
 
     @property
     def physical_id(self) -> str:
-        """What a FAILED answer names; changes once a job belongs to a Create."""
-        return self._handling.physical_id
+        """The physical id of a FAILED answer."""
+        return self._invocation.physical_id
 
     def handle(self) -> Outcome:
         """Do what the event asks for.
 
         Returns:
-            What to answer.
+            The contents of the answer.
 
         Raises:
             Failure: Answer FAILED, with its text as the reason.
@@ -78,17 +127,260 @@ class Lifecycle:
         steps = {
             RequestType.CREATE: self._create,
             RequestType.UPDATE: self._update,
-            RequestType.DELETE: self._ending.delete,
+            RequestType.DELETE: self._delete,
         }
-        request = request_or_empty(self._event.properties)
         try:
             return self._waited_for(steps[self._event.type]())
         except ServiceError as error:
-            raise Failure(explain(error, request, self._handling.gateway.region)) from error
-        except Failure as failure:
-            # It may quote a service, and a service may quote the request.
-            failure.args = (without_secrets(str(failure), request),)
+            request = request_or_empty(self._event.properties)
+            raise Failure(explain(error, request, self._invocation.gateway.region)) from error
+
+    # --- Create and Update: one question, which job answers this definition? ---
+
+    def _create(self) -> Outcome:
+        definition = read_definition(self._event.properties)
+        refuse_problems(definition, self._invocation.gateway.region)
+        self._invocation.may_exist = True  # an earlier try of this event may have come further
+        store = self._invocation.store()
+        try:
+            record = store.change(lambda old: self._asked(old, definition, store))
+        except ServiceError as error:
+            # Who may not write the record has not announced a call.
+            self._invocation.may_exist = not error.is_denied
             raise
+        run = self._asked_run(record, definition)
+        self._invocation.may_exist = run.was_called or run.job is not None
+        return self._bring_about(definition, store, record, run)
+
+    def _update(self) -> Outcome:
+        definition = read_definition(self._event.properties)
+        keeps = definition.digest == digest_or_none(self._event.old_properties)
+        if not keeps:
+            refuse_problems(definition, self._invocation.gateway.region)
+        store = self._invocation.store()
+        try:
+            record = store.change(lambda old: self._asked(old, definition, store))
+        except ServiceError as error:
+            return self._held_without_record(definition, error, keeps=keeps)
+        if keeps:
+            return self._keep(definition, store, record)
+        run = self._asked_run(record, definition)
+        return self._bring_about(definition, store, record, run)
+
+    def _bring_about(
+        self, definition: Definition, store: JobRecordStore, record: JobRecord, run: Run
+    ) -> Outcome:
+        self._cancellation.end_released(store, record)
+        if run.job is None:
+            return self._creation.create(definition, store, run)
+        job = self._calls.job_or_none(run.job)
+        if job is not None:
+            self._tagging.retag(definition, store, job, run)
+        store.change(lambda old: self._accept(old, run))
+        self._invocation.log("adopted", run.job, definition, run)
+        return Outcome(run.job, attributes_of(run.job, render(definition.request, run.token)))
+
+    def _keep(self, definition: Definition, store: JobRecordStore, record: JobRecord) -> Outcome:
+        """The definition is the same, so the job is, whatever became of it."""
+        arn = self._event.physical_id
+        self._cancellation.end_released(store, record)
+        run = record.run_of(arn)
+        job = self._calls.job_or_none(arn)
+        if job is not None:
+            self._tagging.retag(definition, store, job, run)
+        self._invocation.log("kept", arn, definition)
+        if run is None:
+            return Outcome(arn, _attributes_of_job(arn, job, definition))
+        store.change(lambda old: self._accept(old, run))
+        return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
+
+    def _held_without_record(
+        self, definition: Definition, error: ServiceError, *, keeps: bool
+    ) -> Outcome:
+        """Keep the job that is held if it is the definition's, though the record is unusable.
+
+        Undoing an Update that failed for want of the record must not need the record.
+        """
+        arn = self._event.physical_id
+        job = self._calls.job_or_none(arn) if is_job_arn(arn) else None
+        if not keeps and self._search.attempt_of(definition.digest, job) is None:
+            raise error
+        self._invocation.log("no_record", arn, definition, error=error)
+        if job is not None:
+            self._tagging.retag(definition, None, job, None)
+        return Outcome(arn, _attributes_of_job(arn, job, definition))
+
+    # --- Which run answers? ---
+
+    def _asked(self, old: JobRecord, definition: Definition, store: JobRecordStore) -> JobRecord:
+        """Return the record with this event, the run that it asks for, and nobody's jobs let go."""
+        self._refuse_late(old)
+        is_repeated = old.knows(self._event.id)
+        is_lost = not old.runs and (store.is_damaged or self._event.type is RequestType.UPDATE)
+        seen = self._event.seen(self._calls.now(), old)
+        new = self._with_held_job(old if is_repeated else old.with_event(seen))
+        run = self._run_for(new, definition, is_lost=is_lost)
+        if is_repeated and run is not None and run.asked_by == self._event.id:
+            self._refuse_failed(run)
+        else:
+            run = self._chosen(run, definition)
+            new = self._with_asked(new, run, definition)
+        if self._event.type is RequestType.UPDATE:
+            new = self._without_nobodys(new, self._asked_run(new, definition), definition)
+        return new
+
+    def _asked_run(self, record: JobRecord, definition: Definition) -> Run:
+        asked = (run for run in record.runs.values() if run.asked_by == self._event.id)
+        run = next(asked, record.latest_run(definition.digest))
+        if run is None:
+            raise LateEventFailure("The record of the resource's jobs was removed meanwhile.")
+        return run
+
+    def _run_for(self, record: JobRecord, definition: Definition, *, is_lost: bool) -> Run | None:
+        held = record.run_of(self._event.physical_id)
+        if held is not None and held.definition == definition.digest:
+            return held
+        known = record.latest_run(definition.digest)
+        if known is not None or not is_lost:
+            return known
+        found = self._search.find_latest(definition.digest, definition.request)
+        if found is None:
+            return None
+        attempt, job = found
+        return self._run_with_job(definition.digest, attempt, job.arn, job, definition.tags)
+
+    def _chosen(self, run: Run | None, definition: Definition) -> Run:
+        """Return the run that answers an event which was not seen before."""
+        if run is not None and not self._runs_anew(run):
+            return run
+        attempt = 1 if run is None else run.attempt + 1
+        token = self._token(definition.digest, attempt)
+        return Run(
+            definition=definition.digest,
+            attempt=attempt,
+            token=token,
+            tags={**definition.tags, contract.TOKEN_TAG: token},
+            since=self._calls.now(),
+            tag_keys=tuple(sorted(definition.tags)),
+        )
+
+    def _with_asked(self, record: JobRecord, run: Run, definition: Definition) -> JobRecord:
+        before = record.latest_run(definition.digest)
+        if before is not None and before.token != run.token:
+            # It is over, or is to be: two attempts never run at once.
+            record = record.with_run(before.after(Step.RELEASE))
+        is_taken_back = run.state in LET_GO or (
+            run.state is State.HELD and record.current not in {None, run.token}
+        )
+        at = self._event.sent_at if is_taken_back else run.taken_back_at
+        asked = run.after(Step.ASK, asked_by=self._event.id, taken_back_at=at, failure=None)
+        return record.with_run(asked)
+
+    def _runs_anew(self, run: Run) -> bool:
+        """Return whether this event is a later deployment that wants an ended definition again."""
+        if run.job is None:
+            return run.state in LET_GO
+        if self._event.type is RequestType.UPDATE and run.state not in LET_GO:
+            return False  # CloudFormation never let go of it: a rollback takes it back as it is
+        if run.ended_as == COMPLETED:
+            return False
+        job = self._calls.job_or_none(run.job, APPEARS_SECONDS)
+        if job is None:
+            # The service forgets jobs after some months. One that may have completed stays so.
+            is_known_to_fail = run.ended_as in {FAILED, CANCELLED}
+            return is_known_to_fail or self._calls.now() - run.since < _KNOWN_SECONDS
+        if job.status == COMPLETED:
+            return False
+        return run.failure is not None or job.status in {FAILED, CANCELLED, CANCELLING}
+
+    def _with_held_job(self, record: JobRecord) -> JobRecord:
+        """Return the record with the job that an Update names, should it be missing there.
+
+        A record that was lost, or damaged, mends itself: the event names the job and its
+        definition, and the job's tags its token.
+        """
+        arn = self._event.physical_id
+        old = digest_or_none(self._event.old_properties)
+        is_missing = record.run_of(arn) is None and is_job_arn(arn) and old is not None
+        if self._event.type is not RequestType.UPDATE or not is_missing or old is None:
+            return record
+        job = self._calls.job_or_none(arn)
+        attempt = self._search.attempt_of(old, job)
+        if attempt is None:
+            known = record.latest_run(old)
+            attempt = 1 if known is None else known.attempt + 1
+        run = self._run_with_job(old, attempt, arn, job, _tags_or_none(self._event))
+        return replace(record.with_run(run), current=run.token)
+
+    def _run_with_job(
+        self, definition: str, attempt: int, arn: str, job: Job | None, tags: Mapping[str, str]
+    ) -> Run:
+        """Return a run that CloudFormation holds, or held, though no record has it."""
+        token = self._token(definition, attempt)
+        return Run(
+            definition=definition,
+            attempt=attempt,
+            token=token,
+            tags={**tags, contract.TOKEN_TAG: token},
+            since=self._calls.now(),
+            state=State.HELD,
+            job=arn,
+            tag_keys=tuple(sorted(tags)),
+            ended_as=job.status if job is not None and job.is_over else "",
+        )
+
+    def _token(self, definition: str, attempt: int) -> str:
+        event = self._event
+        return contract.client_token(event.stack_id, event.logical_id, definition, attempt)
+
+    def _refuse_failed(self, run: Run) -> None:
+        """Refuse an event that has been refused before, or that a later one has undone."""
+        self._invocation.may_exist = run.was_called or run.job is not None
+        if run.failure is not None:
+            if run.job is not None:
+                self._invocation.set_physical_id(run.job)
+            raise Failure(run.failure)
+        if run.state in LET_GO:
+            raise LateEventFailure(
+                "CloudFormation has deleted what this event asked for, so nothing was started."
+            )
+
+    # --- Who holds what? ---
+
+    def _without_nobodys(self, record: JobRecord, run: Run, definition: Definition) -> JobRecord:
+        """Return the record as an Update leaves it.
+
+        CloudFormation holds one job, the physical id, and will hold the one that we answer with.
+        It can go back to no other.
+        """
+        physical = record.run_of(self._event.physical_id)
+        held = {run.token} | ({physical.token} if physical else set())
+        retains = definition.on_delete is OnDelete.RETAIN_JOB or _retains(
+            self._event.old_properties
+        )
+        # What an Update leaves without being its physical id was never held: its answer was lost.
+        left = digest_or_none(self._event.old_properties)
+        retained = {one.token for one in record.runs.values() if one.definition != left}
+        return record.let_go(held, retained=retained if retains else ())
+
+    def _accept(self, old: JobRecord, run: Run) -> JobRecord:
+        """Return the record of a resource that is about to be answered with a run's job.
+
+        While the deployment waits for the job, it may still fail: then the stack never held it.
+        """
+        waits = read_wait(self._event.properties) is not None
+        return old if waits else _held(old, run.token)
+
+    def _refuse_late(self, record: JobRecord) -> None:
+        expires = self._event.expires_at
+        is_delete = self._event.type is RequestType.DELETE
+        is_expired = not is_delete and expires is not None and expires < self._calls.now()
+        if is_expired or record.is_overtaken(self._event.seen(self._calls.now(), record)):
+            raise LateEventFailure(
+                "CloudFormation no longer waits for this event, so nothing was started."
+            )
+
+    # --- Waiting, and what follows the answer. ---
 
     def _waited_for(self, outcome: Outcome) -> Outcome:
         """Wait for the job that the event is answered with, if that is asked for."""
@@ -98,150 +390,244 @@ class Lifecycle:
         if wait is None:
             return outcome
         until = self._event.waits_until or self._calls.now() + wait.seconds
-        self._handling.log("waits", outcome.physical_id)
-        became = wait_until_over(self._calls, outcome.physical_id, wait, until)
-        definition = read_definition(self._event.properties)
-        record = self._handling.record_at(definition.records)
+        self._invocation.log("waits", outcome.physical_id)
+        try:
+            became = wait_until_over(self._calls, outcome.physical_id, wait, until)
+        except UnfinishedWait as unfinished:
+            unfinished.job = outcome.physical_id
+            raise
+        except Failure as failure:
+            self.fail_wait(outcome.physical_id, str(failure))
+            raise
         with self._calls.cleanup_time():
-            record.change(lambda old: _accepted_unless_let_go(old, definition))
+            self._invocation.store().change(lambda old: _held_job(old, outcome.physical_id))
         return replace(outcome, attributes={**outcome.attributes, **became})
 
-    # --- Create and Update: one question, which job answers this definition? ---
+    def fail_wait(self, job: str, reason: str) -> None:
+        """Note that a job was waited for in vain: unless the stack held it before, nobody does."""
 
-    def _create(self) -> Outcome:
-        definition = read_definition(self._event.properties)
-        refuse_problems(definition, self._handling.gateway.region)
-        record = self._handling.record_at(definition.records)
-        return self._bring_about(definition, record, self._ask(definition, record))
+        def failed(old: JobRecord) -> JobRecord:
+            run = old.run_of(job)
+            return old if run is None else old.with_run(run.after(Step.FAIL, failure=said))
 
-    def _update(self) -> Outcome:
-        definition = read_definition(self._event.properties)
-        record = self._handling.record_at(definition.records)
-        if definition.digest == digest_or_none(self._event.old_properties):
-            return self._keep(definition, record)
-        refuse_problems(definition, self._handling.gateway.region)
-        run = self._ask(definition, record)
-        self._ending.end_orphans(definition, record)
-        return self._bring_about(definition, record, run)
+        said = without_secrets(reason, request_or_empty(self._event.properties))
+        try:
+            with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
+                self._invocation.store().change(failed)
+        except (Failure, ServiceError) as error:
+            self._invocation.log("not_noted", job, error=error)
+        else:
+            self._invocation.set_physical_id(job)
 
-    def _keep(self, definition: Definition, record: Record) -> Outcome:
-        """The definition is the same, so the job is, whatever became of it."""
-        arn = self._event.physical_id
-        job_record = record.change(lambda old: self._kept(old, definition))
-        self._ending.end_orphans(definition, record)
-        job = self._calls.job_or_none(arn)
-        run = job_record.runs.get(definition.digest)
-        if job is not None:
-            self._tagging.retag(definition, record, job, run)
-        self._handling.log("kept", arn, definition)
-        if run is not None and run.job == arn:
-            return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
-        return Outcome(arn, _attributes_of_job(arn, job, definition))
+    def note_answered(self) -> None:
+        """Note that CloudFormation has received the success of a Create, if it has in time.
 
-    def _kept(self, old: JobRecord, definition: Definition) -> JobRecord:
-        self._refuse_late(old)
-        run = old.runs.get(definition.digest)
-        asked = old if run is None else old.with_run(definition.digest, self._asked(run))
-        return self._accepted_now(asked.seen(self._event.sent_at), definition)
-
-    def _bring_about(self, definition: Definition, record: Record, run: Run) -> Outcome:
-        if run.job is None:
-            return self._starting.start(definition, record, run)
-        self._handling.set_physical_id(run.job)
-        job = self._calls.job_or_none(run.job)
-        if job is not None:
-            self._tagging.retag(definition, record, job, run)
-        record.change(lambda old: self._accepted_now(old, definition))
-        self._handling.log("adopted", run.job, definition, run)
-        return Outcome(run.job, attributes_of(run.job, render(definition.request, run.token)))
-
-    def _accepted_now(self, old: JobRecord, definition: Definition) -> JobRecord:
-        """Return the ledger of a resource that is about to be answered.
-
-        While the deployment waits for the job, it may still fail: then the stack never held it.
+        A Delete with an id that CloudFormation made up is then known to be about another Create.
         """
-        waits = read_wait(self._event.properties) is not None
-        return old if waits else _accepted(old, definition)
+        event = self._event
+        if event.type is not RequestType.CREATE or event.sent_at is None:
+            return
+        wait = read_wait(event.properties)
+        longest = 0.0 if wait is None else wait.seconds + contract.ANSWER_SECONDS
+        waits = max(contract.SERVICE_TIMEOUT_SECONDS, longest) - _ANSWERED_MARGIN
+        if self._calls.now() - event.sent_at > waits:
+            return
 
-    def _ask(self, definition: Definition, record: Record) -> Run:
-        """Put this event's wish on record; return the run that answers it."""
-        asked = record.change(lambda old: self._asked_for(old, definition))
-        return asked.runs[definition.digest]
+        def answered(old: JobRecord) -> JobRecord:
+            events = tuple(
+                replace(seen, is_answered=True) if seen.id == event.id else seen
+                for seen in old.events
+            )
+            return replace(old, events=events)
 
-    def _asked_for(self, old: JobRecord, definition: Definition) -> JobRecord:
-        self._refuse_late(old)
-        run = old.runs.get(definition.digest)
-        if run is None or self._runs_anew(run):
-            run = self._next_attempt(definition, run)
-        return old.with_run(definition.digest, self._asked(run)).seen(self._event.sent_at)
+        with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
+            self._invocation.store().change(answered)
 
-    def _asked(self, run: Run) -> Run:
-        return run.asked(self._event.id, self._event.sent_at)
+    # --- Delete. ---
 
-    def _refuse_late(self, job_record: JobRecord) -> None:
-        overtaken = (
-            self._event.sent_at is not None
-            and job_record.latest is not None
-            and self._event.sent_at < job_record.latest
-        )
-        expires = self._event.expires_at
-        if overtaken or (expires is not None and expires < self._calls.now()):
+    def _delete(self) -> Outcome:
+        """Let go of what the event names, and end it unless it is to be retained.
+
+        Raises:
+            Failure: A job may still run.
+        """
+        arn = self._event.physical_id
+        outcome = Outcome(arn, {})
+        try:
+            store = self._invocation.store()
+        except Failure:
+            store = None  # the properties are malformed: then no job was started
+        if is_job_arn(arn):
+            self._delete_job(store)
+        elif store is not None:
+            self._delete_unknown(store)
+        self._invocation.log("deleted", arn if is_job_arn(arn) else None)
+        return outcome
+
+    def _delete_job(self, store: JobRecordStore | None) -> None:
+        arn = self._event.physical_id
+        record = None if store is None else self._released_job(store)
+        run = None if record is None else record.run_of(arn)
+        if run is not None and run.state is State.RETAINED:
+            self._invocation.log("retained", arn)
+        if store is not None and record is not None and run is not None:
+            self._cancellation.end_released(store, record)
+            return
+        if _retains(self._event.properties):
+            self._invocation.log("retained", arn)
+        elif self._is_ours(arn, has_record=record is not None):
+            self._cancellation.end(arn)
+        if store is not None and record is None:
+            # So that nothing that is still under way goes on.
+            self._released_job(store, _LAST_RECORD_SECONDS)
+
+    def _released_job(
+        self, store: JobRecordStore, seconds: float = _RECORD_SECONDS
+    ) -> JobRecord | None:
+        """Put on record that the job was let go of; None if the record cannot be used."""
+        try:
+            with self._calls.at_most(seconds):
+                return store.change(lambda old: self._without_job(old, store))
+        except LateEventFailure:
+            raise
+        except (Failure, ServiceError) as error:
+            # A job that is known by its ARN can be cancelled all the same.
+            self._invocation.log("no_record", self._event.physical_id, error=error)
+            return None
+
+    def _without_job(self, old: JobRecord, store: JobRecordStore) -> JobRecord:
+        run = old.run_of(self._event.physical_id)
+        self._refuse_late_delete(old, run)
+        new = old
+        if not old.knows(self._event.id):
+            new = old.with_event(self._event.seen(self._calls.now(), old))
+        if run is None:
+            return new
+        step = Step.RETAIN if _retains(self._event.properties) else Step.RELEASE
+        new = new.with_run(run.after(step))
+        others = set(old.runs) - {run.token}
+        if old.current == run.token:
+            # The resource's last job. A copy that may be out of date does not decide on others
+            # that were held.
+            held = {one.token for one in old.in_state(State.HELD)}
+            others = set() if store.is_certain else held
+        return new.let_go(others)
+
+    def _refuse_late_delete(self, record: JobRecord, run: Run | None) -> None:
+        """Refuse a Delete that is repeated, or was sent before the job was taken back.
+
+        A job that was never let go of has no Delete that could be late, whatever its date is.
+        """
+        event = self._event
+        is_late = record.knows(event.id) and record.events[-1].id != event.id
+        taken_back = None if run is None else run.taken_back_at
+        if taken_back is not None and event.sent_at is not None:
+            is_late |= event.sent_at < taken_back - CLOCK_SKEW_SECONDS
+        if is_late:
             raise LateEventFailure(
-                "CloudFormation no longer waits for this event, so nothing was started."
+                "A later event asked for the job again, so it was not cancelled. If the stack "
+                "does not hold it, delete the resource again."
             )
 
-    def _runs_anew(self, run: Run) -> bool:
-        """Say whether this event is a later deployment that wants an ended definition again."""
-        if self._event.id in run.asked_by:
-            _refuse_answered(run)
-            return False
-        if run.job is None:
-            return run.released
-        if self._event.type is RequestType.UPDATE and not run.released:
-            return False  # CloudFormation never let go of it: a rollback takes it back as it is
-        job = self._calls.job_or_none(run.job, APPEARS_SECONDS)
-        return job is None or job.status in {FAILED, CANCELLED, CANCELLING}
+    def _is_ours(self, arn: str, *, has_record: bool) -> bool:
+        """Return whether a job that is not on record carries a token of this resource."""
+        try:
+            job = self._calls.job_or_none(arn, APPEARS_SECONDS)
+        except (Failure, ServiceError):
+            # CloudFormation's word alone: it is enough where the record does not object.
+            return not has_record
+        digest = digest_or_none(self._event.properties)
+        is_ours = digest is not None and self._search.attempt_of(digest, job) is not None
+        if is_ours or job is None or job.is_over:
+            return is_ours
+        self._invocation.log("not_ours", arn)
+        if not has_record:
+            raise UnconfirmedCancelFailure(
+                arn, "it has no tag of this resource, and the record cannot be used"
+            )
+        return False
 
-    def _next_attempt(self, definition: Definition, last: Run | None) -> Run:
-        attempt = 1 if last is None else last.attempt + 1
-        token = contract.client_token(
-            self._event.stack_id, self._event.logical_id, definition.digest, attempt
-        )
-        return Run(
-            attempt=attempt,
-            token=token,
-            tags={**definition.tags, contract.TOKEN_TAG: token},
-            since=self._calls.now(),
-            tag_keys=tuple(sorted(definition.tags)),
-            asked_by=() if last is None else last.asked_by,
-            released_by=() if last is None else last.released_by,
-        )
+    def _delete_unknown(self, store: JobRecordStore) -> None:
+        """Undo a Create that was not answered with a job."""
+        kind, create = self._event.failed_create or ("", "")
+        needs_record = kind != NOTHING_STARTED
+        try:
+            with self._calls.at_most(float("inf") if needs_record else _LAST_RECORD_SECONDS):
+                record = store.change(lambda old: self._without_create(old, create))
+        except LateEventFailure:
+            raise
+        except (Failure, ServiceError) as error:
+            # Where the bucket is gone, no job was started.
+            is_gone = isinstance(error, ServiceError) and error.kind is Kind.NOT_FOUND
+            if needs_record and not is_gone:
+                raise
+            self._invocation.log("no_record", None, error=error)
+            return
+        self._cancellation.end_released(store, record)
+
+    def _without_create(self, old: JobRecord, create: str) -> JobRecord:
+        """Return the record without the jobs of a Create.
+
+        Args:
+            old: The record.
+            create: The event's id; empty if CloudFormation made up the physical id, so that it is
+                a Create whose answer it has not received.
+        """
+        self._refuse_late(old)
+        new = old
+        if create and not old.knows(create):
+            new = new.with_event(Seen(id=create, kind=CREATE))  # it starts nothing from now on
+        if not old.knows(self._event.id):
+            new = new.with_event(self._event.seen(self._calls.now(), new))
+        if create:
+            held = {run.token for run in old.runs.values() if run.asked_by != create}
+        else:
+            held = _held_by_answered_create(old)
+        return new.let_go(held)
 
 
-def _refuse_answered(run: Run) -> None:
-    """Refuse what this event has been refused before, or has lost to a later event."""
-    if run.failure is not None:
-        raise Failure(run.failure)
-    if run.released:
-        raise LateEventFailure(
-            "CloudFormation has deleted what this event asked for, so nothing was started."
-        )
+def _held(old: JobRecord, token: str) -> JobRecord:
+    run = old.runs.get(token)
+    accepted = None if run is None else run.after(Step.ACCEPT)
+    if accepted is None or accepted.state is not State.HELD:
+        return old
+    return replace(old.with_run(accepted), current=token)
 
 
-def _accepted(old: JobRecord, definition: Definition) -> JobRecord:
-    """Return the ledger of a resource that is about to be answered with this definition's job."""
-    run = old.runs.get(definition.digest)
-    new = old if run is None else old.with_run(definition.digest, replace(run, accepted=True))
-    return replace(new, current=definition.digest)
+def _held_job(old: JobRecord, arn: str) -> JobRecord:
+    run = old.run_of(arn)
+    return old if run is None else _held(old, run.token)
 
 
-def _accepted_unless_let_go(old: JobRecord, definition: Definition) -> JobRecord:
-    run = old.runs.get(definition.digest)
-    return old if run is not None and run.released else _accepted(old, definition)
+def _held_by_answered_create(record: JobRecord) -> set[str]:
+    """Return the runs of a Create that was answered, if a Delete may be about an earlier one.
+
+    That is so where more Creates before it were not answered than Deletes have followed it.
+    """
+    asked = record.last_asked
+    if asked is None or not asked.is_answered:
+        return set()
+    at = record.events.index(asked)
+    before = itertools.takewhile(lambda seen: seen.kind != DELETE, reversed(record.events[:at]))
+    unanswered = [seen for seen in before if not seen.is_answered]
+    if len(unanswered) <= len(record.events[at + 1 :]):
+        return set()
+    return {run.token for run in record.runs.values() if run.asked_by == asked.id}
+
+
+def _retains(properties: Mapping[str, object]) -> bool:
+    return properties.get(Property.ON_DELETE) == OnDelete.RETAIN_JOB
+
+
+def _tags_or_none(event: Event) -> Mapping[str, str]:
+    try:
+        return read_tags(event.old_properties)
+    except Failure:
+        return {}
 
 
 def _attributes_of_job(arn: str, job: Job | None, definition: Definition) -> dict[str, str]:
-    """Return the attributes of a job whose record is lost: what the service says of it."""
+    """Return the attributes of a job whose record is lost, from the service's description."""
     request = dict(definition.request)
     if job is not None:
         request["jobName"] = job.name

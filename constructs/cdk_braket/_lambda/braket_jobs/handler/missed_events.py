@@ -1,16 +1,17 @@
-"""Telling a rule what its job became before there was the rule.
+"""Replaying the state change of a job from before a rule existed.
 
-A rule for the events of one job can be made only once the job's ARN is known, and the job may be
-over by then. Where that is so, the rule gets an event like the service's own, from a source that
-no other rule listens to.
+A rule for the events of one job can be created only once the job's ARN is known, and the job may
+be over by then. In that case the rule receives an event like the service's own, from a source that
+no other rule matches.
 """
 
 import random
 
 from ..contract import CATCH_UP_SOURCE, JOB_STATE_CHANGE, CatchUpProperty
 from .errors import Failure, ServiceError
+from .gateway import Gateway, Job
 from .invocation import Event, Log, Outcome, RequestType
-from .retries import Budget, Calls, Gateway, Job
+from .retries import Budget, Calls
 
 SETTLES_SECONDS = 60.0
 """How long a rule may not match yet after it was made. The service says "a short time".

@@ -1,8 +1,8 @@
-"""What must be true of the account before a job is asked for, each with its mend.
+"""Checks of the account before a job is created, each with its fix.
 
-Without it the service refuses the job, or takes it and lets it fail once its instance runs, and in
-neither case says what to do. Nothing is created here. What the handler may not look at is left for
-the service to judge.
+Without them the service refuses the job, or accepts it and lets it fail once its instance runs, and
+in neither case names the fix. Nothing is created here. The checks are optional: one that cannot be
+made, is not allowed or does not answer in seconds costs nothing, and the service decides.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from ..api.service_rules import (
     s3_uris,
     text_in,
 )
-from .errors import Kind, ServiceError
+from .errors import ServiceError
 from .properties import Definition, Location
 from .retries import Calls
 
@@ -80,7 +80,7 @@ class _Looks:
         if script in self._copied:
             return  # the copy is checked
         if self._looked("script", lambda: self._gateway.has_object(script)) is False:
-            yield f"the script {uri} is not there: upload it, or mend the key"
+            yield f"the script {uri} does not exist: upload it, or correct the key"
 
     def at_buckets(self) -> Iterator[str]:
         for bucket in sorted(_buckets(self._request)):
@@ -98,11 +98,11 @@ class _Looks:
             )
 
     def _looked(self, what: str, look: Callable[[], _T]) -> _T | None:
+        """Make a check once, with the gateway's short time-outs; None if there is no result."""
+        self._calls.check_time()
         try:
-            return self._calls.retry(look)
+            return look()
         except ServiceError as error:
-            if error.kind is Kind.TRANSIENT:
-                raise
             self._unchecked(what, error)
             return None
 

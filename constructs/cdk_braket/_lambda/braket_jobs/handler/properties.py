@@ -55,6 +55,19 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Encryption:
+    """The server-side encryption to request for an object in S3.
+
+    Attributes:
+        algorithm: `aws:kms` or `AES256`, as `x-amz-server-side-encryption` has it.
+        key: ARN of the KMS key; empty where there is none.
+    """
+
+    algorithm: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """How a deployment waits for its job.
 
@@ -79,6 +92,7 @@ class Definition:
     records: Location
     on_delete: OnDelete
     wait: Wait | None
+    encryption: Mapping[str, Encryption] = field(default_factory=dict)
 
 
 def read_definition(properties: Mapping[str, object]) -> Definition:
@@ -98,6 +112,7 @@ def read_definition(properties: Mapping[str, object]) -> Definition:
         records=records,
         on_delete=_read_on_delete(properties),
         wait=read_wait(properties),
+        encryption=read_encryption(properties),
     )
 
 
@@ -182,6 +197,25 @@ def read_wait(properties: Mapping[str, object]) -> Wait | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (seconds > 0):
         raise Failure(f"The property {Property.WAIT_FOR_COMPLETION} has no timeoutSeconds.")
     return Wait(float(seconds), fails_stack is not False)
+
+
+def read_encryption(properties: Mapping[str, object]) -> Mapping[str, Encryption]:
+    """Return the encryption to request, by bucket.
+
+    Raises:
+        Failure: The property is not of the form that the constructs write.
+    """
+    buckets = _json(properties, Property.ENCRYPTION, "{}")
+    if not isinstance(buckets, dict) or not all(isinstance(v, dict) for v in buckets.values()):
+        raise Failure(f"The property {Property.ENCRYPTION} is not a JSON object of objects.")
+    return {bucket: _encryption(value) for bucket, value in buckets.items()}
+
+
+def _encryption(value: Mapping[str, object]) -> Encryption:
+    algorithm, key = value.get("algorithm"), value.get("key", "")
+    if not isinstance(algorithm, str) or not isinstance(key, str):
+        raise Failure(f"An entry of the property {Property.ENCRYPTION} has no algorithm.")
+    return Encryption(algorithm, key)
 
 
 def _read_on_delete(properties: Mapping[str, object]) -> OnDelete:

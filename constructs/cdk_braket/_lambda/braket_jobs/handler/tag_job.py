@@ -5,23 +5,26 @@ from dataclasses import replace
 
 from .. import contract
 from .errors import Failure
-from .invocation import Handling
+from .gateway import Job
+from .invocation import Invocation
 from .job_record import JobRecord, Run
+from .job_record_store import JobRecordStore
 from .properties import Definition, read_tags
-from .retries import Job, Record
 
 
 class Tagging:
-    """Brings a job's tags in line."""
+    """Brings a job's tags in line with the definition."""
 
-    def __init__(self, handling: Handling) -> None:
-        self._handling = handling
-        self._event = handling.event
-        self._calls = handling.calls
-        self._gateway = handling.gateway
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._event = invocation.event
+        self._calls = invocation.calls
+        self._gateway = invocation.gateway
 
-    def retag(self, definition: Definition, record: Record, job: Job, run: Run | None) -> None:
-        """Set what is asked for, and take off what this resource set and no longer asks for."""
+    def retag(
+        self, definition: Definition, store: JobRecordStore | None, job: Job, run: Run | None
+    ) -> None:
+        """Set the tags that are asked for; remove those that this resource set and dropped."""
         wanted = definition.tags
         actual = job.tags or {}
         ours = set(run.tag_keys if run else ()) | set(self._old_tags())
@@ -31,10 +34,10 @@ class Tagging:
             self._calls.retry(lambda: self._gateway.tag_job(job.arn, missing))
         if surplus:
             self._calls.retry(lambda: self._gateway.untag_job(job.arn, surplus))
-        if run is not None and set(run.tag_keys) != set(wanted):
-            record.change(lambda old: _with_tags(old, definition))
+        if store is not None and run is not None and set(run.tag_keys) != set(wanted):
+            store.change(lambda old: _with_tags(old, run.token, tuple(sorted(wanted))))
         if missing or surplus:
-            self._handling.log("retagged", job.arn, definition, run)
+            self._invocation.log("retagged", job.arn, definition, run)
 
     def _old_tags(self) -> Mapping[str, str]:
         try:
@@ -43,8 +46,6 @@ class Tagging:
             return {}
 
 
-def _with_tags(old: JobRecord, definition: Definition) -> JobRecord:
-    run = old.runs.get(definition.digest)
-    if run is None:
-        return old
-    return old.with_run(definition.digest, replace(run, tag_keys=tuple(sorted(definition.tags))))
+def _with_tags(old: JobRecord, token: str, keys: tuple[str, ...]) -> JobRecord:
+    run = old.runs.get(token)
+    return old if run is None else old.with_run(replace(run, tag_keys=keys))

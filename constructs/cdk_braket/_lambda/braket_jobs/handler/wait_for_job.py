@@ -1,11 +1,15 @@
-"""Waiting for a job to be over, through as many invocations as it takes."""
+"""Waiting until a job is over, through as many invocations as it takes."""
 
-from ..contract import JOB_LOG_GROUP, Attribute, console_url, log_stream_prefix
+from ..contract import COMPLETED, JOB_LOG_GROUP, Attribute, console_url, log_stream_prefix
 from .errors import Failure, OutOfTimeFailure, UnfinishedWait
+from .gateway import Job
 from .properties import Wait
-from .retries import COMPLETED, Calls, Job
+from .retries import Calls
 
 _POLL_SECONDS = 5.0
+_APPEARS_SECONDS = 120.0
+"""For how long a GetJob that finds no job is not believed: the job may just have been created."""
+
 _LONGEST_REASON = 600  # bytes, of the 4096 that an answer may have
 
 
@@ -19,7 +23,7 @@ def wait_until_over(calls: Calls, job_arn: str, wait: Wait, until: float) -> dic
         until: When the wait is over (seconds since the epoch), however many invocations it takes.
 
     Returns:
-        What became of it, as attributes.
+        The job's terminal state and failure reason, as attributes.
 
     Raises:
         Failure: It did not complete, and that fails the stack.
@@ -42,7 +46,7 @@ def wait_until_over(calls: Calls, job_arn: str, wait: Wait, until: float) -> dic
 def _last_seen(calls: Calls, job_arn: str, until: float) -> Job | None:
     """Return the job when it is over, or as it is when the wait is."""
     while True:
-        job = calls.job_or_none(job_arn)
+        job = calls.job_or_none(job_arn, _APPEARS_SECONDS)
         if job is None or job.is_over or calls.now() >= until:
             return job
         calls.wait(min(_POLL_SECONDS, max(until - calls.now(), 0.1)), f"the job is {job.status}")

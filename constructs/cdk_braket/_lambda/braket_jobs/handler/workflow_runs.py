@@ -9,12 +9,12 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from ..api.service_rules import is_unicode
 from ..contract import (
+    COMPLETED,
     RUN_ID,
     RUN_STATUS,
     RUN_WAITS_UNTIL,
@@ -23,39 +23,47 @@ from ..contract import (
     RunAction,
     RunProperty,
 )
-from .errors import Failure, Kind, ServiceError
-from .invocation import Event, Log, RequestType
+from .errors import Failure, Kind, LateEventFailure, ServiceError
+from .gateway import Gateway, Job
+from .invocation import NOTHING_STARTED, Event, Log, RequestType
 from .lifecycle import Lifecycle
 from .properties import Location
-from .retries import COMPLETED, Budget, Calls, Gateway, Job
+from .retries import (
+    PROPAGATION_SECONDS,
+    PROPAGATION_SECONDS_OF_DELETE,
+    Budget,
+    Calls,
+)
 
 _LONGEST_CAUSE = 30_000  # characters; Step Functions takes 32,768
 _LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions takes
-_NOT_HELD = "no-job-was-created"
 
+_APPEARS_SECONDS = 120.0
+"""For how long a GetJob that finds no job is not believed: the job may just have been created."""
 
-class RunningGateway(Gateway, Protocol):
-    """A gateway that can also answer Step Functions."""
+_STARTED_AT, _ENDED_AT = 0.0, 1.0
+"""The order of a run's two events, as dates: a start that arrives after the end is late. A run
+starts once, so neither clocks nor retries can change that."""
 
-    def send_task_success(self, token: str, output: Mapping[str, object]) -> None:
-        """Let the state that waits with this token succeed."""
-
-    def send_task_failure(self, token: str, error: str, cause: str) -> None:
-        """Let the state that waits with this token fail."""
+_STOPPED = "stopped"
+"""The name of the object that says that an execution is over. No run has it: theirs are digests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every action is done with."""
 
-    gateway: RunningGateway
+    gateway: Gateway
     budget: Budget
     log: Log
     rng: random.Random
 
-    def calls(self) -> Calls:
-        """Return what makes calls patiently."""
-        return Calls(self.gateway, self.budget, self.rng)
+    def calls(self, kind: RequestType = RequestType.CREATE) -> Calls:
+        """Return the calls of an action, with retries."""
+        seconds = PROPAGATION_SECONDS
+        if kind is RequestType.DELETE:
+            seconds = PROPAGATION_SECONDS_OF_DELETE
+        return Calls(self.gateway, self.budget, self.rng, seconds)
 
 
 def is_asked(event: object) -> bool:
@@ -101,8 +109,11 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     seconds = _timeout(event)
     resource = _digest(run_id)
     records = Location.parse(_text(properties, Property.RECORDS))
-    # First, so that an execution that is stopped from now on finds what there may be to cancel.
+    # First, so that an execution that is stopped from now on finds the run to cancel; then, so
+    # that one that was stopped before is noticed: either it finds the run, or we find its end.
     _write(tools, _of_execution(records, execution, resource), json.dumps({"run": resource}))
+    if _read(tools, _of_execution(records, execution, _STOPPED)) is not None:
+        raise LateEventFailure("The execution is over, so no job was started.")
     created = _event(RequestType.CREATE, execution, resource, properties)
     outcome = _lifecycle(created, tools).handle()
     answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
@@ -119,15 +130,14 @@ def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     waiting = {"token": token, "run": started}
     # First, so that a job that ends from now on finds who waits for it.
     _write(tools, _of_job(records, arn), json.dumps(waiting))
-    calls = tools.calls()
-    job = calls.job_or_none(arn)
+    job = tools.calls().job_or_none(arn, _APPEARS_SECONDS)
     until = started.get(RUN_WAITS_UNTIL)
     if job is None or job.is_over:
         _answer(tools, token, started, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
         execution = _text(event, RunProperty.EXECUTION)
         resource = _digest(_text(started, RUN_ID))
-        _cancel(tools, records, execution, _of_execution(records, execution, resource))
+        _cancel(tools, records, execution, resource)
         cause = f"The job {arn} was not over in time, and was cancelled."
         _send(tools, lambda: tools.gateway.send_task_failure(token, "HybridJob.Timeout", cause))
     return {}
@@ -136,12 +146,11 @@ def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
 def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     records = Location.parse(_text(event, RunProperty.RECORDS))
     arn = _text(event, RunProperty.JOB_ARN)
-    calls = tools.calls()
-    found = calls.retry(lambda: tools.gateway.read_record(_of_job(records, arn)))
+    found = _read(tools, _of_job(records, arn))
     if found is None:
         return {}  # nobody waits for this job: it is another's
-    waiting = _loaded(found[0])
-    job = calls.job_or_none(arn)
+    waiting = _loaded(found)
+    job = tools.calls().job_or_none(arn)
     if job is not None and job.is_over:
         _answer(tools, _text(waiting, "token"), _mapping(waiting, "run"), job)
     return {}
@@ -156,24 +165,29 @@ def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, 
 def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     records = Location.parse(_text(event, RunProperty.RECORDS))
     execution = _text(event, RunProperty.EXECUTION)
-    resource = _digest(_text(event, RunProperty.RUN_ID))
-    _cancel(tools, records, execution, _of_execution(records, execution, resource))
+    _cancel(tools, records, execution, _digest(_text(event, RunProperty.RUN_ID)))
     return {}
 
 
 def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
-    """Cancel what an execution started and is not over; nothing, if it is another's."""
+    """Cancel every run of an execution that is not over, and every one that is still to start."""
+    _write(tools, _of_execution(records, execution, _STOPPED), json.dumps({"run": None}))
     below = _of_execution(records, execution, "")
-    keys = tools.calls().retry(lambda: list(tools.gateway.list_keys(below)))
-    for key in keys:
-        _cancel(tools, records, execution, replace(below, key=key))
+    calls = tools.calls(RequestType.DELETE)
+    keys = list(calls.pages(lambda token: tools.gateway.list_keys(below, token)))
+    failures: list[Failure] = []
+    for name in (key.removeprefix(below.key) for key in keys):
+        try:
+            if name != _STOPPED:
+                _cancel(tools, records, execution, name)
+        except Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
 
 
-def _cancel(tools: Tools, records: Location, execution: str, place: Location) -> None:
-    found = tools.calls().retry(lambda: tools.gateway.read_record(place))
-    if found is None:
-        return  # it was not even begun
-    resource = _text(_loaded(found[0]), "run")
+def _cancel(tools: Tools, records: Location, execution: str, resource: str) -> None:
+    """Cancel a run; one whose start did not arrive yet is never started."""
     properties = {Property.RECORDS.value: records.uri}
     deleted = _event(RequestType.DELETE, execution, resource, properties)
     _lifecycle(deleted, tools).handle()
@@ -199,7 +213,7 @@ def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | 
     )
 
 
-def _send(tools: Tools, send: "_Send") -> None:
+def _send(tools: Tools, send: Callable[[], None]) -> None:
     """Answer a state; one that does not wait any more is none of ours."""
     try:
         tools.calls().retry(send)
@@ -207,11 +221,6 @@ def _send(tools: Tools, send: "_Send") -> None:
         if error.code not in {"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"}:
             raise
         tools.log("nobody_waits", {"error": error.code})
-
-
-class _Send(Protocol):
-    def __call__(self) -> None:
-        """Send."""
 
 
 def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, str]:
@@ -246,9 +255,10 @@ def _event(
         id=_digest(f"{kind}\n{execution}\n{resource}"),
         stack_id=execution,
         logical_id=resource,
-        physical_id="" if kind is RequestType.CREATE else _NOT_HELD,
+        physical_id="" if kind is RequestType.CREATE else NOTHING_STARTED,
         properties=properties,
         old_properties={},
+        sent_at=_STARTED_AT if kind is RequestType.CREATE else _ENDED_AT,
     )
 
 
@@ -262,6 +272,11 @@ def _of_execution(records: Location, execution: str, resource: str) -> Location:
 
 def _of_job(records: Location, job_arn: str) -> Location:
     return replace(records, key=f"{records.key}/waiting/{_digest(job_arn)}")
+
+
+def _read(tools: Tools, place: Location) -> str | None:
+    found = tools.calls().retry(lambda: tools.gateway.read_record(place))
+    return None if found is None else found[0]
 
 
 def _write(tools: Tools, place: Location, text: str) -> None:

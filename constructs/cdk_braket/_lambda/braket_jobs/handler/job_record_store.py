@@ -1,0 +1,200 @@
+"""Where a resource's record is stored: one place, or several after an environment was replaced.
+
+An Update can move the records to another bucket, and a rollback can move them back. So the record
+lists the places where copies of it are. All of them are read, the copy with the highest revision
+counts, and all are written. docs/adr/0004-one-job-per-definition.md has the reasoning.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from .errors import Failure, Kind, ServiceError, UnreadableRecordFailure
+from .job_record import JobRecord, UnreadableRecordError, key, load
+from .properties import Encryption, Location
+from .retries import Calls
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One place's copy.
+
+    Attributes:
+        record: The copy; None where there is none, or none that can be read.
+        version: The object's version; None where there is no object.
+        error: Why the place cannot be used.
+        is_damaged: Whether there is an object that is no record.
+    """
+
+    record: JobRecord | None = None
+    version: str | None = None
+    error: ServiceError | None = None
+    is_damaged: bool = False
+
+
+class JobRecordStore:
+    """Reads and changes one resource's record.
+
+    Args:
+        calls: Makes the calls.
+        records: Where records are kept, the most important place first.
+        stack_id: The stack's ARN.
+        logical_id: The resource's logical id.
+        encryption: The encryption to request, by bucket.
+        moves: Whether the event names all places that matter from now on.
+        mends: Whether a damaged record is taken for a lost one, and overwritten.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        records: Iterable[Location],
+        stack_id: str,
+        logical_id: str,
+        *,
+        encryption: Mapping[str, Encryption] | None = None,
+        moves: bool = False,
+        mends: bool = False,
+    ) -> None:
+        self._calls = calls
+        self._encryption = encryption or {}
+        self._moves = moves
+        self._mends = mends
+        self._places = tuple(
+            dict.fromkeys(
+                Location(one.bucket, key(one.key, stack_id, logical_id)) for one in records
+            )
+        )
+        self._resource = f"{stack_id} {logical_id}"
+        self.is_certain = True
+        """Whether every copy could be read when the record was read last."""
+        self.is_damaged = False
+        """Whether there was a copy that is no record."""
+
+    def read(self) -> JobRecord:
+        """Return the record; an empty one if there is none.
+
+        Raises:
+            ServiceError: No place can be read.
+            UnreadableRecordFailure: The record is damaged.
+        """
+        return self._newest(self._read())
+
+    def change(self, change: Callable[[JobRecord], JobRecord]) -> JobRecord:
+        """Change the record, whatever others do to it meanwhile.
+
+        Args:
+            change: Takes the record and returns the new one. Called again with the newer record
+                if somebody else was faster, so its effect must be the same when repeated.
+
+        Returns:
+            The record as it is stored now.
+        """
+        for attempt in itertools.count():
+            copies = self._read()
+            old = self._newest(copies)
+            new = change(old)
+            if new == old and all(copy.error or copy.record == old for copy in copies.values()):
+                return old
+            new = replace(new, revision=old.revision + 1, places=self._listed(copies))
+            if self._wrote(new, copies):
+                return new
+            self._calls.pause(attempt, "others change the record")
+        raise AssertionError("unreachable")
+
+    # --- Reading. ---
+
+    def _read(self) -> dict[Location, _Copy]:
+        copies: dict[Location, _Copy] = {}
+        places = list(self._places)
+        while places:
+            place = places.pop(0)
+            copies[place] = self._copy(place, is_first=not copies)
+            record = copies[place].record
+            others = [Location.parse(uri) for uri in record.places] if record else []
+            places += [one for one in others if one not in copies and one not in places]
+        self.is_damaged = any(copy.is_damaged for copy in copies.values())
+        self.is_certain = not self.is_damaged and not any(c.error for c in copies.values())
+        return copies
+
+    def _copy(self, place: Location, *, is_first: bool) -> _Copy:
+        def read() -> tuple[str, str] | None:
+            return self._calls.gateway.read_record(place)
+
+        try:
+            stored = self._calls.retry(read) if is_first else self._calls.retry_outages(read)
+        except ServiceError as error:
+            return _Copy(error=error)
+        if stored is None:
+            return _Copy()
+        try:
+            return _Copy(load(stored[0]), stored[1])
+        except UnreadableRecordError:
+            return _Copy(version=stored[1], is_damaged=True)
+
+    def _newest(self, copies: Mapping[Location, _Copy]) -> JobRecord:
+        # Of two with the same revision, the one that is written last.
+        records = [copies[p].record for p in sorted(copies, key=_uri, reverse=True)]
+        found = [record for record in records if record is not None]
+        if found:
+            return max(found, key=lambda record: record.revision)
+        usable = [copy for copy in copies.values() if copy.error is None]
+        if not usable:
+            raise next(copy.error for copy in copies.values() if copy.error is not None)
+        damaged = [place for place, copy in copies.items() if copy.is_damaged]
+        if damaged and not self._mends:
+            raise UnreadableRecordFailure(
+                f"The record {damaged[0].uri} of the resource's jobs is damaged. Restore an "
+                "earlier version of the object."
+            )
+        return JobRecord(resource=self._resource)
+
+    # --- Writing. ---
+
+    def _listed(self, copies: Mapping[Location, _Copy]) -> tuple[str, ...]:
+        listed = self._places if self._moves else tuple(copies)
+        # One place is no news to whoever finds the record there.
+        return tuple(sorted(place.uri for place in listed)) if len(listed) > 1 else ()
+
+    def _wrote(self, new: JobRecord, copies: Mapping[Location, _Copy]) -> bool:
+        """Write all copies, in the same order as everybody does; return whether all is as read."""
+        text = new.dump()
+        errors: list[ServiceError] = []
+        usable = [place for place in sorted(copies, key=_uri) if copies[place].error is None]
+        for place in usable:
+            try:
+                self._write(place, text, copies[place].version, is_only=len(usable) == 1)
+            except ServiceError as error:
+                if error.kind is Kind.CONFLICT:
+                    return False
+                errors.append(error)
+        if len(errors) < len(usable):
+            return True
+        if self._calls.may_pass(errors[0]):
+            return False
+        raise errors[0]
+
+    def _write(self, place: Location, text: str, version: str | None, *, is_only: bool) -> None:
+        def write() -> None:
+            encryption = self._encryption.get(place.bucket)
+            self._calls.gateway.write_record(place, text, version, encryption)
+
+        if is_only:
+            self._calls.retry(write)
+        else:
+            self._calls.retry_outages(write)
+
+
+def places_of(*uris: object) -> list[Location]:
+    """Return the places that properties name; those that are none are left out."""
+    places = []
+    for uri in uris:
+        try:
+            places.append(Location.parse(uri if isinstance(uri, str) else ""))
+        except Failure:
+            continue
+    return places
+
+
+def _uri(place: Location) -> str:
+    return place.uri

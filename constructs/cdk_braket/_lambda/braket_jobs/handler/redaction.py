@@ -1,0 +1,47 @@
+"""Removing an event's secrets from every text that leaves the handler."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+from ..contract import Property, RunProperty
+from .errors import hyperparameter_values, redacted
+from .properties import request_or_empty
+
+_CREDENTIALS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def without_secrets_of(event: Mapping[str, object], text: str) -> str:
+    """Return the text without the event's secrets and the function's credentials.
+
+    The secrets are the values of hyperparameters, the address of the answer and task tokens.
+
+    Args:
+        event: The event.
+        text: The text, whole: a part of a secret is not recognized.
+    """
+    return redacted(text, _secrets(event))
+
+
+def _secrets(event: Mapping[str, object]) -> Iterator[str]:
+    yield from filter(None, (os.environ.get(name) for name in _CREDENTIALS))
+    for name in ("ResponseURL", RunProperty.TASK_TOKEN):
+        value = event.get(name)
+        if isinstance(value, str) and value:
+            yield value
+    for name in ("ResourceProperties", "OldResourceProperties", RunProperty.PROPERTIES):
+        yield from hyperparameter_values(_request(event.get(name)))
+    more = event.get(RunProperty.HYPERPARAMETERS)
+    if isinstance(more, Mapping):
+        yield from hyperparameter_values({"hyperParameters": _as_texts(more)})
+
+
+def _request(properties: object) -> Mapping[str, object]:
+    """Return the request, which a custom resource has as text and a run as an object."""
+    if not isinstance(properties, Mapping):
+        return {}
+    request = properties.get(Property.REQUEST)
+    return request if isinstance(request, Mapping) else request_or_empty(properties)
+
+
+def _as_texts(values: Mapping[object, object]) -> dict[str, str]:
+    return {str(name): value for name, value in values.items() if isinstance(value, str)}

