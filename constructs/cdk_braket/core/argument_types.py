@@ -90,7 +90,11 @@ def _place(function: Callable[..., object], given: Mapping[str, object]) -> str:
 
 @cache
 def _hints(function: Callable[..., object]) -> dict[str, Annotation]:
-    return get_type_hints(function)
+    hints: dict[str, Annotation] = get_type_hints(function)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:  # `*actions: str` arrives as a tuple
+            hints[parameter.name] = tuple[hints[parameter.name], ...]
+    return hints
 
 
 @cache

@@ -21,7 +21,7 @@ class ValidationError(ValueError):
         >>> raise ValidationError("Vqe/Job", ["device is required."])
         Traceback (most recent call last):
         ...
-        cdk_braket.core.validation_error.ValidationError: [Vqe/Job] device is required.
+        cdk_braket.ValidationError: [Vqe/Job] device is required.
     """
 
     __module__ = "cdk_braket"

@@ -11,7 +11,7 @@ from .instance_type import InstanceType
 
 
 class Distribution(StrEnum):
-    """How a job's script is spread over its instances.
+    """The distribution of a job's script over its instances.
 
     Example:
         >>> from cdk_braket import Distribution
@@ -28,16 +28,16 @@ class Distribution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitForCompletion:
-    """Has the deployment wait for the job, and succeed only if the job completes.
+    """Lets the deployment wait for the job, and succeed only if the job completes.
 
-    A job is cancelled when its deployment fails and is rolled back. To change how a deployment
-    waits runs nothing again.
+    A job is cancelled when its deployment fails and is rolled back. Changing these
+    options never runs the job again.
 
     Attributes:
-        timeout: How long it waits, in whole seconds, at most 55 minutes: CloudFormation waits an
-            hour, and needs a while to be told. Default: 55 minutes.
+        timeout: The longest wait, in whole seconds, at most 55 minutes. CloudFormation stops
+            waiting after an hour, and the response needs some time. Default: 55 minutes.
         fail_stack: Whether the deployment fails when the job fails, is cancelled or takes longer.
-            Otherwise `HybridJob.job_status` and `.failure_reason` tell. Default: it does.
+            Otherwise read `HybridJob.job_status` and `.failure_reason`. Default: True.
 
     Example:
         >>> from aws_cdk import Duration
@@ -80,14 +80,14 @@ class InstanceConfig:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a hybrid job keeps its checkpoints, on the instance and in S3.
+    """The locations of a hybrid job's checkpoints, on the instance and in S3.
 
-    What the script writes to the local path is synchronised to S3 while the job runs.
+    Braket copies files in the local path to S3 while the job runs.
 
     Attributes:
         local_path: The folder on the instance. Default: the Braket SDK's, /opt/jobs/checkpoints.
             It is always sent, as the API's own default is another.
-        bucket: A bucket of yours that Braket can reach. Default: the job's results bucket.
+        bucket: Your bucket, which Braket must be able to access. Default: the job's results bucket.
         prefix: Key prefix in `bucket`; the id of the run is added, so that no run overwrites
             another's checkpoints. Default: `jobs/<job name>`.
 
@@ -106,10 +106,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class OutputData:
-    """Where a hybrid job's results go.
+    """The location of a hybrid job's results.
 
     Attributes:
-        bucket: A bucket of yours that Braket can reach. Default: the job's results bucket.
+        bucket: Your bucket, which Braket must be able to access. Default: the job's results bucket.
         prefix: Key prefix in `bucket`; the id of the run is added, so that no run overwrites
             another's results. Default: `jobs/<job name>`.
         encryption_key: The key that results are encrypted with. Default: the key of the job's

@@ -6,7 +6,7 @@ from enum import StrEnum
 class JobStatus(StrEnum):
     """A state of a hybrid job, for `statuses` of event rules.
 
-    A newer state of the API can be given as its text. Source: the shape `JobPrimaryStatus` of the
+    You can pass newer states of the API as strings. Source: the shape `JobPrimaryStatus` of the
     service model; tests/contract compares.
 
     Example:
@@ -26,6 +26,6 @@ class JobStatus(StrEnum):
     FAILED = "FAILED"
     """The script or the service failed. The job never leaves this state."""
     CANCELLING = "CANCELLING"
-    """The job was asked to stop and has not stopped yet."""
+    """The cancellation was requested and is not complete."""
     CANCELLED = "CANCELLED"
     """The job was stopped. It never leaves this state."""
