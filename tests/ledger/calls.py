@@ -184,7 +184,7 @@ class _Job:
             self._request["checkpointConfig"]["s3Uri"],
         ):
             bucket, _ = _parted(uri)
-            if not bucket.startswith("amazon-braket-"):
+            if bucket in self._buckets_of_the_user():
                 yield Call(who, "s3:GetBucketTagging", f"arn:aws:s3:::{bucket}", _S3)
         for service in ("braket.amazonaws.com", "sagemaker.amazonaws.com"):
             passed = {"iam:PassedToService": service}
@@ -208,6 +208,14 @@ class _Job:
                 yield from self._objects(who, f"s3://{records}/{target}", both, _S3)
         if self._copied:
             yield from self._of_copy(who)
+
+    def _buckets_of_the_user(self) -> set[str]:
+        """Buckets of the app whose names only the deployment knows."""
+        return {
+            each.ref
+            for each in self._deployment.resources("AWS::S3::Bucket")
+            if not each.logical_id.rstrip("0123456789ABCDEF").endswith("Bucket")
+        }
 
     def _of_copy(self, who: str) -> Iterator[Call]:
         bucket, prefix = _parted(str(self._copied))

@@ -1,6 +1,5 @@
 """Each call in the life of a job is decided by an evaluator of policies that is not ours."""
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -342,14 +341,14 @@ def test_each_call_is_decided_as_it_has_to_be(variation: str) -> None:
     assert any(not call.allowed for call in ledger)
 
 
-# (policy, actions, condition keys): what a statement is, whichever stack it is in.
+# (service that takes the role on, actions, condition keys): a statement, whichever stack it is in.
 Kind = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
-def _kind(attached: Attached, statement: dict[str, Any]) -> Kind:
-    name = re.sub(r"[0-9A-F]{8}$", "", attached.path.partition("/")[2])
-    name = re.sub(r"^(One|Two|Job|Definition|Environment)+", "", name)
-    return name, tuple(sorted(_actions(statement))), tuple(sorted(_condition_keys(statement)))
+def _kind(policies: Policies, attached: Attached, statement: dict[str, Any]) -> Kind:
+    [trust, *_] = policies.trust(policies.roles[attached.role])["Statement"]
+    service = str(trust["Principal"].get("Service"))
+    return service, tuple(sorted(_actions(statement))), tuple(sorted(_condition_keys(statement)))
 
 
 def _shorter(variation: str) -> Iterator[tuple[Kind, Simulation]]:
@@ -361,7 +360,7 @@ def _shorter(variation: str) -> Iterator[tuple[Kind, Simulation]]:
             less = policies.without(attached, index)
             for call in allowed:
                 if call.who == attached.role and call.action in _actions(statement):
-                    yield _kind(attached, statement), _simulation(policies, call, less)
+                    yield _kind(policies, attached, statement), _simulation(policies, call, less)
 
 
 def _actions(statement: dict[str, Any]) -> list[str]:
@@ -383,7 +382,7 @@ def test_without_each_statement_of_a_role_a_call_is_denied() -> None:
         if decision != "Allowed"
     }
     every = {
-        _kind(attached, statement)
+        _kind(_policies(variation), attached, statement)
         for variation in _VARIATIONS
         for attached in _policies(variation).attached
         for statement in attached.document["Statement"]
