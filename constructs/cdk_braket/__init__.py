@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ._lambda.braket_jobs.contract import OnDelete
+    from .core.plain import Hyperparameter
     from .core.validation_error import ValidationError
     from .environment.hybrid_job_environment import HybridJobEnvironment
     from .interfaces import IHybridJob, IHybridJobEnvironment
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         OutputData,
         WaitForCompletion,
     )
+    from .request.job_status import JobStatus
     from .request.spending_limit import SpendingLimit
     from .validation.preflight import PreflightCheck
 
@@ -43,11 +45,13 @@ __all__ = [
     "HybridJobDashboard",
     "HybridJobDefinition",
     "HybridJobEnvironment",
+    "Hyperparameter",
     "IHybridJob",
     "IHybridJobEnvironment",
     "InputChannel",
     "InstanceConfig",
     "InstanceType",
+    "JobStatus",
     "OnDelete",
     "OutputData",
     "PreflightCheck",
@@ -68,11 +72,13 @@ _HOMES: Final = {
     "HybridJobDashboard": "jobs.dashboard",
     "HybridJobDefinition": "jobs.hybrid_job_definition",
     "HybridJobEnvironment": "environment.hybrid_job_environment",
+    "Hyperparameter": "core.plain",
     "IHybridJob": "interfaces",
     "IHybridJobEnvironment": "interfaces",
     "InputChannel": "request.input_channel",
     "InstanceConfig": "request.job_options",
     "InstanceType": "request.instance_type",
+    "JobStatus": "request.job_status",
     "OnDelete": "_lambda.braket_jobs.contract",
     "OutputData": "request.job_options",
     "PreflightCheck": "validation.preflight",

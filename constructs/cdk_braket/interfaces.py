@@ -1,6 +1,6 @@
 """The interfaces that all hybrid jobs and all environments implement, of this app or another's.
 
-Public methods accept these types, so that you can use a job of another app like one of your own.
+Public methods accept these types, so that you can use a job of another app like your own job.
 """
 
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ class IHybridJob(IResource, Protocol):
 
     @property
     def job_name(self) -> str:
-        """The job's name: a label, which other jobs may bear too."""
+        """The job's display name. Other jobs can have the same name."""
 
     @property
     def results_s3_uri(self) -> str:
-        """Where the job's results are, or will be."""
+        """The S3 URI of the job's results."""
 
     @property
     def results_bucket(self) -> s3.IBucket:
@@ -48,11 +48,11 @@ class IHybridJob(IResource, Protocol):
 
     @property
     def results_prefix(self) -> str:
-        """What the keys of the results of all the job's runs begin with."""
+        """The key prefix of the results of all runs of the job."""
 
     @property
     def checkpoint_s3_uri(self) -> str:
-        """Where the job's checkpoints are, or will be."""
+        """The S3 URI of the job's checkpoints."""
 
     @property
     def checkpoint_bucket(self) -> s3.IBucket:
@@ -60,7 +60,7 @@ class IHybridJob(IResource, Protocol):
 
     @property
     def checkpoint_prefix(self) -> str:
-        """What the keys of the checkpoints of all the job's runs begin with."""
+        """The key prefix of the checkpoints of all runs of the job."""
 
     @property
     def log_group_name(self) -> str:
@@ -68,20 +68,23 @@ class IHybridJob(IResource, Protocol):
 
     @property
     def log_stream_prefix(self) -> str:
-        """What the names of the job's log streams begin with."""
+        """The prefix of the names of the job's log streams."""
 
     @property
     def console_url(self) -> str:
         """The job's page in the AWS console."""
 
+    def grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        """Allow actions on the job itself, such as `braket:GetJob`."""
+
     def grant_read_results(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to read the results of all the job's runs, and to use their key."""
+        """Allow reading the results of all runs of the job, and using their key."""
 
     def grant_cancel(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to cancel the job, and to see whether it is."""
+        """Allow cancelling the job, and reading its state."""
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to see the job and to read its logs, not its results."""
+        """Allow reading the job's attributes and logs, not its results."""
 
     def on_state_change(
         self,
@@ -93,7 +96,7 @@ class IHybridJob(IResource, Protocol):
         rule_name: str | None = None,
         cross_stack_scope: Construct | None = None,
     ) -> events.Rule:
-        """Have something done when the job's state changes."""
+        """Trigger a target when the job's state changes."""
 
     def on_completed(
         self,
@@ -104,7 +107,7 @@ class IHybridJob(IResource, Protocol):
         rule_name: str | None = None,
         cross_stack_scope: Construct | None = None,
     ) -> events.Rule:
-        """Have something done when the job completed."""
+        """Trigger a target when the job completes."""
 
     def on_failed(
         self,
@@ -115,7 +118,7 @@ class IHybridJob(IResource, Protocol):
         rule_name: str | None = None,
         cross_stack_scope: Construct | None = None,
     ) -> events.Rule:
-        """Have something done when the job failed."""
+        """Trigger a target when the job fails."""
 
     def on_cancelled(
         self,
@@ -126,7 +129,7 @@ class IHybridJob(IResource, Protocol):
         rule_name: str | None = None,
         cross_stack_scope: Construct | None = None,
     ) -> events.Rule:
-        """Have something done when the job was cancelled."""
+        """Trigger a target when the job is cancelled."""
 
     def on_task_state_change(
         self,
@@ -138,7 +141,7 @@ class IHybridJob(IResource, Protocol):
         rule_name: str | None = None,
         cross_stack_scope: Construct | None = None,
     ) -> events.Rule:
-        """Have something done when the state of a task of the job changes."""
+        """Trigger a target when the state of a task of the job changes."""
 
     def alarm_on_failure(
         self,
@@ -157,11 +160,11 @@ class IHybridJob(IResource, Protocol):
         statuses: Sequence[str] = ...,
         cross_stack_scope: Construct | None = None,
     ) -> events.Rule:
-        """Have a topic told, in a sentence, when the job is over."""
+        """Publish a sentence to a topic when the job ends."""
 
 
 class IHybridJobEnvironment(IResource, Protocol):
-    """What hybrid jobs share, of this app or of another.
+    """The resources that hybrid jobs share, of this app or of another.
 
     Example:
         >>> from cdk_braket import IHybridJobEnvironment
@@ -171,20 +174,24 @@ class IHybridJobEnvironment(IResource, Protocol):
 
     @property
     def inputs_bucket(self) -> s3.IBucket:
-        """Scripts and inputs; jobs only read it."""
+        """The bucket of scripts and inputs. Jobs only read it."""
 
     @property
     def results_bucket(self) -> s3.IBucket:
-        """Results and checkpoints."""
+        """The bucket of results and checkpoints."""
 
     @property
     def encryption_key(self) -> kms.IKey | None:
-        """What the results are encrypted with; None for S3's own keys."""
+        """The key of the results; None for the keys of S3."""
 
     @property
     def role(self) -> iam.IRole:
-        """What jobs run as."""
+        """The execution role of the jobs."""
 
     @property
     def handler_function(self) -> lambda_.IFunction:
-        """What starts, tags and cancels them."""
+        """The function that starts, tags and cancels the jobs."""
+
+
+# As users import them.
+IHybridJob.__module__ = IHybridJobEnvironment.__module__ = "cdk_braket"

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_braket_local import bootstrap, following
+from cdk_braket_local import bootstrap, coverage, following
 from cdk_braket_local.control import (
     client_environment,
     foreground_command,
     kept_instance,
     temporary_instance,
 )
+from cdk_braket_local.ministack_adapter.environment import IAM_DELAY, iam_delay
 
 STATE_DIRECTORY = Path(".cdk-braket-local")
 
@@ -101,6 +102,12 @@ def parser() -> argparse.ArgumentParser:
         ("env", _env, "print what a shell must evaluate to talk to it"),
     ):
         commands.add_parser(name, help=text, allow_abbrev=False).set_defaults(run=function)
+
+    commands.choices["status"].add_argument(
+        "--coverage",
+        action="store_true",
+        help="print the decisions of AWS that the local AWS makes, and those that it does not",
+    )
 
     for name, command in commands.choices.items():
         if name != "run":
@@ -190,6 +197,9 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    if options.coverage:
+        print(coverage.as_text())
+        return 0
     place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
@@ -287,6 +297,15 @@ def _bootstrap(
             raise _UserError(
                 f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it"
             )
+    _wait_for_iam(environment)
+
+
+def _wait_for_iam(environment: Mapping[str, str]) -> None:
+    """Wait until the policies of the bootstrap's roles are in effect."""
+    seconds = iam_delay(environment.get(IAM_DELAY, ""))
+    if seconds:
+        _say(f"waiting {seconds:g} s until the roles of the bootstrap are in effect …")
+        time.sleep(seconds + 1)
 
 
 if __name__ == "__main__":

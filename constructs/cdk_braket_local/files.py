@@ -70,7 +70,7 @@ class OwnedFolder:
             os.fchmod(folder.descriptor, _PRIVATE)
         except OSError as error:
             folder.close()
-            raise FolderError(f"{path} {_CANNOT_BE}: {error.strerror}") from error
+            raise FolderError(f"{path} {_CANNOT_BE}: {_reason(path, error)}") from error
         except BaseException:
             folder.close()
             raise
@@ -174,7 +174,9 @@ class OwnedFolder:
 
     def _check_owner(self) -> None:
         if os.fstat(self.descriptor).st_uid != os.getuid():
-            raise FolderError(f"{self.path} {_CANNOT_BE}: it belongs to another user")
+            raise FolderError(
+                f"{self.path} {_CANNOT_BE}: it belongs to another user. Choose another folder."
+            )
 
     def _mark(self, *, created: bool) -> None:
         """Write the marker into an empty folder; of several that try at once, only one does."""
@@ -237,10 +239,10 @@ def _make(path: Path) -> bool:
     return True
 
 
-def _reason(path: Path, error: OSError) -> str | None:
+def _reason(path: Path, error: OSError) -> str:
     if path.is_symlink():
-        return "expected a folder, got a link. Name the folder that it leads to"
-    return error.strerror
+        return "expected a folder, got a link. Name the folder that it leads to."
+    return f"{error.strerror}. Choose another folder."
 
 
 def remove(path: Path) -> None:
@@ -257,7 +259,8 @@ def remove(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise FolderError(_not_removed([f"{path}: {_reason(path.parent, error)}"])) from error
+        reason = "its folder has become a link" if path.parent.is_symlink() else error.strerror
+        raise FolderError(_not_removed([f"{path}: {reason}"])) from error
     try:
         problems = _remove(path.name, parent, path.parent)
     finally:

@@ -34,7 +34,9 @@ from cdk_braket_local.files import FolderError, OwnedFolder
 from cdk_braket_local.ministack_adapter import names
 from cdk_braket_local.ministack_adapter.environment import (
     FOLDERS,
+    IAM_DELAY,
     Identity,
+    iam_delay,
     server_environment,
 )
 from cdk_braket_local.request_guard import guarded
@@ -104,6 +106,10 @@ def _account(text: str) -> str:
 
 
 def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
+    try:
+        iam_delay(os.environ.get(IAM_DELAY, ""))
+    except ValueError as error:
+        raise ServerError(str(error)) from error
     # For functions and jobs as well.
     os.umask(0o077)
     folder = _own_folder(options.state_directory)

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from braket.devices import Devices
 
-from cdk_braket import Compression, Device, Distribution, InstanceType
+from cdk_braket import Compression, Device, Distribution, InstanceType, JobStatus
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket.request.container_image import REGIONS, REGISTRY
 
@@ -22,6 +22,10 @@ def test_there_is_a_constant_for_each_instance_type_of_the_model_and_no_other() 
         for value in model_rules.enum_values("InstanceType")
     }
     assert _constants(InstanceType) == of_the_model
+
+
+def test_the_statuses_of_a_job_are_those_of_the_model() -> None:
+    assert set(JobStatus) == set(model_rules.enum_values("JobPrimaryStatus"))
 
 
 def test_there_is_a_constant_for_each_device_that_the_sdk_lists_and_has_not_retired() -> None:

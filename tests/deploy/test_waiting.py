@@ -22,7 +22,7 @@ LONG = 600
 def _decisions(aws: LocalAws, stack: str) -> list[str]:
     """What the stack's handler decided, in order."""
     logs = boto3.client("logs", **aws.client_settings)
-    prefix = f"/aws/cloudformation/{stack}/"
+    prefix = f"{stack}-"
     [group] = logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
     name = group["logGroupName"]
     events = [

@@ -5,12 +5,14 @@ An example stands in `>>>` lines with what they show, or in a fenced block of Py
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -39,11 +41,32 @@ def test_the_examples_of_a_module_show_what_happens(
     monkeypatch.chdir(tmp_path)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
-    for found in doctest.DocTestFinder(exclude_empty=False).find(importlib.import_module(name)):
+    for found in _doctests(importlib.import_module(name)):
         runner.run(found, out=report.append)
         for program in _fenced(found.docstring):
             exec(compile(program, found.name, "exec"), {"__name__": "__main__"})  # noqa: S102 - the test
     assert report == [], "".join(report)
+
+
+def _doctests(module: ModuleType) -> Iterator[doctest.DocTest]:
+    """All docstrings of a module, those of public classes included.
+
+    These say that they are of the package `cdk_braket`, and doctest would pass them over.
+    """
+    finder = doctest.DocTestFinder(exclude_empty=False)
+    yield from finder.find(module)
+    for name, value in vars(module).items():
+        if getattr(value, "__module__", "") == "cdk_braket" and _is_defined_in(module, name):
+            yield from finder.find(value, name, module=False, globs=vars(module))
+
+
+def _is_defined_in(module: ModuleType, name: str) -> bool:
+    return re.search(rf"^class {name}\b", inspect.getsource(module), re.MULTILINE) is not None
+
+
+def test_the_examples_of_public_classes_are_found() -> None:
+    found = {each.name for each in _doctests(importlib.import_module("cdk_braket.jobs.hybrid_job"))}
+    assert {"HybridJob", "HybridJob.from_hybrid_job_arn"} <= found
 
 
 def _fenced(docstring: str | None) -> list[str]:

@@ -1,8 +1,12 @@
 """Local hybrid jobs run as the container on AWS would run them."""
 
 import json
+import select
 import signal
 import stat
+import subprocess
+import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,6 +18,8 @@ import pytest
 from braket.aws import AwsQuantumJob, AwsSession
 
 from cdk_braket_local.braket import runner
+from cdk_braket_local.braket.job import Job, Status
+from cdk_braket_local.braket.platform import Caller
 from cdk_braket_local.control.instance import LocalAws
 from tests.emulator.jobs import TRUST, Jobs, Json
 from tests.emulator.killing import kill
@@ -446,9 +452,34 @@ def test_a_job_that_halts_its_container_is_cancelled_all_the_same(
 ) -> None:
     arn, processes = _turned(jobs, tmp_path / "note", signal.SIGSTOP)
     jobs.braket.cancel_job(jobArn=arn)
-    # Sooner than by force.
-    assert jobs.over(arn, seconds=runner.STOP_SECONDS - 1)["status"] == "CANCELLED"
+    assert jobs.over(arn)["status"] == "CANCELLED"
     assert all(_gone(process) for process in processes)
+
+
+def test_a_halted_container_goes_on_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not left to the kill that comes at last."""
+    monkeypatch.setattr(runner, "STOP_SECONDS", 100_000.0)
+    command = [sys.executable, "-c", "import sys; print(sys.stdin.readline(), flush=True)"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8") as process:
+        try:
+            process.send_signal(signal.SIGSTOP)
+            deadline = time.monotonic() + PATIENCE
+            while _state(process.pid) != "T":
+                assert time.monotonic() < deadline, "it does not halt"
+                time.sleep(0.05)
+            request = {"jobName": "a"}
+            run = runner._Run(Job.created(Caller("1" * 12, "us-east-1", "key"), request))
+            run.process = process
+            ours = runner.Runner.__new__(runner.Runner)
+            monkeypatch.setattr(ours, "_lock", threading.RLock(), raising=False)
+            ours._stop(run, Status.CANCELLED, None)
+            assert process.stdout is not None
+            readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
+            assert readable, "it is halted still"
+            assert process.stdout.readline() == "stop\n"
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSTOP])

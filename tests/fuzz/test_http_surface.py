@@ -44,6 +44,12 @@ class OpenPlatform:
     def bucket_tags(self, *_: object) -> Mapping[str, str]:
         return {}
 
+    def bucket_region(self, *_: object) -> None:
+        """Know none."""
+
+    def service_linked_session(self, caller: Caller, session_name: str) -> Credentials:
+        raise RoleNotAssumableError(caller.account + session_name)
+
     def put_event(self, *_: object) -> None:
         """Lose it."""
 

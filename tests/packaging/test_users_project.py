@@ -4,6 +4,7 @@ The environment holds the distributions that the wheel's metadata asks for, and 
 as they are installed here. Nothing else of the checkout can be found from the project.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -122,6 +123,19 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
+def with_dependencies(package: str) -> set[str]:
+    """The packages that npm installs with one, as far as they are not within another's folder."""
+    found: set[str] = set()
+    waiting = [package]
+    while waiting:
+        name = waiting.pop()
+        manifest = ROOT / "node_modules" / name / "package.json"
+        if name not in found and manifest.exists():
+            found.add(name)
+            waiting += json.loads(manifest.read_text(encoding="utf-8")).get("dependencies", {})
+    return found
+
+
 class Project:
     """A user's project."""
 
@@ -162,7 +176,7 @@ class Project:
             install(distribution, packages)
 
     def npm_install(self, *packages: str) -> None:
-        """Install packages of the checkout's `node_modules`, or all that are of a scope."""
+        """Install packages as they are in the checkout's `node_modules`."""
         for name in packages:
             shutil.copytree(
                 ROOT / "node_modules" / name,
@@ -262,8 +276,7 @@ def test_a_bucket_deployment_works_or_is_refused_with_the_commands_that_help(
 @pytest.fixture(scope="module")
 def with_client_s3(project: Project) -> Project:
     """The project after the command that the refusal names."""
-    needed = [each.name for each in (ROOT / "node_modules").iterdir() if each.name != "aws-cdk"]
-    project.npm_install(*(name for name in needed if not name.startswith(".")))
+    project.npm_install(*with_dependencies("@aws-sdk/client-s3"))
     return project
 
 

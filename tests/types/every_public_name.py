@@ -7,6 +7,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_braket import (
@@ -21,11 +22,13 @@ from cdk_braket import (
     HybridJobDashboard,
     HybridJobDefinition,
     HybridJobEnvironment,
+    Hyperparameter,
     IHybridJob,
     IHybridJobEnvironment,
     InputChannel,
     InstanceConfig,
     InstanceType,
+    JobStatus,
     OnDelete,
     OutputData,
     PreflightCheck,
@@ -48,11 +51,20 @@ def role_of(environment: IHybridJobEnvironment) -> str:
     return environment.role.role_arn
 
 
+def after(job: IHybridJob, environment: IHybridJobEnvironment, topic: sns.ITopic) -> Stack:
+    """A function of a user's that treats jobs and environments as any resource."""
+    topic.node.add_dependency(job)
+    topic.node.add_dependency(environment)
+    job.on_state_change("Running", statuses=[JobStatus.RUNNING])
+    job.grant(iam.AccountRootPrincipal(), "braket:GetJob")
+    return job.stack
+
+
 def declare(stack: Stack) -> list[str]:
     """Declare jobs with every argument; returns their ARNs."""
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
     repository = ecr.Repository.from_repository_name(stack, "Images", "mine")
-    hyperparameters: Mapping[str, str | int | float | bool] = {
+    hyperparameters: Mapping[str, Hyperparameter] = {
         "a": "b",
         "c": 1,
         "d": 0.5,

@@ -90,13 +90,17 @@ def _place(function: Callable[..., object], given: Mapping[str, object]) -> str:
 
 @cache
 def _hints(function: Callable[..., object]) -> dict[str, Annotation]:
-    return get_type_hints(function)
+    hints: dict[str, Annotation] = get_type_hints(function)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:  # `*actions: str` arrives as a tuple
+            hints[parameter.name] = tuple[hints[parameter.name], ...]
+    return hints
 
 
 @cache
 def _fields(owner: type) -> dict[str, Annotation]:
     """The fields of an options class that a user sets."""
-    hints = get_type_hints(owner)
+    hints = get_type_hints(owner, localns={owner.__name__: owner})
     return {each.name: hints[each.name] for each in fields(owner) if each.repr}
 
 

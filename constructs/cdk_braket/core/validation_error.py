@@ -21,8 +21,10 @@ class ValidationError(ValueError):
         >>> raise ValidationError("Vqe/Job", ["device is required."])
         Traceback (most recent call last):
         ...
-        cdk_braket.core.validation_error.ValidationError: [Vqe/Job] device is required.
+        cdk_braket.ValidationError: [Vqe/Job] device is required.
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(self, construct_path: str, problems: Sequence[str | Issue]) -> None:
         self.construct_path = construct_path

@@ -1,4 +1,4 @@
-"""What hybrid jobs stand on, and share: buckets, key, role, logs and handler."""
+"""The buckets, key, role, logs and handler that hybrid jobs share."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
@@ -55,6 +55,9 @@ from cdk_braket.validation.usable_arguments import policy_issues
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
 _NO_KEY: Final = "none"
+# The version of the list that `publish` writes, its first item: a later release that adds to the
+# list, or changes its order, can tell it from this one.
+_FORMAT: Final = "1"
 _ENCRYPTIONS: Final = (s3.BucketEncryption.KMS, s3.BucketEncryption.S3_MANAGED)
 _OF_REGION: Final = (
     "inputs_bucket",
@@ -71,7 +74,7 @@ _EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
 def shared_statements(
     environment: IHybridJobEnvironment, stack: Stack
 ) -> list[iam.PolicyStatement]:
-    """What every job of an environment needs, whatever its device and image."""
+    """The permissions of all jobs of an environment, for any device and image."""
     inputs, results = environment.inputs_bucket, environment.results_bucket
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
@@ -83,42 +86,57 @@ def shared_statements(
 
 
 class _Environment(Resource):
-    """What an environment can tell, of this app or of another."""
+    """The attributes of an environment, of this app or of another."""
 
     _inputs: s3.IBucket
     _results: s3.IBucket
+
+    def apply_removal_policy(self, policy: RemovalPolicy) -> None:
+        """Reject: an environment is several resources, with a separate argument for it.
+
+        Raises:
+            ValidationError: Always.
+        """
+        issue = Issue(
+            "apply_removal_policy",
+            "cannot be used: an environment is several resources",
+            "Use HybridJobEnvironment(…, removal_policy=…) where the environment is declared",
+            f"RemovalPolicy.{policy.name}",
+        )
+        raise ValidationError(self.node.path, [issue])
+
     _role: iam.IRole
 
     @property
     def inputs_bucket(self) -> s3.IBucket:
-        """Scripts and inputs; jobs only read it."""
+        """The bucket of scripts and inputs. Jobs only read it."""
         return self._inputs
 
     @property
     def results_bucket(self) -> s3.IBucket:
-        """Results and checkpoints."""
+        """The bucket of results and checkpoints."""
         return self._results
 
     @property
     def encryption_key(self) -> kms.IKey | None:
-        """What the results are encrypted with; None for S3's own keys."""
+        """The key of the results; None for the keys of S3."""
         return self._results.encryption_key
 
     @property
     def role(self) -> iam.IRole:
-        """What jobs run as, unless they are given a role of their own."""
+        """The execution role of the jobs that have no separate role."""
         return self._role
 
 
 class HybridJobEnvironment(_Environment):
     """The buckets, key, role, logs and handler that many hybrid jobs share.
 
-    A `HybridJob` without an environment makes one of its own. In an environment, a further job
-    costs one resource of CloudFormation. Jobs of other stacks of the same app can use it, and those
+    A `HybridJob` without an environment creates a new one. In an environment, each further job
+    adds one resource to the template. Jobs of other stacks of the same app can use it, and those
     of other apps by `from_hybrid_job_environment_attributes` or `from_parameter_name`.
 
-    The jobs of an environment share its role, and so reach each other's inputs and results; a job
-    with `isolated=True` has a role of its own.
+    The jobs of an environment share its role, so they can access each other's inputs and results.
+    A job with `isolated=True` has a separate role.
 
     Example:
         >>> from aws_cdk import App, Stack
@@ -135,6 +153,8 @@ class HybridJobEnvironment(_Environment):
         ...         hyperparameters={"distance": distance},
         ...     )
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -164,46 +184,45 @@ class HybridJobEnvironment(_Environment):
             scope: The scope.
             id: The id in the scope.
             inputs_bucket: An existing bucket for scripts, inputs and the handler's records. Braket
-                must reach it: by a name that begins with `amazon-braket-`, or by the tag
-                AmazonBraket=true together with S3's attribute-based access control. Default: one
-                that is made.
+                must be able to access it: by a name that starts with `amazon-braket-`, or by the
+                tag AmazonBraket=true together with S3's attribute-based access control. Default: a
+                new bucket.
             results_bucket: An existing bucket for results and checkpoints, as `inputs_bucket`.
-                Default: one that is made.
-            access_logs_bucket: An existing bucket for the access logs of the buckets that are made.
-                Default: one that is made.
-            encryption: `KMS`, or `S3_MANAGED` for keys of S3, which cost nothing and cannot be
-                denied to anybody who may read the objects. Of the buckets that are made. Default:
-                KMS.
-            encryption_key: An existing key for the buckets that are made. Default: one with
-                rotation.
-            role: An execution role. One of this app is given what the jobs need; one that is
-                imported is left as it is: see `execution_policy`. Default: one that is made.
-            permissions_boundary: The boundary of all roles that are made here. Default: none.
-            log_retention: How long the handler's log is kept. The jobs' own log group is the
-                account's, and not made here. Default: a year.
-            vpc: A VPC for the handler. Its subnets need a way to Amazon Braket, S3, IAM and
-                CloudFormation's answers. Default: none.
-            vpc_subnets: Which subnets of the VPC. Default: CDK's.
-            security_groups: Security groups of the handler. Default: one that is made, which
-                lets everything out and nothing in.
-            replication_bucket: Where S3 copies each new object of the buckets that are made: a
-                bucket of this account, with versions and, unless these have none, with a KMS key
-                that is known here. Default: nowhere.
-            reserved_concurrent_executions: How many calls of the handler may run at once, taken
-                from the account's. A call beyond that waits its turn. Default: no such limit; a
-                new account has too few to reserve any.
-            dead_letter_queue: Where calls go that the handler failed to take, after all of Lambda's
-                attempts: a job may have been left running. They hold what CloudFormation sent, its
-                answer address and the definition included. Default: an encrypted queue that is
-                made, which keeps them for 14 days.
-            checks_caller: Whether Amazon Braket may take on the execution role that is made for
-                this account's jobs alone (aws:SourceAccount, aws:SourceArn). *Unverified* on AWS.
-                Default: the role trusts the service.
-            removal_policy: What happens to buckets, key and logs when the environment leaves the
-                stack. DESTROY empties the buckets that are made. Default: RETAIN.
+                Default: a new bucket.
+            access_logs_bucket: An existing bucket for the access logs of the new buckets. Default:
+                a new bucket.
+            encryption: The encryption of the new buckets: `KMS`, or `S3_MANAGED` for keys of S3.
+                These are free, but you cannot deny them to a user with access to the objects.
+                Default: KMS.
+            encryption_key: An existing key for the new buckets. Default: a new key with rotation.
+            role: An execution role. A role of this app receives the permissions of the jobs. An
+                imported role is not changed: see `execution_policy`. Default: a new role.
+            permissions_boundary: The boundary of all new roles. Default: none.
+            log_retention: The retention of the handler's log. The log group of the jobs belongs to
+                the account, not to the environment. Default: one year.
+            vpc: A VPC for the handler. Its subnets need routes to Amazon Braket, S3, IAM and
+                CloudFormation's response URLs. Default: none.
+            vpc_subnets: The subnets of the VPC. Default: CDK's.
+            security_groups: Security groups of the handler. Default: a new group, which allows all
+                outbound traffic and no inbound traffic.
+            replication_bucket: The bucket that S3 copies each new object of the new buckets to. It
+                must be in this account, with versions. If the new buckets have a KMS key, it needs
+                a known KMS key. Default: none.
+            reserved_concurrent_executions: The number of invocations of the handler that can run
+                at once, reserved from the account's limit. Further invocations wait. Default: none
+                reserved; a new account has too few.
+            dead_letter_queue: Receives invocations that failed after all of Lambda's retries. A
+                message can mean that a job is still running. It contains CloudFormation's event,
+                including the response URL and the definition. Default: a new encrypted queue, which
+                keeps messages for 14 days.
+            checks_caller: Whether Amazon Braket can assume the new execution role only for jobs of
+                this account (aws:SourceAccount, aws:SourceArn). *Unverified* on AWS. Default: the
+                role trusts the service.
+            removal_policy: Whether to keep or destroy buckets, key and logs when the environment
+                leaves the stack. DESTROY empties the new buckets. Default: RETAIN.
 
         Raises:
-            ValidationError: The arguments contradict each other. Nothing was created.
+            ValidationError: The arguments contradict each other. Nothing is created.
         """
         arguments: dict[str, object] = {
             "inputs_bucket": inputs_bucket,
@@ -244,7 +263,7 @@ class HybridJobEnvironment(_Environment):
         self._results = results_bucket or self._data_bucket("ResultsBucket", "results")
         self._role = role or self._own_role()
         policy = attach(self, self._role, shared_statements(self, Stack.of(self)))
-        self._outlasts_jobs = self._what_outlasts_jobs(policy)
+        self._outlasts_jobs = self._job_lifetime_dependencies(policy)
         settings = HandlerSettings(
             log_retention=log_retention,
             vpc=vpc,
@@ -265,12 +284,12 @@ class HybridJobEnvironment(_Environment):
 
     @property
     def handler_function(self) -> lambda_.IFunction:
-        """What starts, tags and cancels the jobs."""
+        """The function that starts, tags and cancels the jobs."""
         return self._handler.function
 
     @property
     def dead_letter_queue(self) -> sqs.IQueue:
-        """Where calls go that the handler failed to take: have an alarm on it.
+        """Receives invocations that failed after all retries. Create an alarm on it.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -285,10 +304,10 @@ class HybridJobEnvironment(_Environment):
 
     @property
     def execution_policy(self) -> iam.PolicyDocument:
-        """What an execution role needs for every job of this environment.
+        """The permissions that an execution role needs for all jobs of this environment.
 
-        A role that is imported is given nothing: attach this to it, as text or as a
-        `iam.ManagedPolicy`. What one job needs beyond it, for its device, say, is in
+        An imported role is not changed: attach this policy to it, as JSON or as an
+        `iam.ManagedPolicy`. For the further permissions of a single job, such as its device, see
         `HybridJob.execution_policy`.
 
         Example:
@@ -305,7 +324,7 @@ class HybridJobEnvironment(_Environment):
 
     @checked
     def allow_device(self, device: Device) -> None:
-        """Let jobs of other apps use a device; those of this app bring the permission along.
+        """Allow jobs of other apps to use a device; jobs of this app add the permission.
 
         Args:
             device: The device. An embedded simulator needs no permission.
@@ -323,7 +342,7 @@ class HybridJobEnvironment(_Environment):
 
     @checked
     def allow_image(self, image: ContainerImage) -> None:
-        """Let jobs of other apps use an image; those of this app bring the permission along.
+        """Allow jobs of other apps to use an image; jobs of this app add the permission.
 
         Args:
             image: The image.
@@ -337,7 +356,7 @@ class HybridJobEnvironment(_Environment):
         attach(self, self._role, image.bind(self).pull_statements())
 
     def allow_waiting(self) -> None:
-        """Let deployments of other apps wait for their jobs; this app's bring it along.
+        """Allow deployments of other apps to wait for their jobs; this app's jobs add it.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -348,7 +367,7 @@ class HybridJobEnvironment(_Environment):
         go_on(self.handler_function)
 
     def allow_events(self) -> None:
-        """Let rules of other apps on jobs hear what they missed; this app's bring it along.
+        """Allow replay of missed events to rules of other apps; this app's rules add it.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -360,13 +379,13 @@ class HybridJobEnvironment(_Environment):
 
     @checked
     def grant_create_job(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to start jobs on this environment, by the API or the Braket SDK.
+        """Allow starting jobs on this environment, by the API or the Braket SDK.
 
-        They may put scripts and inputs into the inputs bucket, and start and tag jobs that run as
-        the environment's role: as that, a job reaches all that the environment holds.
+        The grantee can upload scripts and inputs to the inputs bucket. It can also start and tag
+        jobs with the environment's role, which has access to all data of the environment.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -394,10 +413,10 @@ class HybridJobEnvironment(_Environment):
 
     @checked
     def publish(self, parameter_name: str) -> ssm.StringListParameter:
-        """Put what other apps need into a parameter of Systems Manager.
+        """Publish the environment to other apps in a parameter of Systems Manager.
 
-        They take it with `HybridJobEnvironment.from_parameter_name`. Their deployments may wait,
-        and their rules hear what they missed.
+        They import it with `HybridJobEnvironment.from_parameter_name`. Their deployments can wait,
+        and missed events are replayed to their rules.
 
         Args:
             parameter_name: The parameter's name, such as `/quantum/jobs`.
@@ -417,6 +436,7 @@ class HybridJobEnvironment(_Environment):
             parameter_name=parameter_name,
             description="A cdk-braket HybridJobEnvironment: buckets, role, handler and key",
             string_list_value=[
+                _FORMAT,
                 self._inputs.bucket_name,
                 self._results.bucket_name,
                 self._role.role_arn,
@@ -425,11 +445,11 @@ class HybridJobEnvironment(_Environment):
             ],
         )
 
-    def job_prerequisites(self) -> list[IDependable]:
-        """What has to be there before a job is started, and go after it is over."""
+    def _job_prerequisites(self) -> list[IDependable]:
+        """The resources to create before a job starts, and to delete after it ends."""
         return self._outlasts_jobs
 
-    def _what_outlasts_jobs(self, attached: iam.Policy | None) -> list[IDependable]:
+    def _job_lifetime_dependencies(self, attached: iam.Policy | None) -> list[IDependable]:
         # Without what empties a bucket, the records and results would go before the job.
         parts = [
             part
@@ -446,7 +466,7 @@ class HybridJobEnvironment(_Environment):
         return [policy]
 
     def _handler_statements(self) -> list[iam.PolicyStatement]:
-        """What the handler needs for every job of this environment."""
+        """The permissions of the handler for all jobs of this environment."""
         bucket = self._inputs.bucket_arn
         reads_and_writes = ["s3:GetObject", "s3:PutObject"]
         return [
@@ -530,7 +550,7 @@ class HybridJobEnvironment(_Environment):
         return bucket
 
     def _log_access(self, bucket: s3.Bucket, prefix: str) -> None:
-        """Have S3 log who reaches a bucket.
+        """Enable S3's access logs of a bucket.
 
         CDK would allow it by an access control list, unless the app has a feature flag.
 
@@ -598,10 +618,10 @@ class HybridJobEnvironment(_Environment):
         checks_caller: bool = False,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> "HybridJobEnvironment":
-        """Declare an environment as those have it who follow a catalogue of controls.
+        """Declare an environment for teams that follow a catalog of controls.
 
-        The handler runs in a VPC, with a limit of its own; objects are replicated, and access to
-        them is logged where all the account's logs are.
+        The handler runs in a VPC, with reserved concurrency. Objects are replicated, and access to
+        them is logged in the bucket of the account's logs.
 
         Args:
             scope: The scope.
@@ -609,21 +629,21 @@ class HybridJobEnvironment(_Environment):
             vpc: A VPC for the handler, as for `HybridJobEnvironment`.
             access_logs_bucket: An existing bucket for access logs, which S3 may deliver to.
             replication_bucket: An existing bucket of this account for replicas, with versions and
-                with a KMS key that is known here.
-            encryption_key: An existing key for the buckets. Default: one with rotation.
-            permissions_boundary: The boundary of all roles that are made. Default: none.
-            log_retention: How long the handler's log is kept. Default: a year.
-            vpc_subnets: Which subnets of the VPC. Default: CDK's.
-            security_groups: Security groups of the handler. Default: one that is made.
-            reserved_concurrent_executions: How many calls of the handler may run at once. Default:
-                10, as many as CloudFormation has it start or end jobs side by side.
-            dead_letter_queue: As for `HybridJobEnvironment`. Default: one that is made.
+                with a known KMS key.
+            encryption_key: An existing key for the buckets. Default: a new key with rotation.
+            permissions_boundary: The boundary of all new roles. Default: none.
+            log_retention: The retention of the handler's log. Default: one year.
+            vpc_subnets: The subnets of the VPC. Default: CDK's.
+            security_groups: Security groups of the handler. Default: a new group.
+            reserved_concurrent_executions: The number of invocations of the handler that can run
+                at once. Default: 10, as many as CloudFormation invokes in parallel.
+            dead_letter_queue: As for `HybridJobEnvironment`. Default: a new queue.
             checks_caller: As for `HybridJobEnvironment`. Default: the role trusts the service.
-            removal_policy: What happens to buckets, key and logs when the environment leaves the
-                stack. Default: RETAIN.
+            removal_policy: Whether to keep or destroy buckets, key and logs when the environment
+                leaves the stack. Default: RETAIN.
 
         Raises:
-            ValidationError: The arguments contradict each other. Nothing was created.
+            ValidationError: The arguments contradict each other. Nothing is created.
 
         Example:
             >>> from aws_cdk import App, Stack, aws_ec2 as ec2, aws_kms as kms, aws_s3 as s3
@@ -671,11 +691,11 @@ class HybridJobEnvironment(_Environment):
         handler_function_arn: str,
         encryption_key_arn: str | None = None,
     ) -> IHybridJobEnvironment:
-        """Take an environment of another app, in the same account and region.
+        """Import an environment of another app, in the same account and region.
 
-        Nothing is attached to what is not of this app: the environment allows devices and images
-        with `allow_device` and `allow_image`, waiting with `allow_waiting`, and rules on its jobs
-        with `allow_events`.
+        This app does not change its roles. In the environment's app, allow devices and images with
+        `allow_device` and `allow_image`, waiting with `allow_waiting`, and rules on jobs with
+        `allow_events`.
 
         Args:
             scope: The scope.
@@ -684,8 +704,8 @@ class HybridJobEnvironment(_Environment):
             results_bucket_name: Name of its results bucket.
             role_arn: ARN of its execution role.
             handler_function_arn: ARN of its handler.
-            encryption_key_arn: ARN of the key of its results. Default: none, and then the bucket's
-                own encryption is what is used.
+            encryption_key_arn: ARN of the key of its results. Default: none; the bucket's
+                encryption applies.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -714,17 +734,17 @@ class HybridJobEnvironment(_Environment):
     def from_parameter_name(
         scope: Construct, id: str, parameter_name: str, *, has_encryption_key: bool = True
     ) -> IHybridJobEnvironment:
-        """Take an environment that another app has published.
+        """Import an environment that another app has published.
 
-        CloudFormation reads the parameter at each deployment, and so jobs start anew when the
-        environment was replaced.
+        CloudFormation reads the parameter at each deployment. If the environment was replaced, the
+        jobs start again.
 
         Args:
             scope: The scope.
             id: The id in the scope.
-            parameter_name: What `publish` was given.
-            has_encryption_key: Whether the environment's results have a KMS key, which cannot be
-                told before the deployment. Default: they have.
+            parameter_name: The name that was passed to `publish`.
+            has_encryption_key: Whether the environment's results have a KMS key, which is unknown
+                before the deployment. Default: True.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -734,7 +754,8 @@ class HybridJobEnvironment(_Environment):
             ... )
         """
         values = ssm.StringListParameter.value_for_typed_list_parameter(scope, parameter_name)
-        inputs, results, role, function, key = (Fn.select(index, values) for index in range(5))
+        # The first one is the format's version.
+        inputs, results, role, function, key = (Fn.select(index, values) for index in range(1, 6))
         return HybridJobEnvironment.from_hybrid_job_environment_attributes(
             scope,
             id,
@@ -784,7 +805,7 @@ def _given(**buckets: s3.IBucket | None) -> list[tuple[str, s3.IBucket]]:
 
 
 def _problems(scope: Construct, arguments: Mapping[str, object]) -> list[Issue]:
-    """Check an environment's arguments, all at once; those of a wrong type for that alone."""
+    """Return all issues of an environment's arguments; one each for wrong types."""
     faults = wrong_types(HybridJobEnvironment.__init__, arguments)
     refused = argument_names(faults)
     usable = {
@@ -811,7 +832,7 @@ def _wrong_values(given: Mapping[str, object]) -> Iterator[Issue]:
         yield Issue(
             "reserved_concurrent_executions",
             "must be at least 1: with none, the handler is never called",
-            "Use a larger number, or leave it out",
+            "Use a larger number, or remove the argument",
             str(calls),
         )
 
@@ -825,23 +846,23 @@ def _contradictions(given: Mapping[str, object]) -> Iterator[Issue]:
         if given["inputs_bucket"] is not None and given["results_bucket"] is not None:
             yield Issue(
                 "encryption_key",
-                "has no use where both buckets are given",
-                "Leave it out, and give the buckets the key",
+                "cannot be combined with both inputs_bucket and results_bucket",
+                "Remove the argument, and set the key on the buckets",
             )
     lacks_key = replicas is not None and cast("s3.IBucket", replicas).encryption_key is None
     if lacks_key and encryption is s3.BucketEncryption.KMS:
         yield Issue(
             "replication_bucket",
-            "what is encrypted with a key is copied only to a key, and this bucket's is not known",
+            "must have a known KMS key, because objects with a key are copied only to a key",
             "Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)",
         )
     for name in ("vpc_subnets", "security_groups"):
         if given["vpc"] is None and given[name]:
-            yield Issue(name, "has no use without a VPC", "Use vpc=…, or leave it out")
+            yield Issue(name, "cannot be used without a VPC", "Use vpc=…, or remove the argument")
 
 
 def _misplaced(scope: Construct, given: Mapping[str, object]) -> Iterator[Issue]:
-    """Return the resources that are of another app, region or account than they have to be."""
+    """Return the resources that belong to the wrong app, region or account."""
     for name in _OF_REGION:
         yield from misplaced(name, given[name], scope)
     groups = given["security_groups"]

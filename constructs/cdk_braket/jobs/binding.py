@@ -467,7 +467,9 @@ class Definition:
         environment, owner = self.environment, self.owner
         function = environment.handler_function
         outlasts = (
-            environment.job_prerequisites() if isinstance(environment, HybridJobEnvironment) else []
+            environment._job_prerequisites()  # noqa: SLF001 - internal to this library
+            if isinstance(environment, HybridJobEnvironment)
+            else []
         )
         found: list[IDependable | None] = [
             *outlasts,

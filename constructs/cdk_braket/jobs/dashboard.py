@@ -56,6 +56,8 @@ class HybridJobDashboard(Construct):
         >>> board = HybridJobDashboard(stack, "Board", jobs=[job], algorithm_metrics=["energy"])
     """
 
+    __module__ = "cdk_braket"
+
     def __init__(
         self,
         scope: Construct,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from typing import Literal, cast
+from typing import Literal, TypeGuard, cast
 
 import jsii
 from aws_cdk import (
@@ -58,13 +58,15 @@ from .imported_job import HybridJobAttributes, imported
 class HybridJob(Defined, HybridJobBase):
     """An Amazon Braket hybrid job that a deployment starts.
 
-    One definition is one job: the job runs once, and again only when something in its definition
-    changes (the script's content included, the tags not). It comes with an inputs bucket, which it
-    only reads, a results bucket, a bucket for their access logs, a KMS key with rotation and an
-    execution role that reaches just these; one Lambda function in the stack starts and cancels all
-    the stack's jobs.
+    Each definition starts exactly one job. The job runs again only when its definition changes.
+    The content of the script is part of the definition; tags are not.
 
-    Tags of `Tags.of(scope).add(…)` reach the job; those in `tags` win over them.
+    By default, the job gets an inputs bucket, which it only reads, and a results bucket. A third
+    bucket holds their access logs. A KMS key with rotation encrypts them, and the execution role
+    can access only these resources. One Lambda function in the stack starts and cancels all jobs of
+    the stack.
+
+    Tags from `Tags.of(scope).add(…)` apply to the job; `tags` overrides them.
 
     Example:
         >>> from aws_cdk import App, Duration, Stack
@@ -88,6 +90,8 @@ class HybridJob(Defined, HybridJobBase):
         >>> job.role.role_arn.startswith("${Token")
         True
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -124,47 +128,49 @@ class HybridJob(Defined, HybridJobBase):
             scope: The scope.
             id: The id in the scope.
             device: The device that the job has priority on. A job runs in its device's region.
-            algorithm: The script. Default: none, and then `image` is what runs.
+            algorithm: The script. Default: none; `image` runs alone.
             image: The container. Default: Braket's base image for a script.
-            hyperparameters: What the script is called with. Text, numbers and bools, which the job
-                gets as Python's `str` renders them; the empty text is refused. They are stored and
-                logged as they are: no secrets. Default: none.
+            hyperparameters: The arguments of the script: strings, numbers and bools. The job
+                receives each one as Python's `str` renders it. Empty strings are rejected. Do not
+                pass secrets: values are stored and logged in plain text. Default: none.
             input_data: Input channels by name. Default: none.
-            output_data: Where the results go. Default: `jobs/<job name>/<run id>/data` in a bucket
-                of the job's own.
-            checkpoint: Where checkpoints are kept. Default: the Braket SDK's folder, and
-                `jobs/<job name>/<run id>/checkpoints` in a bucket of the job's own.
-            copy_checkpoints_from: Checkpoints that the job goes on from. Part of the definition: to
-                change it starts a new job. Default: it starts without.
-            instance: What the script runs on. Default: the Braket SDK's, one ml.m5.large.
-            distribution: How the script is spread over the instances: `Distribution.DATA_PARALLEL`
-                or its text. Default: it is not.
-            max_runtime: How long the job may run; the API bounds it. Default: the service's.
-            job_name: A label; it needs not be unique. Default: the end of the construct's path and
-                an id of the run.
+            output_data: The location of the results. Default: `jobs/<job name>/<run id>/data` in
+                the environment's results bucket.
+            checkpoint: The location of the checkpoints. Default: the Braket SDK's folder, and
+                `jobs/<job name>/<run id>/checkpoints` in the environment's results bucket.
+            copy_checkpoints_from: Checkpoints that the job resumes from. Changing it starts a new
+                job. Default: none.
+            instance: The instances to run on. Default: one ml.m5.large, as in the Braket SDK.
+            distribution: How to distribute the script over the instances:
+                `Distribution.DATA_PARALLEL` or its value. Default: no distribution.
+            max_runtime: The longest time that the job may run. The API limits it. Default: the
+                limit of the service.
+            job_name: A display name. It does not have to be unique. Default: the end of the
+                construct's path and an id of the run.
             reservation_arn: ARN of a reservation of the device. Default: none.
             tags: The job's tags, besides those of the stack. Default: none.
-            role: The execution role. A role of this app is given what the job needs; a role that
-                is imported is left as it is. Default: one that reaches what the job needs.
-            environment: What the job stands on, shared with others. Default: one of its own.
-            isolated: Whether the job has a role of its own in its environment, which reaches its
-                own inputs, results and checkpoints alone. Default: it shares the environment's.
-            removal_policy: What happens to buckets, key and logs when the job leaves the stack.
-                DESTROY empties the buckets. Of an environment that was given, it decides. Default:
-                RETAIN.
-            on_delete: What happens to the job, if it is not over, when it leaves the stack or is
-                replaced. Default: it is cancelled.
-            rerun_trigger: A text. Part of the definition: to change it runs the job again, whatever
-                became of it. Default: the job runs again only when something else changes.
+            role: The execution role. If this app defines the role, it receives the permissions that
+                the job needs. An imported role is not changed. Default: the environment's role.
+            environment: The buckets, key, role and handler to share with other jobs. Default: a new
+                environment.
+            isolated: Whether the job gets a separate role in its environment. That role can access
+                only the job's inputs, results and checkpoints. Default: the shared role.
+            removal_policy: Whether to keep or destroy buckets, key and logs when the job leaves the
+                stack. DESTROY empties the buckets. If you pass `environment`, its policy applies.
+                Default: RETAIN.
+            on_delete: Whether to cancel a running job when it leaves the stack or is replaced.
+                Default: cancel it.
+            rerun_trigger: Any string. Changing it runs the job again, regardless of the outcome of
+                the last run. Default: none.
             wait_for_completion: How the deployment waits for the job to complete. Default: the
-                deployment succeeds as soon as the job was created.
-            spending_limit: A limit on the job's device, which has to be in force before the job
-                starts. Not part of the definition. Default: none.
+                deployment succeeds as soon as the job is created.
+            spending_limit: A limit on the job's device, which must be active before the job starts.
+                It is outside the definition. Default: none.
             disabled_checks: Checks of the script that are turned off. Default: none.
 
         Raises:
             ValidationError: The service would refuse the job, or the script would fail in the
-                container. Everything that is wrong is reported at once, and nothing was created.
+                container. All problems are reported at once, before anything is created.
         """
         arguments = Arguments(
             device=device,
@@ -211,17 +217,17 @@ class HybridJob(Defined, HybridJobBase):
 
     @property
     def job_name(self) -> str:
-        """The job's name, a token: a label, which other jobs may bear too."""
+        """The job's display name, a token. Other jobs can have the same name."""
         return self._attribute(Attribute.JOB_NAME)
 
     @property
     def results_s3_uri(self) -> str:
-        """Where the job's results are, or will be: a token."""
+        """The S3 URI of the job's results, a token."""
         return self._attribute(Attribute.RESULTS_S3_URI)
 
     @property
     def checkpoint_s3_uri(self) -> str:
-        """Where the job's checkpoints are, or will be: a token."""
+        """The S3 URI of the job's checkpoints, a token."""
         return self._attribute(Attribute.CHECKPOINT_S3_URI)
 
     @property
@@ -231,7 +237,7 @@ class HybridJob(Defined, HybridJobBase):
 
     @property
     def log_stream_prefix(self) -> str:
-        """What the names of the job's log streams begin with, a token."""
+        """The prefix of the names of the job's log streams, a token."""
         return self._attribute(Attribute.LOG_STREAM_PREFIX)
 
     @property
@@ -239,29 +245,29 @@ class HybridJob(Defined, HybridJobBase):
         """The job's status once the deployment has waited for it, a token.
 
         Raises:
-            ValidationError: The deployment does not wait, so that it cannot tell.
+            ValidationError: The deployment does not wait for the job.
         """
         return self._end_attribute(Attribute.JOB_STATUS, "job_status")
 
     @property
     def failure_reason(self) -> str:
-        """Why the job failed once the deployment has waited for it, a token; else empty.
+        """The reason if the job failed during the deployment's wait, a token; else empty.
 
         Raises:
-            ValidationError: The deployment does not wait, so that it cannot tell.
+            ValidationError: The deployment does not wait for the job.
         """
         return self._end_attribute(Attribute.FAILURE_REASON, "failure_reason")
 
-    def results_location(self) -> s3_location.Location:
-        """Where the results of all the job's runs are, and with which key."""
+    def _results_location(self) -> s3_location.Location:
+        """The location and key of the results of all runs of the job."""
         return self._definition.results_location
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
-        """What tells a rule of the job's state: the function that starts the job."""
+    def _replay_function(self) -> lambda_.IFunction | None:
+        """The function that replays the job's state to new rules: the handler."""
         return self.environment.handler_function
 
-    def definition_digest(self) -> str:
-        """Text that changes with what the job is to be, for stacks that follow it."""
+    def _properties_digest(self) -> str:
+        """A digest that changes with the job's definition, for stacks that depend on it."""
         return self._digest
 
     def _attribute(self, attribute: Attribute) -> str:
@@ -299,6 +305,8 @@ class HybridJob(Defined, HybridJobBase):
         # export that another stack imports.
         CrossStackReferences.of(resource).produce(ReferenceStrength.WEAK)
         _without_defaults(resource)
+        # The resource in the template: what escape hatches and removal policies change.
+        self.node.default_child = resource.node.default_child
         return resource
 
     def _wait(self, wait: WaitForCompletion) -> str:
@@ -306,15 +314,30 @@ class HybridJob(Defined, HybridJobBase):
         return Stack.of(self).to_json_string(rendered)
 
     @staticmethod
+    def is_hybrid_job(construct: object) -> TypeGuard["HybridJob"]:
+        """Return whether a construct is a hybrid job that this app deploys.
+
+        Args:
+            construct: Any construct, such as one that an aspect visits.
+
+        Example:
+            >>> from aws_cdk import App
+            >>> from cdk_braket import HybridJob
+            >>> HybridJob.is_hybrid_job(App())
+            False
+        """
+        return isinstance(construct, HybridJob)
+
+    @staticmethod
     @checked
     def from_hybrid_job_arn(scope: Construct, id: str, hybrid_job_arn: str) -> IHybridJob:
-        """Take a job that exists already, or that another app deploys.
+        """Import an existing job, or a job that another app deploys.
 
         Args:
             scope: The scope.
             id: The id in the scope.
-            hybrid_job_arn: The job's ARN. Its name, results and logs cannot be told from it, and
-                asking for them is an error.
+            hybrid_job_arn: The job's ARN. It does not contain the job's name, results and logs, so
+                reading these raises an error.
 
         Raises:
             ValidationError: It is not the ARN of a hybrid job.
@@ -340,23 +363,24 @@ class HybridJob(Defined, HybridJobBase):
         log_stream_prefix: str | None = None,
         encryption_key: kms.IKey | None = None,
     ) -> IHybridJob:
-        """Take a job that exists already, with all that is known of it.
+        """Import an existing job with its known attributes.
 
-        To ask for what was not given is an error.
+        Reading an attribute that you did not pass raises an error.
 
         Args:
             scope: The scope.
             id: The id in the scope.
             job_arn: The job's ARN.
-            job_name: Its name.
-            results_s3_uri: Where its results are: `s3://bucket/prefix`, or a token.
-            checkpoint_s3_uri: Where its checkpoints are.
-            log_stream_prefix: What the names of its log streams begin with.
-            encryption_key: The key of its results and checkpoints. Default: none that grants would
-                have to open.
+            job_name: Its name. Default: unknown.
+            results_s3_uri: The location of its results: `s3://bucket/prefix`, or a token. Default:
+                unknown.
+            checkpoint_s3_uri: The location of its checkpoints. Default: unknown.
+            log_stream_prefix: The prefix of the names of its log streams. Default: unknown.
+            encryption_key: The key of its results and checkpoints. Grants include it. Default:
+                none.
 
         Raises:
-            ValidationError: An argument is not of its form.
+            ValidationError: An argument has the wrong format.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -382,7 +406,7 @@ class HybridJob(Defined, HybridJobBase):
 
 @jsii.implements(IStableAnyProducer)
 class _Digest:
-    """What tells a definition from others at synth, where tokens are what they stand for."""
+    """The digest of a definition, computed at synth from resolved tokens."""
 
     def __init__(self, job: Construct, properties: Mapping[str, str]) -> None:
         self._job = job
@@ -399,6 +423,6 @@ class _Digest:
 
 
 def _without_defaults(resource: CustomResource) -> None:
-    """Leave out of the template what CloudFormation does anyway: it may hold hundreds of these."""
+    """Remove CloudFormation's defaults from the template, which may hold hundreds of jobs."""
     options = cast("CfnResource", resource.node.default_child).cfn_options
     options.deletion_policy = options.update_replace_policy = None

@@ -42,14 +42,14 @@ class HybridJobBase(Grants, Events, Alarms, Resource):
         """What the names of the job's log streams begin with."""
 
     @abstractmethod
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         """Where the results of all the job's runs are, and with which key."""
 
-    def definition_digest(self) -> str:
+    def _properties_digest(self) -> str:
         """Text that changes with what the job is to be; always the same where that is not known."""
         return ""
 
-    def catching_up_function(self) -> lambda_.IFunction | None:
+    def _replay_function(self) -> lambda_.IFunction | None:
         """What tells a rule of the job's state; None when nothing does."""
         return None
 

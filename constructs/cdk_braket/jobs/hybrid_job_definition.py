@@ -1,4 +1,4 @@
-"""What a hybrid job is to be, without running it at deployment."""
+"""A hybrid job that a deployment defines and does not run."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -35,9 +35,8 @@ from .workflows import RunJobTask, schedule_target, wrong_task
 class HybridJobDefinition(Defined, Resource):
     """A hybrid job that a deployment defines and does not run.
 
-    A deployment puts everything in place that the job needs: scripts, inputs, roles, permissions.
-    What is wrong with the job is said at synth, as of a `HybridJob`, which is a definition that the
-    deployment runs.
+    A deployment creates everything that the job needs: scripts, inputs, roles, permissions.
+    Problems of the job are reported at synth, as for `HybridJob`, which the deployment also runs.
 
     Example:
         >>> from aws_cdk import App, Duration, Stack
@@ -54,6 +53,8 @@ class HybridJobDefinition(Defined, Resource):
         >>> definition.results_prefix
         'jobs/Chemistry-Vqe/'
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -80,40 +81,42 @@ class HybridJobDefinition(Defined, Resource):
         removal_policy: RemovalPolicy | None = None,
         disabled_checks: Collection[PreflightCheck] = (),
     ) -> None:
-        """Declare what a hybrid job is to be.
+        """Declare the definition of a hybrid job.
 
         Args:
             scope: The scope.
             id: The id in the scope.
             device: The device that the jobs have priority on. Jobs run in their device's region.
-            algorithm: The script. Default: none, and then `image` is what runs.
+            algorithm: The script. Default: none; `image` runs alone.
             image: The container. Default: Braket's base image for a script.
-            hyperparameters: What the script is called with, as for `HybridJob`. Default: none.
+            hyperparameters: The arguments of the script, as for `HybridJob`. Default: none.
             input_data: Input channels by name. Default: none.
-            output_data: Where the results go. Default: `jobs/<job name>/<run id>/data` in the
-                environment's results bucket.
-            checkpoint: Where checkpoints are kept. Default: the Braket SDK's folder, and
+            output_data: The location of the results. Default: `jobs/<job name>/<run id>/data` in
+                the environment's results bucket.
+            checkpoint: The location of the checkpoints. Default: the Braket SDK's folder, and
                 `jobs/<job name>/<run id>/checkpoints` in the environment's results bucket.
-            copy_checkpoints_from: Checkpoints that each job goes on from. Default: none.
-            instance: What the script runs on. Default: the Braket SDK's, one ml.m5.large.
-            distribution: How the script is spread over the instances: `Distribution.DATA_PARALLEL`
-                or its text. Default: it is not.
-            max_runtime: How long a job may run; the API bounds it. Default: the service's.
-            job_name: A label; it needs not be unique. Default: the end of the construct's path and
-                an id of the run.
+            copy_checkpoints_from: Checkpoints that each job resumes from. Default: none.
+            instance: The instances to run on. Default: one ml.m5.large, as in the Braket SDK.
+            distribution: How to distribute the script over the instances:
+                `Distribution.DATA_PARALLEL` or its value. Default: no distribution.
+            max_runtime: The longest time that a job may run. The API limits it. Default: the limit
+                of the service.
+            job_name: A display name. It does not have to be unique. Default: the end of the
+                construct's path and an id of the run.
             reservation_arn: ARN of a reservation of the device. Default: none.
             tags: The jobs' tags, besides those of the stack. Default: none.
             role: The execution role, as for `HybridJob`. Default: the environment's.
-            environment: What the jobs stand on, shared with others. Default: one of their own.
-            isolated: Whether the jobs have a role of their own in their environment, which reaches
-                their own inputs, results and checkpoints alone. Default: they share it.
-            removal_policy: What happens to buckets, key and logs when the definition leaves the
-                stack, as for `HybridJob`. Default: RETAIN.
+            environment: The buckets, key, role and handler to share with other jobs. Default: a new
+                environment.
+            isolated: Whether the jobs get a separate role in their environment. That role can
+                access only their inputs, results and checkpoints. Default: the shared role.
+            removal_policy: Whether to keep or destroy buckets, key and logs when the definition
+                leaves the stack, as for `HybridJob`. Default: RETAIN.
             disabled_checks: Checks of the script that are turned off. Default: none.
 
         Raises:
             ValidationError: The service would refuse the job, or the script would fail in the
-                container. Everything that is wrong is said at once, and nothing was created.
+                container. All problems are reported at once, before anything is created.
         """
         arguments = Arguments(
             device=device,
@@ -150,42 +153,40 @@ class HybridJobDefinition(Defined, Resource):
         poll_interval: Duration | None = None,
         result_path: str = "$.hybridJob",
     ) -> sfn.StateMachineFragment:
-        """Have a state machine run the job: start it, wait for its end, cancel it if given up.
+        """Run the job from a state machine: start it, wait for its end, cancel it on abort.
 
-        However often a state is repeated, one run of it is one job; an execution that comes here
-        again is another run. The event of the job's end wakes the execution; should it be lost,
-        the job is looked at every `poll_interval`. An execution that is stopped, fails or times
-        out cancels the job, and so does a run whose `timeout` passes.
+        Each run starts exactly one job, even if a state is retried. An execution that enters the
+        state again starts another run. The event of the job's end resumes the execution. If the
+        event is lost, polling every `poll_interval` detects the end. The job is cancelled when the
+        execution is stopped, fails or times out, and when the run exceeds `timeout`.
 
         The run's data are at `result_path` for the states that follow: `JobArn`, `JobId`,
         `JobName`, `JobStatus`, `ResultsS3Uri`, `CheckpointS3Uri`, `LogGroupName`,
-        `LogStreamPrefix` and `RunId`. If the job does not complete, the run fails with an error
-        and the job's reason: `HybridJob.Failed`, `HybridJob.Cancelled`, `HybridJob.Timeout`, or
-        `HybridJobError` for a job that could not be started. To catch it, use
-        `run.to_single_state().add_catch(…)`.
+        `LogStreamPrefix` and `RunId`. If the job does not complete, the run fails with the
+        job's reason and one of these errors: `HybridJob.Failed`, `HybridJob.Cancelled`,
+        `HybridJob.Timeout`. If the job could not be started, the error is `HybridJobError`. To
+        catch it, use `run.to_single_state().add_catch(…)`.
 
-        For standard workflows whose states use JSONPath, which is CDK's default. The environment
-        gets two rules, for all its definitions: each job of the account that ends, and each
-        execution that ends before its time, invokes the handler for a moment.
+        Supports standard workflows whose states use JSONPath, which is CDK's default. The
+        environment gets two rules, which all its definitions share. They invoke the handler for
+        each job of the account that ends, and for each execution that is aborted.
 
         Args:
             scope: The scope.
             id: The id in the scope, which the states are named after.
-            hyperparameters: Hyperparameters of this run, besides those of the definition or in
-                their place. From the execution's input: `sfn.JsonPath.string_at("$.shots")`. Like
-                all hyperparameters they are no place for secrets: the state machine's definition
-                and history show them. Default: none.
-            timeout: How long the job may take from its start, its queue included; it is noticed
-                when the job is looked at. Default: for as long as it takes.
-            poll_interval: How often the job is looked at, for when its event is lost. Default: 5
-                minutes.
-            result_path: Where the run's data are.
+            hyperparameters: Hyperparameters of this run. They extend or override those of the
+                definition. From the execution's input: `sfn.JsonPath.string_at("$.shots")`. Do not
+                pass secrets: the state machine's definition and history show them. Default: none.
+            timeout: The longest time from the job's start to its end, its queue included. It is
+                checked at each poll. Default: no limit.
+            poll_interval: How often to poll the job, in case its event is lost. Default: 5 minutes.
+            result_path: The JSONPath of the run's data. Default: `$.hybridJob`.
 
         Returns:
             States, to be chained with others: `sfn.Chain.start(run).next(…)`.
 
         Raises:
-            ValidationError: An argument is not right, or the environment is of another app.
+            ValidationError: An argument is invalid, or the environment belongs to another app.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -239,28 +240,29 @@ class HybridJobDefinition(Defined, Resource):
         schedule_group: scheduler.IScheduleGroup | None = None,
         dead_letter_queue: sqs.IQueue | None = None,
     ) -> scheduler.Schedule:
-        """Have the job run at set times.
+        """Run the job on a schedule.
 
-        Each time is one job, however often Amazon EventBridge Scheduler delivers it. Jobs do not
-        wait for each other. A job that could not be started is an error of the environment's
-        handler: its log says why.
+        Each scheduled time starts exactly one job, even if Amazon EventBridge Scheduler retries the
+        delivery. Jobs do not wait for each other. If a job cannot be started, the environment's
+        handler fails and logs the reason.
 
         Args:
             id: The schedule's id in this construct.
-            schedule: When: `scheduler.ScheduleExpression.cron(…)`, `.rate(…)` or `.at(…)`.
-            hyperparameters: Hyperparameters besides those of the definition or in their place.
+            schedule: The times: `scheduler.ScheduleExpression.cron(…)`, `.rate(…)` or `.at(…)`.
+            hyperparameters: Hyperparameters that extend or override those of the definition.
                 Default: none.
-            description: What the schedule is for. Default: none.
-            enabled: Whether it runs anything.
-            start: Before it, nothing is run. Default: from the deployment on.
-            end: After it, nothing is run. Default: for ever.
-            time_window: Within what time of the set one a run may begin. Default: at once.
-            schedule_name: The schedule's name. Default: CloudFormation makes one.
-            schedule_group: The schedule's group. Default: the account's default one.
-            dead_letter_queue: Where calls go that did not reach the handler. Default: nowhere.
+            description: The purpose of the schedule. Default: none.
+            enabled: Whether the schedule starts jobs. Default: True.
+            start: The time before which no job starts. Default: the deployment.
+            end: The time after which no job starts. Default: none.
+            time_window: The window after each scheduled time in which the job may start. Default:
+                none; it starts at once.
+            schedule_name: The schedule's name. Default: generated by CloudFormation.
+            schedule_group: The schedule's group. Default: the account's default group.
+            dead_letter_queue: Receives invocations that did not reach the handler. Default: none.
 
         Raises:
-            ValidationError: A hyperparameter is not right, or the environment is of another app.
+            ValidationError: A hyperparameter is invalid, or the environment belongs to another app.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -323,7 +325,7 @@ class HybridJobDefinition(Defined, Resource):
         values: Iterable[Issue],
         usable: Mapping[str, Any],
     ) -> None:
-        """Raise an error if an argument of a run is wrong, of its hyperparameters too.
+        """Raise an error if an argument or a hyperparameter of a run is invalid.
 
         Args:
             path: The run's path.
@@ -332,7 +334,7 @@ class HybridJobDefinition(Defined, Resource):
             usable: The arguments without those of wrong types.
 
         Raises:
-            ValidationError: Something is wrong.
+            ValidationError: An argument is invalid.
         """
         refused = argument_names(faults)
         more = usable["hyperparameters"] or {}

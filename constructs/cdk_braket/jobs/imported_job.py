@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, TypeVar
 
-from aws_cdk import Arn, ArnFormat
+from aws_cdk import Arn, ArnFormat, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -75,6 +75,15 @@ class _ImportedHybridJob(HybridJobBase):
         self._attributes = attributes
         self._buckets: dict[str, s3.IBucket] = {}
 
+    def apply_removal_policy(self, policy: RemovalPolicy) -> None:
+        issue = Issue(
+            "apply_removal_policy",
+            "this app does not deploy the job",
+            "Use it where the job is declared",
+            f"RemovalPolicy.{policy.name}",
+        )
+        raise ValidationError(self.node.path, [issue])
+
     @property
     def job_arn(self) -> str:
         return self._attributes.job_arn
@@ -130,7 +139,7 @@ class _ImportedHybridJob(HybridJobBase):
             )
         return self._buckets[id]
 
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         return self._location(self.results_s3_uri)
 
     def _location(self, uri: str) -> s3_location.Location:

@@ -28,7 +28,7 @@ class _Job(IConstruct, Protocol):
     def log_stream_prefix(self) -> str:
         """What the names of its log streams begin with."""
 
-    def results_location(self) -> s3_location.Location:
+    def _results_location(self) -> s3_location.Location:
         """Where its results are."""
 
 
@@ -53,7 +53,18 @@ class Grants:
             >>> reader = iam.Role(stack, "Reader", assumed_by=iam.AccountRootPrincipal())
             >>> grant = job.grant_read_results(reader)
         """
-        return granted(grantee, self.results_location().read_statements())
+        return granted(grantee, self._results_location().read_statements())
+
+    @checked
+    def grant(self: _Job, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        """Allow actions on the job itself.
+
+        Args:
+            grantee: Who may, of the same account.
+            actions: Actions of Amazon Braket that know jobs as resources, such as `braket:GetJob`.
+        """
+        statement = iam.PolicyStatement(actions=list(actions), resources=[self.job_arn])
+        return granted(grantee, [statement])
 
     @checked
     def grant_cancel(self: _Job, grantee: iam.IGrantable) -> iam.Grant:

@@ -17,13 +17,15 @@ _ARCHIVES: Final = (".tar.gz", ".tgz")
 
 
 class Compression(StrEnum):
-    """How a script in S3 is packed.
+    """The packing of a script in S3.
 
     Example:
         >>> from cdk_braket import Compression
         >>> Compression.GZIP.value
         'GZIP'
     """
+
+    __module__ = "cdk_braket"
 
     NONE = "NONE"
     """One file, which the container copies as it is."""
@@ -33,13 +35,13 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmScript:
-    """The script that a hybrid job runs, and where in it to start.
+    """The script that a hybrid job runs, with its entry point.
 
-    Made by `from_asset` or `from_bucket`.
+    Create it with `from_asset` or `from_bucket`.
 
     Attributes:
-        entry_point: Where to start: `module:function`, or a module that is run as `__main__`.
-        compression: How the object in S3 is packed.
+        entry_point: The start: `module:function`, or a module that is run as `__main__`.
+        compression: The packing of the object in S3.
 
     Example:
         >>> from cdk_braket import AlgorithmScript
@@ -49,6 +51,8 @@ class AlgorithmScript:
         >>> script.entry_point
         'algorithm.vqe:main'
     """
+
+    __module__ = "cdk_braket"
 
     entry_point: str
     compression: Compression
@@ -63,23 +67,23 @@ class AlgorithmScript:
         exclude: Sequence[str] = (),
         include_modules: str | Path | Sequence[str | Path] = (),
     ) -> "AlgorithmScript":
-        """Use a script of this machine: it becomes one archive, named after its content.
+        """Use a script of this machine: it is packed into one archive, named after its content.
 
-        The archive has the layout of the Braket SDK's: a directory is packed under its own base
-        name, so its entry points begin with that. Times, owners, `__pycache__` and the like are
-        left out, and text files are packed with LF line ends: an unchanged script is the same
-        archive on every machine, and no new job.
+        The archive has the same layout as in the Braket SDK: a directory is packed under its base
+        name, which its entry points start with. The archive contains no times, owners,
+        `__pycache__` or similar files. Text files get LF line ends. An unchanged script therefore
+        has the same archive on every machine, and starts no new job.
 
         Args:
-            path: A file or a directory. Relative to where the app runs.
+            path: A file or a directory, relative to the app's working directory.
             entry_point: `module:function` or a module; never a file's name.
-            exclude: Files to leave out of directories, in the syntax of .gitignore. Default: none.
+            exclude: Files to omit from directories, in the syntax of .gitignore. Default: none.
             include_modules: A further file or folder that the script imports, such as a module
                 beside it, or several. Each is packed at the top level under its own base name,
                 where `import helpers` finds `helpers.py` or the folder `helpers`. The name is the
-                Braket SDK's (`hybrid_job(include_modules=…)`), which takes modules that the app
-                has imported; here you name their paths. A `requirements.txt` works, too: the
-                container installs it. Relative to where the app runs. Default: none.
+                Braket SDK's (`hybrid_job(include_modules=…)`). That one accepts imported modules;
+                here you name their paths, relative to the app's working directory. You can also
+                include a `requirements.txt`: the container installs it. Default: none.
 
         Example:
             >>> AlgorithmScript.from_asset(
@@ -102,10 +106,10 @@ class AlgorithmScript:
     def from_bucket(
         bucket: s3.IBucket, key: str, *, entry_point: str, compression: Compression | None = None
     ) -> "AlgorithmScript":
-        """Take a script that is in S3 already. The job may read this object.
+        """Use a script that is already in S3. The job may read this object.
 
         Args:
-            bucket: A bucket that Braket can reach.
+            bucket: A bucket that Braket can access.
             key: The key of ONE object. A prefix would fail only once the instance runs.
             entry_point: `module:function` or a module.
             compression: Default: GZIP for a key that ends in .tar.gz or .tgz, or is a token; else

@@ -1,4 +1,4 @@
-"""Where a hybrid job's first checkpoints come from."""
+"""The source of a hybrid job's first checkpoints."""
 
 from dataclasses import dataclass, field
 
@@ -11,25 +11,27 @@ from cdk_braket.interfaces import IHybridJob
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSource:
-    """Checkpoints that a job goes on from: they are copied to its own before it starts.
+    """Checkpoints that a job resumes from. They are copied to the job before it starts.
 
-    What is there when the deployment comes to the job is copied; it does not wait for another job
-    to end. Made by `from_job`, `from_bucket` or `from_s3_uri`.
+    The deployment copies the objects that exist at that time. It does not wait for another job to
+    end. Create it with `from_job`, `from_bucket` or `from_s3_uri`.
 
     Example:
         >>> from cdk_braket import CheckpointSource
         >>> source = CheckpointSource.from_s3_uri("s3://amazon-braket-mine/jobs/a/checkpoints")
     """
 
+    __module__ = "cdk_braket"
+
     source: s3_location.Location = field(repr=False)
 
     @staticmethod
     @checked
     def from_job(job: IHybridJob) -> "CheckpointSource":
-        """Take the checkpoints of another job of this app.
+        """Use the checkpoints of another job of this app.
 
         Args:
-            job: The job. When it is replaced, the job that goes on from it is, too.
+            job: The job. When it is replaced, the job that resumes from it is also replaced.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -62,11 +64,11 @@ class CheckpointSource:
     @staticmethod
     @checked
     def from_bucket(bucket: s3.IBucket, prefix: str) -> "CheckpointSource":
-        """Take the objects of a bucket.
+        """Use the objects of a bucket.
 
         Args:
-            bucket: The bucket. Its key, if it has one, is granted too.
-            prefix: The prefix of their keys, which is taken off.
+            bucket: The bucket. The job may also use its key.
+            prefix: The prefix of their keys, which the copies do not have.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -78,10 +80,10 @@ class CheckpointSource:
     @staticmethod
     @checked
     def from_s3_uri(uri: str) -> "CheckpointSource":
-        """Take what an S3 URI names, such as the `CheckpointS3Uri` that a stack put out.
+        """Use the objects at an S3 URI, such as the output `CheckpointS3Uri` of a stack.
 
-        A KMS key of the bucket is not known from the URI: use `from_bucket` where it has one. What
-        holds of a token is what `InputChannel.from_s3_uri` says.
+        If the bucket has a KMS key, use `from_bucket`: the URI does not contain the key. For
+        tokens, see `InputChannel.from_s3_uri`.
 
         Args:
             uri: `s3://bucket/prefix`, or a token.

@@ -36,15 +36,15 @@ class BoundImage:
     """An image that a stack can use.
 
     Attributes:
-        uri: As the API takes it.
-        repository_arn: What the job's role pulls from; None when the URI does not tell.
+        uri: The image's URI.
+        repository_arn: The repository that the role pulls from; None if it is unknown.
     """
 
     uri: str
     repository_arn: str | None
 
     def pull_statements(self) -> list[iam.PolicyStatement]:
-        """What it takes to pull the image."""
+        """The permissions to pull the image."""
         if self.repository_arn is None:
             return []
         return [
@@ -69,6 +69,8 @@ class ContainerImage(ABC):
         >>> from cdk_braket import ContainerImage
         >>> image = ContainerImage.pytorch()
     """
+
+    __module__ = "cdk_braket"
 
     @staticmethod
     def base() -> "ContainerImage":
@@ -95,7 +97,7 @@ class ContainerImage(ABC):
     def from_ecr_repository(
         repository: ecr.IRepository, tag_or_digest: str = "latest"
     ) -> "ContainerImage":
-        """Take an image from a repository of yours. The job may pull from it.
+        """Use an image from your repository. The job may pull from it.
 
         Args:
             repository: The repository.
@@ -111,7 +113,7 @@ class ContainerImage(ABC):
     @staticmethod
     @checked
     def from_uri(uri: str) -> "ContainerImage":
-        """Take an image by its URI in Amazon ECR. The job may pull from that repository.
+        """Use an image by its URI in Amazon ECR. The job may pull from that repository.
 
         Args:
             uri: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>`, or a token.
@@ -139,14 +141,14 @@ class ContainerImage(ABC):
 
     @abstractmethod
     def known_uri(self, region: str) -> str:
-        """The URI as far as it can be told before anything is created; a token otherwise."""
+        """The URI if it is known before anything is created; otherwise a token."""
 
     @abstractmethod
     def bind(self, scope: Construct) -> BoundImage:
-        """Create what the image needs."""
+        """Create the resources that the image needs."""
 
     def issue(self, region: str) -> Issue | None:  # noqa: ARG002 - for those that can be wrong
-        """Return what is wrong with the image in a region; None if nothing."""
+        """Return the issue with the image in a region; None if it is valid."""
         return None
 
 
@@ -256,7 +258,7 @@ class _AssetImage(ContainerImage):
 
 
 def _elsewhere(there: str, here: str, name: str) -> Issue | None:
-    """A job's instances pull from the registry of their own region.
+    """A job's instances pull from the registry of the job's region.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
     """
@@ -282,7 +284,7 @@ def _repository_arn(stack: Stack, account: str, region: str, repository: str) ->
 
 
 def _mapping(stack: Stack) -> CfnMapping:
-    """The one mapping of a stack that knows where Braket's images are."""
+    """The mapping of a stack from regions to the registries of Braket's images."""
     existing = stack.node.try_find_child(_MAPPING)
     if isinstance(existing, CfnMapping):
         return existing

@@ -1,7 +1,7 @@
-"""The CreateJob request that a job's properties make.
+"""Builds the CreateJob request from a job's properties.
 
-Pure but for tokens. The request is built twice: before anything exists, with placeholders, to be
-checked; and with the real places, to be deployed.
+Pure except for tokens. The request is built twice: with placeholders for the checks, before
+anything is created, and with the real locations for the deployment.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ OWNED_HYPERPARAMETERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What the user asked for, with the defaults filled in."""
+    """The user's options, completed with the defaults."""
 
     label: str
     isolation: str | None
@@ -69,16 +69,16 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where what a request names is, or will be.
+    """The locations that a request refers to.
 
     Attributes:
         role_arn: The execution role.
         script_uri: The script's object; None without a script.
         image_uri: The container image; None for the service's default.
         input_uris: The channels' URIs by channel name.
-        output_uri: Where the results go.
-        output_key_arn: What they are encrypted with; None for the bucket's own encryption.
-        checkpoint_uri: Where the checkpoints go.
+        output_uri: The location of the results.
+        output_key_arn: The key of the results; None for the bucket's own encryption.
+        checkpoint_uri: The location of the checkpoints.
     """
 
     role_arn: str
@@ -157,7 +157,7 @@ def _inputs(options: JobOptions, places: Places) -> list[dict[str, object]]:
 
 
 def render_hyperparameters(options: JobOptions) -> dict[str, str]:
-    """Return the hyperparameters as text, as the Braket SDK does it, with what options add."""
+    """Return the hyperparameters as strings, with those that options add, as the Braket SDK."""
     rendered = {key: _text(value) for key, value in options.hyperparameters.items()}
     if options.distribution is Distribution.DATA_PARALLEL:
         rendered[_PARALLEL_ENABLED] = "true"
@@ -200,7 +200,7 @@ def base_prefix(options: JobOptions, target: OutputData | Checkpoint) -> str:
 
 
 def run_uri(options: JobOptions, target: OutputData | Checkpoint, results: str) -> str:
-    """Return where a run's results or checkpoints go. Every run has a place of its own.
+    """Return the location of a run's results or checkpoints. No two runs share it.
 
     Args:
         options: The job.
@@ -216,7 +216,7 @@ def tasks_pattern(options: JobOptions) -> str:
     """Return the keys, as policies match them, of the results of the job's quantum tasks.
 
     The SDK gives a job's tasks the folder `jobs/<job name>/tasks` of the bucket of the job's
-    results, whatever the job's prefix. Source: `_get_env_task_results_s3_uri` and its callers in
+    results, regardless of the job's prefix. Source: `_get_env_task_results_s3_uri` and callers in
     `braket/jobs/local/local_job_container_setup.py` of amazon-braket-sdk.
     """
     if options.job_name is not None:
@@ -227,7 +227,7 @@ def tasks_pattern(options: JobOptions) -> str:
 
 
 def label_from(path: str) -> str:
-    """Return a job's label: the end of its construct path, in what the API allows for a name."""
+    """Return a job's display name: the end of its path, in characters that the API allows."""
     longest = model_rules.bounds(model_rules.shape_of(_REQUEST, "jobName")).maximum or len(path)
     words = re.findall("[a-zA-Z0-9]+", path)
     text = "-".join(words) or "job"

@@ -48,7 +48,7 @@ class Device:
     others there is `from_arn`.
 
     Attributes:
-        arn: What CreateJob's `deviceConfig.device` takes: a device ARN, or
+        arn: The value of CreateJob's `deviceConfig.device`: a device ARN, or
             `local:<provider>/<simulator>` for an embedded simulator.
 
     Example:
@@ -58,6 +58,8 @@ class Device:
         >>> Device.local("braket/default").arn
         'local:braket/default'
     """
+
+    __module__ = "cdk_braket"
 
     arn: str
 
@@ -89,9 +91,9 @@ class Device:
         """Name a simulator that runs inside the job's container; no device is billed for.
 
         Args:
-            simulator: `<provider>/<simulator>`, such as `braket/default`. A name that is nearly
-                that of a simulator in Braket's images is an error, another one a warning: the
-                service passes it on to the script, and an image of yours may have it. Source:
+            simulator: `<provider>/<simulator>`, such as `braket/default`. A name that
+                resembles a simulator in Braket's images is an error. Any other unknown name is a
+                warning: your image may have that simulator. Source:
                 https://docs.aws.amazon.com/braket/latest/developerguide/pennylane-embedded-simulators.html
         """
         return Device(f"{LOCAL_DEVICE}{simulator}")
@@ -136,10 +138,10 @@ def _near(device: Device) -> str | None:
 
 
 def device_issue(device: Device) -> Issue | None:
-    """Return what is wrong with a device's name, beyond what the service model states.
+    """Return the issues of a device's name that the service model does not define.
 
-    The model bounds the length only, and a device that does not exist is reported only after the
-    job was created.
+    The model limits only the length. The service reports an unknown device only after the job is
+    created.
     """
     if is_unknown(device.arn):
         return None
@@ -156,12 +158,12 @@ def device_issue(device: Device) -> Issue | None:
 
 
 def region_issue(device: Device, region: str, what: str) -> Issue | None:
-    """Return an issue if a device is in another region than what uses it.
+    """Return an issue if a device and its user are in different regions.
 
     Args:
         device: The device.
         region: The stack's region; a token when it is not known.
-        what: What has to be in the device's region.
+        what: The construct that has to be in the device's region.
     """
     if device.region in {None, region} or is_unknown(region) or is_unknown(device.region):
         return None

@@ -15,7 +15,7 @@ from cdk_braket.core.argument_types import checked
 class InputChannel:
     """Input data of a hybrid job; the job finds it in a folder named after the channel.
 
-    Made by `from_asset`, `from_bucket` or `from_s3_uri`.
+    Create it with `from_asset`, `from_bucket` or `from_s3_uri`.
 
     Attributes:
         content_type: The data's MIME type, which the service stores with the job. Default: none.
@@ -26,6 +26,8 @@ class InputChannel:
         InputChannel(content_type='application/json')
     """
 
+    __module__ = "cdk_braket"
+
     content_type: str | None
     source: LocalData | s3_location.Location = field(repr=False)
 
@@ -34,17 +36,18 @@ class InputChannel:
     def from_asset(
         path: str | Path, *, content_type: str | None = None, exclude: Sequence[str] = ()
     ) -> "InputChannel":
-        """Take a file, or the files of a directory, from this machine.
+        """Use a file, or the files of a directory, from this machine.
 
-        Each file is a CDK asset that the handler copies to the inputs bucket, under keys that are
-        named after the content; the channel's folder holds the file, or what the directory holds.
-        Files are copied byte by byte, also their line ends: where Git may check text out with
-        CRLF, mark the files with `-text` in `.gitattributes`, or they are other input data.
+        Each file is a CDK asset. The handler copies it to the inputs bucket, under a key that is
+        derived from the content. The channel's folder holds the file, or the files of the
+        directory. Files are copied byte by byte, including their line ends. If Git may check them
+        out with CRLF, mark them with `-text` in `.gitattributes`: other line ends are other data.
 
         Args:
-            path: A file or a directory of at most 100 files. Relative to where the app runs.
+            path: A file or a directory of at most 100 files, relative to the app's working
+                directory.
             content_type: MIME type.
-            exclude: What to leave out of a directory, in the syntax of .gitignore.
+            exclude: Files to omit from a directory, in the syntax of .gitignore.
 
         Example:
             >>> InputChannel.from_asset("examples/h2_vqe/data", exclude=["*.md"]).content_type
@@ -56,11 +59,11 @@ class InputChannel:
     def from_bucket(
         bucket: s3.IBucket, prefix: str = "", *, content_type: str | None = None
     ) -> "InputChannel":
-        """Take what is in a bucket. The job may read the keys that begin with the prefix.
+        """Use the objects of a bucket. The job may read the keys that begin with the prefix.
 
         Args:
-            bucket: A bucket that Braket can reach. Its key, if it has one, is granted too.
-            prefix: Which keys. Default: all.
+            bucket: A bucket that Braket can reach. The job may also use its key.
+            prefix: The prefix of the keys. Default: all keys.
             content_type: MIME type.
 
         Example:
@@ -73,13 +76,13 @@ class InputChannel:
     @staticmethod
     @checked
     def from_s3_uri(uri: str, *, content_type: str | None = None) -> "InputChannel":
-        """Take what an S3 URI names. The job may read the keys that begin with it.
+        """Use the objects at an S3 URI. The job may read the keys that begin with it.
 
-        A KMS key of the bucket is not known from the URI: use `from_bucket` where it has one.
+        If the bucket has a KMS key, use `from_bucket`: the URI does not contain the key.
 
-        In a URI that is written here, `*`, `?` and `$` are themselves. In what only the deployment
-        knows, a `*` or `?` of the key is one to the policies, too: a token should come from whoever
-        may choose what the job reads.
+        In a literal URI, `*`, `?` and `$` stand for themselves. In a token, `*` and `?` are also
+        wildcards of the policies. Use only tokens from sources that you trust to select the job's
+        input.
 
         Args:
             uri: `s3://bucket/prefix`, or a token such as another job's `results_s3_uri`.

@@ -10,12 +10,12 @@ from cdk_braket.core.argument_types import checked
 class InstanceType:
     """The type of a hybrid job's instances.
 
-    The constants are the types that botocore's service model lists. `of` takes newer ones: a type
+    The constants are the types that botocore's service model lists. `of` accepts newer ones: a type
     that the model does not know is a warning at synth, not an error. Many types have a default
     quota of 0 instances.
 
     Attributes:
-        value: What CreateJob's `instanceConfig.instanceType` takes, such as `ml.m5.large`.
+        value: The value of CreateJob's `instanceConfig.instanceType`, such as `ml.m5.large`.
 
     Example:
         >>> from cdk_braket import InstanceType
@@ -24,6 +24,8 @@ class InstanceType:
         >>> InstanceType.of("ml.m5.large") == InstanceType.M5_LARGE
         True
     """
+
+    __module__ = "cdk_braket"
 
     value: str
 

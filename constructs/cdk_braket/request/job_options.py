@@ -11,13 +11,15 @@ from .instance_type import InstanceType
 
 
 class Distribution(StrEnum):
-    """How a job's script is spread over its instances.
+    """The distribution of a job's script over its instances.
 
     Example:
         >>> from cdk_braket import Distribution
         >>> Distribution("data_parallel").name
         'DATA_PARALLEL'
     """
+
+    __module__ = "cdk_braket"
 
     DATA_PARALLEL = "data_parallel"
     """Data parallelism of PyTorch or TensorFlow. It sets two hyperparameters, as the Braket SDK
@@ -26,16 +28,16 @@ class Distribution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitForCompletion:
-    """Has the deployment wait for the job, and succeed only if the job completes.
+    """Lets the deployment wait for the job, and succeed only if the job completes.
 
-    A job is cancelled when its deployment fails and is rolled back. To change how a deployment
-    waits runs nothing again.
+    A job is cancelled when its deployment fails and is rolled back. Changing these
+    options never runs the job again.
 
     Attributes:
-        timeout: How long it waits, in whole seconds, at most 55 minutes: CloudFormation waits an
-            hour, and needs a while to be told. Default: 55 minutes.
+        timeout: The longest wait, in whole seconds, at most 55 minutes. CloudFormation stops
+            waiting after an hour, and the response needs some time. Default: 55 minutes.
         fail_stack: Whether the deployment fails when the job fails, is cancelled or takes longer.
-            Otherwise `HybridJob.job_status` and `.failure_reason` tell. Default: it does.
+            Otherwise read `HybridJob.job_status` and `.failure_reason`. Default: True.
 
     Example:
         >>> from aws_cdk import Duration
@@ -43,6 +45,8 @@ class WaitForCompletion:
         >>> WaitForCompletion(timeout=Duration.minutes(20)).fail_stack
         True
     """
+
+    __module__ = "cdk_braket"
 
     timeout: Duration = field(default_factory=lambda: Duration.minutes(55))
     fail_stack: bool = True
@@ -67,6 +71,8 @@ class InstanceConfig:
         1
     """
 
+    __module__ = "cdk_braket"
+
     instance_type: InstanceType = InstanceType.M5_LARGE
     volume_size: Size = field(default_factory=lambda: Size.gibibytes(30))
     instance_count: float = 1
@@ -74,14 +80,14 @@ class InstanceConfig:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a hybrid job keeps its checkpoints, on the instance and in S3.
+    """The locations of a hybrid job's checkpoints, on the instance and in S3.
 
-    What the script writes to the local path is synchronised to S3 while the job runs.
+    Braket copies files in the local path to S3 while the job runs.
 
     Attributes:
         local_path: The folder on the instance. Default: the Braket SDK's, /opt/jobs/checkpoints.
             It is always sent, as the API's own default is another.
-        bucket: A bucket of yours that Braket can reach. Default: the job's results bucket.
+        bucket: Your bucket, which Braket must be able to access. Default: the job's results bucket.
         prefix: Key prefix in `bucket`; the id of the run is added, so that no run overwrites
             another's checkpoints. Default: `jobs/<job name>`.
 
@@ -91,6 +97,8 @@ class Checkpoint:
         True
     """
 
+    __module__ = "cdk_braket"
+
     local_path: str = "/opt/jobs/checkpoints"
     bucket: s3.IBucket | None = None
     prefix: str | None = None
@@ -98,10 +106,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class OutputData:
-    """Where a hybrid job's results go.
+    """The location of a hybrid job's results.
 
     Attributes:
-        bucket: A bucket of yours that Braket can reach. Default: the job's results bucket.
+        bucket: Your bucket, which Braket must be able to access. Default: the job's results bucket.
         prefix: Key prefix in `bucket`; the id of the run is added, so that no run overwrites
             another's results. Default: `jobs/<job name>`.
         encryption_key: The key that results are encrypted with. Default: the key of the job's
@@ -114,6 +122,8 @@ class OutputData:
         >>> OutputData(bucket=bucket, prefix="vqe").prefix
         'vqe'
     """
+
+    __module__ = "cdk_braket"
 
     bucket: s3.IBucket | None = None
     prefix: str | None = None

@@ -1,4 +1,4 @@
-"""A limit on what may be spent on a quantum device."""
+"""A limit on the cost of the tasks of a quantum device."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,9 +23,9 @@ _REQUEST: Final = "CreateSpendingLimitRequest"
 class SpendingLimit(Resource):
     """The most that an account may spend on the quantum tasks of one QPU.
 
-    Amazon Braket refuses tasks that would exceed it. It counts tasks alone: not the instances of
-    hybrid jobs, not simulators, and there is one for a device. A job that is given the limit,
-    `HybridJob(…, spending_limit=…)`, starts only once it is in force.
+    Amazon Braket refuses tasks that would exceed it. It counts only tasks, not the instances of
+    hybrid jobs, and not simulators. Each device has at most one limit. A job with the limit,
+    `HybridJob(…, spending_limit=…)`, starts only after the limit is active.
 
     Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html
     and https://docs.aws.amazon.com/braket/latest/developerguide/braket-pricing.html
@@ -49,6 +49,8 @@ class SpendingLimit(Resource):
         ...     spending_limit=limit,
         ... )
     """
+
+    __module__ = "cdk_braket"
 
     def __init__(
         self,
@@ -95,12 +97,12 @@ class SpendingLimit(Resource):
 
     @property
     def total_spend(self) -> str:
-        """What was spent when CloudFormation last looked, in US dollars: a token."""
+        """The amount spent at CloudFormation's last read, in US dollars: a token."""
         return self._resource.attr_total_spend
 
     @property
     def queued_spend(self) -> str:
-        """What queued tasks would cost when CloudFormation last looked: a token."""
+        """The cost of the queued tasks at CloudFormation's last read: a token."""
         return self._resource.attr_queued_spend
 
 
@@ -108,7 +110,7 @@ def wrong_device(limit: SpendingLimit, device: Device) -> Iterator[Issue]:
     """Return an issue if a job's limit is for another device than the job's."""
     if limit.device != device:
         rule = f"is for {shorten(limit.device.arn)}, and the job's device is {shorten(device.arn)}"
-        yield Issue("spending_limit", rule, "Use a limit for that device, or leave it out")
+        yield Issue("spending_limit", rule, "Use a limit for that device, or remove the argument")
 
 
 def _problems(
@@ -130,7 +132,7 @@ def _issues_of_device(device: Device, region: str) -> Iterator[Issue]:
         yield Issue(
             "device",
             "limits are for QPUs alone",
-            "Use max_runtime=… and the instance to bound what a job on a simulator costs",
+            "Use max_runtime=… and the instance to limit the cost of a job on a simulator",
             shorten(device.arn),
         )
 
@@ -149,7 +151,7 @@ def _issues_of_amount(amount: object) -> Iterator[Issue]:
 
 
 def _text(amount: Decimal | int | str) -> str:
-    """Render an amount as the API takes it: a Decimal without an exponent."""
+    """Render an amount in the API's format: a Decimal without an exponent."""
     return f"{amount:f}" if isinstance(amount, Decimal) else str(amount)
 
 

@@ -66,6 +66,9 @@ class Platform(Protocol):
     def bucket_tags(self, caller: Caller, bucket: str) -> Mapping[str, str]:
         """The tags of a bucket of the caller's account; none where there is no such bucket."""
 
+    def bucket_region(self, caller: Caller, bucket: str) -> str | None:
+        """Return the region of a bucket of the caller's account, or None if there is none."""
+
     def role_session(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         """Assume a role as the service principal braket.amazonaws.com.
 
@@ -76,6 +79,17 @@ class Platform(Protocol):
 
         Raises:
             RoleNotAssumableError: The role does not exist or its trust policy refuses.
+        """
+
+    def service_linked_session(self, caller: Caller, session_name: str) -> Credentials:
+        """Assume the service-linked role of Amazon Braket, which writes the results of tasks.
+
+        Args:
+            caller: The account that the role is of.
+            session_name: A name for the session.
+
+        Raises:
+            RoleNotAssumableError: Amazon Braket is not enabled in the account.
         """
 
     def end_session(self, credentials: Credentials) -> None:

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import IO
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket._lambda.braket_jobs.api.service_rules import s3_uris
 from cdk_braket_local import files, processes
 from cdk_braket_local.braket.job import Job, Status, now
+from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.plan import Plan
 from cdk_braket_local.braket.platform import Credentials, Platform, RoleNotAssumableError
 
@@ -174,6 +176,8 @@ class Runner:
     def _run_container(self, run: _Run, workspace: Path) -> tuple[Status, str | None]:
         workspace.mkdir(mode=0o700, parents=True)
         job = run.job
+        if problem := self._bucket_problem(job):
+            return Status.FAILED, problem
         credentials = self._platform.role_session(
             str(job.request["roleArn"]), f"braket-{job.id}", job.arn
         )
@@ -182,6 +186,17 @@ class Runner:
         finally:
             # What is left of the job, or has been sent away by it, may do nothing more.
             self._platform.end_session(credentials)
+
+    def _bucket_problem(self, job: Job) -> str | None:
+        """Return why a job fails before its script runs: its buckets must be in its region."""
+        for bucket in sorted({Place.parse(uri).bucket for uri in s3_uris(job.request).values()}):
+            region = self._platform.bucket_region(job.caller, bucket)
+            if region not in {None, job.caller.region}:
+                return (
+                    f"ClientError: the bucket {bucket} is in {region}, and the job is in "
+                    f"{job.caller.region}: a job uses buckets of its region only"
+                )
+        return None
 
     def _run_process(self, run: _Run, plan: Plan) -> tuple[Status, str | None]:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:

@@ -1,4 +1,4 @@
-"""MiniStack's ASGI application with our services and mends in it.
+"""MiniStack's ASGI application with our services and patches in it.
 
 To be imported once `environment` has been entered and `names` has been checked.
 """
@@ -15,9 +15,16 @@ from cdk_braket_local.ministack_adapter.patches import (
     custom_resources,
     event_conditions,
     function_needs,
+    iam_delay,
+    key_conditions,
+    log_keys,
+    log_names,
     log_resources,
     metric_conditions,
     missing_objects,
+    object_keys,
+    passed_roles,
+    principal_arn,
     rollback,
     schedule_attributes,
     service_linked_role,
@@ -28,15 +35,22 @@ if TYPE_CHECKING:
     from cdk_braket_local.ministack_adapter.braket_handler import Service
     from cdk_braket_local.request_guard import Application
 
-_MENDS = (
+_PATCHES = (
     bucket_hosts,
     buckets,
     custom_resources,
     event_conditions,
+    iam_delay,
+    key_conditions,
+    log_keys,
+    log_names,
     function_needs,
     log_resources,
     metric_conditions,
     missing_objects,
+    object_keys,
+    passed_roles,
+    principal_arn,
     rollback,
     schedule_attributes,
     service_linked_role,
@@ -54,8 +68,8 @@ class LocalAwsApplication:
     def __init__(self, braket: "Service") -> None:
         self._braket = braket
         braket_handler.register(braket)
-        for mend in _MENDS:
-            mend.install()
+        for patch in _PATCHES:
+            patch.install()
         self.asgi = custom_resources.with_responses(cast("Application", app.app))
 
     def close(self) -> None:

@@ -11,8 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+IAM_DELAY = "CDK_BRAKET_LOCAL_IAM_DELAY"
+"""The environment variable with the seconds until a policy of IAM takes effect."""
+
+_LONGEST_IAM_DELAY = 600
+
 _TAKEN_OVER = frozenset(
     {
+        IAM_DELAY,
         "HOME",
         "LANG",
         "LD_LIBRARY_PATH",
@@ -59,6 +65,24 @@ def taken_over(base: Mapping[str, str]) -> dict[str, str]:
     Whoever starts its server passes no more on: jobs can read what a process was started with.
     """
     return {name: value for name, value in base.items() if _is_taken_over(name)}
+
+
+def iam_delay(text: str) -> float:
+    """Read the value of `IAM_DELAY`, in seconds; 0 if it is empty.
+
+    Raises:
+        ValueError: It is not a number from 0 to 600.
+    """
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST_IAM_DELAY:
+        raise ValueError(
+            f"{IAM_DELAY}: expected seconds from 0 to {_LONGEST_IAM_DELAY}, got {text!r}. "
+            f"Set it to a number such as 20, or unset it."
+        )
+    return seconds
 
 
 def server_environment(

@@ -206,6 +206,8 @@ class OnDelete(StrEnum):
         'RETAIN_JOB'
     """
 
+    __module__ = "cdk_braket"
+
     CANCEL_JOB = "CANCEL_JOB"
     """It is cancelled, and the deployment fails if that cannot be confirmed."""
 

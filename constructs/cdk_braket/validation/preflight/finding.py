@@ -16,6 +16,8 @@ class PreflightCheck(StrEnum):
         True
     """
 
+    __module__ = "cdk_braket"
+
     ENTRY_POINT = "entry-point"
     """The entry point names a module and a function that the container will find and can run."""
 
