@@ -28,6 +28,7 @@ class Request:
         action: The action.
         resource: On what.
         service: The service that calls on its own behalf; empty for a role of the account.
+        caller: A role that has no permission of its own; empty for one that IAM allows everything.
         is_secure: Whether it came over TLS.
         context: What else is known of it.
     """
@@ -35,6 +36,7 @@ class Request:
     action: str
     resource: str
     service: str = ""
+    caller: str = ""
     is_secure: bool = True
     context: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,10 +65,17 @@ class Policy:
         del document["Statement"][index]
         return Policy(self.holder, self.arn, self.account, self.region, document)
 
+    def _undelegated(self) -> Document:
+        """The document without the statement that lets IAM policies of the account decide."""
+        kept = [s for s in self.document["Statement"] if ":root" not in str(s["Principal"])]
+        return {**self.document, "Statement": kept}
+
     def allows(self, request: Request) -> bool:
         """Whether the request goes through."""
         context = iam_evaluator.EvalContext(
-            principal_arn=request.service or f"arn:aws:iam::{self.account}:role/Everything",
+            principal_arn=request.service
+            or request.caller
+            or f"arn:aws:iam::{self.account}:role/Everything",
             principal_type="AssumedRole",
             principal_account=self.account,
             action=request.action,
@@ -79,6 +88,9 @@ class Policy:
             found = iam_evaluator.evaluate_resource_policy(
                 self.document, context, service=request.service
             )
+            return bool(found.decision == "Allow")
+        if request.caller:
+            found = iam_evaluator.evaluate_resource_policy(self._undelegated(), context)
             return bool(found.decision == "Allow")
         everything = iam_evaluator.EvalResult("Allow")
         is_key = request.action.startswith("kms:")
@@ -109,7 +121,8 @@ def requests(policy: Policy, statement: Mapping[str, Any]) -> tuple[list[Request
     """
     conditions = statement.get("Condition", {})
     keys = frozenset(key for asked in conditions.values() for key in asked)
-    service = statement["Principal"].get("Service", "")
+    principal = statement["Principal"]
+    service = "" if principal == "*" else principal.get("Service", "")
     kind = (statement["Effect"], service.partition(".")[0], keys)
     return _REQUESTS[kind](policy, statement)
 
@@ -187,6 +200,31 @@ def _function_logs(
     ]
 
 
+def _task_results(
+    policy: Policy, statement: Mapping[str, Any]
+) -> tuple[list[Request], list[Request]]:
+    roles = statement["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    role = f"{roles.removesuffix('*')}AWSServiceRoleForAmazonBraket"
+
+    def written(
+        by: str = role,
+        via: str = f"s3.{policy.region}.amazonaws.com",
+        account: str = policy.account,
+    ) -> Request:
+        context = {
+            "aws:principalarn": by,
+            "kms:calleraccount": account,
+            "kms:viaservice": via,
+        }
+        return Request("kms:GenerateDataKey", policy.arn, caller=by, context=context)
+
+    return [written()], [
+        written(by=f"arn:aws:iam::{policy.account}:role/somebody"),
+        written(via=f"sqs.{policy.region}.amazonaws.com"),
+        written(account="999999999999"),
+    ]
+
+
 def _account_decides(policy: Policy, _: Mapping[str, Any]) -> tuple[list[Request], list[Request]]:
     actions = ("kms:Decrypt", "kms:GenerateDataKey", "kms:PutKeyPolicy")
     return [Request(action, policy.arn) for action in actions], []
@@ -197,5 +235,10 @@ _REQUESTS: Final = {
     ("Deny", "", frozenset({"s3:TlsVersion"})): _old_tls,
     ("Allow", "logging", frozenset({"aws:SourceArn", "aws:SourceAccount"})): _access_logs,
     ("Allow", "logs", frozenset({_ENCRYPTED})): _function_logs,
+    (
+        "Allow",
+        "",
+        frozenset({"aws:PrincipalArn", "kms:CallerAccount", "kms:ViaService"}),
+    ): _task_results,
     ("Allow", "", frozenset()): _account_decides,
 }

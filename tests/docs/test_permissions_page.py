@@ -126,11 +126,13 @@ def _resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozen
             holder = _named(f"<{re.sub(r'(Policy)?[0-9A-F]{8}$', '', name)}>")
             for statement in _statements(resource["Properties"], document):
                 actions = frozenset(str(action) for action in many(statement["Action"]))
-                who = _principal(cast("Json", statement["Principal"]))
+                who = _principal(cast("Json | str", statement["Principal"]))
                 yield holder, str(statement["Effect"]), who, actions, _condition_keys(statement)
 
 
-def _principal(principal: Json) -> str:
+def _principal(principal: Json | str) -> str:
+    if isinstance(principal, str):
+        return "everybody"
     if "Service" in principal:
         return str(principal["Service"])
     named = text(principal["AWS"])
@@ -160,8 +162,9 @@ def test_roles_trust_one_service_each() -> None:
     }
 
 
-def test_functions_are_invoked_by_rules_each_for_itself() -> None:
-    for permission in resources(_stack(), "AWS::Lambda::Permission").values():
-        properties = cast("Json", permission["Properties"])
-        assert properties["Principal"] == "events.amazonaws.com"
-        assert "Fn::GetAtt" in str(properties["SourceArn"])
+def test_the_handler_is_invoked_by_rules_of_its_account_and_region() -> None:
+    [permission] = resources(_stack(), "AWS::Lambda::Permission").values()
+    properties = cast("Json", permission["Properties"])
+    assert properties["Principal"] == "events.amazonaws.com"
+    assert properties["SourceAccount"] == ACCOUNT
+    assert text(properties["SourceArn"]).endswith(f":events:us-east-1:{ACCOUNT}:rule/*")

@@ -74,6 +74,7 @@ _WORDS = "量子 🚫 Straße " * 150
 _LONG_PATH = "s3://amazon-braket-results/" + "long/" * 150 + "RUNID0000000"
 _WAIT = 1200.0
 _OWN_BUCKET = "team-results"
+_ELSEWHERE = "s3://amazon-braket-new-inputs/.cdk-braket/jobs"
 _DEFINITIONS: Final[Mapping[str, Mapping[str, object]]] = {
     "A": {},
     "B": {"outputDataConfig": {"s3Path": _LONG_PATH}},
@@ -165,14 +166,24 @@ class Deployments(RuleBasedStateMachine):
         team=st.sampled_from(["quantum", "Straße 量子"]),
         on_delete=st.sampled_from([OnDelete.CANCEL_JOB, OnDelete.CANCEL_JOB, OnDelete.RETAIN_JOB]),
         waits=st.sampled_from([False] * 19 + [True]),
+        moved=st.sampled_from([False] * 4 + [True]),
         rng=_CHANCES,
     )
     def deploy(
-        self, definition: str, team: str, on_delete: OnDelete, waits: bool, rng: int
+        self,
+        *,
+        definition: str,
+        team: str,
+        on_delete: OnDelete,
+        waits: bool,
+        moved: bool,
+        rng: int,
     ) -> None:
-        """Deploy the stack."""
+        """Deploy the stack, perhaps with another environment, which has the record elsewhere."""
         self._begin(rng)
         props = _props(definition, team, on_delete, waits)
+        if moved and self.cfn.held:  # a Create in another place knows of no earlier record
+            props = {**props, Property.RECORDS: _ELSEWHERE}
         self.world.job_takes = self.rng.choice([100.0, 1100.0, 5000.0]) if waits else None
         self.world.job_ends_as = self.rng.choice([COMPLETED, FAILED])
         if not self.cfn.held:

@@ -618,3 +618,19 @@ def test_a_delete_of_a_job_without_our_tag_cancels_nothing(on_delete: OnDelete) 
     cfn = CloudFormation(world, index.respond_to, stack_id="arn:aws:c:r:1:stack/other/2")
     assert ok(cfn.delete(theirs.held, properties("A", on_delete=on_delete)))
     assert live(theirs) == {theirs.held}
+
+
+def test_a_retained_job_that_completed_later_does_not_run_again() -> None:
+    """Nobody has seen it end: only GetJob knows."""
+    cfn = CloudFormation(Mailbox(), index.respond_to)
+    keep = properties("A", on_delete=OnDelete.RETAIN_JOB)
+    assert ok(cfn.create(keep))
+    first = cfn.held
+    assert ok(cfn.update(properties("B")))
+    second = cfn.held
+    assert ok(cfn.delete(first, keep))
+    cfn.world.finish(first, COMPLETED)
+    assert ok(cfn.update(keep))
+    assert cfn.held == first
+    assert ok(cfn.delete(second, properties("B")))
+    assert len(cfn.world.jobs) == 2

@@ -133,8 +133,9 @@ def test_the_handler_may_put_just_these_events() -> None:
     [statement] = [s for s in statements(stack, "Handler") if s["Action"] == "events:PutEvents"]
     assert text(statement["Resource"]).endswith(f":events:{REGION}:{ACCOUNT}:event-bus/default")
     assert statement["Condition"] == {
-        "StringEquals": {"events:detail-type": "Braket Job State Change"},
-        "StringLike": {"events:source": "cdk-braket.*"},
+        "ForAllValues:StringEquals": {"events:detail-type": "Braket Job State Change"},
+        "ForAllValues:StringLike": {"events:source": "cdk-braket.*"},
+        "Null": {"events:detail-type": "false", "events:source": "false"},
     }
 
 

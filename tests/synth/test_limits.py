@@ -4,11 +4,16 @@ import re
 from typing import cast
 
 import pytest
-from aws_cdk import App, Environment, Stack
+from aws_cdk import App, CfnParameter, Environment, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 
-from cdk_braket import ContainerImage, HybridJob, HybridJobEnvironment, OutputData
+from cdk_braket import ContainerImage, HybridJob, HybridJobEnvironment, InputChannel, OutputData
+from tests.ledger.deployment import Deployment
 from tests.synth.support import ACCOUNT, LOCAL, REGION, Json, new_stack, resources
 
 
@@ -128,3 +133,105 @@ def test_descriptions_are_latin_1(id: str) -> None:
             description = str(cast("Json", resource["Properties"])["Description"])
             description.encode("latin-1")
             assert (id in description) <= (id == "Moleküle")
+
+
+def test_60_alarms_on_one_handler_share_its_permission() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(stack, "Environment")
+    job = _job(stack, "Job", environment)
+    for number in range(60):
+        job.alarm_on_failure(f"Alarm{number}")
+    _synthesize(stack)
+    assert len(resources(stack, "AWS::Lambda::Permission")) == 1
+    assert len(resources(stack, "AWS::Events::Rule")) == 60
+
+
+def test_permissions_of_rules_that_fill_a_functions_policy_are_refused() -> None:
+    stack = new_stack()
+    function = HybridJobEnvironment(stack, "Environment").handler_function
+    for number in range(60):
+        rule = events.Rule(stack, f"R{number}", event_pattern=events.EventPattern(source=["a"]))
+        rule.add_target(targets.LambdaFunction(function))
+    assert re.search(r"is one of 60 permissions .* 20,480 bytes: 44 fit", _refusal(stack))
+
+
+def test_more_rules_than_a_bus_has_are_refused_unless_the_quota_is_higher() -> None:
+    for context, is_refused in ((None, True), ({"cdk-braket:rules-per-event-bus": 400}, False)):
+        stack = new_stack(context=context)
+        HybridJobEnvironment(stack, "Environment")
+        for number in range(301):
+            events.CfnRule(stack, f"R{number}", event_pattern={"source": ["a"]})
+        if is_refused:
+            assert re.search(r"is one of 301 rules on the default .* 300 fit", _refusal(stack))
+        else:
+            _synthesize(stack)
+
+
+def test_more_than_five_targets_of_a_rule_are_refused() -> None:
+    stack = new_stack()
+    rule = _job(stack, "Job", HybridJobEnvironment(stack, "Environment")).on_failed("Failed")
+    for number in range(6):
+        rule.add_target(targets.SqsQueue(sqs.Queue(stack, f"Q{number}")))
+    assert "has 6 targets: 5 fit" in _refusal(stack)
+
+
+def test_key_and_bucket_policies_that_are_too_long_are_refused() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(stack, "Environment")
+    key = cast("kms.Key", environment.encryption_key)
+    bucket = cast("s3.Bucket", environment.results_bucket)
+    for number in range(60):
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{'x' * 500}{number}"
+        condition = {"ArnLike": {"aws:PrincipalArn": arn}}
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.StarPrincipal()],
+                actions=["kms:Decrypt"],
+                resources=["*"],
+                conditions=condition,
+            )
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.StarPrincipal()],
+                actions=["s3:GetObject"],
+                resources=[bucket.arn_for_objects("*")],
+                conditions=condition,
+            )
+        )
+    text = _refusal(stack)
+    assert re.search(r"Environment/Key\] has 6\d statements .* which has 32,768: \d+ of them", text)
+    assert re.search(r"Policy\] has 6\d statements .* which has 20,480: \d+ of them", text)
+
+
+def _role_policy_names(app: App) -> list[tuple[str, str]]:
+    """The role and name of each inline policy of an app, as CloudFormation makes them."""
+    return [
+        (str(role), str(policy.properties["PolicyName"]))
+        for policy in Deployment(app).resources("AWS::IAM::Policy")
+        for role in policy.properties["Roles"]
+    ]
+
+
+def test_no_two_stacks_give_a_role_policies_of_the_same_name() -> None:
+    names: list[tuple[str, str]] = []
+    for consumers in (("One", "Two", "Three"), ("Four",)):  # the second app is deployed apart
+        app = App()
+        env = Environment(account=ACCOUNT, region=REGION)
+        shared = HybridJobEnvironment(Stack(app, "Shared", env=env), "Environment")
+        for name in consumers:
+            stack = Stack(app, name, env=env)
+            uri = CfnParameter(stack, "Uri", default="s3://amazon-braket-a/b").value_as_string
+            bucket = s3.Bucket.from_bucket_name(stack, "Mine", "amazon-braket-mine")
+            _job(stack, "Isolated", shared, isolated=True)
+            _job(
+                stack,
+                "Job",
+                shared,
+                input_data={"late": InputChannel.from_s3_uri(uri)},
+                output_data=OutputData(bucket=bucket),
+            )
+        names += _role_policy_names(app)
+    assert len(names) >= 4 * 4
+    assert len(set(names)) == len(names)
+    assert all(len(name) <= 128 for _, name in names)

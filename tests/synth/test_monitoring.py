@@ -70,8 +70,8 @@ def test_the_handler_hears_of_the_failure_and_of_no_other_end() -> None:
     permission = only(stack, "AWS::Lambda::Permission")
     assert permission["FunctionName"] == target["Arn"]
     assert permission["Principal"] == "events.amazonaws.com"
-    [rule_id] = resources(stack, "AWS::Events::Rule")
-    assert permission["SourceArn"] == {"Fn::GetAtt": [rule_id, "Arn"]}
+    assert permission["SourceAccount"] == ACCOUNT
+    assert text(permission["SourceArn"]).endswith(f":events:{REGION}:{ACCOUNT}:rule/*")
 
 
 def test_a_failure_before_the_alarm_is_told_once_there_is_the_alarm() -> None:

@@ -164,10 +164,24 @@ def test_a_time_limit_is_counted_from_the_start() -> None:
     assert _parameters(_states(stack)["Run: start"])["timeoutSeconds"] == 7200
 
 
-def test_without_a_time_limit_there_is_none() -> None:
+@pytest.mark.parametrize(("minutes", "seconds"), [(5, 3500 * 300), (60 * 24, 365 * 24 * 60 * 60)])
+def test_a_run_ends_before_the_history_of_its_execution_is_full(minutes: int, seconds: int) -> None:
     stack = new_stack()
-    _machine(stack, _definition(stack).run_job_task(stack, "Run"))
-    assert "timeoutSeconds" not in _parameters(_states(stack)["Run: start"])
+    interval = Duration.minutes(minutes)
+    _machine(stack, _definition(stack).run_job_task(stack, "Run", poll_interval=interval))
+    assert _parameters(_states(stack)["Run: start"])["timeoutSeconds"] == seconds
+
+
+def test_a_poll_interval_that_would_fill_the_history_is_refused_with_one_that_fits() -> None:
+    stack = new_stack()
+    definition = _definition(stack)
+    with pytest.raises(ValidationError, match=r"poll_interval=.* 1/3500 .*Duration.seconds\(124\)"):
+        definition.run_job_task(
+            stack, "Run", timeout=Duration.days(5), poll_interval=Duration.minutes(2)
+        )
+    definition.run_job_task(
+        stack, "Run", timeout=Duration.days(5), poll_interval=Duration.seconds(124)
+    )
 
 
 def test_it_chains_with_other_states() -> None:

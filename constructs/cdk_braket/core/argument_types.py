@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from functools import cache, wraps
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -93,7 +93,7 @@ def _hints(function: Callable[..., object]) -> dict[str, Annotation]:
     hints: dict[str, Annotation] = get_type_hints(function)
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:  # `*actions: str` arrives as a tuple
-            hints[parameter.name] = tuple[hints[parameter.name], ...]
+            hints[parameter.name] = GenericAlias(tuple, (hints[parameter.name], ...))
     return hints
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
@@ -21,6 +22,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.h
 """
 
 _ALIAS: Final = "alias/"
+BRAKET: Final = "braket.amazonaws.com"
 
 
 def target_of(key: kms.IKey) -> kms.IKey:
@@ -46,6 +48,39 @@ def key_statement(key: kms.IKey, actions: Sequence[str]) -> iam.PolicyStatement:
         actions=list(actions),
         resources=[f"{before}key/*"],
         conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": name}},
+    )
+
+
+def results_key_statement(stack: Stack) -> iam.PolicyStatement:
+    """Return the statement of a key's policy that results of quantum tasks need.
+
+    Amazon Braket writes them as its service-linked role, whose own policy has no action of KMS and
+    cannot be extended. The role is not named as principal: a key policy that names a role which is
+    not there is refused, and the role is there only once Braket was enabled. Sources:
+    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonBraketServiceRolePolicy.html
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
+
+    Args:
+        stack: The stack of the results bucket.
+    """
+    roles = stack.format_arn(
+        service="iam",
+        region="",
+        resource="role",
+        resource_name=f"aws-service-role/{BRAKET}/*",
+    )
+    return iam.PolicyStatement(
+        sid="AmazonBraketTaskResults",
+        principals=[iam.StarPrincipal()],
+        actions=list(WRITE_ACTIONS),
+        resources=["*"],
+        conditions={
+            "StringEquals": {
+                "kms:CallerAccount": stack.account,
+                "kms:ViaService": f"s3.{stack.region}.amazonaws.com",
+            },
+            "ArnLike": {"aws:PrincipalArn": roles},
+        },
     )
 
 

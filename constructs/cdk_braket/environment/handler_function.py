@@ -27,6 +27,7 @@ from constructs import Construct, IConstruct
 from cdk_braket._lambda.braket_jobs.api.service_rules import SERVICE_LINKED_ROLE
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import key_statements
+from cdk_braket.core.late import LateDependency
 from cdk_braket.permissions.managed_policy_role import OwnRole
 from cdk_braket.permissions.statements import missing_object_statement
 
@@ -105,6 +106,11 @@ class JobHandler(Construct):
             dead_letter_queue=self.dead_letter_queue,
             tracing=lambda_.Tracing.ACTIVE,
         )
+        if settings.vpc is not None:
+            vpc = settings.vpc
+            endpoints = LateDependency(self, "Endpoints", lambda: _endpoints(self, vpc))
+            # Of the resource alone: an endpoint's policy may name the role.
+            cast("IConstruct", self.function.node.default_child).node.add_dependency(endpoints)
         drop_role_dependency(self.function, self.role)
         self.role.allow(_braket_statements(Stack.of(self)))
         if settings.vpc is not None:
@@ -183,6 +189,23 @@ class _Dependencies:
             for one in resources
             if one.node.path != self._without
         )
+
+
+def _endpoints(scope: Construct, vpc: ec2.IVpc) -> list[IConstruct]:
+    """Return a VPC's endpoints in the scope's stack and in its own: the function needs them.
+
+    Whatever invokes the function comes after them, and is deleted before them.
+    """
+    found: dict[str, IConstruct] = {}
+    for stack in (Stack.of(scope), Stack.of(vpc)):
+        for each in stack.node.find_all():
+            if not isinstance(each, ec2.CfnVPCEndpoint) or Stack.of(each) != stack:
+                continue
+            if stack.resolve(each.vpc_id) == stack.resolve(vpc.vpc_id):
+                around = each.node.scope
+                is_l2 = isinstance(around, (ec2.GatewayVpcEndpoint, ec2.InterfaceVpcEndpoint))
+                found[each.node.path] = cast("IConstruct", around) if is_l2 else each
+    return list(found.values())
 
 
 def _queue(scope: Construct) -> sqs.Queue:
@@ -295,21 +318,30 @@ def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:
 
     What describes knows no resource, and the interfaces are not known beforehand.
 
-    Sources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html and
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    Each type of resource is named: a wildcard in the place of a type matches none. Sources:
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html,
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html and
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
+
+    def arn(kind: str) -> str:
+        return stack.format_arn(service="ec2", resource=kind, resource_name="*")
+
     return [
         iam.PolicyStatement(
             actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], resources=["*"]
         ),
         iam.PolicyStatement(
+            actions=["ec2:CreateNetworkInterface"],
+            resources=[arn("network-interface"), arn("security-group"), arn("subnet")],
+        ),
+        iam.PolicyStatement(
             actions=[
                 "ec2:AssignPrivateIpAddresses",
-                "ec2:CreateNetworkInterface",
                 "ec2:DeleteNetworkInterface",
                 "ec2:UnassignPrivateIpAddresses",
             ],
-            resources=[stack.format_arn(service="ec2", resource="*", resource_name="*")],
+            resources=[arn("network-interface")],
         ),
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
 
-from aws_cdk import Fn, RemovalPolicy, Resource, Stack
+from aws_cdk import Duration, Fn, RemovalPolicy, Resource, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -12,12 +12,19 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
-from constructs import Construct, IDependable
+from constructs import Construct, IConstruct, IDependable
 
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked, wrong_types
 from cdk_braket.core.issue import Issue, argument_names, without
-from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements, target_of
+from cdk_braket.core.keys import (
+    READ_ACTIONS,
+    RESULT_ACTIONS,
+    key_statements,
+    results_key_statement,
+    target_of,
+)
+from cdk_braket.core.late import LateDependency
 from cdk_braket.core.naming import (
     INPUTS,
     JOBS,
@@ -48,13 +55,17 @@ from cdk_braket.permissions.statements import (
 )
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.device import Device
-from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, warn_of_key
 from cdk_braket.validation.limits import watch_limits
 from cdk_braket.validation.usable_arguments import policy_issues
 
 from .handler_function import HandlerSettings, JobHandler, go_on, tags_look_statement
 
 _NO_KEY: Final = "none"
+
+_KEPT_OLD_VERSIONS: Final = Duration.days(30)
+_KEPT_ACCESS_LOGS: Final = Duration.days(365)
+_KEPT_PARTS: Final = Duration.days(7)
 # The version of the list that `publish` writes, its first item: a later release that adds to the
 # list, or changes its order, can tell it from this one.
 _FORMAT: Final = "1"
@@ -67,8 +78,6 @@ _OF_REGION: Final = (
     "vpc",
     "dead_letter_queue",
 )
-# The id that CDK gives what empties a bucket before it is deleted.
-_EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
 
 
 def shared_statements(
@@ -79,10 +88,21 @@ def shared_statements(
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
         *objects_statements(results, [f"{JOBS}/*"], writes=True),
-        *key_statements([inputs.encryption_key], READ_ACTIONS),
+        *inputs_key_statements(environment),
         *key_statements([results.encryption_key], RESULT_ACTIONS),
         *log_statements(stack),
     ]
+
+
+def inputs_key_statements(environment: IHybridJobEnvironment) -> list[iam.PolicyStatement]:
+    """What every job needs of the key of its inputs, if that is not the key of its results."""
+    inputs = environment.inputs_bucket.encryption_key
+    results = environment.results_bucket.encryption_key
+    if inputs is None:
+        return []
+    if results is not None and target_of(inputs).key_arn == target_of(results).key_arn:
+        return []
+    return key_statements([inputs], READ_ACTIONS)
 
 
 class _Environment(Resource):
@@ -221,6 +241,9 @@ class HybridJobEnvironment(_Environment):
             removal_policy: Whether to keep or destroy buckets, key and logs when the environment
                 leaves the stack. DESTROY empties the new buckets. Default: RETAIN.
 
+        The buckets that are made keep versions: one that was replaced or deleted expires after 30
+        days, and access logs expire after a year. `add_lifecycle_rule` of a bucket adds rules.
+
         Raises:
             ValidationError: The arguments contradict each other. Nothing is created.
         """
@@ -281,6 +304,7 @@ class HybridJobEnvironment(_Environment):
         if isinstance(key, kms.Key):
             self._handler.encrypt(key, lasts=removal_policy is not RemovalPolicy.DESTROY)
         attach(self, self._handler.role, self._handler_statements())
+        self._lets_braket_write = self._allow_task_results()
 
     @property
     def handler_function(self) -> lambda_.IFunction:
@@ -322,6 +346,37 @@ class HybridJobEnvironment(_Environment):
         """
         return iam.PolicyDocument(statements=shared_statements(self, Stack.of(self)))
 
+    def key_policy_statements(self) -> list[iam.PolicyStatement]:
+        """Return the statements that the policy of the results bucket's key needs.
+
+        Amazon Braket writes the results of quantum tasks on managed devices as its service-linked
+        role, which has no permission for KMS of its own. Keys of this app get the statements by
+        themselves. Add them to the policy of an imported key, or of a key that your bucket has and
+        this app does not know. The jobs of embedded simulators need none of them.
+
+        Example:
+            >>> from aws_cdk import App, Stack, aws_kms as kms
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> app = App()
+            >>> environment = HybridJobEnvironment(Stack(app, "Chemistry"), "Jobs")
+            >>> key = kms.Key(Stack(app, "Keys"), "Key")
+            >>> for statement in environment.key_policy_statements():
+            ...     result = key.add_to_resource_policy(statement)
+        """
+        return [results_key_statement(Stack.of(self))]
+
+    def warn_of_key(self, scope: Construct) -> None:
+        """Warn if the key of the results does not let Amazon Braket write task results."""
+        if not self._lets_braket_write:
+            warn_of_key(scope, self._results)
+
+    def _allow_task_results(self) -> bool:
+        key = self._results.encryption_key
+        if key is None:
+            return self._results.node.scope is self
+        [statement] = self.key_policy_statements()
+        return target_of(key).add_to_resource_policy(statement).statement_added
+
     @checked
     def allow_device(self, device: Device) -> None:
         """Allow jobs of other apps to use a device; jobs of this app add the permission.
@@ -337,6 +392,7 @@ class HybridJobEnvironment(_Environment):
         """
         if device.is_local:
             return
+        self.warn_of_key(self)
         attach(self, self._role, device_statements(Stack.of(self), device.arn, self._results))
         attach(self, self._handler.role, [device_look_statement(device.arn)])
 
@@ -450,20 +506,22 @@ class HybridJobEnvironment(_Environment):
         return self._outlasts_jobs
 
     def _job_lifetime_dependencies(self, attached: iam.Policy | None) -> list[IDependable]:
-        # Without what empties a bucket, the records and results would go before the job.
-        parts = [
-            part
-            for bucket in (self._inputs, self._results)
-            if bucket.node.scope is self
-            for part in (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
-            if part is not None
-        ]
+        parts = LateDependency(self, "Prerequisites", self._bucket_parts)
         policy = attached or permissions_of(self._role)
         if policy is None:
-            return list(parts)
+            return [parts]
         # One name in each of what may be hundreds of jobs, not four.
-        policy.node.add_dependency(*parts)
+        policy.node.add_dependency(parts)
         return [policy]
+
+    def _bucket_parts(self) -> list[IConstruct]:
+        """The policies of buckets, the resources that empty them, and the replication's policy.
+
+        Without a resource that empties a bucket, records and results would go before the job.
+        """
+        parts = [part for bucket in (self._inputs, self._results) for part in parts_of(bucket)]
+        replication = None if self._replicator is None else permissions_of(self._replicator)
+        return parts if replication is None else [*parts, replication]
 
     def _handler_statements(self) -> list[iam.PolicyStatement]:
         """The permissions of the handler for all jobs of this environment."""
@@ -518,6 +576,7 @@ class HybridJobEnvironment(_Environment):
                 enforce_ssl=True,
                 minimum_tls_version=1.2,
                 versioned=True,
+                lifecycle_rules=[_old_versions(), s3.LifecycleRule(expiration=_KEPT_ACCESS_LOGS)],
                 removal_policy=self._removal_policy,
                 auto_delete_objects=self._deletes_objects,
             )
@@ -536,6 +595,7 @@ class HybridJobEnvironment(_Environment):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
+            lifecycle_rules=[_old_versions()],
             server_access_logs_bucket=self._access_logs,
             server_access_logs_prefix=None if self._access_logs is None else f"{purpose}/",
             replication_rules=self._replication_rules(),
@@ -798,6 +858,15 @@ class _ImportedEnvironment(_Environment):
     @property
     def handler_function(self) -> lambda_.IFunction:
         return self._function
+
+
+def _old_versions() -> s3.LifecycleRule:
+    """Delete objects some time after they were replaced or deleted."""
+    return s3.LifecycleRule(
+        noncurrent_version_expiration=_KEPT_OLD_VERSIONS,
+        expired_object_delete_marker=True,
+        abort_incomplete_multipart_upload_after=_KEPT_PARTS,
+    )
 
 
 def _given(**buckets: s3.IBucket | None) -> list[tuple[str, s3.IBucket]]:

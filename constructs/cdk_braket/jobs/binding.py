@@ -29,7 +29,14 @@ from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScri
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked, wrong_types
 from cdk_braket.core.issue import Issue
-from cdk_braket.core.keys import READ_ACTIONS, RESULT_ACTIONS, key_statements
+from cdk_braket.core.keys import (
+    READ_ACTIONS,
+    RESULT_ACTIONS,
+    key_statements,
+    results_key_statement,
+    target_of,
+)
+from cdk_braket.core.late import LateDependency
 from cdk_braket.core.naming import JOBS, RECORDS, description
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter, plain
@@ -83,7 +90,7 @@ from cdk_braket.request.job_options import (
     WaitForCompletion,
 )
 from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
-from cdk_braket.validation.bucket_access import refuse_unreachable
+from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, warn_of_key
 from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from cdk_braket.validation.limits import watch_limits
 from cdk_braket.validation.preflight import PreflightCheck
@@ -319,7 +326,8 @@ class Definition:
         self.statements = [*base, *beyond, *late]
         # The environment's role is allowed the rest already.
         missing = beyond if self.role is self.environment.role else [*base, *beyond]
-        self.prerequisites = self._attach(missing, late)
+        self.prerequisites = [*self._attach(missing, late), *self._bucket_parts()]
+        self._let_braket_write_task_results()
         if (missing or late) and not isinstance(self.role, iam.Role):
             # On the role, so that it is reported once, and not for each of its jobs.
             Annotations.of(self.role).add_info(_LEFT_AS_IT_IS)
@@ -484,6 +492,35 @@ class Definition:
             None if self.options.wait is None else go_on(function),
         ]
         return [each for each in found if each is not None]
+
+    def _bucket_parts(self) -> list[IDependable]:
+        """What belongs to the user's buckets: it goes after the job."""
+        targets = (self.options.output_data, self.options.checkpoint)
+        buckets = [each.bucket for each in targets if each.bucket is not None]
+        if not any(isinstance(bucket, s3.Bucket) for bucket in buckets):
+            return []
+        return [
+            LateDependency(
+                self.owner,
+                "Prerequisites",
+                lambda: [part for bucket in buckets for part in parts_of(bucket)],
+            )
+        ]
+
+    def _let_braket_write_task_results(self) -> None:
+        """Allow the service-linked role to use the key of the results, or warn if we cannot."""
+        if self.options.device.is_local:
+            return
+        bucket = self.options.output_data.bucket
+        if bucket is None:
+            if isinstance(self.environment, HybridJobEnvironment):
+                self.environment.warn_of_key(self.owner)
+            return
+        key, stack = bucket.encryption_key, Stack.of(self.owner)
+        statement = results_key_statement(stack)
+        added = key is not None and target_of(key).add_to_resource_policy(statement).statement_added
+        if not added and not (key is None and isinstance(bucket, s3.Bucket)):
+            warn_of_key(self.owner, bucket)
 
     def _handler_statements(self) -> list[iam.PolicyStatement]:
         """What the handler has to be allowed for this definition."""

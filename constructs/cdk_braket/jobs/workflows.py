@@ -1,12 +1,12 @@
 """Jobs that state machines and schedules run."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
@@ -28,6 +28,7 @@ from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.plain import Hyperparameter, plain_hyperparameter
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
+from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
 from cdk_braket.request.create_job import seconds_of
 
@@ -36,6 +37,9 @@ from .binding import Definition, records_uri
 _SHORTEST: Final = 1
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 _LONGEST: Final = 365 * 24 * 60 * 60
+# An execution ends when its history has 25,000 events; a look at a job takes six. The rest is for
+# retries and for the user's other states. Source: as above.
+MOST_LOOKS: Final = 3_500
 _RESULT_PATH: Final = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 _RULE_OF_JOBS: Final = "JobEnded"
@@ -121,7 +125,8 @@ def _event_target(
     members: Mapping[RunProperty, str],
 ) -> events.IRuleTarget:
     payload = _payload(action, {RunProperty.RECORDS: records_uri(environment), **members})
-    return targets.LambdaFunction(function, event=events.RuleTargetInput.from_object(payload))
+    event = events.RuleTargetInput.from_object(payload)
+    return as_target(HandlerTarget(environment, function, event))
 
 
 def _payload(action: RunAction, members: Mapping[RunProperty, object]) -> dict[str, object]:
@@ -175,7 +180,7 @@ class RunJobTask(sfn.StateMachineFragment):
                 RunProperty.RUN_ID: self._run_id,
                 RunProperty.PROPERTIES: definition.payload(),
                 RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
-                **({} if timeout is None else {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}),
+                **_timeout(timeout, poll_interval),
             },
             result_path,
         )
@@ -311,6 +316,33 @@ def schedule_target(
     return cast("scheduler.IScheduleTarget", target)
 
 
+def _timeout(timeout: Duration | None, poll_interval: Duration) -> dict[RunProperty, object]:
+    """Return the timeout of a run, which ends before the history of its execution is full."""
+    if timeout is not None:
+        return {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}
+    if poll_interval.is_unresolved():
+        return {}
+    seconds = min(_LONGEST, MOST_LOOKS * seconds_of(poll_interval))
+    return {RunProperty.TIMEOUT_SECONDS: seconds}
+
+
+def _too_many_looks(timeout: Duration | None, poll_interval: Duration | None) -> Iterator[Issue]:
+    """Return that a run would fill the history of its execution, which has 25,000 events."""
+    if timeout is None or poll_interval is None:
+        return
+    if timeout.is_unresolved() or poll_interval.is_unresolved():
+        return
+    least = math.ceil(seconds_of(timeout) / MOST_LOOKS)
+    if seconds_of(poll_interval) < least:
+        yield Issue(
+            "poll_interval",
+            f"must be at least 1/{MOST_LOOKS} of timeout, because the history of an execution has "
+            "25,000 events",
+            f"Use Duration.seconds({least}) or more",
+            f"{seconds_of(poll_interval):g} s",
+        )
+
+
 def wrong_task(
     timeout: Duration | None, poll_interval: Duration | None, result_path: str | None
 ) -> Iterator[Issue]:
@@ -326,6 +358,7 @@ def wrong_task(
                 "Use Duration.minutes(5)",
                 f"{seconds:g} s",
             )
+    yield from _too_many_looks(timeout, poll_interval)
     if result_path is not None and not _RESULT_PATH.fullmatch(result_path):
         yield Issue(
             "result_path",

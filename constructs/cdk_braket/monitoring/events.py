@@ -356,8 +356,10 @@ def allow_events(scope: Construct, function: lambda_.IFunction) -> iam.Policy | 
         actions=["events:PutEvents"],
         resources=[bus],
         conditions={
-            "StringEquals": {"events:detail-type": JOB_STATE_CHANGE},
-            "StringLike": {"events:source": f"{CATCH_UP_SOURCE}*"},
+            # Both have a value for each event of a call. Without events, all values would match.
+            "ForAllValues:StringEquals": {"events:detail-type": JOB_STATE_CHANGE},
+            "ForAllValues:StringLike": {"events:source": f"{CATCH_UP_SOURCE}*"},
+            "Null": {"events:detail-type": "false", "events:source": "false"},
         },
     )
     return attach(scope, function.role, [statement])

@@ -5,7 +5,6 @@ from typing import Final, Protocol, cast
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, IConstruct
 
@@ -17,6 +16,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.request.create_job import seconds_of
 from cdk_braket.request.device import Device
 
@@ -106,8 +106,10 @@ class Alarms:
                 "Declare it where the job is, or use on_failed(…) with a target of yours",
             )
             raise ValidationError(f"{self.node.path}/{id}".lstrip("/"), [issue])
-        target = targets.LambdaFunction(function)
-        rule = self.on_failed(f"{id}Rule", target=target, cross_stack_scope=cross_stack_scope)
+        target = HandlerTarget(cross_stack_scope or cast("Construct", self), function)
+        rule = self.on_failed(
+            f"{id}Rule", target=as_target(target), cross_stack_scope=cross_stack_scope
+        )
         metric = cloudwatch.Metric(
             namespace=METRICS_NAMESPACE,
             metric_name=FAILED_JOBS,
@@ -128,6 +130,7 @@ class Alarms:
         )
         if isinstance(rule, JobRule):
             rule.comes_after(alarm)
+            rule.comes_after(target.permission)
         return alarm
 
 

@@ -14,6 +14,7 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import device_region
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import READ_ACTIONS, key_statements
+from cdk_braket.core.naming import stack_uuid
 
 from .managed_policy_role import OwnRole
 
@@ -52,7 +53,7 @@ def attach(
         return None
     name = f"BraketHybridJobs{role.node.addr[-8:]}"
     existing = stack.node.try_find_child(name)
-    policy = existing if isinstance(existing, iam.Policy) else iam.Policy(stack, name, roles=[role])
+    policy = existing if isinstance(existing, iam.Policy) else _policy(stack, name, role)
     policy.add_statements(*_new(policy, stack, statements))
     return policy
 
@@ -76,7 +77,19 @@ def attach_in_own_policy(
     """
     if not isinstance(role, iam.Role) or not statements:
         return None
-    return iam.Policy(scope, id, roles=[role], statements=statements)
+    policy = _policy(scope, id, role)
+    policy.add_statements(*statements)
+    return policy
+
+
+def _policy(scope: Construct, id: str, role: iam.Role) -> iam.Policy:
+    """Create an inline policy whose name no other stack gives to a policy of the same role.
+
+    IAM replaces a policy of the same name. CDK's names are the same in stacks whose constructs have
+    the same ids, also of other apps.
+    """
+    name = f"{id}-{scope.node.addr}-{stack_uuid(Stack.of(scope))}"
+    return iam.Policy(scope, id, policy_name=name, roles=[role])
 
 
 def _new(

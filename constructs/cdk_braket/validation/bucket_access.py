@@ -1,13 +1,19 @@
 """Whether Amazon Braket reaches a bucket, as far as it can be told before a deployment."""
 
+import json
 from collections.abc import Callable
+from typing import Final
 
 import jsii
-from aws_cdk import Stack
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_s3 as s3
-from constructs import Construct, IValidation
+from constructs import Construct, IConstruct, IValidation
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, REACHABLE_TAG
+from cdk_braket.core.keys import results_key_statement
+
+# The id that CDK gives the resource that empties a bucket before it is deleted.
+_EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
 
 
 def refuse_unreachable(scope: Construct, argument: str, bucket: s3.IBucket) -> None:
@@ -23,6 +29,39 @@ def refuse_unreachable(scope: Construct, argument: str, bucket: s3.IBucket) -> N
     """
     # Tags may yet be added, and aspects to run.
     scope.node.add_validation(_Validation(lambda: _faults(argument, bucket)))
+
+
+def parts_of(bucket: s3.IBucket) -> list[IConstruct]:
+    """Return a bucket's policy and the resource that empties it, as far as the app has them."""
+    parts = (bucket.policy, bucket.node.try_find_child(_EMPTIES_BUCKET))
+    return [part for part in parts if part is not None]
+
+
+def warn_of_key(scope: Construct, bucket: s3.IBucket) -> None:
+    """Warn of a bucket whose KMS key may not let Amazon Braket write results of quantum tasks.
+
+    Args:
+        scope: The job or environment.
+        bucket: The bucket, of a key that this app cannot change, or does not know.
+    """
+    stack = Stack.of(scope)
+    statement = json.dumps(stack.resolve(results_key_statement(stack).to_statement_json()))
+    if bucket.encryption_key is None:
+        subject = f"the results bucket {_shown(stack, bucket.bucket_name)}: if it has a KMS key"
+    else:
+        subject = f"the key {_shown(stack, bucket.encryption_key.key_arn)} of the results bucket"
+    Annotations.of(scope).add_warning_v2(
+        "cdk-braket:task-results-key",
+        f"{subject}: expected a key policy that lets Amazon Braket write the results of quantum "
+        f"tasks; this app cannot see it. Add the statement {statement}, or the statements of "
+        "HybridJobEnvironment.key_policy_statements(), to the policy of the key. Without it, the "
+        "job's quantum tasks fail.",
+    )
+
+
+def _shown(stack: Stack, value: str) -> str:
+    resolved = stack.resolve(value)
+    return resolved if isinstance(resolved, str) else json.dumps(resolved)
 
 
 def _faults(argument: str, bucket: s3.IBucket) -> list[str]:

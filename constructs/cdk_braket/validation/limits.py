@@ -8,7 +8,12 @@ from weakref import WeakSet
 
 import jsii
 from aws_cdk import CfnResource, Stack, Stage
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct, IValidation
 
 from cdk_braket.permissions.managed_policy_role import characters
@@ -17,6 +22,26 @@ from cdk_braket.permissions.managed_policy_role import characters
 MANAGED_POLICIES: Final = 10
 MOST_MANAGED_POLICIES: Final = 20
 INLINE_CHARACTERS: Final = 10_240
+
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+FUNCTION_POLICY_BYTES: Final = 20_480
+# The most bytes of the statement that a permission for a rule adds: its text, a statement id of
+# 100 characters, and the ARNs of the function and of the rule.
+PERMISSION_BYTES: Final = 460
+
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+RULES_OF_BUS: Final = 300
+TARGETS_OF_RULE: Final = 5
+
+# Sources: https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html,
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html and
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+KEY_POLICY_BYTES: Final = 32_768
+BUCKET_POLICY_BYTES: Final = 20_480
+STATE_MACHINE_BYTES: Final = 1_048_576
+
+RULES_KEY: Final = "cdk-braket:rules-per-event-bus"
+"""The context that has the account's quota of rules, where it was raised."""
 
 # The most characters of an ARN, by the resource's type.
 _LONGEST_ARN: Final = {
@@ -46,7 +71,13 @@ class _Limits:
 
     def validate(self) -> list[str]:
         resources = [each for each in self._stage.node.find_all() if isinstance(each, CfnResource)]
-        return [*_roles(self._stage, resources)]
+        return [
+            *_roles(self._stage, resources),
+            *_functions(resources),
+            *_rules(self._stage, resources),
+            *_resource_policies(resources),
+            *_state_machines(resources),
+        ]
 
 
 def _roles(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
@@ -68,7 +99,7 @@ def _roles(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
                 managed[holder] += 1
             else:
                 inline[holder].append(characters(document, longest))
-    most = _quota(stage)
+    most = min(_context(stage, QUOTA_KEY, MANAGED_POLICIES), MOST_MANAGED_POLICIES)
     for name, role in roles.items():
         count = managed[name] + len(Stack.of(role).resolve(role.managed_policy_arns) or [])
         if count > most:
@@ -89,12 +120,83 @@ def _roles(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
             )
 
 
-def _quota(stage: IConstruct) -> int:
-    given = stage.node.try_get_context(QUOTA_KEY)
+def _functions(resources: list[CfnResource]) -> Iterator[str]:
+    """Count the permissions in each function's resource policy."""
+    permissions: dict[str, list[lambda_.CfnPermission]] = defaultdict(list)
+    for each in resources:
+        if isinstance(each, lambda_.CfnPermission):
+            function = json.dumps(Stack.of(each).resolve(each.function_name), sort_keys=True)
+            permissions[f"{Stack.of(each).node.path} {function}"].append(each)
+    most = FUNCTION_POLICY_BYTES // PERMISSION_BYTES
+    for given in permissions.values():
+        if len(given) > most:
+            yield (
+                f"[{_path(given[0])}] is one of {len(given)} permissions to invoke a function, "
+                f"whose policy has {FUNCTION_POLICY_BYTES:,} bytes: {most} fit. Replace "
+                "permissions of single rules with one for all of them."
+            )
+
+
+def _rules(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
+    """Count the rules of each account and region's default bus, and the targets of each rule."""
+    rules: dict[tuple[str, str], list[events.CfnRule]] = defaultdict(list)
+    for each in resources:
+        if not isinstance(each, events.CfnRule):
+            continue
+        stack = Stack.of(each)
+        if each.event_bus_name in {None, "default"}:
+            rules[stack.account, stack.region].append(each)
+        count = len(stack.resolve(each.targets) or [])
+        if count > TARGETS_OF_RULE:
+            yield f"[{_path(each)}] has {count} targets: {TARGETS_OF_RULE} fit. Add another rule."
+    most = _context(stage, RULES_KEY, RULES_OF_BUS)
+    for given in rules.values():
+        if len(given) > most:
+            yield (
+                f"[{_path(given[0])}] is one of {len(given)} rules on the default event bus: "
+                f"{most} fit. An alarm on a job adds a rule. Use one rule for several jobs, or "
+                f"spread them over regions or accounts. If your quota is higher, set the context "
+                f"{RULES_KEY}."
+            )
+
+
+def _resource_policies(resources: list[CfnResource]) -> Iterator[str]:
+    """Measure the policies of keys and buckets."""
+    for each in resources:
+        if isinstance(each, kms.CfnKey):
+            document, most = each.key_policy, KEY_POLICY_BYTES
+        elif isinstance(each, s3.CfnBucketPolicy):
+            document, most = each.policy_document, BUCKET_POLICY_BYTES
+        else:
+            continue
+        resolved = Stack.of(each).resolve(document) or {}
+        sizes = [characters(statement) for statement in resolved.get("Statement", [])]
+        if sum(sizes) > most:
+            fit = _fitting(sizes, most)
+            yield (
+                f"[{_path(each)}] has {len(sizes)} statements of up to {sum(sizes):,} bytes in its "
+                f"policy, which has {most:,}: {fit} of them fit. Grant less by the policy of the "
+                "resource and more by those of roles."
+            )
+
+
+def _state_machines(resources: list[CfnResource]) -> Iterator[str]:
+    for each in resources:
+        if isinstance(each, sfn.CfnStateMachine):
+            size = characters(Stack.of(each).resolve(each.definition_string) or "")
+            if size > STATE_MACHINE_BYTES:
+                yield (
+                    f"[{_path(each)}] has a definition of up to {size:,} bytes: "
+                    f"{STATE_MACHINE_BYTES:,} fit. Split it into several state machines."
+                )
+
+
+def _context(stage: IConstruct, key: str, default: int) -> int:
+    given = stage.node.try_get_context(key)
     try:
-        return min(int(given), MOST_MANAGED_POLICIES)
+        return int(given)
     except (TypeError, ValueError):
-        return MANAGED_POLICIES
+        return default
 
 
 def _fitting(sizes: list[int], most: int) -> int:

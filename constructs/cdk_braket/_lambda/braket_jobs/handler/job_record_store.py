@@ -94,7 +94,7 @@ class JobRecordStore:
             copies = self._read()
             old = self._newest(copies)
             new = change(old)
-            if new == old and all(copy.error or copy.record == old for copy in copies.values()):
+            if new == old and all(_is_current(copy, old) for copy in copies.values()):
                 return old
             new = replace(new, revision=old.revision + 1, places=self._listed(copies))
             if self._wrote(new, copies):
@@ -183,6 +183,12 @@ class JobRecordStore:
             self._calls.retry(write)
         else:
             self._calls.retry_outages(write)
+
+
+def _is_current(copy: _Copy, record: JobRecord) -> bool:
+    """Return whether a place needs no write for it to hold the record."""
+    is_absent = copy.version is None and not record.revision
+    return copy.error is not None or is_absent or copy.record == record
 
 
 def places_of(*uris: object) -> list[Location]:
