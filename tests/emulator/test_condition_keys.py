@@ -113,6 +113,22 @@ def _encrypt(aws: LocalAws, condition: Mapping[str, Mapping[str, str]]) -> None:
     )
 
 
+def _put_encrypted(aws: LocalAws, condition: Mapping[str, Mapping[str, str]]) -> None:
+    # Only kms:GenerateDataKey is asked with a service in between.
+    [(operator, keys)] = condition.items()
+    user = user_who_may(
+        aws, ["s3:PutObject", "kms:GenerateDataKey"], conditions={f"{operator}IfExists": keys}
+    )
+    key = boto3.client("kms", **aws.client_settings).create_key()["KeyMetadata"]["KeyId"]
+    boto3.client("s3", **user).put_object(
+        Bucket=Jobs(aws).bucket,
+        Key="jobs/a",
+        Body=b"x",
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=key,
+    )
+
+
 def _create_job(aws: LocalAws, condition: Mapping[str, Mapping[str, str]]) -> None:
     # Only iam:PassRole is asked with a service.
     [(operator, keys)] = condition.items()
@@ -136,10 +152,23 @@ _ATTEMPTS: Final[Mapping[str, tuple[_Attempt, str, str, str]]] = {
     "cloudwatch:namespace": (_put_metric, "StringEquals", "/aws/braket", "other"),
     "s3:prefix": (_list_objects, "StringLike", "jobs/*", "other/*"),
     "s3:TlsVersion": (_list_objects, "NumericGreaterThanEquals", "1.2", "9"),
+    "aws:PrincipalArn": (
+        _list_objects,
+        "ArnLike",
+        "arn:aws:iam::*:user/*",
+        "arn:aws:iam::*:role/*",
+    ),
     "aws:SecureTransport": (_list_objects, "Bool", "true", "false"),
     "events:source": (_put_event, "StringEquals", "mine", "yours"),
     "events:detail-type": (_put_event, "StringEquals", "Change", "Other"),
     "kms:EncryptionContext:aws:logs:arn": (_encrypt, "StringEquals", "group", "other"),
+    "kms:CallerAccount": (_encrypt, "StringEquals", "0" * 12, "1" * 12),
+    "kms:ViaService": (
+        _put_encrypted,
+        "StringEquals",
+        "s3.us-east-1.amazonaws.com",
+        "sqs.us-east-1.amazonaws.com",
+    ),
     "iam:PassedToService": (
         _create_job,
         "StringEquals",
