@@ -220,7 +220,10 @@ def test_an_environment_of_another_region_is_refused() -> None:
     there = Stack(app, "There", env=Environment(account=ACCOUNT, region="us-west-2"))
     here = Stack(app, "Here", env=Environment(account=ACCOUNT, region="us-east-1"))
     environment = HybridJobEnvironment(there, "Environment")
-    with pytest.raises(ValidationError, match="environment: is in us-west-2, and the job would be"):
+    with pytest.raises(
+        ValidationError,
+        match="environment: is in region us-west-2, and it would be used in us-east-1",
+    ):
         _job(here, "Job", environment)
 
 
@@ -238,7 +241,8 @@ def test_what_is_not_attached_to_a_role_of_another_app_is_told() -> None:
     environment = HybridJobEnvironment.from_parameter_name(stack, "Environment", "/quantum/jobs")
     _job(stack, "Job", environment)
     Annotations.from_stack(stack).has_info(
-        "/Stack/Job", Match.string_like_regexp("nothing was attached to it.*execution_policy")
+        "/Stack/Environment/Role",
+        Match.string_like_regexp("nothing was attached to it.*execution_policy"),
     )
 
 

@@ -8,7 +8,7 @@ leaves maxima, patterns and enumerations to the service, and takes a bool for an
 
 Example:
     >>> from cdk_braket._lambda.braket_jobs.api import model_rules
-    >>> [problem] = rules.check("JobStoppingCondition", {"maxRuntimeInSeconds": 0})
+    >>> [problem] = model_rules.check("JobStoppingCondition", {"maxRuntimeInSeconds": 0})
     >>> problem.path, problem.rule.value, problem.message
     (('maxRuntimeInSeconds',), 'min', 'must be 1 to 432000, is 0')
 """
