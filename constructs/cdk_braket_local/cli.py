@@ -198,7 +198,7 @@ def _down(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     if options.coverage:
-        print(coverage.as_text())
+        print(coverage.as_plain_text())
         return 0
     place = kept_instance.Place(options.state_directory)
     running = place.describe()

@@ -1,4 +1,4 @@
-"""The decisions of AWS that the local AWS makes, and those that it does not.
+"""The decisions of AWS that the local AWS reproduces, and those that it does not.
 
 `cdk-braket-local status --coverage` prints this table, docs/reference/local-coverage.md shows it,
 and tests/emulator/test_coverage.py tries each of its lines.
@@ -11,13 +11,13 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision that AWS makes about a request.
+    """A decision of AWS on a request.
 
     Attributes:
         name: A short name.
         text: The decision.
-        is_made: Whether the local AWS makes it as AWS does.
-        remark: For a decision that is not made, what happens instead.
+        is_made: Whether the local AWS decides as AWS does.
+        remark: The behavior of the local AWS, if it does not decide as AWS does.
     """
 
     name: str
@@ -33,7 +33,7 @@ _MADE: Final = {
     "context",
     "key-of-read-object": "the key policy and IAM allow `kms:Decrypt` for an object that is read, "
     "or copied from, with the same conditions",
-    "encryption-context": "policies ask for an encryption context in direct calls of KMS",
+    "encryption-context": "policies can require an encryption context in direct calls of KMS",
     "key-of-log-group": "the key policy lets CloudWatch Logs use the key for this log group",
     "role-of-function": "the role of a Lambda function trusts Lambda",
     "role-of-state-machine": "the role of a state machine trusts Step Functions",
@@ -48,7 +48,7 @@ _MADE: Final = {
     "permissions of its managed policy, and nothing of KMS",
     "principal-arn": "`aws:PrincipalArn` of a role session is the ARN of the role",
     "iam-delay": "a new or changed policy takes effect later, if CDK_BRAKET_LOCAL_IAM_DELAY "
-    "says so",
+    "is above 0",
 }
 
 _NOT_MADE: Final = {
@@ -81,8 +81,8 @@ _NOT_MADE: Final = {
         "the condition is never met",
     ),
     "state-machine-permissions": (
-        "the role of a state machine may make its calls",
-        "every call is made",
+        "the role of a state machine allows its calls",
+        "every call is allowed",
     ),
     "schedule-permissions": (
         "the role of a schedule may invoke its target",
@@ -119,7 +119,7 @@ DECISIONS: Final = (
 )
 
 
-def as_text() -> str:
+def as_plain_text() -> str:
     """Return the table for a terminal."""
     return "\n".join(
         [

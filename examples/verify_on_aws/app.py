@@ -1,4 +1,4 @@
-"""The stack that `verify.py` asks its questions with: an environment, two more roles, a queue."""
+"""The stack for the questions of `verify.py`: an environment, two more roles, a queue."""
 
 from aws_cdk import App, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
@@ -11,7 +11,7 @@ from cdk_braket import HybridJobEnvironment
 
 
 class VerifyStack(Stack):
-    """What the questions need. It runs no job by itself, and is destroyed after them."""
+    """The resources that the questions need. It runs no job, and is destroyed after them."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)

@@ -1,6 +1,7 @@
 """Answers questions of docs/reference/unverified.md by calls of AWS, and prints the answers.
 
-`python3 verify.py` deploys the stack beside it, asks, and destroys the stack, whatever happens.
+`python3 verify.py` deploys the stack beside it, answers the questions, and destroys the
+stack, also after an error.
 """
 
 import argparse
@@ -43,7 +44,7 @@ class Aws:
 
     Args:
         outputs: The outputs of the stack.
-        patience: The seconds that a job may take, or an event may be on its way.
+        patience: The longest wait for a job or an event, in seconds.
     """
 
     def __init__(self, outputs: Mapping[str, str], patience: float) -> None:
@@ -251,7 +252,7 @@ QUESTIONS: Final[Mapping[str, Callable[[Aws], str]]] = {
 
 
 def answers(aws: Aws, names: list[str]) -> dict[str, str]:
-    """Ask questions; a question that fails is answered with its error, and the others go on."""
+    """Answer questions; a question that fails is answered with its error, and the others go on."""
     found: dict[str, str] = {}
     try:
         for name in names:
@@ -266,7 +267,7 @@ def answers(aws: Aws, names: list[str]) -> dict[str, str]:
 
 
 def main() -> int:
-    """Deploy, ask, destroy."""
+    """Deploy the stack, answer the questions, destroy the stack."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS))
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The script for people with an account, against the local AWS: it deploys, asks and cleans up."""
+"""The script for users with an account, against the local AWS: deploy, answer, clean up."""
 
 import os
 import subprocess

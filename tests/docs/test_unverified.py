@@ -1,4 +1,4 @@
-"""Each open question has a call of AWS that answers it, and the script asks what the page says."""
+"""Each open question has a call of AWS that answers it; script and page name the same ones."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def test_a_question_has_calls_that_exist(question: str, call: str) -> None:
         assert operation in client.meta.service_model.operation_names, f"{service}:{operation}"
 
 
-def test_the_script_asks_what_the_page_says() -> None:
+def test_the_script_has_the_questions_of_the_page() -> None:
     asked = [
         name
         for _, call in _rows()

@@ -1,4 +1,4 @@
-"""Each line of the table of decisions is tried: made as on AWS, or seen not to be made."""
+"""Tests of each line of the table of decisions: decided as on AWS, or shown not to be."""
 
 import io
 import json
@@ -71,7 +71,7 @@ def _bucket(aws: LocalAws, key: str, *, bucket_key: bool = False) -> str:
 
 
 def _s3(aws: LocalAws, conditions: Mapping[str, Mapping[str, str]], *uses: str) -> Json:
-    """A client of somebody who may do all in S3, and use keys under these conditions."""
+    """A client of a user with all of S3, and with use of keys under these conditions."""
     user = user_who_may(aws, ["s3:*"])
     name = _client(aws, "sts", user).get_caller_identity()["Arn"].rpartition("/")[2]
     if uses:

@@ -1,4 +1,4 @@
-"""The ledger: every call in the life of a job, by whom, on what, and the source that says so.
+"""The ledger: every call in the life of a job, with its caller, resource and source.
 
 The calls are derived from the templates' resources: from the requests that the handler will send,
 not from the policies. Calls of the user's own deployment role are not among them.
@@ -47,7 +47,7 @@ class Call:
         who: A role's name or ARN, or a service.
         action: The action.
         resource: ARN of the resource, or `*` for an action that knows none.
-        source: Where it says so.
+        source: The page of AWS that documents it.
         context: The condition keys that AWS supplies.
         allowed: Whether it has to be allowed.
     """
@@ -458,7 +458,7 @@ def _replication_calls(deployment: Deployment, bucket: Resource) -> Iterator[Cal
 
 
 def _invocations(deployment: Deployment) -> Iterator[Call]:
-    """The calls of whatever invokes a function, and the function's own for it."""
+    """The calls of services that invoke a function, and the function's own for them."""
     functions = {each.arn: each for each in deployment.resources("AWS::Lambda::Function")}
     for rule in deployment.resources("AWS::Events::Rule"):
         for target in rule.properties.get("Targets", []):
@@ -515,7 +515,7 @@ def _machine_calls(functions: Mapping[str, Resource], machine: Resource) -> Iter
             yield Call(handler, f"states:{action}", "*", answers)
 
 
-# What a service takes a role on for.
+# The resource for which a service assumes a role.
 _SOURCES: Final = {
     "braket.amazonaws.com": "arn:aws:braket:{}:{}:job/a",
     "scheduler.amazonaws.com": "arn:aws:scheduler:{}:{}:schedule-group/default",
@@ -524,7 +524,7 @@ _SOURCES: Final = {
 
 
 def _trust(deployment: Deployment) -> Iterator[Call]:
-    """The services that take on the roles, and one that does not."""
+    """The services that assume the roles, and one that cannot."""
     source = f"{_DOCS}/IAM/latest/UserGuide/id_roles_create_for-service.html"
     for role in deployment.resources("AWS::IAM::Role"):
         statements = role.properties["AssumeRolePolicyDocument"]["Statement"]

@@ -31,7 +31,7 @@ class Stack:
 
     @property
     def stack_id(self) -> str:
-        """Its id, as CloudFormation makes it."""
+        """Its id, in CloudFormation's format."""
         return (
             f"arn:aws:cloudformation:{self.region}:{ACCOUNT}:stack/{self.name}/{_uuid(self.name)}"
         )

@@ -39,7 +39,7 @@ class Simulation:
     resource_policy: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What the program reads."""
+        """The input of the program."""
         rendered: dict[str, Any] = {
             "request": {
                 "principal": self.principal,
@@ -78,7 +78,7 @@ def decide(simulations: Sequence[Simulation]) -> list[str]:
 
 
 def describe(actions: Sequence[str]) -> dict[str, Any]:
-    """Return what the service authorization reference has on actions; None for an unknown one."""
+    """Return the service authorization reference's entries on actions; None for an unknown one."""
     return dict(_run({"actions": sorted(actions)})["descriptions"])
 
 

@@ -62,7 +62,7 @@ def _assert_right(statement: Json, region: str = REGION, account: str = ACCOUNT)
     assert arn.replace("<{'Ref': 'AWS::Partition'}>", "aws") == _ROLES
 
 
-def test_a_key_that_is_made_lets_the_service_linked_role_use_it_by_s3_alone() -> None:
+def test_a_new_key_lets_the_service_linked_role_use_it_by_s3_alone() -> None:
     stack = new_stack()
     _job(stack)
     [statement] = _statements(stack)
@@ -132,7 +132,7 @@ _NOT_OURS = [_imported, _imported_alias, _imported_bucket, _bucket_without_known
 
 
 @pytest.mark.parametrize("given", _NOT_OURS)
-def test_what_the_app_cannot_change_is_warned_of_with_the_statement(
+def test_a_warning_has_the_statement_for_a_key_that_the_app_cannot_change(
     given: Callable[[Stack], dict[str, object]],
 ) -> None:
     stack = new_stack()
@@ -181,7 +181,7 @@ def test_the_policy_of_a_key_of_another_stack_names_this_stacks_log_group() -> N
 
 
 def text_of(stack: Stack) -> str:
-    """A stack's template as text."""
+    """The JSON of a stack's template."""
     return json.dumps(template_of(stack))
 
 
@@ -192,7 +192,7 @@ def test_a_key_of_the_parent_names_the_groups_of_a_nested_stack() -> None:
     assert "log-group:Stack-*" in text_of(stack)
 
 
-def test_what_is_granted_in_another_stack_names_the_folder_of_an_isolated_job() -> None:
+def test_a_grant_in_another_stack_names_the_folder_of_an_isolated_job() -> None:
     app = App()
     env = Environment(account=ACCOUNT, region=REGION)
     jobs, readers = Stack(app, "Jobs", env=env), Stack(app, "Readers", env=env)

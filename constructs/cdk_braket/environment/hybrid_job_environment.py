@@ -95,7 +95,7 @@ def shared_statements(
 
 
 def inputs_key_statements(environment: IHybridJobEnvironment) -> list[iam.PolicyStatement]:
-    """What every job needs of the key of its inputs, if that is not the key of its results."""
+    """Return the statements that jobs need for the inputs' key, if the results have another."""
     inputs = environment.inputs_bucket.encryption_key
     results = environment.results_bucket.encryption_key
     if inputs is None:
@@ -241,8 +241,8 @@ class HybridJobEnvironment(_Environment):
             removal_policy: Whether to keep or destroy buckets, key and logs when the environment
                 leaves the stack. DESTROY empties the new buckets. Default: RETAIN.
 
-        The buckets that are made keep versions: one that was replaced or deleted expires after 30
-        days, and access logs expire after a year. `add_lifecycle_rule` of a bucket adds rules.
+        New buckets keep versions: a version that was replaced or deleted expires after 30 days,
+        and access logs expire after a year. `add_lifecycle_rule` of a bucket adds rules.
 
         Raises:
             ValidationError: The arguments contradict each other. Nothing is created.
@@ -350,7 +350,7 @@ class HybridJobEnvironment(_Environment):
         """Return the statements that the policy of the results bucket's key needs.
 
         Amazon Braket writes the results of quantum tasks on managed devices as its service-linked
-        role, which has no permission for KMS of its own. Keys of this app get the statements by
+        role. That role has no permission for KMS. Keys of this app get the statements by
         themselves. Add them to the policy of an imported key, or of a key that your bucket has and
         this app does not know. The jobs of embedded simulators need none of them.
 

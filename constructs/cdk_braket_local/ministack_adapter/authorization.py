@@ -1,4 +1,4 @@
-"""Decisions of MiniStack's policy evaluator, for services that MiniStack does not ask it about."""
+"""Decisions of MiniStack's policy evaluator, for services in which MiniStack does not use it."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -26,7 +26,7 @@ _Name = tuple[str, str]
 
 
 def install() -> None:
-    """Have MiniStack apply policies late, if that is asked for."""
+    """Have MiniStack apply policies late, if the delay is above 0."""
     delay = iam_delay(os.environ.get(IAM_DELAY, ""))
     if not delay:
         return
@@ -90,7 +90,7 @@ class History:
                 changes.popleft()
 
     def policies(self, name: str, account_id: str) -> _Policies:
-        """Return the policies that are in effect now, as MiniStack asks for them."""
+        """Return the policies that are in effect now, in place of MiniStack's own function."""
         due = time.monotonic() - self._delay
         with self._lock:
             changes = list(self._changes.get((account_id, name), ()))

@@ -1,6 +1,6 @@
 """The name that CloudFormation gives a log group: it begins with the name of the stack.
 
-MiniStack makes up another, so that policies which name the log groups of a stack would not fit.
+MiniStack generates another name, which policies for the log groups of a stack do not match.
 Source:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html
 """

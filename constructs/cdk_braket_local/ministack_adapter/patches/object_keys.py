@@ -1,10 +1,10 @@
 """KMS on objects that S3 encrypts with a key of KMS: writes and reads need permission on the key.
 
-MiniStack stores such objects without asking KMS, so that a role without permission on the key, or a
-key policy that leaves somebody out, would go unnoticed.
+MiniStack stores such objects without calling KMS. A role without permission on the key, or a key
+policy that omits a caller, would go unnoticed.
 
-S3 calls KMS in the caller's name: `kms:GenerateDataKey` for a write, `kms:Decrypt` for a read, for
-parts of a multipart upload and for the source of a copy, and neither for metadata. The encryption
+S3 calls KMS in the caller's name. A write needs `kms:GenerateDataKey`. A read, the parts of a
+multipart upload and the source of a copy need `kms:Decrypt`. Metadata needs neither. The encryption
 context is the object's ARN, or the bucket's where the bucket has a bucket key. Sources:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
@@ -37,7 +37,7 @@ _Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request to S3: who sent it, and the object it names."""
+    """A request to S3: its caller, its method and its object."""
 
     access_key_id: str
     method: str
@@ -49,7 +49,7 @@ _request: contextvars.ContextVar[_Request | None] = contextvars.ContextVar("requ
 
 
 def install() -> None:
-    """Have MiniStack ask KMS about each object that has a key of KMS."""
+    """Have MiniStack check the permission on the KMS key of each object that has one."""
     _remember_requests()
     _check_writes()
     _check_reads()
