@@ -84,6 +84,11 @@ def results_key_statement(stack: Stack) -> iam.PolicyStatement:
     )
 
 
+def is_same_key(one: kms.IKey, other: kms.IKey) -> bool:
+    """Return whether two keys, or aliases of keys of this app, are known to be the same key."""
+    return target_of(one).key_arn == target_of(other).key_arn
+
+
 def _alias(key: kms.IKey) -> tuple[str, str | None]:
     """Return what precedes an alias in its ARN, and its name; of a key the ARN and None."""
     arn = key.key_arn

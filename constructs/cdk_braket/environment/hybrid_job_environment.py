@@ -20,6 +20,7 @@ from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.keys import (
     READ_ACTIONS,
     RESULT_ACTIONS,
+    is_same_key,
     key_statements,
     results_key_statement,
     target_of,
@@ -100,7 +101,7 @@ def inputs_key_statements(environment: IHybridJobEnvironment) -> list[iam.Policy
     results = environment.results_bucket.encryption_key
     if inputs is None:
         return []
-    if results is not None and target_of(inputs).key_arn == target_of(results).key_arn:
+    if results is not None and is_same_key(inputs, results):
         return []
     return key_statements([inputs], READ_ACTIONS)
 

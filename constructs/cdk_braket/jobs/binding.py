@@ -32,6 +32,7 @@ from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import (
     READ_ACTIONS,
     RESULT_ACTIONS,
+    is_same_key,
     key_statements,
     results_key_statement,
     target_of,
@@ -556,11 +557,19 @@ class Definition:
         files = [self._checked.script, *self._checked.inputs.values()]
         keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
         inputs = environment.inputs_bucket
-        return [
-            *(objects_statements(inputs, keys) if keys else []),
-            *key_statements([inputs.encryption_key], READ_ACTIONS),
-            *log_statements(Stack.of(self.owner)),
-        ]
+        reads = [*objects_statements(inputs, keys), *self._inputs_key_statements()] if keys else []
+        return [*reads, *log_statements(Stack.of(self.owner))]
+
+    def _inputs_key_statements(self) -> list[iam.PolicyStatement]:
+        """Return the statements for the inputs' key, unless the results allow it already."""
+        inputs = self.environment.inputs_bucket.encryption_key
+        written = [bucket.encryption_key for bucket in self._written()]
+        written.append(self.options.output_data.encryption_key)
+        if inputs is None or any(
+            each is not None and is_same_key(inputs, each) for each in written
+        ):
+            return []
+        return key_statements([inputs], READ_ACTIONS)
 
     def _statements_beyond(self) -> list[iam.PolicyStatement]:
         """What this definition needs beyond what every job of its environment does."""

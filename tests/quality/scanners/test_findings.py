@@ -55,7 +55,9 @@ def test_the_sums_are_what_the_page_tells(name: str) -> None:
 
 
 def test_what_reserves_concurrency_has_no_more_than_one_hardened_by_hand() -> None:
-    sums = found()["reserved"].by_resource
+    sums = dict(found()["reserved"].by_resource)
+    # The statement for Braket's service-linked role, without which its key serves no device.
+    sums["checkov"] -= counted(found()["reserved"])["CKV_AWS_33"]
     assert {scanner: min(sums[scanner], most) for scanner, most in BY_HAND.items()} == sums
 
 
