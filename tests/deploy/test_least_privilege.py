@@ -29,7 +29,7 @@ APP = environments.ROOT / "tests/deploy/apps/guarded"
 CUSTOM_RESOURCE = "Custom::BraketHybridJob"
 AT_ONCE = 6
 # Less than the handler's patience with a permission that may still be on its way.
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 100
 
 # A template is what CloudFormation makes of it: nothing here is typed.
 Template = dict[str, Any]
@@ -171,6 +171,14 @@ def _job_needs_each(
     assert _astonishing(wrong, needed) == {}
 
 
+def _renamed(template: Template, name: str) -> Template:
+    """Return a template for a stack of another name, which the key's policy has in log groups."""
+    renamed: Template = json.loads(
+        re.sub(r":log-group:[A-Za-z]+-", f":log-group:{name}-", json.dumps(template))
+    )
+    return renamed
+
+
 class _Scenario:
     """One deployment of a template, under a name of its own."""
 
@@ -178,7 +186,7 @@ class _Scenario:
         settings = aws.client_settings
         self._seen: set[str] = set()
         self._name = f"guarded-{uuid.uuid4().hex[:12]}"
-        self._template = copy.deepcopy(template)
+        self._template = _renamed(template, self._name)
         (self._logical_id,) = (
             name for name, r in template["Resources"].items() if r["Type"] == CUSTOM_RESOURCE
         )
@@ -256,7 +264,8 @@ class _Scenario:
         record = json.loads(self._s3.get_object(Bucket=inputs, Key=key)["Body"].read())
         run = next(run for run in record["runs"].values() if run["job"] == like)
         forgotten = {"job": None, "token": token, "calling_until": time.time() - 1}
-        record["runs"]["another definition"] = run | forgotten | {"accepted": False}
+        other = {"definition": "another definition", "state": "CALLING"}
+        record["runs"][token] = run | forgotten | other
         self._s3.put_object(Bucket=inputs, Key=key, Body=json.dumps(record).encode())
         self._seen.add(lost["jobArn"])
         return lost["jobArn"]

@@ -35,6 +35,7 @@ class _Service:
         path: The members of the request, and of the resource, that lead to the role.
         error: The error code for a role that the service cannot assume.
         message: The message for it.
+        has_regional_principal: Whether a role may trust the service in one region alone.
     """
 
     principal: str
@@ -43,6 +44,12 @@ class _Service:
     path: tuple[str, ...]
     error: str
     message: str
+    has_regional_principal: bool = False
+
+    def regional_principals(self, region: str) -> tuple[str, ...]:
+        """Return the service's principal in a region, if it has one."""
+        name, _, domain = self.principal.partition(".")
+        return (f"{name}.{region}.{domain}",) if self.has_regional_principal else ()
 
 
 # By the name that MiniStack has for the service.
@@ -63,6 +70,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
         "AccessDeniedException",
         "Neither the global service principal states.amazonaws.com, nor the regional one is "
         "authorized to assume the provided role.",
+        has_regional_principal=True,
     ),
     "scheduler": _Service(
         "scheduler.amazonaws.com",
@@ -138,7 +146,10 @@ def _is_assumable(service: _Service, role: str) -> bool:
     # A schedule is known to its role by its group. Source:
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
     source = f"arn:aws:scheduler:{region}:{account}:schedule-group/default"
-    return authorization.trusts_service(role, service.principal, account, source)
+    return any(
+        authorization.trusts_service(role, principal, account, source)
+        for principal in (service.principal, *service.regional_principals(region))
+    )
 
 
 def _role(document: object, path: tuple[str, ...]) -> str | None:
