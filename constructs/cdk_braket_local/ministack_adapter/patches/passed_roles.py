@@ -35,6 +35,7 @@ class _Service:
         path: The members of the request, and of the resource, that lead to the role.
         error: The error code for a role that the service cannot assume.
         message: The message for it.
+        source: The resource for which it assumes the role, without partition, region and account.
         has_regional_principal: Whether a role may trust the service in one region alone.
     """
 
@@ -44,6 +45,7 @@ class _Service:
     path: tuple[str, ...]
     error: str
     message: str
+    source: str
     has_regional_principal: bool = False
 
     def regional_principals(self, region: str) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
         ("Role",),
         "InvalidParameterValueException",
         "The role defined for the function cannot be assumed by Lambda.",
+        "lambda:function:new",
     ),
     "states": _Service(
         "states.amazonaws.com",
@@ -70,6 +73,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
         "AccessDeniedException",
         "Neither the global service principal states.amazonaws.com, nor the regional one is "
         "authorized to assume the provided role.",
+        "states:stateMachine:new",
         has_regional_principal=True,
     ),
     "scheduler": _Service(
@@ -79,6 +83,9 @@ _SERVICES: Final[Mapping[str, _Service]] = {
         ("Target", "RoleArn"),
         "ValidationException",
         "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
+        # A schedule is known to its role by its group. Source:
+        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        "scheduler:schedule-group/default",
     ),
 }
 
@@ -143,9 +150,8 @@ def _check_templates(service: _Service) -> None:
 
 def _is_assumable(service: _Service, role: str) -> bool:
     account, region = responses.get_account_id(), responses.get_region()
-    # A schedule is known to its role by its group. Source:
-    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-    source = f"arn:aws:scheduler:{region}:{account}:schedule-group/default"
+    name, _, resource = service.source.partition(":")
+    source = f"arn:aws:{name}:{region}:{account}:{resource}"
     return any(
         authorization.trusts_service(role, principal, account, source)
         for principal in (service.principal, *service.regional_principals(region))
