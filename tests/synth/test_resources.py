@@ -184,7 +184,7 @@ def test_the_handlers_asset_holds_no_bytecode_and_can_be_imported_alone() -> Non
     app = cast("App", stack.node.root)
     assembly = app.synth()
     [root] = Path(assembly.directory).glob("asset.*/braket_jobs")
-    assert (root / "index.py").is_file()
+    assert (root / "handler" / "index.py").is_file()
     assert not list(root.rglob("__pycache__"))
 
 

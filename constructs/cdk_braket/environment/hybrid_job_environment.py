@@ -112,6 +112,7 @@ class _Environment(Resource):
     _inputs: s3.IBucket
     _results: s3.IBucket
 
+    @checked
     def apply_removal_policy(self, policy: RemovalPolicy) -> None:
         """Reject: an environment is several resources, with a separate argument for it.
 
