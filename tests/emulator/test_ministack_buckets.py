@@ -70,7 +70,12 @@ def test_its_properties_hold(stack: Stack, s3: "S3Client", name: str) -> None:
     assert rules[0]["Expiration"] == {"Days": 3}
 
 
-def test_a_write_is_encrypted_as_the_template_says(stack: Stack, s3: "S3Client", name: str) -> None:
+def test_a_write_is_encrypted_as_the_template_says(
+    local_aws: LocalAws, stack: Stack, s3: "S3Client", name: str
+) -> None:
+    kms = boto3.client("kms", **local_aws.client_settings)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/mine", TargetKeyId=key)
     by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/mine"}
     rules = [{"ServerSideEncryptionByDefault": by_default}]
     encryption = {"ServerSideEncryptionConfiguration": rules}

@@ -34,6 +34,12 @@ def aws(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loc
     patch.delenv("NODE_PATH", raising=False)
     with LocalAws.start(tmp_path_factory.mktemp("aws")) as started:
         patch.undo()
+        trust: Json = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+        trust |= {"Principal": {"Service": "lambda.amazonaws.com"}}
+        boto3.client("iam", **started.client_settings).create_role(
+            RoleName="r",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        )
         yield started
 
 
