@@ -18,8 +18,15 @@ from tests.emulator.users import user_who_may
 SCRIPT = "import time\ndef main():\n    time.sleep(600)\n"
 OPERATIONS = {
     "CreateJob", "GetJob", "CancelJob", "SearchJobs", "TagResource", "UntagResource",
-    "ListTagsForResource",
+    "ListTagsForResource", "GetDevice", "SearchDevices", "CreateQuantumTask", "GetQuantumTask",
+    "CancelQuantumTask", "SearchQuantumTasks",
 }  # fmt: skip
+SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+# Runs for longer than any test.
+ENDLESS = (
+    "OPENQASM 3.0;\nqubit[12] q;\nfor int i in [0:100000000] {\n  h q[0];\n}\n"
+    "#pragma braket result probability\n"
+)
 
 LONGEST_NAME = model_rules.bounds(model_rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
 
@@ -80,8 +87,46 @@ def job(wire: Wire, request_: dict[str, Json]) -> Iterator[str]:
         wire.call("CancelJob", jobArn=arn)
 
 
-def _parameters(job: str, request: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
+@pytest.fixture
+def task_request(jobs: Jobs) -> dict[str, Json]:
+    """A request for a task that is taken, with a client token of its own."""
+    header = {"name": "braket.ir.openqasm.program", "version": "1"}
     return {
+        "clientToken": str(uuid.uuid4()),
+        "deviceArn": SV1,
+        "deviceParameters": "{}",
+        "shots": 0,
+        "outputS3Bucket": jobs.bucket,
+        "outputS3KeyPrefix": "tasks",
+        "action": json.dumps({"braketSchemaHeader": header, "source": ENDLESS}),
+        "tags": {"team": "chemistry"},
+    }
+
+
+@pytest.fixture
+def task(wire: Wire, task_request: dict[str, Json]) -> Iterator[str]:
+    """A quantum task that runs until the test is over."""
+    arn = wire.call("CreateQuantumTask", **task_request)["quantumTaskArn"]
+    yield arn
+    if wire.call("GetQuantumTask", quantumTaskArn=arn)["status"] in {"QUEUED", "RUNNING"}:
+        _cancel(wire, arn)
+
+
+def _cancel(wire: Wire, task: str) -> Json:
+    token = str(uuid.uuid4())
+    return wire.call("CancelQuantumTask", quantumTaskArn=task, clientToken=token)
+
+
+def _parameters(
+    job: str, request: Mapping[str, Json], task: str, task_request: Mapping[str, Json]
+) -> dict[str, dict[str, Json]]:
+    return {
+        "GetDevice": {"deviceArn": SV1},
+        "SearchDevices": {"filters": [{"name": "deviceType", "values": ["SIMULATOR"]}]},
+        "CreateQuantumTask": {**task_request, "clientToken": str(uuid.uuid4())},
+        "GetQuantumTask": {"quantumTaskArn": task, "additionalAttributeNames": ["QueueInfo"]},
+        "SearchQuantumTasks": {"filters": [_by("quantumTaskArn", "EQUAL", task)]},
+        "CancelQuantumTask": {"quantumTaskArn": task, "clientToken": str(uuid.uuid4())},
         "CreateJob": {**request, "clientToken": str(uuid.uuid4())},
         "GetJob": {"jobArn": job, "additionalAttributeNames": ["QueueInfo"]},
         "SearchJobs": {"filters": [{"name": "jobArn", "operator": "EQUAL", "values": [job]}]},
@@ -93,9 +138,13 @@ def _parameters(job: str, request: Mapping[str, Json]) -> dict[str, dict[str, Js
 
 
 def test_every_operation_answers_what_the_model_says(
-    wire: Wire, job: str, request_: dict[str, Json]
+    wire: Wire,
+    job: str,
+    request_: dict[str, Json],
+    task: str,
+    task_request: dict[str, Json],
 ) -> None:
-    parameters = _parameters(job, request_)
+    parameters = _parameters(job, request_, task, task_request)
     assert set(parameters) == OPERATIONS
     for operation, given in parameters.items():
         answer = wire.call(operation, **given)
@@ -106,6 +155,7 @@ def test_every_operation_answers_what_the_model_says(
         )
     other = wire.answers["CreateJob"]["jobArn"]
     wire.call("CancelJob", jobArn=other)
+    _cancel(wire, wire.answers["CreateQuantumTask"]["quantumTaskArn"])
 
 
 def test_an_arn_ends_in_a_uuid_and_times_are_read_as_times(wire: Wire, job: str) -> None:
@@ -212,11 +262,14 @@ def test_a_job_is_known_in_its_region_alone(local_aws: LocalAws, wire: Wire, job
     assert wire.call("GetJob", jobArn=job)["jobArn"] == job
 
 
-def test_an_unknown_job_is_not_found(wire: Wire, job: str) -> None:
+def test_what_is_unknown_is_not_found(wire: Wire, job: str) -> None:
     unknown = f"{job.rpartition('/')[0]}/{uuid.uuid4()}"
+    unknown_task = unknown.replace(":job/", ":quantum-task/")
     status = service_model.shape("ResourceNotFoundException").error_status
-    for operation, given in _parameters(unknown, {}).items():
-        if operation not in {"CreateJob", "SearchJobs"}:
+    others = {"GetDevice": {"deviceArn": SV1.replace("sv1", "sv9")}}
+    known = {name for name in OPERATIONS if name.startswith(("Create", "Search"))}
+    for operation, given in (_parameters(unknown, {}, unknown_task, {}) | others).items():
+        if operation not in known:
             assert wire.refused(operation, **given) == ("ResourceNotFoundException", status)
 
 
@@ -285,11 +338,17 @@ def test_a_wrong_value_of_another_operation_is_refused(
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 def test_a_caller_without_permission_is_refused(
-    local_aws: LocalAws, job: str, request_: dict[str, Json], operation: str
+    local_aws: LocalAws,
+    job: str,
+    request_: dict[str, Json],
+    task: str,
+    task_request: dict[str, Json],
+    operation: str,
 ) -> None:
     others = sorted(f"braket:{name}" for name in OPERATIONS - {operation})
-    stranger = Wire(user_who_may(local_aws, [*others, "iam:PassRole"]))
-    code, status = stranger.refused(operation, **_parameters(job, request_)[operation])
+    stranger = Wire(user_who_may(local_aws, [*others, "iam:PassRole", "s3:ListBucket"]))
+    parameters = _parameters(job, request_, task, task_request)
+    code, status = stranger.refused(operation, **parameters[operation])
     assert code == "AccessDeniedException"
     assert status == service_model.shape("AccessDeniedException").error_status
 
@@ -300,3 +359,93 @@ def test_a_role_that_may_not_be_passed_is_refused(
     caller = Wire(user_who_may(local_aws, ["braket:CreateJob", "braket:TagResource"]))
     with pytest.raises(ClientError, match="iam:PassRole"):
         caller.call("CreateJob", **request_)
+
+
+def test_one_token_is_one_task(wire: Wire, task: str, task_request: dict[str, Json]) -> None:
+    assert wire.call("CreateQuantumTask", **task_request)["quantumTaskArn"] == task
+    other = {**task_request, "shots": 1}
+    assert wire.refused("CreateQuantumTask", **other)[0] == "ValidationException"
+
+
+def test_what_was_asked_for_of_a_task_is_described(
+    wire: Wire, task: str, task_request: dict[str, Json]
+) -> None:
+    described = wire.call("GetQuantumTask", quantumTaskArn=task)
+    for name in ("deviceArn", "deviceParameters", "shots", "outputS3Bucket", "tags"):
+        assert described[name] == task_request[name]
+    assert described["outputS3Directory"] == f"tasks/{task.rpartition('/')[2]}"
+    assert isinstance(described["createdAt"], datetime)
+
+
+def test_a_task_has_tags(wire: Wire, task: str) -> None:
+    wire.call("TagResource", resourceArn=task, tags={"more": "1"})
+    tags = wire.call("ListTagsForResource", resourceArn=task)["tags"]
+    assert tags == {"team": "chemistry", "more": "1"}
+    wire.call("UntagResource", resourceArn=task, tagKeys=["team"])
+    assert wire.call("GetQuantumTask", quantumTaskArn=task)["tags"] == {"more": "1"}
+
+
+def test_tasks_are_found_newest_first_in_pages(
+    wire: Wire, task: str, task_request: dict[str, Json]
+) -> None:
+    made = [task]
+    for _ in range(2):
+        request = {**task_request, "clientToken": str(uuid.uuid4())}
+        made.append(wire.call("CreateQuantumTask", **request)["quantumTaskArn"])
+    since = wire.call("GetQuantumTask", quantumTaskArn=task)["createdAt"].isoformat()
+    filters = [_by("createdAt", "GTE", since), _by("deviceArn", "EQUAL", SV1)]
+    first = wire.call("SearchQuantumTasks", filters=filters, maxResults=2)
+    token = first["nextToken"]
+    second = wire.call("SearchQuantumTasks", filters=filters, maxResults=2, nextToken=token)
+    found = [each["quantumTaskArn"] for page in (first, second) for each in page["quantumTasks"]]
+    assert found == made[::-1]
+    assert "nextToken" not in second
+    for arn in made[1:]:
+        _cancel(wire, arn)
+    cancelled = [*filters, _by("status", "EQUAL", "CANCELLED", "CANCELLING")]
+    found = wire.call("SearchQuantumTasks", filters=cancelled)["quantumTasks"]
+    assert [each["quantumTaskArn"] for each in found] == made[:0:-1]
+
+
+def test_devices_are_found_in_pages(wire: Wire) -> None:
+    names: list[str] = []
+    page: Json = {"nextToken": None}
+    while "nextToken" in page:
+        start = {"nextToken": page["nextToken"]} if page["nextToken"] else {}
+        page = wire.call("SearchDevices", filters=[], maxResults=1, **start)
+        names += [device["deviceName"] for device in page["devices"]]
+    assert {"SV1", "DM1", "TN1", "Forte-1"} <= set(names)
+    assert len(set(names)) == len(names)
+    assert "Garnet" not in names  # it is in another region
+
+
+@pytest.mark.parametrize(
+    ("operation", "wrong"),
+    [
+        ("GetDevice", {"deviceArn": "SV1"}),
+        ("SearchDevices", {"filters": [{"name": "color", "values": ["red"]}]}),
+        ("SearchQuantumTasks", {"filters": [_by("shots", "EQUAL", "1")]}),
+        ("SearchQuantumTasks", {"filters": [_by("status", "LT", "QUEUED")]}),
+        ("SearchQuantumTasks", {"filters": [], "nextToken": "made up"}),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_for_devices_and_tasks_is_refused(
+    wire: Wire, operation: str, wrong: dict[str, Json]
+) -> None:
+    assert wire.refused(operation, **wrong)[0] == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        name
+        for name in service_model.shape("CreateQuantumTaskRequest").required
+        if name != "clientToken"
+    ],
+)
+def test_a_missing_member_of_a_task_is_refused(
+    wire: Wire, task_request: dict[str, Json], member: str
+) -> None:
+    del task_request[member]
+    assert wire.refused("CreateQuantumTask", **task_request)[0] == "ValidationException"

@@ -5,21 +5,22 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.api.service_rules import (
     REACHABLE_PREFIX,
     REACHABLE_TAG,
     problems_of_service,
     s3_uris,
 )
+from cdk_braket_local.braket import search
 from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
 from cdk_braket_local.braket.runner import Runner
+from cdk_braket_local.braket.task_operations import TaskOperations, is_visible
+from cdk_braket_local.braket.tasks import Task
 
 CONCURRENT_JOBS = 3
 
@@ -33,7 +34,7 @@ _Operation = Callable[[Caller, _Parameters], Mapping[str, object]]
 
 
 class BraketService:
-    """Amazon Braket's hybrid jobs, on this machine.
+    """Amazon Braket's hybrid jobs, devices and quantum tasks, on this machine.
 
     Args:
         platform: The local AWS that it is a part of.
@@ -55,6 +56,9 @@ class BraketService:
         self._runner = Runner(
             platform, state_directory / "jobs", concurrent_jobs, self._lock, self._changed
         )
+        self._tasks = TaskOperations(
+            platform, state_directory / "tasks", self._lock, self._job_of_token, self._jobs_queued
+        )
         self._operations: Mapping[str, _Operation] = {
             "CreateJob": self._create_job,
             "GetJob": self._get_job,
@@ -63,6 +67,7 @@ class BraketService:
             "TagResource": self._tag_resource,
             "UntagResource": self._untag_resource,
             "ListTagsForResource": self._list_tags,
+            **self._tasks.operations,
         }
 
     def handle(  # noqa: PLR0917 - the members of a request, in their usual order
@@ -97,8 +102,9 @@ class BraketService:
             return BraketError("InternalServiceException", "internal error").response()
 
     def close(self) -> None:
-        """End all jobs."""
+        """End all jobs and quantum tasks."""
         self._runner.close()
+        self._tasks.close()
 
     def _answered(self, caller: Caller, request: Request) -> Response:
         operation = self._operations.get(request.operation)
@@ -191,61 +197,73 @@ class BraketService:
 
     def _search_jobs(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
         self._platform.authorize(caller, "braket:SearchJobs", "*", {})
-        filters = request["filters"]
-        wanted = [_filter(each) for each in (filters if isinstance(filters, list) else [])]
         with self._lock:
-            found = [
-                job.summary()
-                for job in reversed(self._jobs.values())
-                if _is_visible(job, caller) and all(matches(job) for matches in wanted)
-            ]
-        most = model_rules.bounds(
-            model_rules.shape_of("SearchJobsRequest", "maxResults")
-        ).maximum or len(found)
-        size = request.get("maxResults", most)
-        first = _page_start(request.get("nextToken"), found)
-        end = first + (size if isinstance(size, int) else most)
-        token = str(found[end]["jobArn"]) if end < len(found) else None
-        return {"jobs": found[first:end], "nextToken": token}
+            seen = [job for job in reversed(self._jobs.values()) if is_visible(job, caller)]
+            matched = search.matching(
+                request, seen, {"jobArn": lambda job: job.arn}, lambda job: job.created_at
+            )
+            found = [job.summary() for job in matched]
+        jobs, token = search.page(request, "SearchJobsRequest", found, "jobArn")
+        return {"jobs": jobs, "nextToken": token}
 
     def _tag_resource(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
-        job = self._job(caller, "braket:TagResource", request["resourceArn"])
+        resource = self._tagged(caller, "braket:TagResource", request["resourceArn"])
         tags = request["tags"]
         with self._lock:
-            job.tags.update(tags if isinstance(tags, Mapping) else {})
+            resource.tags.update(tags if isinstance(tags, Mapping) else {})
         return {}
 
     def _untag_resource(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
-        job = self._job(caller, "braket:UntagResource", request["resourceArn"])
+        resource = self._tagged(caller, "braket:UntagResource", request["resourceArn"])
         with self._lock:
             for key in _texts(request["tagKeys"]):
-                job.tags.pop(key, None)
+                resource.tags.pop(key, None)
         return {}
 
     def _list_tags(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
-        job = self._job(caller, "braket:ListTagsForResource", request["resourceArn"])
+        resource = self._tagged(caller, "braket:ListTagsForResource", request["resourceArn"])
         with self._lock:
-            return {"tags": dict(job.tags)}
+            return {"tags": dict(resource.tags)}
 
     # --- What they share. ---
+
+    def _tagged(self, caller: Caller, action: str, arn: object) -> Job | Task:
+        """Return the job or the quantum task that has an ARN."""
+        task = self._tasks.known(str(arn))
+        if task is None:
+            return self._job(caller, action, arn)
+        self._platform.authorize(caller, action, task.arn, {})
+        if not is_visible(task, caller):
+            raise BraketError("ResourceNotFoundException", f"there is no {arn}")
+        return task
 
     def _job(self, caller: Caller, action: str, arn: object) -> Job:
         self._platform.authorize(caller, action, str(arn), {})
         with self._lock:
             job = self._jobs.get(str(arn))
-        if job is None or not _is_visible(job, caller):
+        if job is None or not is_visible(job, caller):
             raise BraketError("ResourceNotFoundException", f"there is no {arn}")
         return job
+
+    def _job_of_token(self, caller: Caller, token: str) -> str | None:
+        """Return the ARN of the running job that was given a token for its tasks."""
+        arn = f"arn:aws:braket:{caller.region}:{caller.account}:job/{token}"
+        with self._lock:
+            job = self._jobs.get(arn)
+            return arn if job is not None and not job.is_over else None
+
+    def _jobs_queued(self, device: str) -> int:
+        with self._lock:
+            return sum(
+                job.status is Status.QUEUED
+                and _text(job.request, "deviceConfig", "device") == device
+                for job in self._jobs.values()
+            )
 
     def _changed(self, job: Job) -> None:
         with self._lock:
             detail = {"jobArn": job.arn, "status": job.status.value}
         self._platform.put_event(job.caller, _STATE_CHANGE, detail, [job.arn])
-
-
-def _is_visible(job: Job, caller: Caller) -> bool:
-    """Whether a caller is in the job's account and speaks to the job's region."""
-    return (job.caller.account, job.caller.region) == (caller.account, caller.region)
 
 
 def _same(known: tuple[str, str], content: str) -> str:
@@ -260,49 +278,6 @@ def _same(known: tuple[str, str], content: str) -> str:
             "ConflictException", "the clientToken was used for another request before"
         )
     return arn
-
-
-def _filter(raw: object) -> Callable[[Job], bool]:
-    """Return what a filter of SearchJobs asks of a job."""
-    given = raw if isinstance(raw, Mapping) else {}
-    name, operator, values = given["name"], given["operator"], _texts(given["values"])
-    if name == "jobArn" and operator == "EQUAL":
-        return lambda job: job.arn in values
-    if name == "createdAt" and operator == "BETWEEN" and len(values) == 2:  # noqa: PLR2004 - a pair
-        first, last = (_time(value) for value in values)
-        return lambda job: first <= job.created_at <= last
-    if name == "createdAt" and operator in _COMPARISONS and len(values) == 1:
-        compare, at = _COMPARISONS[operator], _time(values[0])
-        return lambda job: compare(job.created_at, at)
-    raise BraketError(
-        "ValidationException", f"jobs cannot be searched by {name} {operator} of {len(values)}"
-    )
-
-
-_COMPARISONS: Mapping[str, Callable[[datetime, datetime], bool]] = {
-    "LT": lambda created, at: created < at,
-    "LTE": lambda created, at: created <= at,
-    "EQUAL": lambda created, at: created == at,
-    "GT": lambda created, at: created > at,
-    "GTE": lambda created, at: created >= at,
-}
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BraketError("ValidationException", "createdAt is compared with no time") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _page_start(token: object, found: Sequence[Mapping[str, object]]) -> int:
-    if token is None:
-        return 0
-    for index, job in enumerate(found):
-        if job["jobArn"] == token:
-            return index
-    raise BraketError("ValidationException", "nextToken is none that was given out")
 
 
 def _text(request: _Parameters, *path: str) -> str:

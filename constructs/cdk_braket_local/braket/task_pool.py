@@ -1,0 +1,299 @@
+"""Runs quantum tasks: some side by side, each in a process that lives on, the rest in a queue."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from cdk_braket_local import processes
+from cdk_braket_local.braket.devices import MAXIMUM_SHOTS, Device
+from cdk_braket_local.braket.platform import Platform, RoleNotAssumableError
+from cdk_braket_local.braket.tasks import RESULTS_FILE, Task, TaskStatus
+
+_END_SECONDS = 5.0
+
+_logger = logging.getLogger(__name__)
+
+Changed = Callable[[Task], None]
+
+
+class WorkerLostError(Exception):
+    """A worker process ended before it had answered."""
+
+
+class Worker:
+    """A process that carries one order out after the other.
+
+    Args:
+        folder: The folder that it runs in and is marked with.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cdk_braket_local.braket.task_worker"],
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take an order."""
+        return self._process.poll() is None
+
+    def answer(self, order: Mapping[str, object]) -> Mapping[str, object]:
+        """Have an order carried out.
+
+        Raises:
+            WorkerLostError: The process ended before.
+        """
+        given, taken = self._process.stdin, self._process.stdout
+        assert given is not None  # noqa: S101 - it was asked for
+        assert taken is not None  # noqa: S101 - it was asked for
+        try:
+            given.write(json.dumps(order) + "\n")
+            given.flush()
+            line = taken.readline()
+        except (OSError, ValueError) as error:
+            raise WorkerLostError from error
+        if not line.endswith("\n"):
+            code = self._process.wait()
+            raise WorkerLostError(f"the simulator's process ended with exit code {code}")
+        answer = json.loads(line)
+        return answer if isinstance(answer, Mapping) else {}
+
+    def kill(self) -> None:
+        """End it, whatever it computes."""
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+
+
+class TaskPool:
+    """Runs the quantum tasks of a service.
+
+    Args:
+        platform: The local AWS.
+        folder: A folder for the worker processes.
+        lock: Guards all tasks.
+        changed: Called, without the lock, when a task's state has changed.
+    """
+
+    def __init__(
+        self, platform: Platform, folder: Path, lock: threading.RLock, changed: Changed
+    ) -> None:
+        self._platform = platform
+        self._folder = folder
+        self._changed = changed
+        self._wake = threading.Condition(lock)
+        self._queue: deque[Task] = deque()
+        self._running: dict[str, Worker | None] = {}
+        self._free: list[Worker] = []
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._closed = False
+        self._description_lock = threading.Lock()
+        self._capabilities: dict[str, str] = {}
+        self.size = os.cpu_count() or 1
+
+    def submit(self, task: Task) -> None:
+        """Queue a task; it runs as soon as a process is free."""
+        with self._wake:
+            task.status = TaskStatus.QUEUED
+        # Before it can run: its states are published in their order.
+        self._changed(task)
+        with self._wake:
+            if task.is_over:
+                return
+            self._queue.append(task)
+            if self._idle < len(self._queue) and len(self._threads) < self.size:
+                thread = threading.Thread(target=self._work, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._wake.notify()
+
+    def position(self, task: Task) -> int | None:
+        """Return a task's place among the queued tasks of its priority, from 1, or None."""
+        with self._wake:
+            same = [each for each in self._queue if each.priority == task.priority]
+            return same.index(task) + 1 if task in same else None
+
+    def queued(self, device: Device, priority: str) -> int:
+        """Return how many tasks of a priority wait for a device."""
+        with self._wake:
+            return sum(each.device is device and each.priority == priority for each in self._queue)
+
+    def cancel(self, task: Task) -> bool:
+        """Cancel a task: at once in the queue, else as soon as its process has ended.
+
+        Returns:
+            False when the task is over already.
+        """
+        with self._wake:
+            if task.is_over:
+                return False
+            if task.status is TaskStatus.CANCELLING:
+                return True
+            is_running = task.arn in self._running
+            worker = self._running.get(task.arn)
+            if is_running:
+                task.status = TaskStatus.CANCELLING
+            else:
+                with suppress(ValueError):
+                    self._queue.remove(task)
+                task.ended(TaskStatus.CANCELLED)
+        self._changed(task)
+        if worker is not None:
+            worker.kill()
+        return True
+
+    def capabilities(self, device: Device) -> str:
+        """Return the capabilities of a device as JSON in its schema; computed once.
+
+        Raises:
+            WorkerLostError: They could not be computed; the message is the reason.
+        """
+        with self._description_lock:
+            known = self._capabilities.get(device.arn)
+            if known is None:
+                known = self._capabilities[device.arn] = self._described(device)
+            return known
+
+    def close(self) -> None:
+        """End all tasks and processes."""
+        with self._wake:
+            self._closed = True
+            self._queue.clear()
+            self._wake.notify_all()
+        processes.kill_marked(self._folder, _END_SECONDS)
+        for thread in self._threads:
+            thread.join(_END_SECONDS)
+
+    def _described(self, device: Device) -> str:
+        worker = self._borrowed()
+        answer = worker.answer(
+            {
+                "order": "describe",
+                "simulator": device.simulator,
+                "schema": device.schema,
+                "qubits": device.qubits,
+                "shots": MAXIMUM_SHOTS,
+            }
+        )
+        self._give_back(worker)
+        if "capabilities" not in answer:
+            raise WorkerLostError(str(answer.get("failure")))
+        return str(answer["capabilities"])
+
+    # --- The processes. ---
+
+    def _borrowed(self) -> Worker:
+        """Return a process that nobody else uses: a free one, else a new one."""
+        with self._wake:
+            while self._free:
+                worker = self._free.pop()
+                if worker.is_alive:
+                    return worker
+        return Worker(self._folder)
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._wake:
+            is_kept = not self._closed and len(self._free) < self.size
+            if is_kept:
+                self._free.append(worker)
+        if not is_kept:
+            worker.kill()
+
+    # --- The threads, each with one task at a time. ---
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            self._changed(task)
+            self._run(task)
+
+    def _next(self) -> Task | None:
+        """Wait for the next task, those of hybrid jobs first; None at the end."""
+        with self._wake:
+            self._idle += 1
+            while not self._queue and not self._closed:
+                self._wake.wait()
+            self._idle -= 1
+            if self._closed:
+                return None
+            task = next((each for each in self._queue if each.job_arn), self._queue[0])
+            self._queue.remove(task)
+            task.status = TaskStatus.RUNNING
+            self._running[task.arn] = None
+            return task
+
+    def _run(self, task: Task) -> None:
+        """Run a task to its end."""
+        try:
+            failure = self._outcome(task)
+        except (WorkerLostError, RoleNotAssumableError, OSError) as error:
+            failure = str(error) or "the simulator's process was lost"
+        except Exception as error:  # noqa: BLE001 - the task must end
+            _logger.error("%s could not be run: %s", task.arn, type(error).__name__)  # noqa: TRY400
+            failure = "InternalServiceException: the task could not be run"
+        with self._wake:
+            worker = self._running.pop(task.arn)
+            is_cancelled = task.status is TaskStatus.CANCELLING
+            if is_cancelled:
+                task.ended(TaskStatus.CANCELLED)
+            else:
+                task.ended(TaskStatus.FAILED if failure else TaskStatus.COMPLETED, failure)
+        self._changed(task)
+        if worker is None:
+            return
+        if is_cancelled:
+            # Whoever cancelled the task is about to kill it, if it still lives.
+            worker.kill()
+        else:
+            self._give_back(worker)
+
+    def _outcome(self, task: Task) -> str | None:
+        """Return why a task failed; None if its result is stored."""
+        worker = self._borrowed()
+        with self._wake:
+            self._running[task.arn] = worker
+            if task.status is not TaskStatus.RUNNING:
+                return None
+        credentials = self._platform.service_linked_session(task.caller, task.id)
+        try:
+            answer = worker.answer(
+                {
+                    "order": "compute",
+                    "simulator": task.device.simulator,
+                    "action": task.request["action"],
+                    "shots": task.shots,
+                    "task_arn": task.arn,
+                    "device_arn": task.device.arn,
+                    "bucket": task.bucket,
+                    "key": f"{task.directory}/{RESULTS_FILE}",
+                    "endpoint_url": self._platform.endpoint_url,
+                    "region": task.caller.region,
+                    "credentials": asdict(credentials),
+                }
+            )
+        finally:
+            self._platform.end_session(credentials)
+        failure = answer.get("failure")
+        return str(failure) if failure else None
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return a worker's environment: nothing of the server's, which holds its keys."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    own = {"PATH": os.defpath, "HOME": str(folder), "LANG": "C.UTF-8"}
+    return own | threads | processes.mark(folder)

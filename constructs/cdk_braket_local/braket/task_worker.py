@@ -1,0 +1,186 @@
+"""The process that computes quantum tasks: `python -m cdk_braket_local.braket.task_worker`.
+
+It reads one order a line as JSON and answers each with one line of JSON, until its input ends.
+The server of the local AWS imports neither the Braket SDK nor its simulators: they take seconds
+and hundreds of megabytes, and a program may exhaust the memory.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from typing import Any, Final
+
+MAXIMUM_REASON = 1024
+
+# Everything here is read from JSON or comes from the SDK, which has no types.
+Json = dict[str, Any]
+
+_POLL_MILLISECONDS = 500
+_ALWAYS_OPEN: Final = {
+    "executionDay": "Everyday",
+    "windowStartHour": "00:00",
+    "windowEndHour": "23:59:59",
+}
+
+
+def main() -> None:
+    """Answer orders until the input ends; then end at once, also amid a computation."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    # What a library prints is no answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    orders: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=(orders,), daemon=True).start()
+    while True:
+        print(json.dumps(answer(json.loads(orders.get()))), file=answers, flush=True)
+
+
+def _read(orders: "SimpleQueue[str]") -> None:
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)
+
+
+def answer(order: Json) -> Json:
+    """Carry an order out; its answer holds `failure` if that failed."""
+    try:
+        return _ORDERS[order["order"]](order)
+    except MemoryError:
+        return {"failure": "The simulation needs more memory than this machine has."}
+    except Exception as error:  # noqa: BLE001 - the task fails, not its process
+        return {"failure": f"{type(error).__name__}: {error}"[:MAXIMUM_REASON]}
+
+
+def _describe(order: Json) -> Json:
+    """Return a device's capabilities in its schema."""
+    if order["simulator"] is None:
+        return {"capabilities": _qpu_capabilities(order)}
+    content = json.loads(_simulator(order["simulator"]).properties.json())
+    content["paradigm"]["qubitCount"] = order["qubits"]
+    content["service"] |= {
+        "shotsRange": [0, order["shots"]],
+        "getTaskPollIntervalMillis": _POLL_MILLISECONDS,
+    }
+    from braket.device_schema.simulators import (  # noqa: PLC0415
+        GateModelSimulatorDeviceCapabilities,
+    )
+
+    return {"capabilities": GateModelSimulatorDeviceCapabilities.parse_obj(content).json()}
+
+
+def _qpu_capabilities(order: Json) -> str:
+    """Return capabilities of a QPU with its number of qubits.
+
+    Its gates and the connections of its qubits change with each calibration: none are listed.
+    """
+    from braket.device_schema.ionq import IonqDeviceCapabilities  # noqa: PLC0415
+    from braket.device_schema.iqm import IqmDeviceCapabilities  # noqa: PLC0415
+    from braket.device_schema.oqc import OqcDeviceCapabilities  # noqa: PLC0415
+    from braket.device_schema.rigetti.rigetti_device_capabilities_v2 import (  # noqa: PLC0415
+        RigettiDeviceCapabilities,
+    )
+
+    schemas = {
+        "ionq": IonqDeviceCapabilities,
+        "iqm": IqmDeviceCapabilities,
+        "oqc": OqcDeviceCapabilities,
+        "rigetti": RigettiDeviceCapabilities,
+    }
+    openqasm = "braket.ir.openqasm.program"
+    content = {
+        "service": {"executionWindows": [_ALWAYS_OPEN], "shotsRange": [1, order["shots"]]},
+        "action": {openqasm: {"actionType": openqasm, "version": ["1"], "supportedOperations": []}},
+        "paradigm": {
+            "connectivity": {"fullyConnected": False, "connectivityGraph": {}},
+            "qubitCount": order["qubits"],
+            "nativeGateSet": [],
+        },
+        "deviceParameters": {},
+    }
+    return str(schemas[order["schema"]].parse_obj(content).json())
+
+
+def _compute(order: Json) -> Json:
+    """Compute a task and store its result."""
+    started = time.monotonic()
+    result = _simulator(order["simulator"]).run(_program(order["action"]), shots=order["shots"])
+    milliseconds = int((time.monotonic() - started) * 1000)
+    return _store(order, _rendered(result, order, milliseconds))
+
+
+def _store(order: Json, body: str) -> Json:
+    import boto3  # noqa: PLC0415 - only needed with a result
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    keys = order["credentials"]
+    client = boto3.client(
+        "s3",
+        endpoint_url=order["endpoint_url"],
+        region_name=order["region"],
+        aws_access_key_id=keys["access_key_id"],
+        aws_secret_access_key=keys["secret_access_key"],
+        aws_session_token=keys["session_token"],
+    )
+    try:
+        client.put_object(Bucket=order["bucket"], Key=order["key"], Body=body.encode())
+    except (BotoCoreError, ClientError) as error:
+        place = f"s3://{order['bucket']}/{order['key']}"
+        reason = f"Amazon Braket cannot write the result to {place}: {error}"
+        return {"failure": reason[:MAXIMUM_REASON]}
+    return {}
+
+
+def _simulator(name: str) -> Any:  # noqa: ANN401 - of the SDK
+    from braket.default_simulator import (  # noqa: PLC0415
+        DensityMatrixSimulator,
+        StateVectorSimulator,
+    )
+
+    return {"braket_sv": StateVectorSimulator, "braket_dm": DensityMatrixSimulator}[name]()
+
+
+def _program(action: str) -> Any:  # noqa: ANN401 - of the SDK
+    """Read a program by the schema that its header names, as the SDK does."""
+    from braket.ir import jaqcd, openqasm  # noqa: F401, PLC0415 - the schemas that it may name
+    from braket.schema_common import BraketSchemaBase  # noqa: PLC0415
+
+    return BraketSchemaBase.parse_raw_schema(action)
+
+
+def _rendered(result: Any, order: Json, milliseconds: int) -> str:  # noqa: ANN401 - of the SDK
+    """Return a result as `results.json` holds it on AWS."""
+    from braket.task_result.simulator_metadata_v1 import SimulatorMetadata  # noqa: PLC0415
+
+    result.taskMetadata.id = order["task_arn"]
+    result.taskMetadata.deviceId = order["device_arn"]
+    content = result.dict()
+    metadata = content.get("additionalMetadata")
+    if isinstance(metadata, dict):
+        metadata["simulatorMetadata"] = SimulatorMetadata(executionDuration=milliseconds).dict()
+    return json.dumps(_without_empty(content), default=_plain)
+
+
+def _without_empty(content: Mapping[str, object]) -> dict[str, object]:
+    """Leave out members without a value: the schema refuses, say, an empty list of measurements."""
+    return {name: value for name, value in content.items() if value is not None and value != []}
+
+
+def _plain(value: Any) -> object:  # noqa: ANN401 - of the SDK or NumPy
+    """Return a value that JSON has no form for as one that it has."""
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if hasattr(value, "tolist"):  # arrays and numbers of NumPy
+        return value.tolist()
+    if hasattr(value, "dict"):  # models of the SDK's schemas
+        return value.dict()
+    return str(value)
+
+
+_ORDERS: Final[Mapping[str, Callable[[Json], Json]]] = {"describe": _describe, "compute": _compute}
+
+
+if __name__ == "__main__":
+    main()
