@@ -46,6 +46,8 @@ _MADE: Final = {
     "bucket-region": "the buckets of a job are in its region",
     "service-linked-role": "the service-linked role of Amazon Braket is a principal with the "
     "permissions of its managed policy, and nothing of KMS",
+    "managed-devices": "the caller may run tasks on SV1 and DM1, and Amazon Braket may store their "
+    "results in the bucket and use its key",
     "principal-arn": "`aws:PrincipalArn` of a role session is the ARN of the role",
     "iam-delay": "a new or changed policy takes effect later, if CDK_BRAKET_LOCAL_IAM_DELAY "
     "is above 0",
@@ -100,9 +102,9 @@ _NOT_MADE: Final = {
         "the execution role may pull the image of a job",
         "no image is pulled",
     ),
-    "managed-devices": (
-        "the execution role may run tasks on managed devices, and Braket stores their results",
-        "there are no managed devices",
+    "quantum-hardware": (
+        "the account has accepted the user agreement of a quantum device",
+        "no task on a quantum device is accepted: DeviceOfflineException",
     ),
     "quotas": (
         "quotas, and sizes of policies and templates, are kept",

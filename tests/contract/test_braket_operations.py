@@ -337,7 +337,7 @@ def test_a_wrong_value_of_another_operation_is_refused(
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
-def test_a_caller_without_permission_is_refused(
+def test_a_caller_without_permission_is_refused(  # noqa: PLR0917 - fixtures
     local_aws: LocalAws,
     job: str,
     request_: dict[str, Json],

@@ -19,9 +19,10 @@ from cdk_braket_local.control.instance import ClientSettings, LocalAws
 from cdk_braket_local.ministack_adapter import environment
 from cdk_braket_local.ministack_adapter.patches import iam_delay
 from tests.emulator import task_server
-from tests.emulator.jobs import TRUST, Jobs, Json
+from tests.emulator.jobs import FINAL, TRUST, Jobs, Json
 from tests.emulator.stacks import Stack
 from tests.emulator.users import user_who_may
+from tests.patience import PATIENCE
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "reference" / "local-coverage.md"
 ACCOUNT: Final = "000000000000"
@@ -462,6 +463,39 @@ def _try_to_store_results(aws: LocalAws, s3: Json) -> None:
     _refused(lambda: _s3(aws, {}).put_object(Bucket=_bucket(aws, others), Key="a", Body=b""))
 
 
+def _managed_devices(aws: LocalAws, _folder: Path) -> None:
+    every = ["braket:CreateQuantumTask", "braket:GetQuantumTask", "s3:ListBucket"]
+    program = {"name": "braket.ir.openqasm.program", "version": "1"}
+    source = "OPENQASM 3;\nqubit[1] q;\nx q[0];"
+
+    def create(bucket: str, actions: list[str]) -> str:
+        request = {
+            "clientToken": str(uuid.uuid4()),
+            "deviceArn": "arn:aws:braket:::device/quantum-simulator/amazon/sv1",
+            "shots": 1,
+            "outputS3Bucket": bucket,
+            "outputS3KeyPrefix": "tasks",
+            "action": json.dumps({"braketSchemaHeader": program, "source": source}),
+        }
+        braket = _client(aws, "braket", user_who_may(aws, actions))
+        return str(braket.create_quantum_task(**request)["quantumTaskArn"])
+
+    def status(bucket: str) -> str:
+        braket, task = _client(aws, "braket"), create(bucket, every)
+        deadline = time.monotonic() + PATIENCE
+        while (found := braket.get_quantum_task(quantumTaskArn=task)["status"]) not in FINAL:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+        return str(found)
+
+    plain = Jobs(aws).bucket
+    assert status(plain) == "COMPLETED"
+    _refused(lambda: create(plain, every[1:]), "AccessDeniedException")
+    _refused(lambda: create(plain, every[:2]), "ValidationException")
+    assert status(_bucket(aws, _key(aws, ROOT, _FOR_TASKS))) == "COMPLETED"
+    assert status(_bucket(aws, _key(aws))) == "FAILED"
+
+
 def _principal_arn(aws: LocalAws, _folder: Path) -> None:
     jobs = Jobs(aws)
     script = "import boto3\ndef main():\n    boto3.client('sqs').list_queues()\n"
@@ -548,6 +582,7 @@ _ATTEMPTS: Final[Mapping[str, Callable[[LocalAws, Path], None]]] = {
     "inline-policy-names": _inline_policy_names,
     "bucket-region": _bucket_region,
     "service-linked-role": _service_linked_role,
+    "managed-devices": _managed_devices,
     "principal-arn": _principal_arn,
     "iam-delay": _iam_delay,
     "trust-afterwards": _trust_afterwards,

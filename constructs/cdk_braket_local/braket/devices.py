@@ -24,10 +24,12 @@ _BYTES_OF_AMPLITUDE = 16
 
 
 class DeviceStatus(StrEnum):
-    """The states of a device."""
+    """The states of a device here.
+
+    Quantum devices are online, so that jobs on them deploy as on AWS; their tasks are refused.
+    """
 
     ONLINE = "ONLINE"
-    OFFLINE = "OFFLINE"
     RETIRED = "RETIRED"
 
 
@@ -91,23 +93,23 @@ class Device:
 def _devices() -> Iterator[Device]:
     simulators = "arn:aws:braket:::device/quantum-simulator/amazon"
     amazon = "Amazon Braket"
-    on, off, gone = DeviceStatus.ONLINE, DeviceStatus.OFFLINE, DeviceStatus.RETIRED
+    on, gone = DeviceStatus.ONLINE, DeviceStatus.RETIRED
     state_vector, density_matrix = "braket_sv", "braket_dm"
     yield Device(f"{simulators}/sv1", "SV1", amazon, on, 34, "simulators", state_vector)
     yield Device(f"{simulators}/dm1", "DM1", amazon, on, 17, "simulators", density_matrix, 2)
     yield Device(f"{simulators}/tn1", "TN1", amazon, gone, 50, "simulators", state_vector)
     for region, provider, schema, name, qubits, status in (
-        ("eu-north-1", "AQT", None, "Ibex-Q1", 12, off),
-        ("us-east-1", "IonQ", "ionq", "Forte-1", 36, off),
-        ("us-east-1", "IonQ", "ionq", "Forte-Enterprise-1", 36, off),
+        ("eu-north-1", "AQT", None, "Ibex-Q1", 12, on),
+        ("us-east-1", "IonQ", "ionq", "Forte-1", 36, on),
+        ("us-east-1", "IonQ", "ionq", "Forte-Enterprise-1", 36, on),
         ("us-east-1", "IonQ", "ionq", "Aria-1", 25, gone),
         ("us-east-1", "IonQ", "ionq", "Aria-2", 25, gone),
         ("us-east-1", "IonQ", "ionq", "Harmony", 11, gone),
-        ("eu-north-1", "IQM", "iqm", "Garnet", 20, off),
-        ("eu-north-1", "IQM", "iqm", "Emerald", 54, off),
+        ("eu-north-1", "IQM", "iqm", "Garnet", 20, on),
+        ("eu-north-1", "IQM", "iqm", "Emerald", 54, on),
         ("eu-west-2", "OQC", "oqc", "Lucy", 8, gone),
-        ("us-east-1", "QuEra", None, "Aquila", 256, off),
-        ("us-west-1", "Rigetti", "rigetti", "Cepheus-1-108Q", 108, off),
+        ("us-east-1", "QuEra", None, "Aquila", 256, on),
+        ("us-west-1", "Rigetti", "rigetti", "Cepheus-1-108Q", 108, on),
         ("us-west-1", "Rigetti", "rigetti", "Ankaa-2", 84, gone),
         ("us-west-1", "Rigetti", "rigetti", "Ankaa-3", 82, gone),
         ("us-west-1", "Rigetti", "rigetti", "Aspen-M-1", 80, gone),

@@ -37,7 +37,8 @@ def matching(
         BraketError: A filter has a name, operator or value that cannot be searched by.
     """
     filters = request.get("filters")
-    wanted = [_filter(each, texts, created_at) for each in (filters if _is_list(filters) else [])]
+    given = filters if isinstance(filters, list) else []
+    wanted = [_filter(each, texts, created_at) for each in given]
     return [each for each in found if all(matches(each) for matches in wanted)]
 
 
@@ -103,7 +104,3 @@ def _time(text: str) -> datetime:
     except ValueError as error:
         raise BraketError("ValidationException", "createdAt is compared with no time") from error
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)

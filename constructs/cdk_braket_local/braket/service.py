@@ -19,7 +19,7 @@ from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
 from cdk_braket_local.braket.runner import Runner
-from cdk_braket_local.braket.task_operations import TaskOperations, is_visible
+from cdk_braket_local.braket.task_operations import TaskOperations, check_not_retired, is_visible
 from cdk_braket_local.braket.tasks import Task
 
 CONCURRENT_JOBS = 3
@@ -140,6 +140,7 @@ class BraketService:
         problems = problems or list(self._problems_of_buckets(caller, request))
         if problems:
             raise BraketError("ValidationException", "; ".join(problems))
+        check_not_retired(_text(request, "deviceConfig", "device"))
 
     def _problems_of_buckets(self, caller: Caller, request: _Parameters) -> Iterator[str]:
         for bucket in sorted({Place.parse(uri).bucket for uri in s3_uris(request).values()}):

@@ -158,8 +158,7 @@ class TaskOperations:
             BraketError: It does not.
         """
         device = _device(caller, str(request["deviceArn"]))
-        if device.status is DeviceStatus.RETIRED:
-            raise BraketError("DeviceRetiredException", f"{device.arn} is retired")
+        check_not_retired(device.arn)
         if device.simulator is None:
             raise BraketError(
                 "DeviceOfflineException",
@@ -261,6 +260,17 @@ def is_visible(owned: _Owned, caller: Caller) -> bool:
     """Whether a caller is in the account of a thing and speaks to its region."""
     own = owned.caller
     return (own.account, own.region) == (caller.account, caller.region)
+
+
+def check_not_retired(arn: str) -> None:
+    """Refuse a device that takes no jobs and tasks any more.
+
+    Raises:
+        BraketError: The device is retired.
+    """
+    device = DEVICES.get(arn)
+    if device is not None and device.status is DeviceStatus.RETIRED:
+        raise BraketError("DeviceRetiredException", f"{arn} is retired: choose another device")
 
 
 def _device(caller: Caller, arn: str) -> Device:

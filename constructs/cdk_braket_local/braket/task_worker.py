@@ -7,6 +7,7 @@ and hundreds of megabytes, and a program may exhaust the memory.
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ MAXIMUM_REASON = 1024
 Json = dict[str, Any]
 
 _POLL_MILLISECONDS = 500
+_RESULT_PRAGMA = "braket_result_type_"
 _ALWAYS_OPEN: Final = {
     "executionDay": "Everyday",
     "windowStartHour": "00:00",
@@ -106,9 +108,23 @@ def _qpu_capabilities(order: Json) -> str:
 def _compute(order: Json) -> Json:
     """Compute a task and store its result."""
     started = time.monotonic()
-    result = _simulator(order["simulator"]).run(_program(order["action"]), shots=order["shots"])
+    simulator, program = _simulator(order["simulator"]), _program(order["action"])
+    _check_result_types(simulator, order["action"])
+    result = simulator.run(program, shots=order["shots"])
     milliseconds = int((time.monotonic() - started) * 1000)
     return _store(order, _rendered(result, order, milliseconds))
+
+
+def _check_result_types(simulator: Any, action: str) -> None:  # noqa: ANN401 - of the SDK
+    """Refuse result types that the simulator forbids: it would compute others in their place."""
+    forbidden = simulator.properties.action["braket.ir.openqasm.program"].forbiddenPragmas
+    for pragma in forbidden:
+        kind = pragma.removeprefix(_RESULT_PRAGMA)
+        if kind != pragma and re.search(rf"#pragma\s+braket\s+result\s+{kind}\b", action):
+            raise ValueError(
+                f"the local AWS does not compute the result type {kind}: the simulator of the "
+                "Braket SDK does not have it. Use another, or run the task on AWS"
+            )
 
 
 def _store(order: Json, body: str) -> Json:
@@ -154,6 +170,8 @@ def _rendered(result: Any, order: Json, milliseconds: int) -> str:  # noqa: ANN4
     """Return a result as `results.json` holds it on AWS."""
     from braket.task_result.simulator_metadata_v1 import SimulatorMetadata  # noqa: PLC0415
 
+    if order["shots"] and getattr(result, "resultTypes", None):
+        result.resultTypes = _sampled(result)
     result.taskMetadata.id = order["task_arn"]
     result.taskMetadata.deviceId = order["device_arn"]
     content = result.dict()
@@ -161,6 +179,13 @@ def _rendered(result: Any, order: Json, milliseconds: int) -> str:  # noqa: ANN4
     if isinstance(metadata, dict):
         metadata["simulatorMetadata"] = SimulatorMetadata(executionDuration=milliseconds).dict()
     return json.dumps(_without_empty(content), default=_plain)
+
+
+def _sampled(result: Any) -> Any:  # noqa: ANN401 - of the SDK
+    """Return the result types with the values that the SDK computes from the measurements."""
+    from braket.tasks import GateModelQuantumTaskResult  # noqa: PLC0415 - takes seconds
+
+    return GateModelQuantumTaskResult.from_object(result).result_types
 
 
 def _without_empty(content: Mapping[str, object]) -> dict[str, object]:
