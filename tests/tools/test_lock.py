@@ -47,7 +47,7 @@ def test_a_requirement_that_rose_above_the_lock_is_missed(copy: Path) -> None:
 
 def test_a_requirement_that_went_is_noticed(copy: Path) -> None:
     change(copy / lock.PROJECT, '    "build>=1.2",\n', "")
-    assert only_problem(copy).startswith("requirements-dev.lock: nothing asks for build any more")
+    assert only_problem(copy).startswith("requirements-dev.lock: nothing requires build any more")
 
 
 def test_a_package_without_hashes_is_noticed(copy: Path) -> None:
@@ -117,4 +117,4 @@ def test_unknown_arguments_are_refused_before_anything_is_made(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert lock.main(["--chekc"]) == 2
-    assert "lock takes" in capsys.readouterr().err
+    assert "lock accepts" in capsys.readouterr().err
