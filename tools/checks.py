@@ -16,13 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Check(NamedTuple):
-    """One check.
-
-    Attributes:
-        name: Its name.
-        summary: One line on it.
-        module: The module that `python -m` runs, and its arguments.
-    """
+    """One check: the module that `python -m` runs, and its arguments."""
 
     name: str
     summary: str

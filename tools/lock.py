@@ -6,9 +6,8 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -26,18 +25,8 @@ _NPM = ("--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund")
 _NO_REGISTRY = "--omit-lockfile-registry-resolved"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One package of a Python lock.
-
-    Attributes:
-        name: Its name, in the canonical spelling.
-        version: Its version.
-        marker: The condition on Pythons and platforms; empty for all.
-        hashes: The SHA-256 of each file of it.
-        needed_by: The packages that require it.
-        is_direct: Whether the project itself requires it.
-    """
+class Entry(NamedTuple):
+    """One package of a Python lock, with the packages that require it."""
 
     name: str
     version: str

@@ -38,11 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def release(root: Path, target: Path) -> list[Path]:
-    """Make the files of a release from the last commit of a clean checkout.
-
-    Args:
-        root: The checkout.
-        target: The folder for the files; others in it stay.
+    """Make the files of a release from the last commit of a clean checkout, in a folder.
 
     Raises:
         ReleaseError: The checkout is not clean, or a build failed.

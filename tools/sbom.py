@@ -29,13 +29,7 @@ class SbomError(Exception):
 
 
 def text(wheel: Path, project: dict[str, Any], lock_text: str, made_at: datetime) -> str:
-    """Return the bill as JSON; the same bytes for the same arguments.
-
-    Args:
-        wheel: The wheel.
-        project: The table `project` of its pyproject.toml.
-        lock_text: A lock that has its requirements, with hashes and origins.
-        made_at: The time to write into the bill.
+    """Return the bill of a wheel as JSON; the same bytes for the same arguments.
 
     Raises:
         SbomError: The bill cannot be made.
@@ -93,15 +87,17 @@ def _library(name: str, version: str, reference: str, hashes: Iterable[str]) -> 
         type=ComponentType.LIBRARY,
         bom_ref=reference,
         purl=PackageURL("pypi", name=name, version=version),
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one) for one in hashes],
+        hashes=_hashes(hashes),
     )
+
+
+def _hashes(digests: Iterable[str]) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in digests]
 
 
 def _files(wheel: Path) -> Iterator[Component]:
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             digest = hashlib.sha256(archive.read(name)).hexdigest()
-            hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)]
-            yield Component(
-                name=name, type=ComponentType.FILE, bom_ref=f"file:{name}", hashes=hashes
-            )
+            reference, kind = f"file:{name}", ComponentType.FILE
+            yield Component(name=name, type=kind, bom_ref=reference, hashes=_hashes([digest]))

@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,11 +52,7 @@ class SetupError(Exception):
 
 
 class Checkout:
-    """A clone of the repository, and the files in it that tools use.
-
-    Args:
-        root: Its folder.
-    """
+    """The files that the tools use in a clone of the repository."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -103,32 +99,16 @@ def environment(checkout: Checkout) -> dict[str, str]:
 
 
 class Step(NamedTuple):
-    """A folder that is made from a lock.
-
-    Attributes:
-        title: Its name for the user.
-        folder: The folder.
-        fingerprint: A digest of everything that it is made from.
-        make: Makes it.
-    """
+    """A folder, a digest of everything that it is made from, and the function that makes it."""
 
     title: str
     folder: Path
     fingerprint: str
     make: "Callable[[Commands], None]"
 
-    def is_stale(self) -> bool:
-        """Return whether the folder does not fit its fingerprint."""
-        return _read(self.folder / STAMP) != self.fingerprint
-
 
 def set_up(checkout: Checkout, say: Callable[[str], None], *others: Step) -> None:
-    """Make `.venv` and `node_modules` match the locks; return at once if they do.
-
-    Args:
-        checkout: The checkout to set up.
-        say: Shows a line to the user.
-        others: More folders to make.
+    """Make `.venv`, `node_modules` and other folders match the locks, if they do not.
 
     Raises:
         SetupError: It cannot be done.
@@ -156,7 +136,8 @@ def _stale(checkout: Checkout, others: tuple[Step, ...]) -> list[Step]:
     manifest = (checkout.root / "package.json").read_bytes()
     node_fingerprint = digest(checkout.node_lock.read_bytes(), manifest)
     node = Step(title, checkout.node_modules, node_fingerprint, _make_node)
-    return [step for step in (python, node, *others) if step.is_stale()]
+    steps = (python, node, *others)
+    return [step for step in steps if _read(step.folder / STAMP) != step.fingerprint]
 
 
 @contextlib.contextmanager
@@ -174,9 +155,6 @@ def _read(path: Path) -> str:
     with contextlib.suppress(OSError):
         return path.read_text(encoding="ascii")
     return ""
-
-
-# --- Fingerprints -----------------------------------------------------------------------------
 
 
 def python_fingerprint(checkout: Checkout) -> str:
@@ -208,29 +186,23 @@ def digest(*parts: bytes) -> str:
 def _make_python(commands: "Commands") -> None:
     checkout = commands.checkout
     stamp, base = checkout.venv / STAMP, checkout.venv / f"{STAMP}-base"
-    if stamp.exists() and _read(base) == _base_python_version():
-        _update_python(commands, stamp)
-    else:
-        stamp.unlink(missing_ok=True)
+    previous, is_usable = _read(stamp), _read(base) == _base_python_version()
+    stamp.unlink(missing_ok=True)
+    if not (previous and is_usable):
         commands.make_venv(checkout.venv)
         commands.install_uv()
+    (packages,) = checkout.venv.glob("lib/python3*/site-packages")
+    before = packages.stat().st_mtime_ns
+    try:
         commands.sync(checkout.python, checkout.python_lock)
+    except SetupError:
+        # Nothing has changed yet: the environment still fits its stamp.
+        if previous and is_usable and packages.stat().st_mtime_ns == before:
+            stamp.write_text(previous, encoding="ascii")
+        raise
     install = ("uv", "pip", "install", "--no-deps", "--no-build-isolation", "--editable", ".")
     commands.run(install, "the project could not be installed")
     base.write_text(_base_python_version(), encoding="ascii")
-
-
-def _update_python(commands: "Commands", stamp: Path) -> None:
-    """Change an environment in place; keep its stamp if it fails before anything changed."""
-    (packages,) = commands.checkout.venv.glob("lib/python3*/site-packages")
-    before, text = packages.stat().st_mtime_ns, _read(stamp)
-    stamp.unlink()
-    try:
-        commands.sync(commands.checkout.python, commands.checkout.python_lock)
-    except SetupError:
-        if packages.stat().st_mtime_ns == before:
-            stamp.write_text(text, encoding="ascii")
-        raise
 
 
 def _make_node(commands: "Commands") -> None:
@@ -242,16 +214,11 @@ def _make_node(commands: "Commands") -> None:
 
 def _base_python() -> str:
     # Inside another virtual environment, sys.executable is that one's.
-    return getattr(sys, "_base_executable", None) or sys.executable
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 class Commands:
-    """Runs the commands of one step, and reports their progress.
-
-    Args:
-        checkout: The checkout that is set up.
-        say: Shows a line to the user.
-    """
+    """Runs the commands of one step, and reports their progress."""
 
     def __init__(self, checkout: Checkout, say: Callable[[str], None]) -> None:
         self.checkout = checkout
@@ -291,28 +258,18 @@ class Commands:
                 separator = "," if key == "find-links" else " "
                 variables[name] = separator.join(settings[key].split())
         no_index = settings.get("no-index", "").lower() in {"1", "true", "yes", "on", "y", "t"}
-        command = ["uv", "pip", "sync", "--require-hashes", f"--python={python}", lock]
+        options = ["--require-hashes", f"--python={python}", *["--no-index"] * no_index]
         what = "the Python packages could not be installed"
-        self.run([*command, *["--no-index"] * no_index], what, variables, lock=lock.name)
+        self.run(["uv", "pip", "sync", *options, lock], what, variables, lock=lock.name)
 
     def run(
         self,
-        command: "list[str | Path] | tuple[str | Path, ...]",
+        command: Sequence[str | Path],
         what: str,
         variables: Mapping[str, str] | None = None,
         lock: str = "requirements-dev.lock",
     ) -> None:
-        """Run a command.
-
-        Args:
-            command: The command; its program is searched in the checkout first.
-            what: The failure that a message reports if the command fails.
-            variables: More environment variables for it.
-            lock: The lock that it reads, for the message.
-
-        Raises:
-            SetupError: It failed; the message has the cause.
-        """
+        """Run a command that reads a lock; raise a SetupError that explains its failure."""
         ours = environment(self.checkout) | {"TMPDIR": str(self._scratch()), **(variables or {})}
         with self.checkout.log.open("wb") as log:
             code = foreground_command.run_step(
