@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="deploy-") as scratch:
             return _deploy(Path(scratch), context, others)
     except (DeployError, bootstrap.BootstrapError, scheduled_runs.NothingRanError) as error:
-        _say(str(error))
+        _report_step(str(error))
         return 1
 
 
@@ -83,7 +83,7 @@ def _deploy(scratch: Path, context: Sequence[str], others: Sequence[str]) -> int
     arns = list(dict.fromkeys(value for value in values if _JOB_ARN.fullmatch(value)))
     region = following.region(os.environ, os.environ["AWS_REGION"])
     if not arns:
-        _say("starting now the state machines that a schedule would start later")
+        _report_step("starting now the state machines that a schedule would start later")
         arns = scheduled_runs.start()
     jobs = {arn: _follow(arn, region) for arn in arns}
     _show(outputs, jobs, region)
@@ -91,7 +91,7 @@ def _deploy(scratch: Path, context: Sequence[str], others: Sequence[str]) -> int
 
 
 def _step(title: str, verb: str, *arguments: str) -> None:
-    _say(f"{title} (cdk {verb})")
+    _report_step(f"{title} (cdk {verb})")
     code = run_step(["cdk", verb, *arguments], os.environ, directory=ROOT)
     if code != 0:
         raise DeployError(f"`cdk {verb}` failed with exit code {code}")
@@ -101,7 +101,7 @@ def _bootstrap(scratch: Path, arguments: Sequence[str]) -> None:
     command = bootstrap.command(
         "cdk", environment=os.environ, directory=ROOT, users_command=arguments
     )
-    _say("bootstrapping (cdk bootstrap)")
+    _report_step("bootstrapping (cdk bootstrap)")
     empty, log = scratch / "empty", ROOT / ".cache" / "bootstrap.log"
     empty.mkdir()
     with log.open("wb") as output:
@@ -111,7 +111,7 @@ def _bootstrap(scratch: Path, arguments: Sequence[str]) -> None:
 
 
 def _follow(arn: str, region: following.Region) -> job_progress.JobEnd:
-    _say(f"following the job {arn}")
+    _report_step(f"following the job {arn}")
     return region.follow(arn, sys.stdout)
 
 
@@ -151,5 +151,5 @@ def _show_results(archive: Path) -> None:
         _REPORT.print(f"  {line}")
 
 
-def _say(line: str) -> None:
+def _report_step(line: str) -> None:
     _STEPS.print("[bold]dev:[/]", escape(line))

@@ -43,7 +43,7 @@ ALL = (
     *LINT,
     Check("types", "mypy, strict", ("mypy",)),
     Check("imports", "the folders that each folder may import", ("tools.import_rules",)),
-    Check("locks", "the locks fit their sources", ("tools", "tools.lock", "--check")),
+    Check("locks", "the locks fit their sources", ("tests.quality.locks",)),
 )
 
 

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _dispatch(setup.Checkout(ROOT), arguments)
     except setup.SetupError as error:
-        say(str(error))
+        report(str(error))
         return 1
     except BrokenPipeError:
         # The reader of our output has gone (`./dev --help | head -1`), and so must the buffer.
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     """Show a line that is not the command's own output."""
     print(f"dev: {line}", file=sys.stderr, flush=True)
 
@@ -55,12 +55,12 @@ def _dispatch(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
         print("\nDEV_PYTHON=/path/to/python ./dev … chooses the Python.")
         return 0
     if name not in COMMANDS:
-        say(f"there is no command `{name}`; see ./dev --help" if name else "see ./dev --help")
+        report(f"there is no command `{name}`; see ./dev --help" if name else "see ./dev --help")
         return USAGE_ERROR
     if others[:1] in (["-h"], ["--help"]):
         print(f"./dev {_help(name).lstrip()}")
         return 0
-    setup.set_up(checkout, say)
+    setup.set_up(checkout, report)
     return COMMANDS[name].run(checkout, others)
 
 
@@ -72,7 +72,7 @@ def _help(name: str) -> str:
 
 
 def _tool(name: str) -> Callable[[setup.Checkout, Sequence[str]], int]:
-    return lambda checkout, arguments: _become(checkout, "tools", f"tools.{name}", *arguments)
+    return lambda checkout, arguments: _exec(checkout, "tools", f"tools.{name}", *arguments)
 
 
 def _deploy(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
@@ -80,7 +80,7 @@ def _deploy(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     os.environ |= {"HOME": str(checkout.cache / "home"), "TMPDIR": str(checkout.cache)}
     example = (str(checkout.python), "-m", "tools", "examples.deploy", *arguments)
     options = ("--no-bootstrap", "--no-wait", "--", *example)
-    return _become(checkout, "tools", "cdk_braket_local.cli", "run", *options)
+    return _exec(checkout, "tools", "cdk_braket_local.cli", "run", *options)
 
 
 def _test(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
@@ -88,29 +88,29 @@ def _test(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     others = [argument for argument in arguments if argument != "--long"]
     if set(others) <= {"--cov"}:
         return _whole_suite(checkout, *others)
-    return _become(checkout, "pytest", *others)
+    return _exec(checkout, "pytest", *others)
 
 
 def _whole_suite(checkout: setup.Checkout, *arguments: str) -> int:
     """Run everything, a file of tests at a time on each processor, in the order of their names.
 
-    By default the files with the fewest tests would come last, and those take the longest.
+    By default the files with the fewest tests would come last, and those run longest.
     """
     workers = f"--numprocesses={min(os.cpu_count() or 1, _MOST_WORKERS)}"
     parallel = (workers, "--dist=loadfile", "--no-loadscope-reorder")
-    return _become(checkout, "pytest", *parallel, *arguments)
+    return _exec(checkout, "pytest", *parallel, *arguments)
 
 
 def _lint(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     if list(arguments) not in ([], ["--fix"]):
-        say(f"lint does not accept {' '.join(arguments)}; see ./dev lint --help")
+        report(f"lint does not accept {' '.join(arguments)}; see ./dev lint --help")
         return USAGE_ERROR
-    return _become(checkout, "tools", "tools.checks", "fix" if arguments else "lint")
+    return _exec(checkout, "tools", "tools.checks", "fix" if arguments else "lint")
 
 
 def _check(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     if arguments:
-        say("check accepts no arguments; ./dev test does")
+        report("check accepts no arguments; ./dev test does")
         return USAGE_ERROR
     command = (checkout.python, "-m", "tools", "tools.checks", "all")
     ours = setup.environment(checkout)
@@ -120,16 +120,16 @@ def _check(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
 
 
 def _set_up(checkout: setup.Checkout, _arguments: Sequence[str]) -> int:
-    say(f"set up: {checkout.venv} and {checkout.node_modules} fit the locks.")
+    report(f"set up: {checkout.venv} and {checkout.node_modules} fit the locks.")
     return 0
 
 
-def _become(checkout: setup.Checkout, *module: str) -> int:
+def _exec(checkout: setup.Checkout, *module: str) -> int:
     """Run a module in our place: its signals, terminal and exit code are its own."""
     sys.stdout.flush()
     os.chdir(checkout.root)
     command = [str(checkout.python), "-m", *module]
-    os.execve(command[0], command, setup.environment(checkout))  # noqa: S606 - the point is to become this very process
+    os.execve(command[0], command, setup.environment(checkout))  # noqa: S606 - the point is to replace this process
 
 
 COMMANDS = {
@@ -141,8 +141,8 @@ COMMANDS = {
     ),
     "test": _Command(
         "[--long] [--cov] [PYTEST ARGUMENTS]",
-        "Run the whole test suite, as CI does; --long runs the random tests in full, --cov reports "
-        "the branches that are not covered, other arguments go to pytest.",
+        "Run the whole test suite, as CI does. --long runs the random tests in full. --cov reports "
+        "the branches that are not covered. Other arguments go to pytest.",
         _test,
     ),
     "lint": _Command(
@@ -153,12 +153,12 @@ COMMANDS = {
     "check": _Command("", "Run all static checks, then the tests, as CI does.", _check),
     "lock": _Command(
         "[--upgrade]",
-        "Make the locks again; --upgrade selects newer versions.",
+        "Update the locks; --upgrade selects newer versions.",
         _tool("lock"),
     ),
     "release": _Command(
         "",
-        "Make wheel, sdist, bill of materials and checksums of the last commit, in dist.",
+        "Build wheel, sdist, bill of materials and checksums of the last commit, in dist.",
         _tool("release"),
     ),
     "setup": _Command("", "Only set the checkout up.", _set_up),

@@ -1,12 +1,10 @@
-"""Makes the files of a release: wheel, sdist, bill of materials, checksums."""
+"""Builds the files of a release: wheel, sdist, bill of materials, checksums."""
 
 import hashlib
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import tomllib
 from collections.abc import Sequence
@@ -20,11 +18,11 @@ SUMS = "SHA256SUMS"
 
 
 class ReleaseError(Exception):
-    """The release cannot be made; the message is one line for the user."""
+    """The release cannot be built; the message is one line for the user."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the release of the commit that is checked out, in `dist`."""
+    """Build the release of the commit that is checked out, in `dist`."""
     if arguments:
         print("dev: release accepts no arguments", file=sys.stderr)
         return 2
@@ -38,11 +36,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def release(root: Path, target: Path) -> list[Path]:
-    """Make the files of a release from the last commit of a clean checkout, in a folder.
+    """Build the files of a release from the last commit of a clean checkout, in a folder.
 
     Raises:
         ReleaseError: The checkout is not clean, or a build failed.
-        sbom.SbomError: The bill of materials cannot be made.
+        sbom.SbomError: The bill of materials cannot be created.
     """
     if changed := _git(root, "status", "--porcelain").decode().splitlines():
         raise ReleaseError(
@@ -53,10 +51,9 @@ def release(root: Path, target: Path) -> list[Path]:
         sources, made = Path(name, "sources"), Path(name, "made")
         made.mkdir()
         # A commit, and not the folder, which may hold files that git ignores.
-        with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "HEAD"))) as archive:
-            # The default of 3.12, which Python before 3.11.4 does not have.
-            archive.extraction_filter = getattr(tarfile, "data_filter", None)
-            archive.extractall(sources)  # noqa: S202 - git's own archive of this checkout
+        archive = Path(name, "sources.tar")
+        _git(root, "archive", f"--output={archive}", "HEAD")
+        shutil.unpack_archive(archive, sources)
         # hatchling would use that time; without it, the time is always the same.
         variables = {key: os.environ[key] for key in os.environ if key != "SOURCE_DATE_EPOCH"}
         build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", made, sources)

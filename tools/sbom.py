@@ -32,7 +32,7 @@ def text(wheel: Path, project: dict[str, Any], lock_text: str, made_at: datetime
     """Return the bill of a wheel as JSON; the same bytes for the same arguments.
 
     Raises:
-        SbomError: The bill cannot be made.
+        SbomError: The bill cannot be created.
     """
     locked = list(lock.entries(lock_text))
     direct = _names(project["dependencies"])

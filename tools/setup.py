@@ -1,8 +1,8 @@
 """Sets a checkout up: `.venv` and `node_modules` from their locks. Standard library only.
 
 pip installs uv, by its hash in the lock, and uv installs all other packages. Each folder carries a
-stamp, written last, with the fingerprint of everything it was made from. If the stamp fits, there
-is nothing to do; without one, an earlier set-up did not finish, and the folder is made again.
+stamp, written last, with the fingerprint of everything it was created from. If the stamp fits,
+there is no work; without one, an earlier set-up did not finish, and the folder is created again.
 """
 
 import ast
@@ -99,20 +99,20 @@ def environment(checkout: Checkout) -> dict[str, str]:
 
 
 class Step(NamedTuple):
-    """A folder, a digest of everything that it is made from, and the function that makes it."""
+    """A folder, a digest of everything that it is created from, and the function that creates it."""
 
     title: str
     folder: Path
     fingerprint: str
-    make: "Callable[[Commands], None]"
+    create: "Callable[[Commands], None]"
 
 
 def set_up(checkout: Checkout, say: Callable[[str], None], *others: Step) -> None:
-    """Make `.venv`, `node_modules` and other folders match the locks, if they do not.
+    """Update `.venv`, `node_modules` and other folders match the locks, if they do not.
 
     Raises:
         SetupError: It cannot be done.
-        foreground_command.Stopped: The user interrupted; the next call makes the broken part again.
+        foreground_command.Stopped: The user interrupted; the next call repairs it.
     """
     if not _stale(checkout, others):
         return
@@ -124,18 +124,18 @@ def set_up(checkout: Checkout, say: Callable[[str], None], *others: Step) -> Non
         for step in stale:
             say(f"  {step.title} …")
             commands = Commands(checkout, say)
-            step.make(commands)
+            step.create(commands)
             (step.folder / STAMP).write_text(step.fingerprint, encoding="ascii")
             say(f"  … done in {commands.progress()}")
 
 
 def _stale(checkout: Checkout, others: tuple[Step, ...]) -> list[Step]:
     title = "Python packages into .venv, from requirements-dev.lock"
-    python = Step(title, checkout.venv, python_fingerprint(checkout), _make_python)
+    python = Step(title, checkout.venv, python_fingerprint(checkout), _create_python)
     title = "the CDK CLI into node_modules, from package-lock.json"
     manifest = (checkout.root / "package.json").read_bytes()
     node_fingerprint = digest(checkout.node_lock.read_bytes(), manifest)
-    node = Step(title, checkout.node_modules, node_fingerprint, _make_node)
+    node = Step(title, checkout.node_modules, node_fingerprint, _create_node)
     steps = (python, node, *others)
     return [step for step in steps if _read(step.folder / STAMP) != step.fingerprint]
 
@@ -183,13 +183,13 @@ def digest(*parts: bytes) -> str:
 # --- The steps --------------------------------------------------------------------------------
 
 
-def _make_python(commands: "Commands") -> None:
+def _create_python(commands: "Commands") -> None:
     checkout = commands.checkout
     stamp, base = checkout.venv / STAMP, checkout.venv / f"{STAMP}-base"
     previous, is_usable = _read(stamp), _read(base) == _base_python_version()
     stamp.unlink(missing_ok=True)
     if not (previous and is_usable):
-        commands.make_venv(checkout.venv)
+        commands.create_venv(checkout.venv)
         commands.install_uv()
     (packages,) = checkout.venv.glob("lib/python3*/site-packages")
     before = packages.stat().st_mtime_ns
@@ -205,7 +205,7 @@ def _make_python(commands: "Commands") -> None:
     base.write_text(_base_python_version(), encoding="ascii")
 
 
-def _make_node(commands: "Commands") -> None:
+def _create_node(commands: "Commands") -> None:
     # `npm ci` removes node_modules first, and the stamp with it.
     command = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     commands.run(command, "the CDK CLI could not be installed", lock="package-lock.json")
@@ -226,8 +226,8 @@ class Commands:
         self._started = self._reported = time.monotonic()
         self._downloaded = 0.0
 
-    def make_venv(self, venv: Path) -> None:
-        """Make an empty virtual environment in place of an earlier one."""
+    def create_venv(self, venv: Path) -> None:
+        """Create an empty virtual environment in place of an earlier one."""
         if venv.is_symlink() or venv.exists():
             if not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
                 raise SetupError(f"{venv} is not a virtual environment; move it away.")
@@ -235,7 +235,7 @@ class Commands:
             venv.rename(self._scratch() / "old")
         # ensurepip, which is left out, takes longer than everything else here.
         command = (_base_python(), "-m", "venv", "--without-pip", venv)
-        self.run(command, "the virtual environment could not be made")
+        self.run(command, "the virtual environment could not be created")
 
     def install_uv(self) -> None:
         """Install uv with pip, by its hash in the lock."""
@@ -284,7 +284,7 @@ class Commands:
             raise SetupError(f"{_explain(said, what, lock)} Details: {where}")
 
     def progress(self, said: str = "") -> str:
-        """Return the time that the step has taken so far, and the size of its downloads."""
+        """Return the duration of the step so far, and the size of its downloads."""
         time_taken = f"{time.monotonic() - self._started:.0f} s"
         size = self._downloaded + downloaded_mebibytes(said)
         return f"{time_taken}, {size:.0f} MiB downloaded" if size else time_taken
@@ -341,7 +341,7 @@ _NO_NETWORK = (
 )
 # Patterns of pip's, uv's and npm's output, and their meanings. The first that is found counts.
 _CAUSES = {
-    "No space left on device|ENOSPC": "{what}: the disk is full.",
+    "No space left on device|ENOSPC": "{failure}: the disk is full.",
     r"(?:Hash mismatch for `|DO NOT MATCH THE HASHES[\s\S]*?^ +)([^\s`]+)": (
         "{lock} is broken: {found} does not match its hashes."
     ),
@@ -358,7 +358,7 @@ _CAUSES = {
         "No package index that can be reached has {found}; this set-up needs one."
     ),
     r"^(?:ERROR|Error|error): (.+?)\.?$|^npm (?:error|ERR!) (?!code|errno|syscall)(.+?)\.?$": (
-        "{what}: {found}."
+        "{failure}: {found}."
     ),
 }
 
@@ -368,5 +368,5 @@ def _explain(said: str, what: str, lock: str) -> str:
     for pattern, meaning in _CAUSES.items():
         if found := re.search(pattern, said, re.MULTILINE):
             name = next(filter(None, found.groups()), "")
-            return meaning.format(what=what, lock=lock, found=name)
+            return meaning.format(failure=what, lock=lock, found=name)
     return f"{what}."

@@ -112,13 +112,13 @@ def _scanners_python() -> Path:
     folder, lock = checkout.cache / "scanners", ROOT / "requirements-scanners.lock"
     python = folder / "bin" / "python"
 
-    def make(commands: setup.Commands) -> None:
-        commands.make_venv(folder)
+    def create(commands: setup.Commands) -> None:
+        commands.create_venv(folder)
         commands.sync(python, lock)
 
     title = f"the scanners into .cache/scanners, from {lock.name}"
     fingerprint = setup.digest(lock.read_bytes(), *setup.place(checkout))
-    setup.set_up(checkout, print, setup.Step(title, folder, fingerprint, make))
+    setup.set_up(checkout, print, setup.Step(title, folder, fingerprint, create))
     return python
 
 
