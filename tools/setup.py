@@ -99,7 +99,7 @@ def environment(checkout: Checkout) -> dict[str, str]:
 
 
 class Step(NamedTuple):
-    """A folder, a digest of everything that it is created from, and the function that creates it."""
+    """A folder, a digest of its sources, and the function that creates it."""
 
     title: str
     folder: Path
