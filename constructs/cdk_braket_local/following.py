@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The clients that ask a local AWS about jobs of one region."""
+    """The clients that read the jobs of one region of a local AWS."""
 
     braket: "BraketClient"
     logs: "CloudWatchLogsClient"
@@ -59,7 +59,7 @@ def regions(environment: Mapping[str, str]) -> list[Region]:
     """Return every region in which Amazon Braket has jobs, and the default one.
 
     Args:
-        environment: What leads a command to the local AWS.
+        environment: The environment of a command that uses the local AWS.
     """
     available = session(environment).get_available_regions("braket")
     names = {environment["AWS_REGION"], *available}
@@ -90,7 +90,7 @@ def follow_all(environment: Mapping[str, str], stream: TextIO = sys.stderr) -> l
     """Follow every job of a local AWS to its end, and show its end and, if it FAILED, the cause.
 
     Args:
-        environment: What leads a command to the local AWS.
+        environment: The environment of a command that uses the local AWS.
         stream: Where that is shown.
 
     Returns:

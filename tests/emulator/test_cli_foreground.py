@@ -150,7 +150,7 @@ def test_a_signal_ends_a_step_and_its_children(tmp_path: Path, signum: signal.Si
 
 
 def test_a_step_that_is_stopped_may_end_with_any_exit_code(tmp_path: Path) -> None:
-    script = "trap 'touch cleaned; exit 2' INT; touch started; while :; do sleep 0.05; done"
+    script = "trap 'touch cleaned; exit 2' TERM; touch started; while :; do sleep 0.05; done"
     with step(script, tmp_path) as run:
         run.send_signal(signal.SIGINT)
         assert run.wait(timeout=PATIENCE) == 130

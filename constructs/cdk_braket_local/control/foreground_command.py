@@ -20,7 +20,7 @@ COMMAND_NOT_EXECUTABLE = 126
 
 
 class Stopped(BaseException):
-    """A signal asked us to stop, while no command of the user's was running.
+    """A signal stopped us while no command of the user was running.
 
     Attributes:
         exit_code: 128 plus the signal's number, as shells report it.
@@ -56,16 +56,16 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a command of the user to its end.
 
     In a terminal the command shares our place in it, so that shells and prompts work, and Ctrl-C
-    reaches it from the terminal. Elsewhere it gets a process group of its own, signals are passed
-    on, and processes that it leaves in that group are ended.
+    reaches it from the terminal. Elsewhere it gets a new process group, signals are passed on,
+    and processes that it leaves in that group are ended.
 
     Args:
         command: The program and its arguments.
         environment: Its whole environment; the program is searched on the PATH in it.
 
     Returns:
-        Its exit code, 128 plus the number of the signal that ended it, 127 if there is no such
-        program, or 126 if the file cannot be executed.
+        Its exit code, or 128 plus the number of the signal that ended it. 127 if there is no such
+        program, 126 if the file cannot be executed.
     """
     return _run(command, environment, _Step())[0]
 
@@ -80,6 +80,9 @@ def run_step(
 ) -> int:
     """Run a command that is one step of a larger task, without a keyboard.
 
+    It gets a new process group, and SIGTERM for each signal: on SIGINT, a Python program shows a
+    traceback.
+
     Args:
         command: The program and its arguments.
         environment: Its whole environment; the program is searched on the PATH in it.
@@ -91,7 +94,7 @@ def run_step(
         Its exit code, as from `run`.
 
     Raises:
-        Stopped: A signal asked us to stop. The command has ended by then.
+        Stopped: A signal stopped us. The command has ended by then.
     """
     step = _Step(directory, output, subprocess.DEVNULL, meanwhile)
     code, signum = _run(list(map(str, command)), environment, step)
@@ -111,7 +114,8 @@ def _run(
     command: Sequence[str], environment: Mapping[str, str], step: _Step
 ) -> tuple[int, int | None]:
     """Return the exit code of a command, and the signal that we received meanwhile."""
-    in_terminal = _owns_terminal()
+    is_step = step.stdin is not None
+    in_terminal = not is_step and _owns_terminal()
     child: subprocess.Popen[bytes] | None = None
     received: int | None = None
     deadline = math.inf
@@ -120,10 +124,10 @@ def _run(
         nonlocal deadline, received
         received = signum
         # A shell or a prompt of the user continues after Ctrl-C.
-        if signum != signal.SIGINT or step.stdin is not None:
+        if signum != signal.SIGINT or is_step:
             deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
         if child is not None and not (in_terminal and signum == signal.SIGINT):
-            _send(child, signum, to_group=not in_terminal)
+            _send(child, signal.SIGTERM if is_step else signum, to_group=not in_terminal)
 
     # Signals are held back until there is a child to pass them on to.
     with undisturbed(), _handling(pass_on):
@@ -200,7 +204,7 @@ def _send(child: subprocess.Popen[bytes], signum: int, *, to_group: bool) -> Non
 
 
 def _end_group(group: int) -> None:
-    """End what a command has left behind in its process group; nothing, as a rule."""
+    """End the processes that a command has left in its process group; as a rule, none."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGTERM)
         for _ in range(40):
