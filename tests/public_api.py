@@ -39,7 +39,7 @@ def arguments() -> list[str]:
 def exists(name: str) -> bool:
     """Whether there is such an argument, such as `instance.volume_size` or `input_data[…]`.
 
-    What comes after a dot is a field of the argument's own class.
+    The part after a dot is a field of the argument's class.
     """
     first, *fields = re.sub(r"\[…\]", "", name).split(".")
     if first not in arguments():

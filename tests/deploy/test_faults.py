@@ -1,4 +1,4 @@
-"""What CloudFormation and Lambda do to a deployment leaves one job, or none: the real CDK CLI."""
+"""Faults of CloudFormation and Lambda leave one job, or none: the real CDK CLI."""
 
 import os
 import signal
@@ -110,7 +110,7 @@ def _killed_after(delay: float, stack: str, app: CdkApp, aws: LocalAws) -> None:
     assert _alive(braket, stack) == []
 
 
-def a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other(
+def a_handler_that_is_killed_before_it_reports_its_job_starts_no_other(
     app: CdkApp, aws: LocalAws
 ) -> None:
     stack, braket = "FaultUntold", _braket(aws)
@@ -129,7 +129,7 @@ def a_stack_that_is_rolled_back_leaves_no_job(app: CdkApp, aws: LocalAws) -> Non
     assert [job["status"] for job in _jobs(braket, stack)] == ["CANCELLED"]
 
 
-def an_update_that_is_rolled_back_takes_the_earlier_job_back(app: CdkApp, aws: LocalAws) -> None:
+def an_update_that_is_rolled_back_restores_the_earlier_job(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultTakenBack", _braket(aws)
     (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
     app.fail_to_deploy(stack_name=stack, seconds=LONGER, refused=1)
@@ -169,8 +169,8 @@ def an_invocation_whose_answers_are_all_lost_is_tried_again(app: CdkApp, aws: Lo
 SCENARIOS = scenarios.by_name(
     an_invocation_whose_answers_are_all_lost_is_tried_again,
     an_answer_that_is_lost_is_given_again,
-    a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other,
-    an_update_that_is_rolled_back_takes_the_earlier_job_back,
+    a_handler_that_is_killed_before_it_reports_its_job_starts_no_other,
+    an_update_that_is_rolled_back_restores_the_earlier_job,
     a_handler_that_is_killed_at_once_starts_one_job,
     a_handler_that_is_killed_on_its_way_starts_one_job,
     a_stack_that_is_rolled_back_leaves_no_job,

@@ -20,7 +20,7 @@ LONG = 600
 
 
 def _decisions(aws: LocalAws, stack: str) -> list[str]:
-    """What the stack's handler decided, in order."""
+    """The decisions of the stack's handler, in order."""
     logs = boto3.client("logs", **aws.client_settings)
     prefix = f"{stack}-"
     [group] = logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
@@ -54,7 +54,7 @@ def a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: Loca
     assert ".console.aws.amazon.com/braket/home?region=" in said
 
 
-def a_handler_that_may_not_run_itself_again_says_so(app: CdkApp, aws: LocalAws) -> None:
+def a_handler_that_may_not_run_itself_again_reports_it(app: CdkApp, aws: LocalAws) -> None:
     del aws
     printed = app.fail_to_deploy(stack_name="WaitsAlone", seconds=LONG, wait=1800, alone=1)
     assert "could not go on: Invoke: AccessDenied" in " ".join(printed.split())
@@ -63,7 +63,7 @@ def a_handler_that_may_not_run_itself_again_says_so(app: CdkApp, aws: LocalAws) 
 SCENARIOS = scenarios.by_name(
     a_deployment_ends_when_its_job_completed,
     a_job_that_fails_fails_its_deployment_with_the_reason,
-    a_handler_that_may_not_run_itself_again_says_so,
+    a_handler_that_may_not_run_itself_again_reports_it,
 )
 
 

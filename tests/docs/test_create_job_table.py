@@ -46,7 +46,7 @@ def _name(member: Member) -> str:
 
 
 def _shapes(member: Member) -> list[str]:
-    """The types of the shapes that each step of a path is taken from."""
+    """The types of the shapes that hold each step of a path."""
     return ["structure", *(members()[member[:end]].type for end in range(1, len(member)))]
 
 
@@ -151,7 +151,7 @@ def _value(request: object, member: Sequence[str]) -> str:
 
 
 def _resembles(value: str, shown: str) -> bool:
-    """Whether a value is the one that is shown: what is in angle brackets may be anything."""
+    """Whether a value is the one that is shown: a part in angle brackets may be any string."""
     if "<" not in shown:
         return value == shown
     parts = [part.partition(">")[2] for part in f">{shown}".split("<")]

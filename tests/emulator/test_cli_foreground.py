@@ -62,7 +62,7 @@ def test_the_program_is_found_on_its_own_path(tmp_path: Path) -> None:
     assert foreground_command.run(["only-here"], environment(PATH=str(tmp_path))) == 4
 
 
-def test_what_it_leaves_behind_is_ended(tmp_path: Path) -> None:
+def test_processes_that_it_leaves_are_ended(tmp_path: Path) -> None:
     script = f"(exec -a {tmp_path} sleep 60) & touch {tmp_path}/started"
     assert foreground_command.run(["bash", "-c", script], environment()) == 0
     assert (tmp_path / "started").exists()

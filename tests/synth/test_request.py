@@ -1,4 +1,4 @@
-"""The CreateJob request that a job's properties make, member by member."""
+"""The CreateJob request of a job's properties, member by member."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ from tests.types import sample
 LONGEST = model_rules.bounds(model_rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
 
 
-def test_the_least_job_has_what_the_api_requires_and_the_sdks_defaults() -> None:
+def test_the_least_job_has_the_required_members_and_the_sdks_defaults() -> None:
     stack = new_stack()
     image_job(stack)
     request = request_of(stack)
@@ -53,7 +53,7 @@ def test_the_least_job_has_what_the_api_requires_and_the_sdks_defaults() -> None
     }
 
 
-def test_results_and_checkpoints_of_each_run_have_a_place_of_their_own() -> None:
+def test_results_and_checkpoints_of_each_run_have_another_place() -> None:
     stack = new_stack()
     image_job(stack)
     request = request_of(stack)

@@ -17,8 +17,8 @@ from tests.synth.support import LOCAL, image_job, new_stack
 _LISTS = {Sequence, Collection, Iterable, list, tuple, set, frozenset}
 
 
-def _takes_list(hint: object) -> bool:
-    """Whether a list is expected, and no string: some say that they take one or several."""
+def _accepts_list(hint: object) -> bool:
+    """Whether a list is expected, and no string: some accept one or several."""
     options = get_args(hint) if get_origin(hint) not in _LISTS else (hint,)
     if str in options:
         return False
@@ -29,11 +29,11 @@ def _list_parameters() -> list[tuple[str, str, str]]:
     found = []
     for class_name, name, function in public_api.functions():
         hints = get_type_hints(function, localns={"IHybridJob": IHybridJob})
-        found += [(class_name, name, each) for each, hint in hints.items() if _takes_list(hint)]
+        found += [(class_name, name, each) for each, hint in hints.items() if _accepts_list(hint)]
     return [each for each in found if each[2] != "return" and each[0] != "ValidationError"]
 
 
-def test_the_parameters_that_take_lists_are_found() -> None:
+def test_the_parameters_that_accept_lists_are_found() -> None:
     assert {
         ("AlgorithmScript", "from_asset", "exclude"),
         ("InputChannel", "from_asset", "exclude"),

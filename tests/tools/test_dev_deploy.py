@@ -73,7 +73,7 @@ def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() ->
     assert set(miniature.living_processes(CACHE / "cdk-braket-local-")) <= running
 
 
-def test_what_a_schedule_would_run_later_is_run_at_once() -> None:
+def test_the_state_machine_of_a_schedule_is_run_at_once() -> None:
     before = set((ROOT / "results").glob("*"))
     done = deploy("-c", "example=nightly", "-c", "iterations=3", command=WATCHED_DEPLOY)
     assert done.returncode == 0, done.stdout + done.stderr

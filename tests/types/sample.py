@@ -101,12 +101,12 @@ REQUEST: Final["Mapping[str, object]"] = {
 
 
 def arn_of(job: IHybridJob) -> str:
-    """A function of a user's that takes any job."""
+    """A user's function that accepts any job."""
     return job.job_arn
 
 
 def role_of(environment: IHybridJobEnvironment) -> str:
-    """A function of a user's that takes any environment."""
+    """A user's function that accepts any environment."""
     return environment.role.role_arn
 
 

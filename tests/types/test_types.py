@@ -1,4 +1,4 @@
-"""Both type checkers accept what a user writes, and refuse what a user must not."""
+"""Both type checkers accept correct code of users, and refuse wrong code."""
 
 import ast
 import re
@@ -68,7 +68,7 @@ def test_a_type_checker_accepts_the_sample(checker: str) -> None:
 
 
 @pytest.mark.parametrize("checker", _CHECKERS)
-def test_a_type_checker_refuses_what_is_wrong(checker: str, tmp_path: Path) -> None:
+def test_a_type_checker_refuses_wrong_code(checker: str, tmp_path: Path) -> None:
     file = tmp_path / "wrong.py"
     start = [
         "from aws_cdk import App, Stack",

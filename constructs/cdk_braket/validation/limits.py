@@ -106,7 +106,7 @@ def _roles(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
             yield (
                 f"[{_path(role)}] has {count} managed policies, and IAM attaches {most} to a role: "
                 f"{count - most} too many. Give jobs with other buckets, images or devices "
-                "environments of their own, or put shared data into the same bucket. Of a "
+                "environments for groups of jobs, or put shared data into the same bucket. Of a "
                 f"raised quota, set the context {QUOTA_KEY} (at most {MOST_MANAGED_POLICIES})."
             )
         sizes = inline[name]

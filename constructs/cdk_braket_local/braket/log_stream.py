@@ -143,7 +143,7 @@ class LogStream:
         self._thread.start()
 
     def write(self, text: str) -> None:
-        """Add a text of the local AWS, line by line."""
+        """Add lines of the local AWS itself."""
         self.write_lines(text.encode("utf-8", "replace").split(b"\n"))
 
     def write_lines(self, lines: Iterable[bytes]) -> None:

@@ -85,7 +85,7 @@ class MinistackPlatform:
             return region
 
     def end_session(self, credentials: Credentials) -> None:
-        """Forget a role session, as `Platform.end_session` tells."""
+        """Forget a role session, as `Platform.end_session` specifies."""
         sts._sessions.pop(credentials.access_key_id, None)
 
     def put_event(
@@ -95,7 +95,7 @@ class MinistackPlatform:
         detail: Mapping[str, object],
         resources: Sequence[str],
     ) -> None:
-        """Put an event with source `aws.braket`, as `Platform.put_event` tells."""
+        """Put an event with source `aws.braket`, as `Platform.put_event` specifies."""
         entry = {
             "Source": _EVENT_SOURCE,
             "DetailType": detail_type,

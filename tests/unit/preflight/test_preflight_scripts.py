@@ -474,7 +474,7 @@ class TestPython:
         found = of_job(tmp_path, "print 'x'", image=OWN)
         assert lines(found) == [("syntax", "error", "job.py:1")]
 
-    def test_a_newer_image_may_have_what_braket_does_not(self, tmp_path: Path) -> None:
+    def test_a_newer_image_may_have_packages_that_braket_lacks(self, tmp_path: Path) -> None:
         found = of_job(tmp_path, "lazy import json", image=f"{BASE}:1.0-cpu-py315-ubuntu24.04")
         expected = [] if sys.version_info >= (3, 15) else [("syntax", "warning", "job.py:1")]
         assert lines(found) == expected
