@@ -27,9 +27,11 @@ from cdk_braket_local.control import foreground_command
 
 STAMP = ".set-up"
 _SECONDS_BETWEEN_REPORTS = 4
-# Variables of a user's shell that would start other programs than ours, or install elsewhere.
+# Variables of a user's shell that would start other programs than ours, install elsewhere, or let
+# every process compile aws-cdk-lib and boto3 again.
 _IN_THE_WAY = {
     *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "NODE_OPTIONS"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
     *("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_PYTHON", "PIP_REQUIREMENT"),
     *("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE_NEWER"),
 }
@@ -108,7 +110,7 @@ class Step(NamedTuple):
 
 
 def set_up(checkout: Checkout, say: Callable[[str], None], *others: Step) -> None:
-    """Update `.venv`, `node_modules` and other folders match the locks, if they do not.
+    """Update `.venv`, `node_modules` and other folders that do not match the locks.
 
     Raises:
         SetupError: It cannot be done.
