@@ -1,7 +1,7 @@
 """Scenarios of deployments: tests that run side by side, as most of their time is waiting.
 
-All scenarios of a module that are selected start with the first of its tests; each test waits for
-its own scenario, and fails as that one does.
+All selected scenarios of a module start with the first of its tests. Each test waits for its own
+scenario, and fails as that one does.
 """
 
 from collections.abc import Callable, Iterator, Mapping
