@@ -22,7 +22,7 @@ def _types(hint: object) -> Iterator[type]:
 
 
 def _private_types(owner: type) -> list[str]:
-    """The types of our own in a constructor that are not public names."""
+    """The types of this package in a constructor that are not public names."""
     hints = typing.get_type_hints(inspect.getattr_static(owner, "__init__"))
     found = {each for hint in hints.values() for each in _types(hint)}
     public = {getattr(cdk_braket, name) for name in public_api.NAMES}
