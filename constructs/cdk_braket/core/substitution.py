@@ -1,4 +1,4 @@
-"""Shorter texts in templates: hundreds of jobs in a stack have to fit what CloudFormation takes."""
+"""Shorter strings in templates: hundreds of jobs in a stack have to fit CloudFormation's limits."""
 
 from collections.abc import Mapping
 from typing import Final, cast
@@ -21,27 +21,27 @@ _TAKEN: Final = frozenset(
 
 
 def compact(text: str) -> str:
-    """Return a text that becomes one `Fn::Sub` in the template, where it would be an `Fn::Join`.
+    """Return a string that is one `Fn::Sub` in the template, where it would be an `Fn::Join`.
 
     Args:
-        text: A text with tokens.
+        text: A string with tokens.
     """
     return Token.as_string(Lazy.uncached_any(_Compact(text)))
 
 
 def substituted(rendered: object) -> object:
-    """Turn an `Fn::Join` without a delimiter into the `Fn::Sub` that says the same.
+    """Turn an `Fn::Join` without a delimiter into the same `Fn::Sub`.
 
-    What cannot be said so without escaping is left as it is.
+    A form that would need escaping is not changed.
 
     Args:
-        rendered: What a text with tokens became.
+        rendered: The rendered form of a string with tokens.
     """
     parts = _parts_of(rendered)
     if not parts or not all(_can_be_substituted(part) for part in parts):
         return rendered
     values: dict[str, object] = {}
-    text = "".join(_as_text(part, values) for part in parts)
+    text = "".join(_as_string(part, values) for part in parts)
     return {"Fn::Sub": [text, values] if values else text}
 
 
@@ -58,7 +58,7 @@ def _parts_of(rendered: object) -> list[object]:
     return cast("list[object]", join[1])
 
 
-def _as_text(part: object, values: dict[str, object]) -> str:
+def _as_string(part: object, values: dict[str, object]) -> str:
     if isinstance(part, str):
         return part
     match part:
