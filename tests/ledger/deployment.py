@@ -137,6 +137,9 @@ class Deployment:
         if name == "Fn::Sub":
             return self._substituted(argument, stack)
         given = self.resolve(argument, stack)
+        if name == "Fn::FindInMap":
+            mapping, first, second = given
+            return stack.template["Mappings"][mapping][first][second]
         if name == "Fn::ImportValue":
             return self._exported(str(given))
         if name == "Fn::GetStackOutput":
