@@ -346,8 +346,16 @@ class _Job:
         role = self._request["roleArn"]
         yield Call(who, "iam:PassRole", role, _BRAKET, passed, allowed=False)
 
+    def _task_results(self, arn: str) -> Iterator[Call]:
+        for account in (ACCOUNT, OTHER_ACCOUNT):
+            context = {"aws:ResourceAccount": account, "aws:PrincipalAccount": ACCOUNT}
+            is_ours = account == ACCOUNT
+            for action in ("s3:PutObject", "s3:GetObject"):
+                yield Call(SERVICE_LINKED_ROLE, action, arn, _SERVICE_POLICY, context, is_ours)
+
     def _of_service_linked_role(self) -> Iterator[Call]:
-        bucket, _ = self._task_folder()
+        bucket, folder = self._task_folder()
+        yield from self._task_results(f"arn:aws:s3:::{bucket}/{folder}/7b2/results.json")
         key = _key_of(self._deployment, bucket)
         known = {each.arn for each in self._deployment.resources("AWS::KMS::Key")}
         if key not in known or key is None:

@@ -72,8 +72,8 @@ class _Evaluator:
         self._answers: dict[str, Any] = {}
         atexit.register(self._stop)
 
-    def ask(self, questions: Sequence[dict[str, Any]]) -> list[Any]:
-        """Return the answers. A question that was asked before is not asked again."""
+    def query(self, questions: Sequence[dict[str, Any]]) -> list[Any]:
+        """Return the answers. A repeated question is answered from memory."""
         lines = [json.dumps(each).replace(*_RENAMED) for each in questions]
         new = [line for line in dict.fromkeys(lines) if line not in self._answers]
         requests, answers = self._process.stdin, self._process.stdout
@@ -104,7 +104,7 @@ def decide(simulations: Sequence[Simulation]) -> list[str]:
     Raises:
         ValueError: The program does not know an action, a resource, or a policy's form.
     """
-    decisions = _evaluator().ask([{"simulation": each.as_json()} for each in simulations])
+    decisions = _evaluator().query([{"simulation": each.as_json()} for each in simulations])
     errors = [
         f"{simulation.action} on {simulation.resource}: {decision['detail']}"
         for simulation, decision in zip(simulations, decisions, strict=True)
@@ -118,4 +118,4 @@ def decide(simulations: Sequence[Simulation]) -> list[str]:
 def describe(actions: Collection[str]) -> dict[str, Any]:
     """Return the service authorization reference's entries on actions; None for an unknown one."""
     names = sorted(actions)
-    return dict(zip(names, _evaluator().ask([{"action": name} for name in names]), strict=True))
+    return dict(zip(names, _evaluator().query([{"action": name} for name in names]), strict=True))

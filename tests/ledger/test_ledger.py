@@ -7,74 +7,17 @@ from typing import Any, Final
 
 import pytest
 
-from tests.ledger.calls import SERVICE_LINKED_ROLE, Call
+from tests.ledger.arns import is_of_type
 from tests.ledger.evaluator import Simulation, decide, describe
-from tests.ledger.managed_policies import SERVICE_ROLE
 from tests.ledger.policies import Attached, Held, Policies
+from tests.ledger.requests import simulation
 from tests.ledger.variations import VARIATIONS, calls_of, policies_of
-from tests.synth.support import ACCOUNT
-
-_EVERYTHING: Final = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
-}
-_DELEGATES: Final = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-            "Action": "kms:*",
-            "Resource": "*",
-        }
-    ],
-}
-
-
-def _simulation(
-    policies: Policies,
-    call: Call,
-    *,
-    identity: tuple[dict[str, Any], ...] | None = None,
-    without: Held | None = None,
-) -> Simulation:
-    """Return the request of a call, with the policies that decide on it.
-
-    Args:
-        policies: The policies of its deployment.
-        call: The call.
-        identity: The policies of the caller's role, in place of those it has.
-        without: A statement of the resource's policy that is left out.
-    """
-    principal, documents = call.who, identity
-    if call.who == "anybody":
-        principal, documents = f"arn:aws:iam::{ACCOUNT}:role/Anybody", (_EVERYTHING,)
-    elif call.who in policies.roles:
-        principal = policies.roles[call.who].arn
-        documents = policies.of_role(call.who) if identity is None else identity
-    elif call.who == SERVICE_LINKED_ROLE:
-        documents = (SERVICE_ROLE.document,)
-    resource_policy = policies.of_resource(call.resource)
-    if call.action == "sts:AssumeRole":
-        [role] = [each for each in policies.roles.values() if each.arn == call.resource]
-        resource_policy = policies.trust(role)
-    if without is not None:
-        resource_policy = without.removed()
-    elif call.action.startswith("kms:") and resource_policy is None:
-        # Of a key of another app only IAM's half is known.
-        resource_policy = _DELEGATES
-    context = dict(call.context)
-    if principal.startswith("arn:"):
-        context["aws:PrincipalArn"] = principal
-    return Simulation(
-        principal, call.action, call.resource, ACCOUNT, context, documents or (), resource_policy
-    )
 
 
 @pytest.mark.parametrize("variation", VARIATIONS)
 def test_each_call_is_decided_as_it_has_to_be(variation: str) -> None:
     policies, ledger = policies_of(variation), calls_of(variation)
-    decisions = decide([_simulation(policies, call) for call in ledger])
+    decisions = decide([simulation(policies, call) for call in ledger])
     wrong = [
         (decision, call)
         for decision, call in zip(decisions, ledger, strict=True)
@@ -97,7 +40,7 @@ def _kind(holder: str, statement: dict[str, Any]) -> Kind:
 
 
 def _holder(policies: Policies, attached: Attached) -> str:
-    """The service that takes a role on."""
+    """The service that assumes a role."""
     [trust, *_] = policies.trust(policies.roles[attached.role])["Statement"]
     return str(trust["Principal"].get("Service"))
 
@@ -136,7 +79,7 @@ def _without_identity(variation: str) -> Iterator[tuple[Kind, Simulation, bool]]
         less = policies.without(attached, index)
         for call in calls_of(variation):
             if call.allowed and call.who == attached.role and _has(statement, call.action):
-                yield kind, _simulation(policies, call, identity=less), call.allowed
+                yield kind, simulation(policies, call, identity=less), call.allowed
 
 
 def _without_resource(variation: str) -> Iterator[tuple[Kind, Simulation, bool]]:
@@ -151,12 +94,12 @@ def _without_resource(variation: str) -> Iterator[tuple[Kind, Simulation, bool]]
                 and _has(held.statement, call.action)
                 and policies.decides_on(held, call.resource)
             ):
-                yield kind, _simulation(policies, call, without=held), call.allowed
+                yield kind, simulation(policies, call, without=held), call.allowed
 
 
 def _needed(shorter: list[tuple[Kind, Simulation, bool]]) -> set[Kind]:
     """The kinds of statement without which one of the calls is decided otherwise."""
-    decisions = decide([simulation for _, simulation, _ in shorter])
+    decisions = decide([request for _, request, _ in shorter])
     return {
         kind
         for (kind, _, is_allowed), decision in zip(shorter, decisions, strict=True)
@@ -285,42 +228,16 @@ def test_each_resource_is_of_a_type_that_the_reference_has_for_the_action() -> N
 def _is_of_type(action: str, resource: str, patterns: list[str]) -> bool:
     if resource == "*":
         return not patterns or action in _ON_EVERYTHING
-    return any(_overlap(resource, re.sub(r"\$\{\w+\}", "*", each)) for each in patterns)
+    return any(is_of_type(resource, each) for each in patterns)
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether two ARNs with wildcards have an ARN in common, part by part."""
-    first, second = one.split(":", 5), other.split(":", 5)
-    return len(first) == len(second) and all(
-        _meet(a, b) for a, b in zip(first, second, strict=True)
-    )
-
-
-def _meet(one: str, other: str) -> bool:
-    """Whether a text can match both patterns, of which `*` is any text."""
-    before = {(0, 0)}
-    seen = set(before)
-    while before:
-        i, j = before.pop()
-        if (i, j) == (len(one), len(other)):
-            return True
-        a, b = one[i : i + 1], other[j : j + 1]
-        steps = set()
-        if a == "*":
-            steps |= {(i + 1, j)} | ({(i, j + 1)} if b else set())
-        if b == "*":
-            steps |= {(i, j + 1)} | ({(i + 1, j)} if a else set())
-        if a and a == b:
-            steps.add((i + 1, j + 1))
-        before |= steps - seen
-        seen |= steps
-    return False
-
-
-def test_resource_types_are_told_apart() -> None:
-    group, stream = "a:log-group:*", "a:log-group:*:log-stream:*"
-    assert _meet("a:log-group:/aws/braket/jobs:*", group)
-    assert _meet("a:log-group:/aws/braket/jobs:*", stream)
-    assert not _meet("a:log-group:/aws/braket/jobs", stream)
-    assert not _meet("bucket", "*/*")
-    assert _meet("bucket/a*", "*/*")
+def test_resource_types_are_distinguished() -> None:
+    group = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/braket/jobs"
+    groups = "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroupName}"
+    streams = f"{groups}:log-stream:${{LogStreamName}}"
+    assert is_of_type(f"{group}:*", groups)
+    assert is_of_type(f"{group}:*", streams)
+    assert not is_of_type(group, streams)
+    objects = "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
+    assert is_of_type("arn:aws:s3:::bucket/a*", objects)
+    assert not is_of_type("arn:aws:s3:::bucket", objects)

@@ -1,4 +1,4 @@
-"""The template's order: what a job needs is created before the job, and deleted after it."""
+"""The template's order: prerequisites are created before the job, and deleted after it."""
 
 import json
 import re
@@ -133,7 +133,7 @@ def _policies_of(stack: Stack, part: str) -> set[str]:
     ],
     ids=["replication", "endpoints", "auto-delete", "auto-delete of the user's", "bucket policies"],
 )
-def test_a_job_comes_after_what_it_needs(
+def test_a_job_comes_after_its_prerequisites(
     declare: Callable[[Stack], None], prerequisites: Callable[[Stack], set[str]], count: int
 ) -> None:
     stack = new_stack()
@@ -151,7 +151,7 @@ def test_the_policies_of_both_roles_come_before_the_job() -> None:
     assert of_roles - _before_job(stack) == set()
 
 
-def test_what_does_not_concern_a_job_is_not_waited_for() -> None:
+def test_a_job_does_not_wait_for_other_resources() -> None:
     """A check of the test itself: a resource that nothing names is in no order."""
     stack = new_stack()
     _job(stack, HybridJobEnvironment(stack, "Environment"))
