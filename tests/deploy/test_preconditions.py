@@ -3,6 +3,7 @@
 Both are tried in one local AWS in which policies take effect late, as they do on AWS.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -56,20 +57,22 @@ def test_a_deployment_waits_for_its_own_policies(late_aws: LocalAws, tmp_path: P
     """
     (outputs,) = _app(late_aws, tmp_path).deploy(stack_name="Late", seconds=1).values()
     assert finished(late_aws, outputs["JobArn"])["status"] == "COMPLETED"
-    attached = _created(late_aws, "Late", "AWS::IAM::ManagedPolicy")
-    started = _created(late_aws, "Late", "Custom::BraketHybridJob")
+    # The policy is attached after its creation began.
+    attached = _time_of(late_aws, "HandlerRolePolicy", "CREATE_IN_PROGRESS")
+    started = _time_of(late_aws, "Job", "CREATE_COMPLETE")
     assert started.timestamp() >= attached.timestamp() + DELAY_SECONDS
 
 
-def _created(aws: LocalAws, stack: str, kind: str) -> datetime:
-    """When CloudFormation had created the last resource of a type."""
+def _time_of(aws: LocalAws, part: str, status: str) -> datetime:
+    """When a resource of the stack had a status; its logical id has this part and a hash."""
     client = boto3.client("cloudformation", **aws.client_settings)
-    events = client.describe_stack_events(StackName=stack)["StackEvents"]
-    return max(
+    [found] = [
         event["Timestamp"]
-        for event in events
-        if event["ResourceType"] == kind and event["ResourceStatus"] == "CREATE_COMPLETE"
-    )
+        for event in client.describe_stack_events(StackName="Late")["StackEvents"]
+        if event["ResourceStatus"] == status
+        and re.fullmatch(rf"\w*{part}[0-9A-F]{{8}}", event["LogicalResourceId"])
+    ]
+    return found
 
 
 def test_an_account_in_which_it_is_not_is_told_how_to_enable_it(
