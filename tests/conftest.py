@@ -1,5 +1,6 @@
-"""What holds for the whole suite."""
+"""Fixtures and settings of the whole suite."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,10 @@ from tests.deploy.cdk import CdkApp
 from tests.emulator import leaks
 from tests.exit_code import pytest_configure
 from tests.length import pytest_report_header
+
+# aws-cdk-lib checks templates against CloudFormation's schemas in every process that synthesizes,
+# which takes longer than the rest. tests/quality/test_templates.py turns it on.
+os.environ["CDK_VALIDATION"] = "false"
 
 __all__ = ["bootstrapped_aws", "local_aws", "no_leaks", "pytest_configure", "pytest_report_header"]
 
@@ -23,7 +28,7 @@ def no_leaks() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS for the whole session; what tests put in it needs names of its own."""
+    """A local AWS for the whole session; resources of tests in it need unique names."""
     with LocalAws.start(tmp_path_factory.mktemp("local-aws")) as aws:
         yield aws
 

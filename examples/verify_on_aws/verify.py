@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -257,22 +257,24 @@ QUESTIONS: Final[Mapping[str, Callable[[Aws], str]]] = {
 def _answer(aws: Aws, name: str) -> str:
     """Answer one question. If it fails, its error is the answer, and the others go on."""
     try:
-        answer = QUESTIONS[name](aws)
+        return QUESTIONS[name](aws)
     except (ClientError, BotoCoreError, TimeoutError, KeyError) as error:
-        answer = f"NOT ANSWERED: {type(error).__name__}: {error}"
-    print(f"| {name} | {answer} |", flush=True)
-    return answer
+        return f"NOT ANSWERED: {type(error).__name__}: {error}"
 
 
 def answers(aws: Aws, names: list[str]) -> dict[str, str]:
     """Answer questions, a few at a time: most of the time is spent on waiting for jobs."""
+    found: dict[str, str] = {}
     try:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return dict(
-                zip(names, threads.map(lambda name: _answer(aws, name), names), strict=True)
-            )
+            started = {threads.submit(_answer, aws, name): name for name in names}
+            for done in as_completed(started):
+                name = started[done]
+                found[name] = done.result()
+                print(f"| {name} | {found[name]} |", flush=True)
     finally:
         aws.cancel_all()
+    return found
 
 
 def main() -> int:

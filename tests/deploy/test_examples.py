@@ -53,12 +53,14 @@ def test_another_stack_reads_the_results_and_is_alarmed_by_a_failure(
 ) -> None:
     deployed = app.deploy(example="reader", iterations=2)
     job, reader = deployed["HybridJobStack"], deployed["ResultsReaderStack"]
+    finished(local_aws, job["JobArn"])
     energy = results(local_aws, job["ResultsS3Uri"])["energy"]
     _wait_until(lambda: _parameter(local_aws, reader["EnergyParameter"]) == str(energy))
     assert _alarm_action(local_aws, reader["AlarmName"]) == reader["AlarmsTopic"]
 
     changed = app.deploy(example="reader", iterations=3)
     assert changed["HybridJobStack"]["JobArn"] != job["JobArn"]
+    finished(local_aws, changed["HybridJobStack"]["JobArn"])
     energy = results(local_aws, changed["HybridJobStack"]["ResultsS3Uri"])["energy"]
     _wait_until(lambda: _parameter(local_aws, reader["EnergyParameter"]) == str(energy))
 
@@ -84,7 +86,7 @@ def test_a_run_each_night(local_aws: LocalAws, app: CdkApp) -> None:
 
 
 def _night(local_aws: LocalAws, machine: str) -> Mapping[str, str]:
-    """What a run ends with that the schedule starts; it is not waited for the night."""
+    """The end of a run that the schedule starts; the test does not wait for the night."""
     settings = local_aws.client_settings
     scheduler: Any = boto3.client("scheduler", **settings)
     states: Any = boto3.client("stepfunctions", **settings)

@@ -75,7 +75,7 @@ def _time_of(aws: LocalAws, part: str, status: str) -> datetime:
     return found
 
 
-def test_an_account_in_which_it_is_not_is_told_how_to_enable_it(
+def test_an_account_without_braket_gets_the_steps_to_enable_it(
     late_aws: LocalAws, tmp_path: Path
 ) -> None:
     boto3.client("iam", **late_aws.client_settings).delete_service_linked_role(RoleName=ROLE)
