@@ -52,7 +52,7 @@ def test_amazon_braket_is_enabled_in_the_local_aws(local_aws: LocalAws) -> None:
 def test_a_deployment_waits_for_its_own_policies(late_aws: LocalAws, tmp_path: Path) -> None:
     """The handler's first calls are denied, because its role's policy is not in effect yet.
 
-    If a machine is so slow that the policy is in effect before the handler starts, no call is
+    On a very slow machine the policy is in effect before the handler starts. Then no call is
     denied, and the deployment succeeds without a retry.
     """
     (outputs,) = _app(late_aws, tmp_path).deploy(stack_name="Late", seconds=1).values()
