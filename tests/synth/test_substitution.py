@@ -25,7 +25,7 @@ _BUCKET = {"Ref": "Bucket"}
         ),
     ],
 )
-def test_a_join_becomes_a_substitution(parts: list[object], shorter: object) -> None:
+def test_a_join_is_rendered_as_a_substitution(parts: list[object], shorter: object) -> None:
     assert substituted({"Fn::Join": ["", parts]}) == {"Fn::Sub": shorter}
 
 
@@ -41,11 +41,11 @@ def test_a_join_becomes_a_substitution(parts: list[object], shorter: object) -> 
         {"Fn::Join": ["", ["a", {"Fn::GetStackOutput": {"StackName": "A"}}]]},
     ],
 )
-def test_what_cannot_be_said_shorter_stays(rendered: object) -> None:
+def test_a_form_that_cannot_be_shorter_stays(rendered: object) -> None:
     assert substituted(rendered) == rendered
 
 
-def test_a_text_with_tokens_is_rendered_once_and_as_one() -> None:
+def test_a_string_with_tokens_is_rendered_once_and_as_one() -> None:
     stack = new_stack(region=None)
     text = f'{{"bucket":"{Token.as_string(_BUCKET)}","at":"{Aws.REGION}","in":"{Fn.ref("P")}"}}'
     assert stack.resolve(compact(text)) == {

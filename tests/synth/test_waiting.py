@@ -38,7 +38,7 @@ def test_a_deployment_does_not_wait_by_default() -> None:
             getattr(job, attribute)
 
 
-def test_what_was_asked_for_reaches_the_handler() -> None:
+def test_the_options_reach_the_handler() -> None:
     job = _waiting(Duration.minutes(20), fail_stack=False)
     properties = job_properties(job.stack)
     assert json.loads(text(properties["WaitForCompletion"])) == {
@@ -98,7 +98,7 @@ def test_two_jobs_that_wait_share_the_permission() -> None:
     assert sum("GoOn" in name for name in policies(stack)) == 1
 
 
-def test_a_rerun_token_is_a_property_of_its_own() -> None:
+def test_a_rerun_trigger_is_a_separate_property() -> None:
     stack = new_stack()
     HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, rerun_trigger="again")
     assert job_properties(stack)["RerunToken"] == "again"

@@ -56,7 +56,6 @@ from cdk_braket.environment.hybrid_job_environment import (
 )
 from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.jobs.notes import note
-from cdk_braket.monitoring.metrics import TaskMetrics
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
 from cdk_braket.permissions.statements import (
@@ -608,7 +607,7 @@ class Definition:
         return written
 
 
-class Defined(TaskMetrics):
+class Defined:
     """What a construct can tell that has a definition."""
 
     _definition: Definition

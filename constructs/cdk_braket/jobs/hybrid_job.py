@@ -153,6 +153,7 @@ class HybridJob(Defined, HybridJobBase):
                 the job needs. An imported role is not changed. Default: the environment's role.
             environment: The buckets, key, role and handler to share with other jobs. Default: a new
                 environment.
+                This is not an `aws_cdk.Environment`, which is an account and a region.
             isolated: Whether the job gets a separate role in its environment. That role can access
                 only the job's inputs, results and checkpoints. Default: the shared role.
             removal_policy: Whether to keep or destroy buckets, key and logs when the job leaves the

@@ -44,7 +44,7 @@ _SECRET: Final = Issue(
 def text_problems(
     request: Mapping[str, object], scope: IConstruct
 ) -> Iterator[tuple[Problem, str]]:
-    """Find what is wrong with the strings of a request, keys included, beyond their shapes.
+    """Find the issues of the strings of a request, keys included, beyond their shapes.
 
     Args:
         request: The CreateJob request, or a part of it; may hold tokens.
@@ -105,7 +105,7 @@ def _leaves(value: object, path: _Path) -> Iterator[tuple[_Path, object]]:
 def _is_known_to_cdk(value: object) -> bool:
     """Whether CDK knows the tokens in a value. It raises an error without a name when it renders.
 
-    Texts are looked at here first: to ask CDK takes a call to Node.
+    Strings are checked here first: CDK's own check is a call to Node.
     """
     try:
         if isinstance(value, str):
