@@ -184,7 +184,7 @@ def test_more_than_five_targets_of_a_rule_are_refused() -> None:
 
 
 def test_a_definition_of_a_state_machine_that_is_too_long_is_refused() -> None:
-    """The number of states itself has no limit."""
+    """The length is limited, and the number of states is not."""
     for characters, is_refused in ((1_000, False), (1_048_576, True)):
         stack = new_stack()
         definition = HybridJobDefinition(
