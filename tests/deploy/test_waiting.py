@@ -33,7 +33,7 @@ def _decisions(aws: LocalAws, stack: str) -> list[str]:
 @scenario
 def test_a_deployment_ends_when_its_job_completed(app: CdkApp, aws: LocalAws) -> None:
     stack = "WaitsLong"
-    (outputs,) = app.deploy(stack_name=stack, seconds=15, wait=1800).values()
+    (outputs,) = app.deploy(stack_name=stack, seconds=45, wait=1800).values()
     assert outputs["JobStatus"] == "COMPLETED"
     decisions = _decisions(aws, stack)
     assert decisions.count("goes_on") >= 1, decisions
