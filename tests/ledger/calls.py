@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cdk_braket._lambda.braket_jobs.api.nested_properties import restored
 from tests.ledger.deployment import Deployment, Resource
 from tests.synth.support import ACCOUNT
 
@@ -122,8 +123,9 @@ class _Job:
         self._region = job.stack.region
         self._job = job
         given = job.properties
-        self._request = json.loads(str(given["Request"]).replace(_RUN, _A_RUN))
-        self._assets: dict[str, dict[str, str]] = json.loads(given.get("Assets", "{}"))
+        request: Any = restored("CreateJobRequest", given["Request"])
+        self._request = json.loads(json.dumps(request).replace(_RUN, _A_RUN))
+        self._assets = {each["Bucket"]: each["Objects"] for each in given.get("Assets", [])}
         self._records = _parted(given["Records"])
         self._copied = given.get("CopyCheckpointsFrom")
         self._role = self._request["roleArn"].rpartition("/")[2]

@@ -1,6 +1,5 @@
 """The CreateJob request that a job's properties make, member by member."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -22,11 +21,10 @@ from tests.synth import every_member
 from tests.synth.support import (
     LOCAL,
     image_job,
-    job_properties,
     new_stack,
     request_of,
     script,
-    text,
+    tags_of,
 )
 
 LONGEST = model_rules.bounds(model_rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
@@ -94,7 +92,7 @@ def test_every_argument_reaches_the_request() -> None:
     request = dict(request_of(stack))
     assert "Role" in str(request.pop("roleArn"))
     assert request == every_member.REQUEST
-    assert json.loads(text(job_properties(stack)["Tags"])) == every_member.TAGS
+    assert tags_of(stack) == every_member.TAGS
 
 
 def test_every_member_of_the_request_is_in_the_test_above() -> None:
@@ -120,7 +118,7 @@ def test_tokens_pass_through_text_and_numbers() -> None:
         max_runtime=Duration.seconds(shots.value_as_number),
         job_name=Token.as_string({"Ref": "Name"}),
     )
-    raw = text(job_properties(stack)["Request"])
+    raw = str(request_of(stack))
     assert "e+289" not in raw
     assert "Token[" not in raw
     assert raw.count("{'Ref': 'Shots'}") == 4

@@ -6,24 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, cast
 
-import jsii
 from aws_cdk import (
     Annotations,
     Duration,
-    IStableAnyProducer,
-    Lazy,
     RemovalPolicy,
     Stack,
     Stage,
     TagManager,
     TagType,
-    Token,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IDependable
 
-from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
+from cdk_braket._lambda.braket_jobs.api.nested_properties import nested
+from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, AssetMember, EncryptionMember
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from cdk_braket.core import s3_location
@@ -41,7 +38,6 @@ from cdk_braket.core.late import LateDependency
 from cdk_braket.core.naming import JOBS, RECORDS, description
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter, plain
-from cdk_braket.core.substitution import compact
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import (
     copy_statements,
@@ -55,6 +51,7 @@ from cdk_braket.environment.hybrid_job_environment import (
     shared_statements,
 )
 from cdk_braket.interfaces import IHybridJobEnvironment
+from cdk_braket.jobs.job_resource import RenderedTags
 from cdk_braket.jobs.notes import note
 from cdk_braket.monitoring.metrics import TaskMetrics
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
@@ -72,6 +69,7 @@ from cdk_braket.request.algorithm_script import AlgorithmScript
 from cdk_braket.request.checkpoint_source import CheckpointSource
 from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.create_job import (
+    REQUEST,
     JobOptions,
     Places,
     base_prefix,
@@ -251,30 +249,6 @@ def _contradictions(given: Arguments) -> Iterator[Issue]:
         yield Issue("isolated", rule, "Leave one of them out")
 
 
-@jsii.implements(IStableAnyProducer)
-class _Tags:
-    """The tags as they are when all aspects have run; nothing if there are none."""
-
-    def __init__(self, tags: TagManager) -> None:
-        self._tags = tags
-
-    def produce(self) -> dict[str, str] | None:
-        return dict(self._tags.tag_values()) or None
-
-
-@jsii.implements(IStableAnyProducer)
-class _RenderedTags:
-    """The same as JSON text."""
-
-    def __init__(self, owner: Construct, tags: TagManager) -> None:
-        self.owner = owner
-        self._tags = _Tags(tags)
-
-    def produce(self) -> str | None:
-        tags = self._tags.produce()
-        return Stack.of(self.owner).to_json_string(tags) if tags else None
-
-
 class Definition:
     """A definition with the places, roles and permissions that its jobs need.
 
@@ -361,54 +335,41 @@ class Definition:
         """What the keys of the checkpoints of all runs begin with."""
         return base_prefix(self.options, self.options.checkpoint)
 
-    def properties(self) -> dict[str, str]:
-        """What the handler has to be told to start the job, as texts of a custom resource."""
+    def properties(self) -> dict[str, object]:
+        """The properties that the handler starts the job by, for a resource or an event."""
         stack = Stack.of(self.owner)
-        texts = {
-            name: compact(value if isinstance(value, str) else stack.to_json_string(value))
-            for name, value in self._contents().items()
-        }
-        tags = Lazy.any(_RenderedTags(self.owner, self.tags))
-        return {**texts, ResourceProperty.TAGS.value: Token.as_string(tags)}
-
-    def payload(self) -> dict[str, object]:
-        """The same as objects: text in which there is JSON cannot be put into JSON again.
-
-        CDK does not escape what only the deployment knows.
-        """
-        return {**self._contents(), ResourceProperty.TAGS.value: Lazy.any(_Tags(self.tags))}
-
-    def _contents(self) -> dict[str, object]:
-        contents: dict[ResourceProperty, object] = {
-            ResourceProperty.REQUEST: self._request(),
-            ResourceProperty.ASSETS: _by_bucket(self._copies, Stack.of(self.owner)),
+        properties: dict[ResourceProperty, object] = {
+            ResourceProperty.REQUEST: nested(REQUEST, self._request(), stack.to_json_string),
             ResourceProperty.RECORDS: records_uri(self.environment),
+            ResourceProperty.TAGS: RenderedTags(self.owner, self.tags),
         }
+        if self._copies:
+            properties[ResourceProperty.ASSETS] = _by_bucket(self._copies, stack)
         if self.options.checkpoint_source is not None:
-            contents[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
-        encryption = self._encryption()
-        if encryption:
-            contents[ResourceProperty.ENCRYPTION] = encryption
-        return {name.value: value for name, value in contents.items()}
+            properties[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
+        if encryption := self._encryption():
+            properties[ResourceProperty.ENCRYPTION] = encryption
+        return {name.value: value for name, value in properties.items()}
 
-    def _encryption(self) -> dict[str, dict[str, str]]:
+    def _encryption(self) -> list[dict[str, str]]:
         """The encryption of the buckets that the handler writes to, as far as it is known.
 
-        A policy may deny writes without the header that names it. What an imported environment's
-        buckets have is not known.
+        A policy may deny writes without the header that names it. The encryption of an imported
+        environment's buckets is not known.
         """
-        written = [self.environment.inputs_bucket]
-        if self.options.checkpoint_source is not None:
-            written.append(self.checkpoint_bucket)
         if not isinstance(self.environment, HybridJobEnvironment):
-            return {}
-        known: dict[str, dict[str, str]] = {}
-        for bucket in written:
+            return []
+        written = {self.environment.inputs_bucket.bucket_name: self.environment.inputs_bucket}
+        if self.options.checkpoint_source is not None:
+            written.setdefault(self.checkpoint_bucket.bucket_name, self.checkpoint_bucket)
+        known: list[dict[str, str]] = []
+        for name, bucket in written.items():
+            entry = {EncryptionMember.BUCKET.value: name}
             if bucket.encryption_key is not None:
-                key = bucket.encryption_key.key_arn
-                known[bucket.bucket_name] = {"algorithm": "aws:kms", "key": key}
-            elif bucket.node.scope is self.environment:
-                known[bucket.bucket_name] = {"algorithm": "AES256"}
+                entry[EncryptionMember.KEY.value] = bucket.encryption_key.key_arn
+            elif bucket.node.scope is not self.environment:
+                continue
+            known.append(entry)
         return known
 
     def hyperparameter_issues(
@@ -689,7 +650,7 @@ def records_uri(environment: IHybridJobEnvironment) -> str:
     return f"s3://{environment.inputs_bucket.bucket_name}/{RECORDS}"
 
 
-def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]]:
+def _by_bucket(copies: Sequence[Copy], stack: Stack) -> list[dict[str, object]]:
     """Group copies by the bucket they come from: each asset has a token of its own for it."""
     names: dict[str, str] = {}
     grouped: dict[str, dict[str, str]] = {}
@@ -697,7 +658,10 @@ def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]
         resolved = json.dumps(stack.resolve(copy.bucket.bucket_name), sort_keys=True)
         name = names.setdefault(resolved, copy.bucket.bucket_name)
         grouped.setdefault(name, {})[copy.source] = copy.destination
-    return grouped
+    return [
+        {AssetMember.BUCKET.value: name, AssetMember.OBJECTS.value: objects}
+        for name, objects in grouped.items()
+    ]
 
 
 def _annotate(owner: Construct, checked: Checked) -> None:

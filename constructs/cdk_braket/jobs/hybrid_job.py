@@ -1,30 +1,16 @@
 """The Amazon Braket hybrid job as a construct."""
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
-from typing import Literal, TypeGuard, cast
+from typing import Literal, TypeGuard
 
 import jsii
-from aws_cdk import (
-    CfnResource,
-    CrossStackReferences,
-    CustomResource,
-    Duration,
-    IStableAnyProducer,
-    ITaggableV2,
-    Lazy,
-    ReferenceStrength,
-    RemovalPolicy,
-    Stack,
-    Token,
-)
+from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, Attribute, OnDelete
+from cdk_braket._lambda.braket_jobs.contract import Attribute, OnDelete, WaitMember
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
@@ -52,6 +38,7 @@ from cdk_braket.validation.preflight import PreflightCheck
 from .binding import Arguments, Defined, Definition, prepare
 from .hybrid_job_base import HybridJobBase
 from .imported_job import HybridJobAttributes, imported
+from .job_resource import JobResource
 
 
 @jsii.implements(ITaggableV2, iam.IGrantable)
@@ -268,10 +255,10 @@ class HybridJob(Defined, HybridJobBase):
 
     def _properties_digest(self) -> str:
         """A digest that changes with the job's definition, for stacks that depend on it."""
-        return self._digest
+        return self._resource.definition_digest()
 
     def _attribute(self, attribute: Attribute) -> str:
-        return self._resource.get_att_string(attribute.value)
+        return Token.as_string(self._resource.get_att(attribute.value))
 
     def _end_attribute(self, attribute: Attribute, name: str) -> str:
         if self._definition.options.wait is None:
@@ -282,7 +269,7 @@ class HybridJob(Defined, HybridJobBase):
 
     def _create(
         self, on_delete: OnDelete, rerun_trigger: str | None, wait: WaitForCompletion | None
-    ) -> CustomResource:
+    ) -> JobResource:
         definition = self._definition
         properties = definition.properties()
         if on_delete is not OnDelete.CANCEL_JOB:
@@ -290,28 +277,22 @@ class HybridJob(Defined, HybridJobBase):
         if rerun_trigger is not None:
             properties[ResourceProperty.RERUN_TOKEN.value] = rerun_trigger
         if wait is not None:
-            properties[ResourceProperty.WAIT_FOR_COMPLETION.value] = self._wait(wait)
-        self._digest = Token.as_string(Lazy.any(_Digest(self, properties)))
-        resource = CustomResource(
-            self,
-            "Resource",
-            resource_type=RESOURCE_TYPE,
-            service_token=definition.environment.handler_function.function_arn,
-            service_timeout=service_timeout(0 if wait is None else seconds_of(wait.timeout)),
+            properties[ResourceProperty.WAIT_FOR_COMPLETION.value] = {
+                WaitMember.TIMEOUT_SECONDS.value: seconds_of(wait.timeout),
+                WaitMember.FAIL_STACK.value: wait.fail_stack,
+            }
+        resource = JobResource(
+            # The ids of CDK's CustomResource: logical ids are made of them.
+            Construct(self, "Resource"),
+            "Default",
+            function_arn=definition.environment.handler_function.function_arn,
+            timeout_seconds=service_timeout(0 if wait is None else seconds_of(wait.timeout)),
             properties=properties,
         )
         resource.node.add_dependency(*definition.prerequisites)
-        # A changed definition is a new job with an ARN of its own, and CloudFormation changes no
-        # export that another stack imports.
-        CrossStackReferences.of(resource).produce(ReferenceStrength.WEAK)
-        _without_defaults(resource)
         # The resource in the template: what escape hatches and removal policies change.
-        self.node.default_child = resource.node.default_child
+        self.node.default_child = resource
         return resource
-
-    def _wait(self, wait: WaitForCompletion) -> str:
-        rendered = {"timeoutSeconds": seconds_of(wait.timeout), "failStack": wait.fail_stack}
-        return Stack.of(self).to_json_string(rendered)
 
     @staticmethod
     def is_hybrid_job(construct: object) -> TypeGuard["HybridJob"]:
@@ -402,27 +383,3 @@ class HybridJob(Defined, HybridJobBase):
             encryption_key=encryption_key,
         )
         return imported(scope, id, attributes)
-
-
-@jsii.implements(IStableAnyProducer)
-class _Digest:
-    """The digest of a definition, computed at synth from resolved tokens."""
-
-    def __init__(self, job: Construct, properties: Mapping[str, str]) -> None:
-        self._job = job
-        self._definition = {
-            name: properties[name]
-            for name in properties
-            if name != ResourceProperty.TAGS  # they may change, and the job stays
-        }
-
-    def produce(self) -> str:
-        resolved = Stack.of(self._job).resolve(self._definition)
-        text = json.dumps(resolved, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _without_defaults(resource: CustomResource) -> None:
-    """Remove CloudFormation's defaults from the template, which may hold hundreds of jobs."""
-    options = cast("CfnResource", resource.node.default_child).cfn_options
-    options.deletion_policy = options.update_replace_policy = None

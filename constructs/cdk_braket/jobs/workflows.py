@@ -178,7 +178,7 @@ class RunJobTask(sfn.StateMachineFragment):
             {
                 RunProperty.EXECUTION: sfn.JsonPath.execution_id,
                 RunProperty.RUN_ID: self._run_id,
-                RunProperty.PROPERTIES: definition.payload(),
+                RunProperty.PROPERTIES: definition.properties(),
                 RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
                 **_timeout(timeout, poll_interval),
             },
@@ -304,7 +304,7 @@ def schedule_target(
         {
             RunProperty.EXECUTION: time,
             RunProperty.RUN_ID: definition.owner.node.addr,
-            RunProperty.PROPERTIES: definition.payload(),
+            RunProperty.PROPERTIES: definition.properties(),
             RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
         },
     )

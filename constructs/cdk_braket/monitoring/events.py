@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 import jsii
-from aws_cdk import Arn, ArnComponents, CustomResource, Stack
+from aws_cdk import Arn, ArnComponents, CustomResource, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -409,7 +409,7 @@ def _catch_up(
         f"{rule.node.id}CatchUp",
         resource_type=CATCH_UP_TYPE,
         service_token=function.function_arn,
-        service_timeout=service_timeout(0),
+        service_timeout=Duration.seconds(service_timeout(0)),
         properties={name.value: value for name, value in properties.items()},
     )
     allowed = allow_events(scope, function)

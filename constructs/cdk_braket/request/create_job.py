@@ -31,7 +31,9 @@ from .job_options import (
     WaitForCompletion,
 )
 
-_REQUEST: Final = "CreateJobRequest"
+REQUEST: Final = "CreateJobRequest"
+"""The shape of the request."""
+
 _ISOLATION_LENGTH: Final = 8
 _RESERVATION: Final = "RESERVATION_TIME_WINDOW_ARN"
 
@@ -228,7 +230,7 @@ def tasks_pattern(options: JobOptions) -> str:
 
 def label_from(path: str) -> str:
     """Return a job's display name: the end of its path, in characters that the API allows."""
-    longest = model_rules.bounds(model_rules.shape_of(_REQUEST, "jobName")).maximum or len(path)
+    longest = model_rules.bounds(model_rules.shape_of(REQUEST, "jobName")).maximum or len(path)
     words = re.findall("[a-zA-Z0-9]+", path)
     text = "-".join(words) or "job"
     return text[-(longest - len(RUN_ID_PLACEHOLDER) - 1) :].lstrip("-")

@@ -33,6 +33,14 @@ _NO_TOKEN: Final = Issue(
     "looks like a token of the CDK, and is none of this app",
     "Pass tokens on as they are, and write no '${Token[' or number like one yourself",
 )
+# Node replaces a map that has such a key by an object of its own. Source: `WireFormat` in
+# https://github.com/aws/jsii/blob/main/packages/@jsii/kernel/src/api.ts
+_JSII_BEGINS: Final = "$jsii."
+_NO_KEY: Final = Issue(
+    "",
+    f"its key begins with {_JSII_BEGINS}, which the CDK for Python reads itself",
+    "Use another key",
+)
 _NO_NUMBER: Final = Issue("", "is a number that no template can carry", "Use a smaller one")
 _SECRET: Final = Issue(
     "",
@@ -55,6 +63,8 @@ def text_problems(
     """
     for path, value in _leaves(request, ()):
         issue = text_issue("", value)
+        if issue is None and _is_key_of_jsii(path, value):
+            issue = _NO_KEY
         if issue is None and path[0] == "hyperParameters" and _refers_to_secret(value, scope):
             issue = _SECRET
         if issue is not None:
@@ -64,6 +74,10 @@ def text_problems(
         if text_issue("", text) is None and not is_unknown(text):
             fix = "Use a URI as S3 shows it, and an entry point as Python has it"
             yield Problem(path, Rule.PATTERN, message, text), fix
+
+
+def _is_key_of_jsii(path: _Path, value: object) -> bool:
+    return isinstance(value, str) and value.startswith(_JSII_BEGINS) and path[-1] == value
 
 
 def text_issue(argument: str, value: object) -> Issue | None:
