@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from aws_cdk import Stack, Stage
 from constructs import IConstruct
 
 from .issue import Issue
+from .memo import account_and_region_of, account_of, path_of, region_of, stack_of, stage_of
 from .tokens import is_stand_in, is_unknown
 
 _PUBLISH: Final = (
@@ -48,21 +48,23 @@ def misplaced(
         in_region: Whether it has to be in the region of the scope's stack.
         in_account: Whether it has to be in the account of the scope's stack.
     """
-    node = getattr(used, "node", None)
-    if node is None or _is_stand_in(used):
+    if not hasattr(type(used), "node") or _is_stand_in(used):
         return
-    if Stage.of(used) is not Stage.of(scope) and _is_declared(used):  # type: ignore[arg-type]
+    if stage_of(used) is not stage_of(scope) and _is_declared(used):  # type: ignore[arg-type]  # it has a node
         fix = _FIXES.get(argument, "Import it in this app by its name or ARN")
-        rule = f"is declared in another app or stage ({node.path}), which this one cannot refer to"
+        rule = (
+            f"is declared in another app or stage ({path_of(used)}), which this one cannot refer to"
+        )
         yield Issue(argument, rule, fix)
         return
-    there, stack = getattr(used, "env", None), Stack.of(scope)
-    if there is None:
+    if not hasattr(type(used), "env"):
         return
-    if in_region and _differ(there.region, stack.region):
-        yield _elsewhere(argument, there.region, stack.region, "region")
-    if in_account and _differ(there.account, stack.account):
-        yield _elsewhere(argument, there.account, stack.account, "account")
+    account, region = account_and_region_of(used)  # type: ignore[arg-type]  # it is a resource
+    stack = stack_of(scope)
+    if in_region and _differ(region, region_of(stack)):
+        yield _elsewhere(argument, region, region_of(stack), "region")
+    if in_account and _differ(account, account_of(stack)):
+        yield _elsewhere(argument, account, account_of(stack), "account")
 
 
 def _is_declared(used: object) -> bool:

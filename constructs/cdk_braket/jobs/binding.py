@@ -11,16 +11,14 @@ from aws_cdk import (
     Duration,
     RemovalPolicy,
     Stack,
-    Stage,
     TagManager,
-    TagType,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IDependable
 
 from cdk_braket._lambda.braket_jobs.api.nested_properties import nested
-from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, AssetMember, EncryptionMember
+from cdk_braket._lambda.braket_jobs.contract import AssetMember, EncryptionMember
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from cdk_braket.core import s3_location
@@ -35,9 +33,23 @@ from cdk_braket.core.keys import (
     target_of,
 )
 from cdk_braket.core.late import LateDependency
+from cdk_braket.core.memo import (
+    asset_directory_of,
+    bucket_name_of,
+    encryption_key_of,
+    key_arn_of,
+    parent_of,
+    path_of,
+    role_arn_of,
+    role_of,
+    share_tree,
+    stack_of,
+    stage_of,
+)
 from cdk_braket.core.naming import JOBS, RECORDS, description
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter, plain
+from cdk_braket.core.statement import Statement, rendered
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import (
     copy_statements,
@@ -51,8 +63,8 @@ from cdk_braket.environment.hybrid_job_environment import (
     shared_statements,
 )
 from cdk_braket.interfaces import IHybridJobEnvironment
-from cdk_braket.jobs.job_resource import RenderedTags
 from cdk_braket.jobs.notes import note
+from cdk_braket.jobs.tags import JobTags
 from cdk_braket.monitoring.metrics import TaskMetrics
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
@@ -93,7 +105,6 @@ from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, wa
 from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from cdk_braket.validation.limits import watch_limits
 from cdk_braket.validation.preflight import PreflightCheck
-from cdk_braket.validation.tags import check_at_synth
 from cdk_braket.validation.template_text import text_issue
 from cdk_braket.validation.usable_arguments import policy_issues, usable_arguments
 
@@ -102,9 +113,6 @@ _LEFT_AS_IT_IS: Final = (
     "role: is not of this app, and nothing was attached to it. It has to allow what "
     "execution_policy says; an environment of another app has allow_device and allow_image for it."
 )
-
-# CDK's own tags have priorities of 50 to 100: what the job is given explicitly is stronger.
-_EXPLICIT: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +147,7 @@ class Arguments:
 class Prepared:
     """A definition that was checked, and of which nothing exists yet."""
 
+    scope: Construct
     arguments: Arguments
     options: JobOptions
     checked: Checked
@@ -168,7 +177,7 @@ def prepare(
     Raises:
         ValidationError: Something is wrong.
     """
-    path = f"{scope.node.path}/{id}".lstrip("/")
+    path = f"{path_of(scope)}/{id}".lstrip("/")
     further = dict(more or {})
     given = {name: getattr(arguments, name) for name in Arguments.__slots__}
     if wait is not None:
@@ -199,7 +208,7 @@ def prepare(
     ]
     if problems:
         raise ValidationError(path, problems)
-    return Prepared(usable, options, checked)
+    return Prepared(scope, usable, options, checked)
 
 
 def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) -> Iterator[Issue]:
@@ -219,7 +228,7 @@ def _options(
     image = given.image
     return JobOptions(
         label=label_from(path),
-        isolation=isolation_of(Stack.of(scope), path) if given.isolated else None,
+        isolation=isolation_of(stack_of(scope), path) if given.isolated else None,
         job_name=given.job_name,
         algorithm=algorithm,
         image=ContainerImage.base() if image is None and algorithm is not None else image,
@@ -273,12 +282,10 @@ class Definition:
         self._disabled_checks = given.disabled_checks
         self.options = prepared.options
         self.owner = owner
+        share_tree(owner, prepared.scope)
         _annotate(owner, self._checked)
         watch_limits(owner)
-        self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
-        for key, value in (given.tags or {}).items():
-            self.tags.set_tag(key, str(plain(value)), _EXPLICIT)
-        check_at_synth(owner, self.tags)
+        self.tags = JobTags(owner, given.tags or {})
         self.environment = given.environment or HybridJobEnvironment(
             owner, "Environment", removal_policy=given.removal_policy or RemovalPolicy.RETAIN
         )
@@ -291,11 +298,12 @@ class Definition:
         ):
             if target.bucket is not None:
                 refuse_unreachable(owner, argument, target.bucket)
+        self._has_own_role = given.isolated
         self.role = given.role or (_own_role(owner) if given.isolated else self.environment.role)
         base = (
             self._isolated_statements()
             if given.isolated
-            else shared_statements(self.environment, Stack.of(owner))
+            else shared_statements(self.environment, stack_of(owner))
         )
         beyond, late = self._statements_beyond(), _late_statements(self.options)
         self.statements = [*base, *beyond, *late]
@@ -337,11 +345,11 @@ class Definition:
 
     def properties(self) -> dict[str, object]:
         """The properties that the handler starts the job by, for a resource or an event."""
-        stack = Stack.of(self.owner)
+        stack = stack_of(self.owner)
         properties: dict[ResourceProperty, object] = {
             ResourceProperty.REQUEST: nested(REQUEST, self._request(), stack.to_json_string),
             ResourceProperty.RECORDS: records_uri(self.environment),
-            ResourceProperty.TAGS: RenderedTags(self.owner, self.tags),
+            ResourceProperty.TAGS: self.tags,
         }
         if self._copies:
             properties[ResourceProperty.ASSETS] = _by_bucket(self._copies, stack)
@@ -359,15 +367,17 @@ class Definition:
         """
         if not isinstance(self.environment, HybridJobEnvironment):
             return []
-        written = {self.environment.inputs_bucket.bucket_name: self.environment.inputs_bucket}
+        inputs = self.environment.inputs_bucket
+        written = {bucket_name_of(inputs): inputs}
         if self.options.checkpoint_source is not None:
-            written.setdefault(self.checkpoint_bucket.bucket_name, self.checkpoint_bucket)
+            written.setdefault(bucket_name_of(self.checkpoint_bucket), self.checkpoint_bucket)
         known: list[dict[str, str]] = []
         for name, bucket in written.items():
             entry = {EncryptionMember.BUCKET.value: name}
-            if bucket.encryption_key is not None:
-                entry[EncryptionMember.KEY.value] = bucket.encryption_key.key_arn
-            elif bucket.node.scope is not self.environment:
+            key = encryption_key_of(bucket)
+            if key is not None:
+                entry[EncryptionMember.KEY.value] = key_arn_of(key)
+            elif parent_of(bucket) is not self.environment:
                 continue
             known.append(entry)
         return known
@@ -388,9 +398,9 @@ class Definition:
 
     def _request(self) -> dict[str, object]:
         options = self.options
-        results = self.environment.results_bucket.bucket_name
+        results = bucket_name_of(self.environment.results_bucket)
         places = Places(
-            role_arn=self.role.role_arn,
+            role_arn=role_arn_of(self.role),
             script_uri=self._script_uri(),
             image_uri=None if self._image is None else self._image.uri,
             input_uris={
@@ -412,13 +422,13 @@ class Definition:
     ) -> str:
         if isinstance(source, s3_location.Location):
             return source.uri
-        bucket = self.environment.inputs_bucket.bucket_name
+        bucket = bucket_name_of(self.environment.inputs_bucket)
         return f"s3://{bucket}/{files.key if files else ''}"
 
     def _output_key_arn(self) -> str | None:
         output = self.options.output_data
-        key = output.encryption_key or self.results_bucket.encryption_key
-        return None if key is None else key.key_arn
+        key = output.encryption_key or encryption_key_of(self.results_bucket)
+        return None if key is None else key_arn_of(key)
 
     def _copy_in(self) -> list[Copy]:
         copies: list[Copy] = []
@@ -430,9 +440,7 @@ class Definition:
                 copies += copy_in(Construct(channels, name), files)
         return copies
 
-    def _attach(
-        self, missing: Sequence[iam.PolicyStatement], late: Sequence[iam.PolicyStatement]
-    ) -> list[IDependable]:
+    def _attach(self, missing: Sequence[Statement], late: Sequence[Statement]) -> list[IDependable]:
         """Allow the roles what they need beyond what the environment allows them already."""
         environment, owner = self.environment, self.owner
         function = environment.handler_function
@@ -447,9 +455,9 @@ class Definition:
             # Once that is attached. The role itself is named in the request.
             permissions_of(self.role),
             attach_in_own_policy(owner, "LatePolicy", self.role, late),
-            attach(owner, function.role, self._handler_statements()),
+            attach(owner, role_of(function), self._handler_statements()),
             attach_in_own_policy(
-                owner, "HandlerPolicy", function.role, self._late_handler_statements()
+                owner, "HandlerPolicy", role_of(function), self._late_handler_statements()
             ),
             None if self.options.wait is None else go_on(function),
         ]
@@ -478,17 +486,17 @@ class Definition:
             if isinstance(self.environment, HybridJobEnvironment):
                 self.environment.warn_of_key(self.owner)
             return
-        key, stack = bucket.encryption_key, Stack.of(self.owner)
+        key, stack = bucket.encryption_key, stack_of(self.owner)
         statement = results_key_statement(stack)
         added = key is not None and target_of(key).add_to_resource_policy(statement).statement_added
         if not added and not (key is None and isinstance(bucket, s3.Bucket)):
             warn_of_key(self.owner, bucket)
 
-    def _handler_statements(self) -> list[iam.PolicyStatement]:
+    def _handler_statements(self) -> list[Statement]:
         """What the handler has to be allowed for this definition."""
         options = self.options
         statements = _looks(options)
-        if self.role is not self.environment.role and self.role.node.scope is not self.owner:
+        if self.role is not self.environment.role and not self._has_own_role:
             statements.append(pass_role_statement(self.role))
         arns = {copy.bucket.bucket_arn for copy in self._copies}
         statements += [read_assets_statement(arn) for arn in sorted(arns)]
@@ -497,31 +505,31 @@ class Definition:
             statements += self._copy_statements(source)
         return statements
 
-    def _late_handler_statements(self) -> list[iam.PolicyStatement]:
+    def _late_handler_statements(self) -> list[Statement]:
         """What the handler has to be allowed besides, of what may come after other jobs."""
         late = {place.bucket_arn for place in _locations(self.options) if place.is_known_late}
         statements = [tags_look_statement(arn) for arn in sorted(late)]
-        if self.role.node.scope is self.owner:
+        if self._has_own_role:
             statements.append(pass_role_statement(self.role))
         source = self.options.checkpoint_source
         if source is not None and source.is_known_late:
             statements += self._copy_statements(source)
         return statements
 
-    def _copy_statements(self, source: s3_location.Location) -> list[iam.PolicyStatement]:
+    def _copy_statements(self, source: s3_location.Location) -> list[Statement]:
         target = s3_location.in_bucket(self.checkpoint_bucket, self.checkpoint_prefix)
         return copy_statements(source, target)
 
-    def _isolated_statements(self) -> list[iam.PolicyStatement]:
+    def _isolated_statements(self) -> list[Statement]:
         """What every job needs, but of this job's objects alone."""
         environment = self.environment
         files = [self._checked.script, *self._checked.inputs.values()]
         keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
         inputs = environment.inputs_bucket
         reads = [*objects_statements(inputs, keys), *self._inputs_key_statements()] if keys else []
-        return [*reads, *log_statements(Stack.of(self.owner))]
+        return [*reads, *log_statements(stack_of(self.owner))]
 
-    def _inputs_key_statements(self) -> list[iam.PolicyStatement]:
+    def _inputs_key_statements(self) -> list[Statement]:
         """Return the statements for the inputs' key, unless the results allow it already."""
         inputs = self.environment.inputs_bucket.encryption_key
         written = [bucket.encryption_key for bucket in self._written()]
@@ -532,13 +540,13 @@ class Definition:
             return []
         return key_statements([inputs], READ_ACTIONS)
 
-    def _statements_beyond(self) -> list[iam.PolicyStatement]:
+    def _statements_beyond(self) -> list[Statement]:
         """What this definition needs beyond what every job of its environment does."""
         options = self.options
         statements = [] if self._image is None else self._image.pull_statements()
         if not options.device.is_local:
             statements += device_statements(
-                Stack.of(self.owner), options.device.arn, self.results_bucket
+                stack_of(self.owner), options.device.arn, self.results_bucket
             )
         for location in _locations(options):
             if not location.is_known_late:
@@ -596,7 +604,7 @@ class Defined(TaskMetrics):
         A role that is imported is given nothing: attach this to it, as text or as a
         `iam.ManagedPolicy`.
         """
-        return iam.PolicyDocument(statements=self._definition.statements)
+        return iam.PolicyDocument(statements=rendered(self._definition.statements))
 
     @property
     def results_bucket(self) -> s3.IBucket:
@@ -642,12 +650,12 @@ class Defined(TaskMetrics):
     @property
     def cdk_tag_manager(self) -> TagManager:
         """The job's tags. CDK's own interface to them: use `Tags.of(…)`."""
-        return self._definition.tags
+        return self._definition.tags.manager
 
 
 def records_uri(environment: IHybridJobEnvironment) -> str:
     """Where the handler keeps its records of an environment's jobs."""
-    return f"s3://{environment.inputs_bucket.bucket_name}/{RECORDS}"
+    return f"s3://{bucket_name_of(environment.inputs_bucket)}/{RECORDS}"
 
 
 def _by_bucket(copies: Sequence[Copy], stack: Stack) -> list[dict[str, object]]:
@@ -667,7 +675,7 @@ def _by_bucket(copies: Sequence[Copy], stack: Stack) -> list[dict[str, object]]:
 def _annotate(owner: Construct, checked: Checked) -> None:
     for warning in checked.warnings:
         # The region is the stack's: to report it for each job says nothing more.
-        where = Stack.of(owner) if warning.check == REGION else owner
+        where = stack_of(owner) if warning.check == REGION else owner
         Annotations.of(where).add_warning_v2(f"{_WARNING}:{warning.check}", str(warning))
     note(owner, checked.script, checked.hours)
 
@@ -681,13 +689,13 @@ def _own_role(owner: Construct) -> iam.Role:
     )
 
 
-def _late_statements(options: JobOptions) -> list[iam.PolicyStatement]:
+def _late_statements(options: JobOptions) -> list[Statement]:
     """What a role needs of what only the deployment knows."""
     late = [location for location in _locations(options) if location.is_known_late]
     return [statement for location in late for statement in location.read_statements()]
 
 
-def _looks(options: JobOptions) -> list[iam.PolicyStatement]:
+def _looks(options: JobOptions) -> list[Statement]:
     """What the handler needs to see what is missing before a job is created."""
     statements = []
     if not options.device.is_local:
@@ -714,5 +722,5 @@ def _locations(options: JobOptions) -> list[s3_location.Location]:
 
 def _scratch(scope: Construct) -> Path:
     """Where archives are made: beside the assets, so that CDK finds them until it is done."""
-    stage = Stage.of(scope)
-    return Path(stage.asset_outdir if stage else ".") / "braket-scripts"
+    stage = stage_of(scope)
+    return Path(asset_directory_of(stage) if stage else ".") / "braket-scripts"

@@ -15,6 +15,7 @@ from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue
+from cdk_braket.core.memo import function_arn_of
 from cdk_braket.core.plain import Hyperparameter
 from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
@@ -285,7 +286,7 @@ class HybridJob(Defined, HybridJobBase):
             # The ids of CDK's CustomResource: logical ids are made of them.
             Construct(self, "Resource"),
             "Default",
-            function_arn=definition.environment.handler_function.function_arn,
+            function_arn=function_arn_of(definition.environment.handler_function),
             timeout_seconds=service_timeout(0 if wait is None else seconds_of(wait.timeout)),
             properties=properties,
         )

@@ -8,18 +8,14 @@ from typing import Any, Final
 import jsii
 from aws_cdk import (
     CfnResource,
-    IResolvable,
-    IResolveContext,
     IStableAnyProducer,
     Lazy,
     ReferenceStrength,
     Stack,
-    TagManager,
     Token,
 )
 from constructs import Construct
 
-from cdk_braket._lambda.braket_jobs.api.nested_properties import is_plain_map
 from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, Property
 from cdk_braket.core.substitution import substituted_in
 
@@ -93,31 +89,3 @@ class _Digest:
         resource = self._resource
         definition = {name: resource.given.get(name.value) for name in _DEFINITION}
         return resource.resolved_digest(Stack.of(resource).resolve(definition))
-
-
-@jsii.implements(IResolvable)
-class RenderedTags:
-    """The tags as they are when all aspects have run; nothing if there are none.
-
-    A JSON string if a key cannot be in a template.
-    """
-
-    def __init__(self, owner: Construct, tags: TagManager) -> None:
-        self._owner = owner
-        self._tags = tags
-
-    @property
-    def creation_stack(self) -> list[str]:
-        """Nothing: the construct's own is reported."""
-        return []
-
-    def resolve(self, _context: IResolveContext) -> object:
-        """Return the tags for the template."""
-        tags = dict(self._tags.tag_values())
-        if not tags:
-            return None
-        return tags if is_plain_map(tags) else Stack.of(self._owner).to_json_string(tags)
-
-    def to_string(self) -> str:
-        """Return a string that becomes the tags."""
-        return Token.as_string(self)

@@ -7,7 +7,6 @@ from typing import Final, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
@@ -26,6 +25,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
 )
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.plain import Hyperparameter, plain_hyperparameter
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
@@ -77,7 +77,7 @@ def _handler_of(definition: Definition, path: str) -> lambda_.IFunction:
         # A task token knows no resource. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
         actions = ["states:SendTaskFailure", "states:SendTaskSuccess"]
-        statement = iam.PolicyStatement(actions=actions, resources=["*"])
+        statement = Statement(actions=actions, resources=["*"])
         attach(environment, function.role, [statement])
     return function
 

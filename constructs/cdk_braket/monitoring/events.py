@@ -28,6 +28,7 @@ from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.permissions.statements import attach
@@ -352,7 +353,7 @@ def allow_events(scope: Construct, function: lambda_.IFunction) -> iam.Policy | 
         ArnComponents(service="events", resource="event-bus", resource_name="default"),
         Stack.of(function),
     )
-    statement = iam.PolicyStatement(
+    statement = Statement(
         actions=["events:PutEvents"],
         resources=[bus],
         conditions={

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from aws_cdk import Duration, SizeRoundingBehavior, Stack, Tokenization
+from aws_cdk import Duration, Size, SizeRoundingBehavior, Stack, Tokenization
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
 from cdk_braket.core import s3_location
+from cdk_braket.core.memo import bucket_name_of, remembered
 from cdk_braket.core.naming import JOBS, stack_uuid
 from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain_tree
 from cdk_braket.core.tokens import is_unknown
@@ -176,11 +177,21 @@ def _text(value: Hyperparameter) -> str:
 
 def seconds_of(duration: Duration) -> float:
     """Return a duration in seconds: an int if it is a whole number of them."""
-    return _whole(duration.to_seconds(integral=False))
+    return _whole(_seconds(duration))
 
 
 def _gibibytes(instance: InstanceConfig) -> float:
-    return _whole(instance.volume_size.to_gibibytes(rounding=SizeRoundingBehavior.NONE))
+    return _whole(_gibibytes_of(instance.volume_size))
+
+
+@remembered
+def _gibibytes_of(size: Size) -> float:
+    return size.to_gibibytes(rounding=SizeRoundingBehavior.NONE)
+
+
+@remembered
+def _seconds(duration: Duration) -> float:
+    return duration.to_seconds(integral=False)
 
 
 def _whole(number: float) -> float:
@@ -209,7 +220,7 @@ def run_uri(options: JobOptions, target: OutputData | Checkpoint, results: str) 
         target: Which of the two.
         results: Name of the results bucket, for those that name no bucket.
     """
-    bucket = target.bucket.bucket_name if target.bucket else results
+    bucket = bucket_name_of(target.bucket) if target.bucket else results
     kind = "data" if isinstance(target, OutputData) else "checkpoints"
     return f"s3://{bucket}/{base_prefix(options, target)}{RUN_ID_PLACEHOLDER}/{kind}"
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Stack, Token
+from aws_cdk import Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -17,6 +18,7 @@ from cdk_braket.assets.packaging import PackagingError
 from cdk_braket.core import s3_location
 from cdk_braket.core.issue import Issue, Severity, shorten, without
 from cdk_braket.core.local_paths import path_issue
+from cdk_braket.core.memo import bucket_name_of, key_arn_of, region_of, role_arn_of, stack_of
 from cdk_braket.core.naming import bucket_name
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
@@ -110,7 +112,7 @@ class Surroundings:
     @property
     def region(self) -> str:
         """The stack's region; a token when it is not known."""
-        return Stack.of(self.scope).region
+        return region_of(stack_of(self.scope))
 
 
 def check(options: JobOptions, around: Surroundings) -> Checked:
@@ -337,21 +339,27 @@ def _locations(options: JobOptions) -> dict[str, s3_location.Location]:
     }
 
 
+@cache
+def _pending() -> str:
+    """A token for what does not exist yet."""
+    return Token.as_string({"Ref": "AWS::NoValue"})
+
+
 def _request(checked: Checked, options: JobOptions, around: Surroundings) -> Mapping[str, object]:
     """The request as it will be, with stand-ins for what does not exist yet."""
     role, buckets = around.role, _Buckets.of(around.environment)
-    pending = Token.as_string({"Ref": "AWS::NoValue"})
+    pending = _pending()
     key = options.output_data.encryption_key
     named = _without_bad_name(options)
     places = Places(
-        role_arn=pending if role is None else role.role_arn,
+        role_arn=pending if role is None else role_arn_of(role),
         script_uri=_script_uri(checked, options, buckets),
         image_uri=options.image.known_uri(around.region) if options.image else None,
         input_uris={
             name: _input_uri(checked, options, name, buckets) for name in options.input_data
         },
         output_uri=run_uri(named, options.output_data, buckets.results),
-        output_key_arn=pending if key is None else key.key_arn,
+        output_key_arn=pending if key is None else key_arn_of(key),
         checkpoint_uri=run_uri(named, options.checkpoint, buckets.results),
     )
     return build(options, places) | {"clientToken": pending, "tags": dict(around.tags)}
@@ -435,7 +443,7 @@ class _Buckets:
         if environment is None:
             return _Buckets(pretended_bucket("inputs"), pretended_bucket("results"))
         return _Buckets(
-            environment.inputs_bucket.bucket_name, environment.results_bucket.bucket_name
+            bucket_name_of(environment.inputs_bucket), bucket_name_of(environment.results_bucket)
         )
 
     def uri(self, files: LocalFiles | None) -> str:

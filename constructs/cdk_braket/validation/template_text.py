@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from functools import cache
+from typing import Final, cast
 
 from aws_cdk import CfnDynamicReference, Stack, Tokenization
 from constructs import IConstruct
@@ -11,7 +12,7 @@ from constructs import IConstruct
 from cdk_braket._lambda.braket_jobs.api.model_rules import Problem, Rule
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_unicode, unfit_texts
 from cdk_braket.core.issue import Issue, shorten
-from cdk_braket.core.tokens import is_unknown
+from cdk_braket.core.tokens import is_token, is_unknown, tokens_in
 
 _Path = tuple[str | int, ...]
 
@@ -119,16 +120,21 @@ def _leaves(value: object, path: _Path) -> Iterator[tuple[_Path, object]]:
 def _is_known_to_cdk(value: object) -> bool:
     """Whether CDK knows the tokens in a value. It raises an error without a name when it renders.
 
-    Texts are looked at here first: to ask CDK takes a call to Node.
+    Values are read here first, and CDK is asked of each once: that takes a call to Node. A token
+    stays one for as long as the process runs.
     """
+    tokens = tokens_in(value) if isinstance(value, str) else [value] if is_token(value) else []
+    return all(_is_known(cast("str | float", token)) for token in tokens)
+
+
+@cache
+def _is_known(token: str | float) -> bool:
     try:
-        if isinstance(value, str):
-            return _TOKEN_BEGINS not in value or bool(Tokenization.reverse_string(value))
-        if isinstance(value, (int, float)) and is_unknown(value):
-            return Tokenization.reverse_number(value) is not None
+        if isinstance(token, str):
+            return bool(Tokenization.reverse_string(token))
+        return Tokenization.reverse_number(token) is not None
     except RuntimeError:
         return False
-    return True
 
 
 def _refers_to_secret(value: object, scope: IConstruct) -> bool:
