@@ -1,13 +1,16 @@
 """Whether the constructs that an argument names can be used where a construct is declared."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from constructs import IConstruct
 
 from .issue import Issue
 from .memo import account_and_region_of, account_of, path_of, region_of, stack_of, stage_of
 from .tokens import is_stand_in, is_unknown
+
+if TYPE_CHECKING:
+    from aws_cdk import IResource
 
 _PUBLISH: Final = (
     "Call publish('/name') on it there, and use HybridJobEnvironment.from_parameter_name(…) here"
@@ -50,16 +53,16 @@ def misplaced(
     """
     if not hasattr(type(used), "node") or _is_stand_in(used):
         return
-    if stage_of(used) is not stage_of(scope) and _is_declared(used):  # type: ignore[arg-type]  # it has a node
+    resource = cast("IResource", used)
+    if stage_of(resource) is not stage_of(scope) and _is_declared(used):
         fix = _FIXES.get(argument, "Import it in this app by its name or ARN")
-        rule = (
-            f"is declared in another app or stage ({path_of(used)}), which this one cannot refer to"
-        )
+        where = f"another app or stage ({path_of(resource)})"
+        rule = f"is declared in {where}, which this one cannot refer to"
         yield Issue(argument, rule, fix)
         return
     if not hasattr(type(used), "env"):
         return
-    account, region = account_and_region_of(used)  # type: ignore[arg-type]  # it is a resource
+    account, region = account_and_region_of(resource)
     stack = stack_of(scope)
     if in_region and _differ(region, region_of(stack)):
         yield _elsewhere(argument, region, region_of(stack), "region")

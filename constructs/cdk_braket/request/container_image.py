@@ -138,7 +138,7 @@ class ContainerImage(ABC):
         Example:
             >>> image = ContainerImage.from_asset("images/chemistry")
         """
-        return _AssetImage(Path(directory), file)
+        return _AssetImage(str(directory), file)
 
     @abstractmethod
     def known_uri(self, region: str) -> str:
@@ -239,8 +239,9 @@ class _UriImage(ContainerImage):
 
 
 class _AssetImage(ContainerImage):
-    def __init__(self, directory: Path, file: str | None) -> None:
-        self._directory = directory
+    def __init__(self, directory: str, file: str | None) -> None:
+        self._given = directory
+        self._directory = Path(directory)
         self._file = file
 
     def known_uri(self, region: str) -> str:  # noqa: ARG002 - told by the build
@@ -250,7 +251,7 @@ class _AssetImage(ContainerImage):
         recipe = self._directory / (self._file or "Dockerfile")
         if recipe.is_file():
             return None
-        return path_issue("image", self._directory) or Issue(
+        return path_issue("image", self._directory, self._given) or Issue(
             "image",
             "holds no such file",
             "Name the folder of a Dockerfile, and file=…",

@@ -52,7 +52,7 @@ class InputChannel:
         Example:
             >>> InputChannel.from_asset("examples/h2_vqe/data", exclude=["*.md"]).content_type
         """
-        return InputChannel(content_type, LocalData(Path(path), tuple(exclude)))
+        return InputChannel(content_type, LocalData(str(path), tuple(exclude)))
 
     @staticmethod
     @checked

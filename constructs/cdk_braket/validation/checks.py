@@ -178,8 +178,12 @@ def _files(
 ) -> LocalFiles | None:
     if isinstance(source, s3_location.Location):
         return None
-    if issue := path_issue(owner, source.path):
-        checked.problems.append(issue)
+    paths = {owner: source.given} | {
+        f"{owner}.include_modules[{index}]": each for index, each in enumerate(source.given_include)
+    }
+    issues = [path_issue(argument, Path(given), given) for argument, given in paths.items()]
+    if any(issues):
+        checked.add(issues)
         return None
     try:
         return source.collect(scratch)

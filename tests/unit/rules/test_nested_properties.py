@@ -97,7 +97,7 @@ def test_a_number_is_restored_and_anything_else_is_left_to_the_checks(
 ) -> None:
     found = restored("InstanceConfig", {"VolumeSizeInGb": sent})
     assert found == {"volumeSizeInGb": value}
-    assert type(found["volumeSizeInGb"]) is type(value)  # type: ignore[index]  # a structure
+    assert type(found["volumeSizeInGb"]) is type(value)
 
 
 @pytest.mark.parametrize("text", ["not json", "[1]", "[" * 100_000, '"a"'])
