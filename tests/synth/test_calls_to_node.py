@@ -117,7 +117,7 @@ _TOKENS = [
 ]
 
 
-@pytest.mark.parametrize("value", _TOKENS)
+@pytest.mark.parametrize("value", _TOKENS, ids=range(len(_TOKENS)))
 def test_a_token_is_recognized(value: str | float) -> None:
     assert Token.is_unresolved(value)
     assert is_token(value)

@@ -254,9 +254,9 @@ class HybridJob(Defined, HybridJobBase):
         """The function that replays the job's state to new rules: the handler."""
         return self.environment.handler_function
 
-    def _properties_digest(self) -> str:
+    def _template_digest(self) -> str:
         """A digest that changes with the job's definition, for stacks that depend on it."""
-        return self._resource.definition_digest()
+        return self._resource.template_digest()
 
     def _attribute(self, attribute: Attribute) -> str:
         return Token.as_string(self._resource.get_att(attribute.value))

@@ -58,11 +58,11 @@ class JobResource(CfnResource):
             self._overrides[path] = value
         super().add_override(path, value)
 
-    def definition_digest(self) -> str:
+    def template_digest(self) -> str:
         """Return a digest that changes with the job's definition, a token of any stack."""
         return Token.as_string(Lazy.any(_Digest(self)))
 
-    def resolved_digest(self, resolved: Mapping[str, object]) -> str:
+    def digest_of_resolved(self, resolved: Mapping[str, object]) -> str:
         """Return the digest of the definition in resolved properties."""
         definition = [resolved.get(name) for name in _DEFINITION]
         text = json.dumps([definition, self._overrides], sort_keys=True, default=str)
@@ -76,7 +76,7 @@ class JobResource(CfnResource):
     def _render_properties(self, props: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the properties once CDK has resolved them, as the template is to have them."""
         resolved = dict(props or {})
-        digest = {Property.DEFINITION_DIGEST.value: self.resolved_digest(resolved)}
+        digest = {Property.DEFINITION_DIGEST.value: self.digest_of_resolved(resolved)}
         return {name: substituted_in(value) for name, value in resolved.items()} | digest
 
 
@@ -88,4 +88,4 @@ class _Digest:
     def produce(self) -> str:
         resource = self._resource
         definition = {name: resource.given.get(name.value) for name in _DEFINITION}
-        return resource.resolved_digest(Stack.of(resource).resolve(definition))
+        return resource.digest_of_resolved(Stack.of(resource).resolve(definition))

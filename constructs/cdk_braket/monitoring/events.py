@@ -57,7 +57,7 @@ class _Job(IConstruct, Protocol):
     def _replay_function(self) -> lambda_.IFunction | None:
         """The function that replays the job's state to new rules; None without one."""
 
-    def _properties_digest(self) -> str:
+    def _template_digest(self) -> str:
         """A digest that changes with the job's definition."""
 
     def on_state_change(
@@ -404,7 +404,7 @@ def _catch_up(
         CatchUpProperty.STATUSES: " ".join(statuses),
     }
     if Stack.of(scope) is not Stack.of(job):
-        properties[CatchUpProperty.DEFINITION] = job._properties_digest()  # noqa: SLF001 - internal to this library
+        properties[CatchUpProperty.DEFINITION] = job._template_digest()  # noqa: SLF001 - internal to this library
     resource = CustomResource(
         scope,
         f"{rule.node.id}CatchUp",
