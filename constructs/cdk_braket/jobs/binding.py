@@ -4,11 +4,10 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 from aws_cdk import (
     Annotations,
-    Duration,
     RemovalPolicy,
     Stack,
     TagManager,
@@ -63,6 +62,7 @@ from cdk_braket.environment.hybrid_job_environment import (
     shared_statements,
 )
 from cdk_braket.interfaces import IHybridJobEnvironment
+from cdk_braket.jobs.arguments import NAMES, JobArguments
 from cdk_braket.jobs.notes import note
 from cdk_braket.jobs.tags import JobTags
 from cdk_braket.monitoring.metrics import TaskMetrics
@@ -77,34 +77,25 @@ from cdk_braket.permissions.statements import (
     objects_statements,
     pass_role_statement,
 )
-from cdk_braket.request.algorithm_script import AlgorithmScript
-from cdk_braket.request.checkpoint_source import CheckpointSource
-from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.create_job import (
     REQUEST,
     JobOptions,
     Places,
     base_prefix,
-    build,
     isolation_of,
     label_from,
+    place,
     run_uri,
     tasks_pattern,
 )
 from cdk_braket.request.device import Device
-from cdk_braket.request.input_channel import InputChannel
 from cdk_braket.request.job_options import (
-    Checkpoint,
-    Distribution,
-    InstanceConfig,
-    OutputData,
     WaitForCompletion,
 )
 from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
 from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, warn_of_key
 from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from cdk_braket.validation.limits import watch_limits
-from cdk_braket.validation.preflight import PreflightCheck
 from cdk_braket.validation.template_text import text_issue
 from cdk_braket.validation.usable_arguments import policy_issues, usable_arguments
 
@@ -115,40 +106,12 @@ _LEFT_AS_IT_IS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """What a user gives for a definition, as it was given; `HybridJobDefinition` says what is what.
-
-    Not in the words of the API, and not checked.
-    """
-
-    device: Device
-    algorithm: AlgorithmScript | None
-    image: ContainerImage | None
-    hyperparameters: Mapping[str, Hyperparameter] | None
-    input_data: Mapping[str, InputChannel] | None
-    output_data: OutputData | None
-    checkpoint: Checkpoint | None
-    copy_checkpoints_from: CheckpointSource | None
-    instance: InstanceConfig | None
-    distribution: Distribution | Literal["data_parallel"] | None
-    max_runtime: Duration | None
-    job_name: str | None
-    reservation_arn: str | None
-    tags: Mapping[str, str] | None
-    role: iam.IRole | None
-    environment: IHybridJobEnvironment | None
-    isolated: bool
-    removal_policy: RemovalPolicy | None
-    disabled_checks: Collection[PreflightCheck]
-
-
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class CheckedJob:
     """A definition that was checked, and of which nothing exists yet."""
 
     scope: Construct
-    arguments: Arguments
+    arguments: JobArguments
     options: JobOptions
     checked: Checked
 
@@ -157,11 +120,11 @@ def prepare(
     construct: type,
     scope: Construct,
     id: str,
-    arguments: Arguments,
+    arguments: JobArguments,
     *,
     wait: WaitForCompletion | None = None,
     more: Mapping[str, object] | None = None,
-) -> Prepared:
+) -> CheckedJob:
     """Check the arguments, all at once. Creates no construct.
 
     An argument of a wrong type is left out of the further checks, so that these can still run.
@@ -179,16 +142,17 @@ def prepare(
     """
     path = f"{path_of(scope)}/{id}".lstrip("/")
     further = dict(more or {})
-    given = {name: getattr(arguments, name) for name in Arguments.__slots__}
+    given = {name: getattr(arguments, name) for name in NAMES}
     if wait is not None:
         further["wait_for_completion"] = wait
     faults = wrong_types(construct.__init__, given | further)  # type: ignore[misc]  # its signature
     refused = frozenset(issue.argument for issue in faults)
     fitting = usable_arguments(given, refused)
-    usable = Arguments(**{name: plain(value) for name, value in fitting.items()})  # type: ignore[arg-type]  # of their types
+    usable = JobArguments(**{name: plain(value) for name, value in fitting.items()})  # type: ignore[arg-type]  # of their types
     further = usable_arguments(further, refused)
     waits = cast("WaitForCompletion | None", further.get("wait_for_completion"))
-    options = _options(scope, path, usable, waits)
+    isolation = isolation_of(stack_of(scope), path) if usable.isolated else None
+    options = JobOptions(usable, label_from(path), isolation, waits)
     around = Surroundings(
         scope=scope,
         role=usable.role,
@@ -208,10 +172,12 @@ def prepare(
     ]
     if problems:
         raise ValidationError(path, problems)
-    return Prepared(scope, usable, options, checked)
+    return CheckedJob(scope, usable, options, checked)
 
 
-def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) -> Iterator[Issue]:
+def _of_life(
+    scope: Construct, given: JobArguments, further: Mapping[str, object]
+) -> Iterator[Issue]:
     """Check the arguments that are not part of a definition."""
     if issue := text_issue("rerun_trigger", further.get("rerun_trigger")):
         yield issue
@@ -221,32 +187,7 @@ def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) 
         yield from wrong_device(limit, given.device)
 
 
-def _options(
-    scope: Construct, path: str, given: Arguments, wait: WaitForCompletion | None
-) -> JobOptions:
-    algorithm, source = given.algorithm, given.copy_checkpoints_from
-    image = given.image
-    return JobOptions(
-        label=label_from(path),
-        isolation=isolation_of(stack_of(scope), path) if given.isolated else None,
-        job_name=given.job_name,
-        algorithm=algorithm,
-        image=ContainerImage.base() if image is None and algorithm is not None else image,
-        device=given.device,
-        instance=given.instance or InstanceConfig(),
-        distribution=Distribution(given.distribution) if given.distribution else None,
-        hyperparameters=dict(given.hyperparameters or {}),
-        input_data=dict(given.input_data or {}),
-        output_data=given.output_data or OutputData(),
-        checkpoint=given.checkpoint or Checkpoint(),
-        checkpoint_source=source.source if source else None,
-        max_runtime=given.max_runtime,
-        reservation_arn=given.reservation_arn,
-        wait=wait,
-    )
-
-
-def _contradictions(given: Arguments) -> Iterator[Issue]:
+def _contradictions(given: JobArguments) -> Iterator[Issue]:
     if given.environment is not None and given.removal_policy is not None:
         yield Issue(
             "removal_policy",
@@ -258,7 +199,7 @@ def _contradictions(given: Arguments) -> Iterator[Issue]:
         yield Issue("isolated", rule, "Leave one of them out")
 
 
-class Definition:
+class BoundJob:
     """A definition with the places, roles and permissions that its jobs need.
 
     Attributes:
@@ -271,7 +212,7 @@ class Definition:
         prerequisites: What has to be there before a job is started, and go after it is over.
     """
 
-    def __init__(self, owner: Construct, prepared: Prepared) -> None:
+    def __init__(self, owner: Construct, prepared: CheckedJob) -> None:
         """Make what the jobs need.
 
         Args:
@@ -391,7 +332,7 @@ class Definition:
             more: Hyperparameters besides those of the definition, or in their place.
             refused: Arguments that are refused already for their types.
         """
-        options = replace(self.options, hyperparameters={**self.options.hyperparameters, **more})
+        options = self.options.changed(hyperparameters={**self.options.hyperparameters, **more})
         return check_hyperparameters(
             options, self._checked, self._disabled_checks, scope=self.owner, refused=refused
         )
@@ -399,6 +340,7 @@ class Definition:
     def _request(self) -> dict[str, object]:
         options = self.options
         results = bucket_name_of(self.environment.results_bucket)
+        # Rendered for the checks already: only the places are new.
         places = Places(
             role_arn=role_arn_of(self.role),
             script_uri=self._script_uri(),
@@ -411,7 +353,7 @@ class Definition:
             output_key_arn=self._output_key_arn(),
             checkpoint_uri=run_uri(options, options.checkpoint, results),
         )
-        return build(options, places)
+        return place(self._checked.request, places)
 
     def _script_uri(self) -> str | None:
         algorithm = self.options.algorithm
@@ -577,10 +519,10 @@ class Definition:
         return written
 
 
-class Defined(TaskMetrics):
+class JobConstruct(TaskMetrics):
     """What a construct can tell that has a definition."""
 
-    _definition: Definition
+    _definition: BoundJob
 
     @property
     def device(self) -> Device:

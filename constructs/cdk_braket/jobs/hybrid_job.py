@@ -36,14 +36,15 @@ from cdk_braket.request.job_options import (
 from cdk_braket.request.spending_limit import SpendingLimit
 from cdk_braket.validation.preflight import PreflightCheck
 
-from .binding import Arguments, Defined, Definition, prepare
+from .arguments import JobArguments
+from .binding import BoundJob, JobConstruct, prepare
 from .hybrid_job_base import HybridJobBase
 from .imported_job import HybridJobAttributes, imported
 from .job_resource import JobResource
 
 
 @jsii.implements(ITaggableV2, iam.IGrantable)
-class HybridJob(Defined, HybridJobBase):
+class HybridJob(JobConstruct, HybridJobBase):
     """An Amazon Braket hybrid job that a deployment starts.
 
     Each definition starts exactly one job. The job runs again only when its definition changes.
@@ -160,7 +161,7 @@ class HybridJob(Defined, HybridJobBase):
             ValidationError: The service would refuse the job, or the script would fail in the
                 container. All problems are reported at once, before anything is created.
         """
-        arguments = Arguments(
+        arguments = JobArguments(
             device=device,
             algorithm=algorithm,
             image=image,
@@ -188,7 +189,7 @@ class HybridJob(Defined, HybridJobBase):
         }
         prepared = prepare(HybridJob, scope, id, arguments, wait=wait_for_completion, more=life)
         super().__init__(scope, id)
-        self._definition = Definition(self, prepared)
+        self._definition = BoundJob(self, prepared)
         self._resource = self._create(OnDelete(on_delete), rerun_trigger, wait_for_completion)
         if spending_limit is not None:
             self._resource.node.add_dependency(spending_limit)

@@ -27,12 +27,13 @@ from cdk_braket.request.job_options import Checkpoint, Distribution, InstanceCon
 from cdk_braket.validation.preflight import PreflightCheck
 from cdk_braket.validation.usable_arguments import usable_arguments
 
-from .binding import Arguments, Defined, Definition, prepare
+from .arguments import JobArguments
+from .binding import BoundJob, JobConstruct, prepare
 from .workflows import RunJobTask, schedule_target, wrong_task
 
 
 @jsii.implements(ITaggableV2, iam.IGrantable)
-class HybridJobDefinition(Defined, Resource):
+class HybridJobDefinition(JobConstruct, Resource):
     """A hybrid job that a deployment defines and does not run.
 
     A deployment creates everything that the job needs: scripts, inputs, roles, permissions.
@@ -118,7 +119,7 @@ class HybridJobDefinition(Defined, Resource):
             ValidationError: The service would refuse the job, or the script would fail in the
                 container. All problems are reported at once, before anything is created.
         """
-        arguments = Arguments(
+        arguments = JobArguments(
             device=device,
             algorithm=algorithm,
             image=image,
@@ -141,7 +142,7 @@ class HybridJobDefinition(Defined, Resource):
         )
         prepared = prepare(HybridJobDefinition, scope, id, arguments)
         super().__init__(scope, id)
-        self._definition = Definition(self, prepared)
+        self._definition = BoundJob(self, prepared)
 
     def run_job_task(
         self,

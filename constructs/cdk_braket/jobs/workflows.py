@@ -32,7 +32,7 @@ from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
 from cdk_braket.request.create_job import seconds_of
 
-from .binding import Definition, records_uri
+from .binding import BoundJob, records_uri
 
 _SHORTEST: Final = 1
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -55,7 +55,7 @@ _BEFORE_THEIR_TIME: Final = ("ABORTED", "FAILED", "TIMED_OUT")
 _LOST: Final = ("Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout")
 
 
-def _handler_of(definition: Definition, path: str) -> lambda_.IFunction:
+def _handler_of(definition: BoundJob, path: str) -> lambda_.IFunction:
     """Return the function that runs a definition's jobs outside of deployments.
 
     Once for each environment, that function is told of jobs and of executions that are over, and
@@ -141,7 +141,7 @@ class RunJobTask(sfn.StateMachineFragment):
         self,
         scope: Construct,
         id: str,
-        definition: Definition,
+        definition: BoundJob,
         *,
         hyperparameters: Mapping[str, Hyperparameter],
         timeout: Duration | None,
@@ -279,7 +279,7 @@ def _patient(state: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
 
 
 def schedule_target(
-    definition: Definition,
+    definition: BoundJob,
     path: str,
     *,
     hyperparameters: Mapping[str, Hyperparameter],

@@ -1,14 +1,16 @@
 """Builds the CreateJob request from a job's properties.
 
-Pure except for tokens. The request is built twice: with placeholders for the checks, before
-anything is created, and with the real locations for the deployment.
+Pure except for tokens. The request is rendered once, for the checks, before anything is created.
+Its places are filled in twice: with stand-ins for the checks, and with the real ones for the
+deployment.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, cast
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, Literal, cast
 
 from aws_cdk import Duration, Size, SizeRoundingBehavior, Stack, Tokenization
 
@@ -21,6 +23,7 @@ from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain_tre
 from cdk_braket.core.tokens import is_unknown
 
 from .algorithm_script import AlgorithmScript
+from .checkpoint_source import CheckpointSource
 from .container_image import ContainerImage
 from .device import Device
 from .input_channel import InputChannel
@@ -48,26 +51,101 @@ OWNED_HYPERPARAMETERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class JobOptions:
-    """The user's options, completed with the defaults."""
+@dataclass(frozen=True, kw_only=True)
+class RequestArguments:
+    """The arguments that reach CreateJob, as the user gave them.
 
-    label: str
-    isolation: str | None
-    job_name: str | None
+    This is the one list of them: an argument that is added here and in `render` reaches the job.
+    """
+
+    device: Device
     algorithm: AlgorithmScript | None
     image: ContainerImage | None
-    device: Device
-    instance: InstanceConfig
-    distribution: Distribution | None
-    hyperparameters: Mapping[str, Hyperparameter]
-    input_data: Mapping[str, InputChannel]
-    output_data: OutputData
-    checkpoint: Checkpoint
-    checkpoint_source: s3_location.Location | None
+    hyperparameters: Mapping[str, Hyperparameter] | None
+    input_data: Mapping[str, InputChannel] | None
+    output_data: OutputData | None
+    checkpoint: Checkpoint | None
+    copy_checkpoints_from: CheckpointSource | None
+    instance: InstanceConfig | None
+    distribution: Distribution | Literal["data_parallel"] | None
     max_runtime: Duration | None
+    job_name: str | None
     reservation_arn: str | None
-    wait: WaitForCompletion | None
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """The user's arguments, completed with the defaults.
+
+    Attributes:
+        given: The arguments.
+        label: A display name, if the user gives none.
+        isolation: The prefix that no other job has; None for a job that shares its places.
+        wait: How the deployment waits for the job; None if it does not.
+    """
+
+    given: RequestArguments
+    label: str
+    isolation: str | None = None
+    wait: WaitForCompletion | None = None
+
+    @property
+    def device(self) -> Device:
+        """The device that the job has priority on."""
+        return self.given.device
+
+    @property
+    def algorithm(self) -> AlgorithmScript | None:
+        """The script; None if the image runs alone."""
+        return self.given.algorithm
+
+    @cached_property
+    def image(self) -> ContainerImage | None:
+        """The container; Braket's base image for a script."""
+        if self.given.image is None and self.given.algorithm is not None:
+            return ContainerImage.base()
+        return self.given.image
+
+    @cached_property
+    def instance(self) -> InstanceConfig:
+        """The instances to run on."""
+        return self.given.instance or InstanceConfig()
+
+    @property
+    def distribution(self) -> Distribution | None:
+        """How the script is distributed."""
+        return Distribution(self.given.distribution) if self.given.distribution else None
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Hyperparameter]:
+        """The hyperparameters."""
+        return self.given.hyperparameters or {}
+
+    @property
+    def input_data(self) -> Mapping[str, InputChannel]:
+        """The channels by name."""
+        return self.given.input_data or {}
+
+    @cached_property
+    def output_data(self) -> OutputData:
+        """The location of the results."""
+        return self.given.output_data or OutputData()
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The location of the checkpoints."""
+        return self.given.checkpoint or Checkpoint()
+
+    @property
+    def checkpoint_source(self) -> s3_location.Location | None:
+        """The checkpoints to start from."""
+        source = self.given.copy_checkpoints_from
+        return source.source if source else None
+
+    def changed(self, **arguments: object) -> "JobOptions":
+        """Return the options with other arguments."""
+        given = replace(self.given, **arguments)  # type: ignore[arg-type]  # of their types
+        return replace(self, given=given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,66 +171,92 @@ class Places:
     checkpoint_uri: str
 
 
-def build(options: JobOptions, places: Places) -> dict[str, object]:
-    """Return the CreateJob request without `clientToken` and `tags`."""
+def render(options: JobOptions) -> dict[str, object]:
+    """Return the CreateJob request without its places, `clientToken` and `tags`."""
+    given = options.given
     request: dict[str, object] = {
         "jobName": _job_name(options),
-        "roleArn": places.role_arn,
-        "algorithmSpecification": _algorithm(options, places),
+        "algorithmSpecification": _algorithm(options),
         "deviceConfig": {"device": options.device.arn},
         "instanceConfig": {
             "instanceType": options.instance.instance_type.value,
             "volumeSizeInGb": _gibibytes(options.instance),
             "instanceCount": options.instance.instance_count,
         },
-        "outputDataConfig": {"s3Path": places.output_uri},
-        "checkpointConfig": {
-            "s3Uri": places.checkpoint_uri,
-            "localPath": options.checkpoint.local_path,
-        },
+        "checkpointConfig": {"localPath": options.checkpoint.local_path},
     }
-    if places.output_key_arn is not None:
-        request["outputDataConfig"] = {
-            "s3Path": places.output_uri,
-            "kmsKeyId": places.output_key_arn,
-        }
     if options.input_data:
-        request["inputDataConfig"] = _inputs(options, places)
+        request["inputDataConfig"] = _inputs(options)
     if hyperparameters := render_hyperparameters(options):
         request["hyperParameters"] = hyperparameters
-    if options.max_runtime is not None:
-        request["stoppingCondition"] = {"maxRuntimeInSeconds": seconds_of(options.max_runtime)}
-    if options.reservation_arn is not None:
-        request["associations"] = [{"arn": options.reservation_arn, "type": _RESERVATION}]
+    if given.max_runtime is not None:
+        request["stoppingCondition"] = {"maxRuntimeInSeconds": seconds_of(given.max_runtime)}
+    if given.reservation_arn is not None:
+        request["associations"] = [{"arn": given.reservation_arn, "type": _RESERVATION}]
     return cast("dict[str, object]", plain_tree(request))
 
 
+def place(rendered: Mapping[str, object], places: Places) -> dict[str, object]:
+    """Return a rendered request with its places.
+
+    Args:
+        rendered: The request that `render` returned.
+        places: The locations.
+    """
+    request = cast("dict[str, dict[str, object]]", rendered)
+    output: dict[str, object] = {"s3Path": places.output_uri}
+    if places.output_key_arn is not None:
+        output["kmsKeyId"] = places.output_key_arn
+    placed: dict[str, object] = {
+        **request,
+        "roleArn": places.role_arn,
+        "algorithmSpecification": _placed_algorithm(request["algorithmSpecification"], places),
+        "outputDataConfig": output,
+        "checkpointConfig": {**request["checkpointConfig"], "s3Uri": places.checkpoint_uri},
+    }
+    if "inputDataConfig" in rendered:
+        placed["inputDataConfig"] = [
+            {**channel, "dataSource": _data_source(places.input_uris[channel["channelName"]])}
+            for channel in cast("list[dict[str, str]]", rendered["inputDataConfig"])
+        ]
+    return cast("dict[str, object]", plain_tree(placed))
+
+
+def _placed_algorithm(algorithm: Mapping[str, object], places: Places) -> dict[str, object]:
+    placed = dict(algorithm)
+    script = algorithm.get("scriptModeConfig")
+    if isinstance(script, Mapping):
+        placed["scriptModeConfig"] = {**script, "s3Uri": places.script_uri}
+    if places.image_uri is not None:
+        placed["containerImage"] = {"uri": places.image_uri}
+    return placed
+
+
+def _data_source(uri: str) -> dict[str, object]:
+    return {"s3DataSource": {"s3Uri": uri}}
+
+
 def _job_name(options: JobOptions) -> str:
-    if options.job_name is not None:
-        return options.job_name
+    if options.given.job_name is not None:
+        return options.given.job_name
     return f"{options.label}-{RUN_ID_PLACEHOLDER}"
 
 
-def _algorithm(options: JobOptions, places: Places) -> dict[str, object]:
-    algorithm: dict[str, object] = {}
-    if options.algorithm is not None:
-        algorithm["scriptModeConfig"] = {
+def _algorithm(options: JobOptions) -> dict[str, object]:
+    if options.algorithm is None:
+        return {}
+    return {
+        "scriptModeConfig": {
             "entryPoint": options.algorithm.entry_point,
-            "s3Uri": places.script_uri,
             "compressionType": options.algorithm.compression.value,
         }
-    if places.image_uri is not None:
-        algorithm["containerImage"] = {"uri": places.image_uri}
-    return algorithm
+    }
 
 
-def _inputs(options: JobOptions, places: Places) -> list[dict[str, object]]:
+def _inputs(options: JobOptions) -> list[dict[str, object]]:
     channels: list[dict[str, object]] = []
     for name, channel in options.input_data.items():
-        rendered: dict[str, object] = {
-            "channelName": name,
-            "dataSource": {"s3DataSource": {"s3Uri": places.input_uris[name]}},
-        }
+        rendered: dict[str, object] = {"channelName": name}
         if channel.content_type is not None:
             rendered["contentType"] = channel.content_type
         channels.append(rendered)
@@ -206,7 +310,7 @@ def base_prefix(options: JobOptions, target: OutputData | Checkpoint) -> str:
     if target.prefix is None and options.isolation is not None:
         return f"{JOBS}/{options.isolation}/"
     if target.prefix is None:
-        name = options.label if options.job_name is None else options.job_name
+        name = options.label if options.given.job_name is None else options.given.job_name
         return f"{JOBS}/{name}/"
     stripped = target.prefix.strip("/")
     return f"{stripped}/" if stripped else ""
@@ -232,8 +336,8 @@ def tasks_pattern(options: JobOptions) -> str:
     results, regardless of the job's prefix. Source: `_get_env_task_results_s3_uri` and callers in
     `braket/jobs/local/local_job_container_setup.py` of amazon-braket-sdk.
     """
-    if options.job_name is not None:
-        name = s3_location.literal(options.job_name)
+    if options.given.job_name is not None:
+        name = s3_location.literal(options.given.job_name)
     else:
         name = f"{options.label}-{'?' * len(RUN_ID_PLACEHOLDER)}"
     return f"{JOBS}/{name}/tasks/*"

@@ -1,10 +1,10 @@
 """Everything that can be said against a job before any construct of it exists."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from aws_cdk import Token
 from aws_cdk import aws_iam as iam
@@ -30,7 +30,8 @@ from cdk_braket.request.create_job import (
     OWNED_HYPERPARAMETERS,
     JobOptions,
     Places,
-    build,
+    place,
+    render,
     render_hyperparameters,
     run_uri,
     seconds_of,
@@ -61,6 +62,7 @@ class Checked:
         script: The packed script, if it comes from this machine.
         inputs: The channels' files, by channel name, where they come from this machine.
         hours: Instance hours at most; None where they are unbounded or not known.
+        request: The rendered request, without its places.
     """
 
     problems: list[Issue] = field(default_factory=list)
@@ -68,6 +70,7 @@ class Checked:
     script: LocalFiles | None = None
     inputs: dict[str, LocalFiles] = field(default_factory=dict)
     hours: float | None = None
+    request: Mapping[str, object] = field(default_factory=dict)
 
     def refuse(self, argument: str, rule: str, fix: str, shown: str = "") -> None:
         """Add a problem."""
@@ -117,7 +120,7 @@ class Surroundings:
 
 def check(options: JobOptions, around: Surroundings) -> Checked:
     """Check a job's options all at once. Creates no construct."""
-    checked = Checked()
+    checked = Checked(request=render(options))
     _collect(checked, options, around.scratch)
     _check_device(checked, options, around.region)
     _check_image(checked, options, around)
@@ -151,10 +154,10 @@ def check_hyperparameters(
         scope: Where the job is.
         refused: Arguments that are refused already for their types.
     """
-    checked = Checked(script=packed.script)
+    request = {"hyperParameters": render_hyperparameters(options)}
+    checked = Checked(script=packed.script, request=request)
     _check_owned(checked, options)
     found = Checked()
-    request = {"hyperParameters": render_hyperparameters(options)}
     _check_request(found, options, request, scope, only="hyperParameters")
     checked.problems += found.problems
     _check_script(checked, options, disabled, refused)
@@ -269,14 +272,16 @@ def _check_cost(checked: Checked, options: JobOptions) -> None:
     longest = model_rules.bounds(
         model_rules.shape_of(REQUEST, "stoppingCondition", "maxRuntimeInSeconds")
     )
-    seconds = seconds_of(options.max_runtime) if options.max_runtime else longest.maximum or 0
+    seconds = (
+        seconds_of(options.given.max_runtime) if options.given.max_runtime else longest.maximum or 0
+    )
     instances = plain(instance.instance_count)
     if not isinstance(instances, (int, float)):
         return
     if any(is_unknown(each) or text_issue("", each) for each in (seconds, instances)):
         return
     hours = seconds * instances / _HOUR
-    if options.max_runtime is not None:
+    if options.given.max_runtime is not None:
         checked.hours = hours
         return
     kind = instance.instance_type.value
@@ -366,7 +371,7 @@ def _request(checked: Checked, options: JobOptions, around: Surroundings) -> Map
         output_key_arn=pending if key is None else key_arn_of(key),
         checkpoint_uri=run_uri(named, options.checkpoint, buckets.results),
     )
-    return build(options, places) | {"clientToken": pending, "tags": dict(around.tags)}
+    return place(checked.request, places) | {"clientToken": pending, "tags": dict(around.tags)}
 
 
 def _check_request(
@@ -394,17 +399,21 @@ def _texts(
 ) -> Iterator[tuple[Problem, str]]:
     # A number that looks like a token is rendered as one of CDK's own, which hides it.
     given = {key: value for key, value in options.hyperparameters.items() if is_unknown(value)}
-    rendered = render_hyperparameters(options)
+    rendered = _hyperparameters(request)
     yield from text_problems({**request, "hyperParameters": {**rendered, **given}}, scope)
+
+
+def _hyperparameters(request: Mapping[str, object]) -> Mapping[str, str]:
+    return cast("Mapping[str, str]", request.get("hyperParameters", {}))
 
 
 def _without_bad_name(options: JobOptions) -> JobOptions:
     """The options without a name that is refused: the places made of it are not at fault."""
     shape = model_rules.shape_of(REQUEST, "jobName")
-    is_bad = options.job_name is not None and model_rules.check(
-        shape, options.job_name, skip=is_unknown
+    is_bad = options.given.job_name is not None and model_rules.check(
+        shape, options.given.job_name, skip=is_unknown
     )
-    return replace(options, job_name=None) if is_bad else options
+    return options.changed(job_name=None) if is_bad else options
 
 
 def _first_of_each_path(problems: Sequence[Problem]) -> list[Problem]:
@@ -467,7 +476,7 @@ def _check_script(
 ) -> None:
     rendered = {
         key: value if isinstance(value, str) and not is_unknown(value) else _UNKNOWN
-        for key, value in render_hyperparameters(options).items()
+        for key, value in _hyperparameters(checked.request).items()
     }
     if "hyperparameters" in refused:
         disabled = {*disabled, PreflightCheck.HYPERPARAMETERS}

@@ -90,8 +90,8 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """What the properties of the resource ask for."""
+class JobProperties:
+    """The properties of a job's resource, in the types that the handler works with."""
 
     request: Mapping[str, object] = field(repr=False)
     digest: str
@@ -104,7 +104,7 @@ class Definition:
     encryption: Mapping[str, Encryption] = field(default_factory=dict)
 
 
-def read_definition(properties: Mapping[str, object]) -> Definition:
+def read_definition(properties: Mapping[str, object]) -> JobProperties:
     """Read the resource's properties.
 
     Raises:
@@ -112,7 +112,7 @@ def read_definition(properties: Mapping[str, object]) -> Definition:
     """
     request = read_request(properties)
     records = Location.parse(text_of(properties, Property.RECORDS))
-    return Definition(
+    return JobProperties(
         request=request,
         digest=_digest(request, properties),
         tags=read_tags(properties),
@@ -340,7 +340,7 @@ def checkpoint_uri(request: Mapping[str, object]) -> str:
     return text_in(request, "checkpointConfig", "s3Uri")
 
 
-def problems_of(definition: Definition, region: str) -> list[str]:
+def problems_of(definition: JobProperties, region: str) -> list[str]:
     """Return what the service would refuse, now that every token has its value.
 
     An enumeration is left to the service: the runtime's model may be older than the one that the
@@ -362,7 +362,7 @@ def problems_of(definition: Definition, region: str) -> list[str]:
     return of_the_model + beyond + _problems_of_buckets(definition)
 
 
-def _problems_of_buckets(definition: Definition) -> list[str]:
+def _problems_of_buckets(definition: JobProperties) -> list[str]:
     """Return what is against the buckets that a job, or the handler for it, would read.
 
     The constructs look at these, too, but for those that only the deployment knows.
@@ -384,7 +384,7 @@ def _bucket_in(uri: str) -> str:
     return rest.partition("/")[0] if scheme == "s3" else ""
 
 
-def refuse_problems(definition: Definition, region: str) -> None:
+def refuse_problems(definition: JobProperties, region: str) -> None:
     """Refuse a definition that cannot become a job, with everything that is wrong with it.
 
     Raises:
