@@ -1,10 +1,13 @@
-"""The Amazon Braket hybrid job as a construct."""
+"""The Amazon Braket hybrid job as a construct, and the definition of one that others run.
+
+Both take the same arguments, so an argument is added to both signatures here.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Literal, TypeGuard
 
 import jsii
-from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Token
+from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -38,6 +41,7 @@ from cdk_braket.validation.preflight import PreflightCheck
 
 from .arguments import JobArguments
 from .binding import BoundJob, JobConstruct, prepare
+from .definition_runs import DefinitionRuns
 from .hybrid_job_base import HybridJobBase
 from .imported_job import HybridJobAttributes, imported
 from .job_resource import JobResource
@@ -385,3 +389,116 @@ class HybridJob(JobConstruct, HybridJobBase):
             encryption_key=encryption_key,
         )
         return imported(scope, id, attributes)
+
+
+@jsii.implements(ITaggableV2, iam.IGrantable)
+class HybridJobDefinition(DefinitionRuns, JobConstruct, Resource):
+    """A hybrid job that a deployment defines and does not run.
+
+    A deployment creates everything that the job needs: scripts, inputs, roles, permissions.
+    Problems of the job are reported at synth, as for `HybridJob`, which the deployment also runs.
+
+    Example:
+        >>> from aws_cdk import App, Duration, Stack
+        >>> from cdk_braket import AlgorithmScript, Device, HybridJobDefinition
+        >>> definition = HybridJobDefinition(
+        ...     Stack(App(), "Chemistry"),
+        ...     "Vqe",
+        ...     algorithm=AlgorithmScript.from_asset(
+        ...         "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
+        ...     ),
+        ...     device=Device.local("braket/default"),
+        ...     max_runtime=Duration.minutes(10),
+        ... )
+        >>> definition.results_prefix
+        'jobs/Chemistry-Vqe/'
+    """
+
+    __module__ = "cdk_braket"
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        device: Device,
+        algorithm: AlgorithmScript | None = None,
+        image: ContainerImage | None = None,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        input_data: Mapping[str, InputChannel] | None = None,
+        output_data: OutputData | None = None,
+        checkpoint: Checkpoint | None = None,
+        copy_checkpoints_from: CheckpointSource | None = None,
+        instance: InstanceConfig | None = None,
+        distribution: Distribution | Literal["data_parallel"] | None = None,
+        max_runtime: Duration | None = None,
+        job_name: str | None = None,
+        reservation_arn: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        role: iam.IRole | None = None,
+        environment: IHybridJobEnvironment | None = None,
+        isolated: bool = False,
+        removal_policy: RemovalPolicy | None = None,
+        disabled_checks: Collection[PreflightCheck] = (),
+    ) -> None:
+        """Declare the definition of a hybrid job.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            device: The device that the jobs have priority on. Jobs run in their device's region.
+            algorithm: The script. Default: none; `image` runs alone.
+            image: The container. Default: Braket's base image for a script.
+            hyperparameters: The arguments of the script, as for `HybridJob`. Default: none.
+            input_data: Input channels by name. Default: none.
+            output_data: The location of the results. Default: `jobs/<job name>/<run id>/data` in
+                the environment's results bucket.
+            checkpoint: The location of the checkpoints. Default: the Braket SDK's folder, and
+                `jobs/<job name>/<run id>/checkpoints` in the environment's results bucket.
+            copy_checkpoints_from: Checkpoints that each job resumes from. Default: none.
+            instance: The instances to run on. Default: one ml.m5.large, as in the Braket SDK.
+            distribution: How to distribute the script over the instances:
+                `Distribution.DATA_PARALLEL` or its value. Default: no distribution.
+            max_runtime: The longest time that a job may run. The API limits it. Default: the limit
+                of the service.
+            job_name: A display name. It does not have to be unique. Default: the end of the
+                construct's path and an id of the run.
+            reservation_arn: ARN of a reservation of the device. Default: none.
+            tags: The jobs' tags, besides those of the stack. Default: none.
+            role: The execution role, as for `HybridJob`. Default: the environment's.
+            environment: The buckets, key, role and handler to share with other jobs. Default: a new
+                environment.
+            isolated: Whether the jobs get a separate role in their environment. That role can
+                access only their inputs, results and checkpoints. Default: the shared role.
+            removal_policy: Whether to keep or destroy buckets, key and logs when the definition
+                leaves the stack, as for `HybridJob`. Default: RETAIN.
+            disabled_checks: Checks of the script that are turned off. Default: none.
+
+        Raises:
+            ValidationError: The service would refuse the job, or the script would fail in the
+                container. All problems are reported at once, before anything is created.
+        """
+        arguments = JobArguments(
+            device=device,
+            algorithm=algorithm,
+            image=image,
+            hyperparameters=hyperparameters,
+            input_data=input_data,
+            output_data=output_data,
+            checkpoint=checkpoint,
+            copy_checkpoints_from=copy_checkpoints_from,
+            instance=instance,
+            distribution=distribution,
+            max_runtime=max_runtime,
+            job_name=job_name,
+            reservation_arn=reservation_arn,
+            tags=tags,
+            role=role,
+            environment=environment,
+            isolated=isolated,
+            removal_policy=removal_policy,
+            disabled_checks=disabled_checks,
+        )
+        prepared = prepare(HybridJobDefinition, scope, id, arguments)
+        super().__init__(scope, id)
+        self._definition = BoundJob(self, prepared)

@@ -38,6 +38,10 @@ from .job_options import (
 REQUEST: Final = "CreateJobRequest"
 """The shape of the request."""
 
+INSTANCE_TYPE: Final = ("instanceConfig", "instanceType")
+ANY: Final = "*"
+"""Any index of a list, or any key of a map."""
+
 _ISOLATION_LENGTH: Final = 8
 _RESERVATION: Final = "RESERVATION_TIME_WINDOW_ARN"
 
@@ -55,7 +59,8 @@ OWNED_HYPERPARAMETERS: Final = {
 class RequestArguments:
     """The arguments that reach CreateJob, as the user gave them.
 
-    This is the one list of them: an argument that is added here and in `render` reaches the job.
+    This is the one list of them. An argument that is added here, in `render` and in `SURFACE` reaches
+    the job.
     """
 
     device: Device
@@ -146,6 +151,109 @@ class JobOptions:
         """Return the options with other arguments."""
         given = replace(self.given, **arguments)  # type: ignore[arg-type]  # of their types
         return replace(self, given=given)
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """The property of ours that a member of CreateJobRequest comes from.
+
+    Attributes:
+        name: Its name; `{}` stands for the channel's name or the map's key.
+        fix: The way out of what is wrong with it.
+        unit: What its number counts, with a space before.
+        is_secret: Whether its value is never shown.
+        is_optional: Whether it can be left out.
+    """
+
+    name: str
+    fix: str
+    unit: str = ""
+    is_secret: bool = False
+    is_optional: bool = False
+
+
+_ALGORITHM: Final = "Use AlgorithmScript.from_asset(…) or .from_bucket(…)"
+_OUTPUT: Final = "Use a shorter OutputData(prefix=…) or another bucket"
+_INPUT: Final = "Use InputChannel.from_asset(…), .from_bucket(…) or .from_s3_uri(…)"
+
+# Every member of CreateJobRequest, to its leaves; a test walks the service model and compares.
+SURFACE: Final[dict[tuple[str, ...], Property]] = {
+    ("clientToken",): Property("(derived)", "It is not a property: one definition is one job"),
+    ("algorithmSpecification",): Property("algorithm", f"{_ALGORITHM}, or image=…"),
+    ("algorithmSpecification", "scriptModeConfig"): Property("algorithm", _ALGORITHM),
+    ("algorithmSpecification", "scriptModeConfig", "entryPoint"): Property(
+        "algorithm.entry_point", "Use 'module:function'"
+    ),
+    ("algorithmSpecification", "scriptModeConfig", "s3Uri"): Property(
+        "algorithm", "Use a shorter key, of one object"
+    ),
+    ("algorithmSpecification", "scriptModeConfig", "compressionType"): Property(
+        "algorithm.compression", "Use a value of Compression"
+    ),
+    ("algorithmSpecification", "containerImage"): Property("image", "Use ContainerImage"),
+    ("algorithmSpecification", "containerImage", "uri"): Property(
+        "image", "Use ContainerImage.base(), .from_ecr_repository(…) or the URI of an ECR image"
+    ),
+    ("inputDataConfig",): Property("input_data", "Put several files behind one channel's prefix"),
+    ("inputDataConfig", ANY): Property("input_data[{}]", _INPUT),
+    ("inputDataConfig", ANY, "channelName"): Property(
+        "input_data", "Give the channel another name"
+    ),
+    ("inputDataConfig", ANY, "contentType"): Property(
+        "input_data[{}].content_type", "Use a MIME type, or leave it out", is_optional=True
+    ),
+    ("inputDataConfig", ANY, "dataSource"): Property("input_data[{}]", _INPUT),
+    ("inputDataConfig", ANY, "dataSource", "s3DataSource"): Property("input_data[{}]", _INPUT),
+    ("inputDataConfig", ANY, "dataSource", "s3DataSource", "s3Uri"): Property(
+        "input_data[{}]", _INPUT
+    ),
+    ("outputDataConfig",): Property("output_data", _OUTPUT),
+    ("outputDataConfig", "s3Path"): Property("output_data", _OUTPUT),
+    ("outputDataConfig", "kmsKeyId"): Property(
+        "output_data.encryption_key", "Use a key's ARN, or leave it out"
+    ),
+    ("checkpointConfig",): Property("checkpoint", "Use Checkpoint(…)"),
+    ("checkpointConfig", "s3Uri"): Property(
+        "checkpoint", "Use a shorter Checkpoint(prefix=…) or another bucket"
+    ),
+    ("checkpointConfig", "localPath"): Property(
+        "checkpoint.local_path",
+        "Use a folder on the instance, or leave it out",
+        is_optional=True,
+    ),
+    ("jobName",): Property(
+        "job_name",
+        "Use letters and digits, with hyphens between them, or leave it out",
+        is_optional=True,
+    ),
+    ("roleArn",): Property("role", "Use the ARN of an IAM role, or leave it out"),
+    ("stoppingCondition",): Property("max_runtime", "Use a Duration"),
+    ("stoppingCondition", "maxRuntimeInSeconds"): Property(
+        "max_runtime", "Use a Duration of whole seconds", " s"
+    ),
+    ("instanceConfig",): Property("instance", "Use InstanceConfig(…)"),
+    INSTANCE_TYPE: Property("instance.instance_type", "Use a constant of InstanceType"),
+    ("instanceConfig", "volumeSizeInGb"): Property(
+        "instance.volume_size", "Use Size.gibibytes(…) with a whole number", " GiB"
+    ),
+    ("instanceConfig", "instanceCount"): Property(
+        "instance.instance_count", "Use a whole number of instances"
+    ),
+    ("hyperParameters",): Property("hyperparameters", "Put some of them in an input channel"),
+    ("hyperParameters", ANY): Property(
+        "hyperparameters[{}]", "Use a string, a number or a bool", is_secret=True, is_optional=True
+    ),
+    ("deviceConfig",): Property("device", "Use a constant of Device"),
+    ("deviceConfig", "device"): Property("device", "Use a constant of Device"),
+    ("tags",): Property("tags", "Use strings for keys and values"),
+    ("tags", ANY): Property("tags[{}]", "Use strings for keys and values"),
+    ("associations",): Property("reservation_arn", "Use the ARN of a reservation"),
+    ("associations", ANY): Property("reservation_arn", "Use the ARN of a reservation"),
+    ("associations", ANY, "arn"): Property(
+        "reservation_arn", "Use the ARN of a reservation, or leave it out", is_optional=True
+    ),
+    ("associations", ANY, "type"): Property("reservation_arn", "Use the ARN of a reservation"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ from cdk_braket.core.tokens import is_unknown
 from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.request.container_image import REGIONS
 from cdk_braket.request.create_job import (
+    INSTANCE_TYPE,
     OWNED_HYPERPARAMETERS,
+    REQUEST,
     JobOptions,
     Places,
     place,
@@ -39,7 +41,7 @@ from cdk_braket.request.create_job import (
 from cdk_braket.request.device import device_issue, region_issue
 from cdk_braket.validation.tags import tag_issues
 
-from .messages import INSTANCE_TYPE, REQUEST, issue_of
+from .messages import issue_of
 from .preflight import Finding, PreflightCheck, preflight, preflight_unread
 from .template_text import text_issue, text_problems
 
