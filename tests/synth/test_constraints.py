@@ -4,10 +4,10 @@ The verdict that ours is compared with is worked out here from the model, by oth
 constructs use. Every member of CreateJobRequest has to have a way in.
 """
 
+import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -266,7 +266,7 @@ def test_every_member_of_create_job_has_a_property() -> None:
 
 def test_an_argument_of_the_request_stands_in_two_files() -> None:
     """To add one takes these two and its test: see CONTRIBUTING.md."""
-    sources = Path(cdk_braket.__file__).parent
+    sources = pathlib.Path(cdk_braket.__file__).parent
     found = {
         path.relative_to(sources).as_posix()
         for path in sources.rglob("*.py")

@@ -59,8 +59,8 @@ OWNED_HYPERPARAMETERS: Final = {
 class RequestArguments:
     """The arguments that reach CreateJob, as the user gave them.
 
-    This is the one list of them. An argument that is added here, in `render` and in `SURFACE` reaches
-    the job.
+    This is the one list of them. An argument that is added here, in `render` and in `SURFACE`
+    reaches the job.
     """
 
     device: Device
