@@ -482,10 +482,7 @@ def _check_script(
     }
     if "hyperparameters" in refused:
         disabled = {*disabled, PreflightCheck.HYPERPARAMETERS}
-    for finding in _findings(checked, options, rendered, disabled):
-        severity = Severity(finding.severity.value)
-        check = f"preflight-{finding.check.value}"
-        checked.add([Issue(finding.subject, finding.message, severity=severity, check=check)])
+    checked.add(finding.issue for finding in _findings(checked, options, rendered, disabled))
 
 
 def _findings(
