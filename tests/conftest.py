@@ -1,5 +1,6 @@
 """What holds for the whole suite."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,10 @@ from tests.deploy.cdk import CdkApp
 from tests.emulator import leaks
 from tests.exit_code import pytest_configure
 from tests.length import pytest_report_header
+
+# aws-cdk-lib checks templates against CloudFormation's schemas in every process that synthesizes,
+# which takes longer than the rest. tests/quality/test_templates.py turns it on.
+os.environ["CDK_VALIDATION"] = "false"
 
 __all__ = ["bootstrapped_aws", "local_aws", "no_leaks", "pytest_configure", "pytest_report_header"]
 

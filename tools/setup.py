@@ -117,10 +117,12 @@ def environment(checkout: Checkout) -> dict[str, str]:
     }
 
 
-# Variables of a user's shell that would start other programs than ours, or install elsewhere.
+# Variables of a user's shell that would start other programs than ours, install elsewhere, or have
+# every process compile aws-cdk-lib and boto3 anew.
 _IN_THE_WAY = frozenset(
     {
         *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "NODE_OPTIONS"),
+        *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
         *("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_PYTHON", "PIP_REQUIREMENT"),
         *("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE_NEWER"),
     }

@@ -53,12 +53,14 @@ def test_another_stack_reads_the_results_and_is_alarmed_by_a_failure(
 ) -> None:
     deployed = app.deploy(example="reader", iterations=2)
     job, reader = deployed["HybridJobStack"], deployed["ResultsReaderStack"]
+    finished(local_aws, job["JobArn"])
     energy = results(local_aws, job["ResultsS3Uri"])["energy"]
     _wait_until(lambda: _parameter(local_aws, reader["EnergyParameter"]) == str(energy))
     assert _alarm_action(local_aws, reader["AlarmName"]) == reader["AlarmsTopic"]
 
     changed = app.deploy(example="reader", iterations=3)
     assert changed["HybridJobStack"]["JobArn"] != job["JobArn"]
+    finished(local_aws, changed["HybridJobStack"]["JobArn"])
     energy = results(local_aws, changed["HybridJobStack"]["ResultsS3Uri"])["energy"]
     _wait_until(lambda: _parameter(local_aws, reader["EnergyParameter"]) == str(energy))
 

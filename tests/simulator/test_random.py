@@ -1,4 +1,4 @@
-"""Random steps: a tenth by default, all with `./dev test --long`, others by `SIMULATOR_STEPS`."""
+"""Random steps: a few by default, all with `./dev test --long`, others by `SIMULATOR_STEPS`."""
 
 import pytest
 
