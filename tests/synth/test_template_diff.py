@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -89,17 +89,22 @@ def test_the_digest_changes_with_the_definition_alone(
     assert (digests[0] != digests[1]) == is_new_job, "the handler's own says the same"
 
 
+def _digest_with(change: Callable[[CfnResource], object]) -> object:
+    stack = new_stack()
+    change(cast("CfnResource", _job(stack).node.default_child))
+    return job_properties(stack)["DefinitionDigest"]
+
+
 def test_an_escape_hatch_changes_the_digest_if_it_changes_the_definition() -> None:
-    digests = []
-    for path, value in (("", ""), ("Request.HyperParameters.shots", "9"), ("OnDelete", "x")):
-        stack = new_stack()
-        resource = cast("CfnResource", _job(stack).node.default_child)
-        if path:
-            resource.add_property_override(path, value)
-        properties = job_properties(stack)
-        assert str(value) in str(properties)
-        digests.append(properties["DefinitionDigest"])
-    assert digests[0] == digests[2] != digests[1]
+    shots = "Request.HyperParameters.shots"
+    plain = _digest_with(lambda job: job.logical_id)
+    assert _digest_with(lambda job: job.add_property_override("OnDelete", "RETAIN_JOB")) == plain
+    changed = {
+        _digest_with(lambda job: job.add_property_override(shots, "9")),
+        _digest_with(lambda job: job.add_property_deletion_override(shots)),
+        _digest_with(lambda job: job.add_override("Properties.RerunToken", "9")),
+    }
+    assert len(changed | {plain}) == 4
 
 
 def test_the_digest_is_the_same_at_each_synthesis() -> None:

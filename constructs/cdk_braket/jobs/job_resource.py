@@ -52,7 +52,7 @@ class JobResource(CfnResource):
         # export that another stack imports.
         self.apply_cross_stack_reference_strength(ReferenceStrength.WEAK)
 
-    def add_override(self, path: str, value: object) -> None:
+    def add_override(self, path: str, value: object = None) -> None:
         """Change the template, as in CDK; a changed definition changes its digest as well."""
         if path.startswith(tuple(f"Properties.{name}" for name in _DEFINITION)):
             self._overrides[path] = value
