@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Final, TypeVar
 
-from aws_cdk import IResource, Stack, Stage
+from aws_cdk import Stack, Stage
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -101,10 +101,17 @@ def account_of(stack: Stack) -> str:
 
 
 @remembered
-def account_and_region_of(resource: IResource) -> tuple[str, str]:
-    """Return the account and the region of a resource."""
-    environment = resource.env
-    return environment.account, environment.region
+def is_construct(value: object) -> bool:
+    """Return whether a value is a construct, or an imported one."""
+    # Not by the class: imports that the CDK returns as interfaces delegate to an inner object.
+    return getattr(value, "node", None) is not None
+
+
+@remembered
+def account_and_region_of(resource: IConstruct) -> tuple[str, str] | None:
+    """Return the account and the region of a resource; None if it has none."""
+    environment = getattr(resource, "env", None)
+    return None if environment is None else (environment.account, environment.region)
 
 
 @remembered

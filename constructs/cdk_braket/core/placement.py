@@ -1,16 +1,21 @@
 """Whether the constructs that an argument names can be used where a construct is declared."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from constructs import IConstruct
 
 from .issue import Issue
-from .memo import account_and_region_of, account_of, path_of, region_of, stack_of, stage_of
+from .memo import (
+    account_and_region_of,
+    account_of,
+    is_construct,
+    path_of,
+    region_of,
+    stack_of,
+    stage_of,
+)
 from .tokens import is_stand_in, is_unknown
-
-if TYPE_CHECKING:
-    from aws_cdk import IResource
 
 _PUBLISH: Final = (
     "Call publish('/name') on it there, and use HybridJobEnvironment.from_parameter_name(…) here"
@@ -51,18 +56,19 @@ def misplaced(
         in_region: Whether it has to be in the region of the scope's stack.
         in_account: Whether it has to be in the account of the scope's stack.
     """
-    if not hasattr(type(used), "node") or _is_stand_in(used):
+    if used is None or not is_construct(used) or _is_stand_in(used):
         return
-    resource = cast("IResource", used)
+    resource = cast("IConstruct", used)
     if stage_of(resource) is not stage_of(scope) and _is_declared(used):
         fix = _FIXES.get(argument, "Import it in this app by its name or ARN")
         where = f"another app or stage ({path_of(resource)})"
         rule = f"is declared in {where}, which this one cannot refer to"
         yield Issue(argument, rule, fix)
         return
-    if not hasattr(type(used), "env"):
+    place = account_and_region_of(resource)
+    if place is None:
         return
-    account, region = account_and_region_of(resource)
+    account, region = place
     stack = stack_of(scope)
     if in_region and _differ(region, region_of(stack)):
         yield _elsewhere(argument, region, region_of(stack), "region")
