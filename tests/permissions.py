@@ -51,7 +51,7 @@ def removed(section: str) -> frozenset[str]:
 
 
 def resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozenset[str]]]:
-    """What has the policy, effect, principal, actions and condition keys of each statement."""
+    """The places, effect, principal, actions and condition keys of each statement."""
     for _, (holders, effect, who, actions, conditions, _) in _rows(6):
         for holder in holders.split(", "):
             yield (

@@ -1,4 +1,4 @@
-"""What is missing in the account is told by the deployment, before there is a job."""
+"""The deployment reports missing preconditions of the account, before there is a job."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_amazon_braket_is_enabled_in_the_local_aws(local_aws: LocalAws) -> None:
     )
 
 
-def test_an_account_in_which_it_is_not_is_told_how_to_enable_it(tmp_path: Path) -> None:
+def test_an_account_without_braket_gets_the_steps_to_enable_it(tmp_path: Path) -> None:
     with LocalAws.start(tmp_path / "aws") as aws:
         boto3.client("iam", **aws.client_settings).delete_service_linked_role(RoleName=ROLE)
         folder = environments.ROOT / "tests/deploy/apps/patient"

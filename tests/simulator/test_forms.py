@@ -8,7 +8,7 @@ from cdk_braket._lambda.braket_jobs.contract import COMPLETED, Property
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.properties import digest_or_none, read_definition
 from tests.simulator.cloudformation import CloudFormation, Mailbox
-from tests.synth import every_member
+from tests.types import sample
 from tests.unit.handler.worlds import as_nested, properties
 
 
@@ -33,7 +33,7 @@ def test_both_forms_are_the_same_definition() -> None:
 
 
 def test_every_member_has_the_same_digest_in_both_forms() -> None:
-    request = {**every_member.REQUEST, "roleArn": "arn:aws:iam::111122223333:role/job"}
+    request = {**sample.REQUEST, "roleArn": "arn:aws:iam::111122223333:role/job"}
     given = {**_of_earlier_release(), Property.REQUEST: json.dumps(request)}
     assert digest_or_none(given) is not None
     assert digest_or_none(as_nested(given)) == digest_or_none(given)

@@ -40,7 +40,7 @@ _MEMBERS: Final = members()
 
 
 class _Fixture:
-    """A stack, and what values are offered through."""
+    """A stack, and the way in which values reach it."""
 
     def __init__(self) -> None:
         self.stack = Stack(App(), "S")
@@ -56,8 +56,8 @@ class _Way:
     """How a value of one member is offered.
 
     Attributes:
-        offer: Makes a job with the value.
-        sized: Makes a value of a size that matches the member's pattern, if it has one.
+        offer: Creates a job with the value.
+        sized: Creates a value of a size that matches the member's pattern, if it has one.
         odd: Values that are of a right size and do not match the pattern.
         least: The least size that can be offered at all.
     """

@@ -62,7 +62,7 @@ def _fill(environment: HybridJobEnvironment) -> int:
     return _policies(environment.role)
 
 
-def test_the_policies_of_120_jobs_with_buckets_of_their_own_fit() -> None:
+def test_the_policies_of_120_jobs_with_one_bucket_each_fit() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
     _on_own_buckets(stack, environment, 120)
@@ -70,7 +70,7 @@ def test_the_policies_of_120_jobs_with_buckets_of_their_own_fit() -> None:
     _synthesize(stack)
 
 
-def test_more_managed_policies_than_a_role_takes_are_refused_with_their_number() -> None:
+def test_more_managed_policies_than_a_role_accepts_are_refused_with_their_number() -> None:
     stack = new_stack()
     count = _fill(HybridJobEnvironment(stack, "Environment"))
     assert count > 10
@@ -79,7 +79,7 @@ def test_more_managed_policies_than_a_role_takes_are_refused_with_their_number()
     assert "attaches 10 to a role" in text
 
 
-def test_a_raised_quota_of_managed_policies_is_told_by_the_context() -> None:
+def test_a_raised_quota_of_managed_policies_is_read_from_the_context() -> None:
     stack = new_stack(context={"cdk-braket:managed-policies-per-role": 20})
     assert 10 < _fill(HybridJobEnvironment(stack, "Environment")) <= 20
     _synthesize(stack)
@@ -205,7 +205,7 @@ def test_key_and_bucket_policies_that_are_too_long_are_refused() -> None:
 
 
 def _role_policy_names(app: App) -> list[tuple[str, str]]:
-    """The role and name of each inline policy of an app, as CloudFormation makes them."""
+    """The role and name of each inline policy of an app, as CloudFormation creates them."""
     return [
         (str(role), str(policy.properties["PolicyName"]))
         for policy in Deployment(app).resources("AWS::IAM::Policy")

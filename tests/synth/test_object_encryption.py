@@ -1,4 +1,4 @@
-"""The handler is told the encryption of the buckets that it writes to, as far as it is known."""
+"""The handler knows the encryption of the buckets that it writes to, as far as it is known."""
 
 import pytest
 from aws_cdk import Stack
@@ -11,7 +11,7 @@ from tests.synth.support import LOCAL, as_sent, job_properties, new_stack
 
 
 def _read(stack: Stack) -> dict[str, Encryption]:
-    """What the handler reads; it is left out where nothing is known."""
+    """The variable that the handler reads; absent if no encryption is known."""
     found = job_properties(stack).get("Encryption")
     return {} if found is None else dict(read_encryption(as_sent({"Encryption": found})))
 

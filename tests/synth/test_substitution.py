@@ -23,7 +23,7 @@ _BUCKET = {"Ref": "Bucket"}
         ),
     ],
 )
-def test_a_join_becomes_a_substitution(parts: list[object], shorter: object) -> None:
+def test_a_join_is_rendered_as_a_substitution(parts: list[object], shorter: object) -> None:
     assert substituted({"Fn::Join": ["", parts]}) == {"Fn::Sub": shorter}
 
 
@@ -39,7 +39,7 @@ def test_a_join_becomes_a_substitution(parts: list[object], shorter: object) -> 
         {"Fn::Join": ["", ["a", {"Fn::GetStackOutput": {"StackName": "A"}}]]},
     ],
 )
-def test_what_cannot_be_said_shorter_stays(rendered: object) -> None:
+def test_a_form_that_cannot_be_shorter_stays(rendered: object) -> None:
     assert substituted(rendered) == rendered
 
 

@@ -24,7 +24,7 @@ def test_explicit_tags_win_over_the_scopes() -> None:
     assert tags_of(stack) == {"team": "mine", "a": "b"}
 
 
-def test_tags_are_no_part_of_the_definition() -> None:
+def test_tags_are_outside_the_definition() -> None:
     stack = new_stack()
     HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, tags={"team": "mine"})
     assert "tags" not in request_of(stack)

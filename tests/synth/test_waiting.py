@@ -40,7 +40,7 @@ def test_a_deployment_does_not_wait_by_default() -> None:
             getattr(job, attribute)
 
 
-def test_what_was_asked_for_reaches_the_handler() -> None:
+def test_the_options_reach_the_handler() -> None:
     job = _waiting(Duration.minutes(20), fail_stack=False)
     properties = job_properties(job.stack)
     assert properties["WaitForCompletion"] == {"TimeoutSeconds": 1200, "FailStack": False}
@@ -66,8 +66,8 @@ def test_a_time_that_is_a_token_is_waited_for_with_all_the_time_there_is() -> No
     wait = WaitForCompletion(timeout=Duration.seconds(seconds))
     HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, wait_for_completion=wait)
     assert job_properties(stack)["ServiceTimeout"] == "3600"
-    wait = cast("Json", job_properties(stack)["WaitForCompletion"])
-    assert wait["TimeoutSeconds"] == {"Ref": "Seconds"}
+    rendered = cast("Json", job_properties(stack)["WaitForCompletion"])
+    assert rendered["TimeoutSeconds"] == {"Ref": "Seconds"}
 
 
 @pytest.mark.parametrize("seconds", [0, LONGEST_WAIT + 1])
@@ -99,7 +99,7 @@ def test_two_jobs_that_wait_share_the_permission() -> None:
     assert sum("GoOn" in name for name in policies(stack)) == 1
 
 
-def test_a_rerun_token_is_a_property_of_its_own() -> None:
+def test_a_rerun_trigger_is_a_separate_property() -> None:
     stack = new_stack()
     HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, rerun_trigger="again")
     assert job_properties(stack)["RerunToken"] == "again"

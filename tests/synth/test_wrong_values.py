@@ -78,7 +78,7 @@ def test_periods_and_timeouts_are_whole_numbers_that_services_take() -> None:
         stack, "Job", image=ContainerImage.base(), device=Device.AMAZON_SV1
     )
     with pytest.raises(ValidationError, match="period=90 s: must be 1, 5, 10 or 30 seconds"):
-        definition.metric_task_count(period=Duration.seconds(90))
+        Device.AMAZON_SV1.metric_task_count(period=Duration.seconds(90))
     with pytest.raises(ValidationError) as caught:
         definition.run_job_task(
             stack,

@@ -50,9 +50,7 @@ def test_set_up_leaves_the_home_as_empty_as_it_was(ready: miniature.Miniature) -
 def test_the_second_run_does_nothing_and_says_nothing(ready: miniature.Miniature) -> None:
     log = ready.root / ".cache" / "set-up.log"
     before = log.stat().st_mtime_ns
-    started = time.monotonic()
     again = ready.dev("test")
-    assert time.monotonic() - started < 3
     assert (again.returncode, again.stderr) == (0, "")
     assert log.stat().st_mtime_ns == before
 

@@ -19,8 +19,8 @@ WRITE_ACTIONS: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 RESULT_ACTIONS: Final = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
 """Write the results of a job.
 
-Amazon Braket runs jobs on SageMaker AI, whose documentation asks for kms:Encrypt of the execution
-role, and whose volumes ask for kms:DescribeKey. Source:
+Amazon Braket runs jobs on SageMaker AI, whose documentation requires kms:Encrypt of the execution
+role, and whose volumes require kms:DescribeKey. Source:
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
 """
 
@@ -95,7 +95,7 @@ def is_same_key(one: kms.IKey, other: kms.IKey) -> bool:
 
 @remembered
 def _alias(key: kms.IKey) -> tuple[str, str | None]:
-    """Return what precedes an alias in its ARN, and its name; of a key the ARN and None."""
+    """Split the ARN of an alias before its name. For a key, return its ARN and None."""
     arn = key_arn_of(key)
     # As a string, an ARN whose region is a token can be cut, too.
     before, colon, name = arn.rpartition(f":{_ALIAS}")

@@ -1,4 +1,4 @@
-"""Paths on this machine: what they are when they name no file of it."""
+"""Paths on this machine, and the kinds of strings that users pass instead."""
 
 import os
 import re
@@ -52,11 +52,11 @@ def _fault(argument: str, path: Path, text: str) -> tuple[str, str]:
 def _url_fault(argument: str, scheme: str, rest: str) -> tuple[str, str]:
     if scheme == "s3":
         fix = _IN_S3.get(argument.partition("[")[0], _CHANNEL_IN_S3.format(rest))
-        return "is an S3 URI, and from_asset takes a path of this machine", fix
+        return "is an S3 URI, and from_asset accepts a path of this machine", fix
     if scheme == "file":
-        return "is a file: URL, and from_asset takes a path", f"Use {('/' + rest.lstrip('/'))!r}"
+        return "is a file: URL, and from_asset accepts a path", f"Use {('/' + rest.lstrip('/'))!r}"
     return (
-        f"is a URL ({scheme}:), and from_asset takes a path of this machine",
+        f"is a URL ({scheme}:), and from_asset accepts a path of this machine",
         "Download it first, or put it into a bucket",
     )
 

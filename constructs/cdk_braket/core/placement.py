@@ -85,7 +85,7 @@ def _is_declared(used: object) -> bool:
 
 
 def _is_stand_in(used: object) -> bool:
-    """Whether a look-up found nothing yet: its account and region are made up then."""
+    """Whether a look-up has no result yet: its account and region are placeholders then."""
     return any(is_stand_in(getattr(used, name, None)) for name in ("role_arn", "key_arn"))
 
 

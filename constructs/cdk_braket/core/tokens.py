@@ -58,15 +58,15 @@ def is_token(value: object) -> bool:
 
 
 def is_stand_in(value: object) -> bool:
-    """Whether a text stands in for a context value that was not looked up yet."""
+    """Whether a string is the placeholder of a context value that was not looked up yet."""
     if not isinstance(value, str):
         return False
     return value in _WHOLE or any(part in value for part in _PARTS)
 
 
 def settled(text: str) -> str:
-    """Return a stand-in as a token that becomes its text, so that nothing reads it; else the text.
+    """Return a placeholder as a token, so that no check reads it; return other strings unchanged.
 
-    CDK's own imports, such as `iam.Role.from_role_arn`, refuse a stand-in, and take a token.
+    CDK's own imports, such as `iam.Role.from_role_arn`, refuse a placeholder, and accept a token.
     """
     return Fn.join("", [text]) if is_stand_in(text) else text

@@ -65,7 +65,6 @@ from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.jobs.arguments import NAMES, JobArguments
 from cdk_braket.jobs.notes import note
 from cdk_braket.jobs.tags import JobTags
-from cdk_braket.monitoring.metrics import TaskMetrics
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
 from cdk_braket.permissions.statements import (
@@ -519,7 +518,7 @@ class BoundJob:
         return written
 
 
-class JobConstruct(TaskMetrics):
+class JobConstruct:
     """What a construct can tell that has a definition."""
 
     _definition: BoundJob

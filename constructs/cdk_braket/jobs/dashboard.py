@@ -208,7 +208,11 @@ def _on_managed_devices(jobs: Sequence[IHybridJob]) -> list[HybridJob]:
 
 def _tasks(job: HybridJob) -> list[cloudwatch.IWidget]:
     name = job.device.arn.rpartition("/")[2]
-    metrics = {"tasks": job.metric_task_count(), "duration of tasks": job.metric_task_latency()}
+    device = job.device
+    metrics = {
+        "tasks": device.metric_task_count(),
+        "duration of tasks": device.metric_task_latency(),
+    }
     return [
         cloudwatch.GraphWidget(title=f"{name}: {what}", left=[metric], width=_WIDTH // 2)
         for what, metric in metrics.items()

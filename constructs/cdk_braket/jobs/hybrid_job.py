@@ -146,6 +146,7 @@ class HybridJob(JobConstruct, HybridJobBase):
                 the job needs. An imported role is not changed. Default: the environment's role.
             environment: The buckets, key, role and handler to share with other jobs. Default: a new
                 environment.
+                This is not an `aws_cdk.Environment`, which is an account and a region.
             isolated: Whether the job gets a separate role in its environment. That role can access
                 only the job's inputs, results and checkpoints. Default: the shared role.
             removal_policy: Whether to keep or destroy buckets, key and logs when the job leaves the
@@ -468,6 +469,7 @@ class HybridJobDefinition(DefinitionRuns, JobConstruct, Resource):
             role: The execution role, as for `HybridJob`. Default: the environment's.
             environment: The buckets, key, role and handler to share with other jobs. Default: a new
                 environment.
+                This is not an `aws_cdk.Environment`, which is an account and a region.
             isolated: Whether the jobs get a separate role in their environment. That role can
                 access only their inputs, results and checkpoints. Default: the shared role.
             removal_policy: Whether to keep or destroy buckets, key and logs when the definition

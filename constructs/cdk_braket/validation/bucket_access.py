@@ -1,4 +1,4 @@
-"""Whether Amazon Braket reaches a bucket, as far as it can be told before a deployment."""
+"""Whether Amazon Braket reaches a bucket, as far as this is known before a deployment."""
 
 import json
 from collections.abc import Callable
@@ -21,11 +21,11 @@ _EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
 def refuse_unreachable(scope: Construct, argument: str, bucket: s3.IBucket) -> None:
     """Have the app fail at synth if Braket cannot reach a bucket of it.
 
-    Of a bucket that is imported only the name is known here: the handler looks at its tags before
+    Of a bucket that is imported only the name is known here: the handler reads its tags before
     it creates a job.
 
     Args:
-        scope: Who asks.
+        scope: The construct that uses the bucket.
         argument: The argument that the bucket was given in.
         bucket: The bucket.
     """

@@ -106,9 +106,9 @@ def _roles(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
         if count > most:
             yield (
                 f"[{_path(role)}] has {count} managed policies, and IAM attaches {most} to a role: "
-                f"{count - most} too many. Give jobs with buckets, images or devices of their own "
-                "environments of their own, or put what they share into the same bucket. Of a "
-                f"raised quota, tell by the context {QUOTA_KEY} (at most {MOST_MANAGED_POLICIES})."
+                f"{count - most} too many. Give jobs with other buckets, images or devices "
+                "environments for groups of jobs, or put shared data into the same bucket. Of a "
+                f"raised quota, set the context {QUOTA_KEY} (at most {MOST_MANAGED_POLICIES})."
             )
         sizes = inline[name]
         if sum(sizes) > INLINE_CHARACTERS:

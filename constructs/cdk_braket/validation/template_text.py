@@ -53,7 +53,7 @@ _SECRET: Final = Issue(
 def text_problems(
     request: Mapping[str, object], scope: IConstruct
 ) -> Iterator[tuple[Problem, str]]:
-    """Find what is wrong with the strings of a request, keys included, beyond their shapes.
+    """Find the issues of the strings of a request, keys included, beyond their shapes.
 
     Args:
         request: The CreateJob request, or a part of it; may hold tokens.
@@ -120,8 +120,8 @@ def _leaves(value: object, path: _Path) -> Iterator[tuple[_Path, object]]:
 def _is_known_to_cdk(value: object) -> bool:
     """Whether CDK knows the tokens in a value. It raises an error without a name when it renders.
 
-    Values are read here first, and CDK is asked of each once: that takes a call to Node. A token
-    stays one for as long as the process runs.
+    Strings are checked here first, and CDK's own check, a call to Node, runs once for each token: a
+    token stays one for as long as the process runs.
     """
     tokens = tokens_in(value) if isinstance(value, str) else [value] if is_token(value) else []
     return all(_is_known(cast("str | float", token)) for token in tokens)

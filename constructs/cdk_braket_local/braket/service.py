@@ -37,7 +37,7 @@ class BraketService:
 
     Args:
         platform: The local AWS that it is a part of.
-        state_directory: Where the jobs' folders are made.
+        state_directory: The folder for the folders of jobs.
         concurrent_jobs: How many jobs run side by side; the rest queue.
     """
 
@@ -77,7 +77,7 @@ class BraketService:
         """Answer one request.
 
         Args:
-            caller: Who sent it.
+            caller: The sender of the request.
             method: The HTTP method.
             path: The path, percent-encoded or not.
             query: The query's values by name.
@@ -128,7 +128,7 @@ class BraketService:
         return {"jobArn": job.arn}
 
     def _check_request(self, caller: Caller, request: _Parameters) -> None:
-        """Refuse what AWS refuses beyond the model's constraints."""
+        """Refuse values that AWS refuses beyond the model's constraints."""
         problems = problems_of_service(request, caller.region)
         # The bucket of a URI that is none cannot be told.
         problems = problems or list(self._problems_of_buckets(caller, request))
@@ -251,7 +251,7 @@ def _is_visible(job: Job, caller: Caller) -> bool:
 def _same(known: tuple[str, str], content: str) -> str:
     """Return the job of a known client token.
 
-    What AWS answers to a token that comes back with another request is not known; this is the
+    The answer of AWS to a token that comes back with another request is not known; this is the
     answer that loses and doubles nothing.
     """
     arn, first_content = known
@@ -263,7 +263,7 @@ def _same(known: tuple[str, str], content: str) -> str:
 
 
 def _filter(raw: object) -> Callable[[Job], bool]:
-    """Return what a filter of SearchJobs asks of a job."""
+    """Return the condition of a filter of SearchJobs on a job."""
     given = raw if isinstance(raw, Mapping) else {}
     name, operator, values = given["name"], given["operator"], _texts(given["values"])
     if name == "jobArn" and operator == "EQUAL":

@@ -13,7 +13,7 @@ _Handled = tuple[int, dict[str, str], bytes]
 
 
 class Response(Protocol):
-    """What the Braket service answers."""
+    """The answers of the Braket service."""
 
     @property
     def status(self) -> int:

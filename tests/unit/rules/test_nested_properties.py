@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from cdk_braket._lambda.braket_jobs.api.nested_properties import is_plain_map, nested, restored
 from cdk_braket._lambda.braket_jobs.api.service_model import shape
-from tests.synth import every_member
+from tests.types import sample
 from tests.unit.handler.worlds import as_strings
 
 _REQUEST = "CreateJobRequest"
-_WHOLE = {**every_member.REQUEST, "roleArn": "arn:aws:iam::111122223333:role/job"}
+_WHOLE = {**sample.REQUEST, "roleArn": "arn:aws:iam::111122223333:role/job"}
 
 
 def _structures(name: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A job that waits for as long as it is told to, so that a test can meet it while it runs."""
+"""A job that waits for a given time, so that a test can find it while it runs."""
 
 from pathlib import Path
 
