@@ -11,8 +11,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
 
-from cdk_braket import ContainerImage, HybridJob, HybridJobEnvironment, InputChannel, OutputData
+from cdk_braket import (
+    ContainerImage,
+    HybridJob,
+    HybridJobDefinition,
+    HybridJobEnvironment,
+    InputChannel,
+    OutputData,
+)
 from tests.ledger.deployment import Deployment
 from tests.synth.support import ACCOUNT, LOCAL, REGION, Json, new_stack, resources
 
@@ -173,6 +181,27 @@ def test_more_than_five_targets_of_a_rule_are_refused() -> None:
     for number in range(6):
         rule.add_target(targets.SqsQueue(sqs.Queue(stack, f"Q{number}")))
     assert "has 6 targets: 5 fit" in _refusal(stack)
+
+
+def test_a_definition_of_a_state_machine_that_is_too_long_is_refused() -> None:
+    """The length is limited, and the number of states is not."""
+    for characters, is_refused in ((1_000, False), (1_048_576, True)):
+        stack = new_stack()
+        definition = HybridJobDefinition(
+            stack, "Definition", image=ContainerImage.base(), device=LOCAL
+        )
+        filler = sfn.Pass(stack, "Filler", comment="x" * characters)
+        body = sfn.DefinitionBody.from_chainable(filler.next(definition.run_job_task(stack, "Run")))
+        sfn.StateMachine(stack, "Machine", definition_body=body)
+        if not is_refused:
+            _synthesize(stack)
+            continue
+        size = re.search(
+            r"Stack/Machine\] has a definition of up to ([\d,]+) bytes: 1,048,576 fit",
+            _refusal(stack),
+        )
+        assert size is not None
+        assert 1_048_576 < int(size[1].replace(",", "")) < 1_100_000
 
 
 def test_key_and_bucket_policies_that_are_too_long_are_refused() -> None:

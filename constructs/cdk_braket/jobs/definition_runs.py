@@ -62,7 +62,8 @@ class DefinitionRuns:
                 pass secrets: the state machine's definition and history show them. Default: none.
             timeout: The longest time from the job's start to its end, its queue included. It is
                 checked at each poll. At most 3,500 times `poll_interval`, because the history of an
-                execution has 25,000 events. Default: that long, and at most a year.
+                execution has 25,000 events. Several runs of one execution share them. Default: that
+                long, and at most a year.
             poll_interval: How often to poll the job, in case its event is lost. Default: 5 minutes,
                 so that a run without `timeout` ends after 12 days.
             result_path: The JSONPath of the run's data. Default: `$.hybridJob`.
