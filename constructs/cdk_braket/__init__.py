@@ -1,7 +1,7 @@
 """AWS CDK constructs that deploy Amazon Braket hybrid jobs.
 
-The public names are resolved on first use (PEP 562): importing the handler's code or the rules,
-which live in this package too, starts neither jsii nor Node.
+The public names are resolved on first use (PEP 562). This package also holds the handler's code and
+the rules, and importing these starts neither jsii nor Node.
 """
 
 from importlib import import_module

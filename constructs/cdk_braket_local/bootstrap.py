@@ -1,8 +1,8 @@
 """Bootstraps a local AWS for the CDK app of a folder, without running the app.
 
 `cdk bootstrap` synthesizes an app that it finds, which is slow and may need context that is
-given to the user's own command only. It runs in an empty folder, and gets the two settings that
-decide where the app looks for its bootstrap resources: the qualifier and the name of the stack.
+given to the user's own command only. It therefore runs in an empty folder. Two settings of the app
+reach it, which name the bootstrap resources: the qualifier and the name of the stack.
 """
 
 import itertools

@@ -124,7 +124,7 @@ def test_a_lock_with_wrong_hashes_is_one_line_and_the_mended_one_works(
     checkout.lock(("mini", "1.0"), broken=True)
     line = failed_with_one_line(checkout.dev("setup"))
     assert line == (
-        "dev: requirements-dev.lock is broken: mini==1.0 is not what its hashes say. "
+        "dev: requirements-dev.lock is broken: mini==1.0 does not match its hashes. "
         "Details: .cache/set-up.log"
     )
     assert "Hash mismatch" in (checkout.root / ".cache" / "set-up.log").read_text()

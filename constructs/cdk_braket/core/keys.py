@@ -59,8 +59,8 @@ def results_key_statement(stack: Stack) -> iam.PolicyStatement:
     """Return the statement of a key's policy that results of quantum tasks need.
 
     Amazon Braket writes them as its service-linked role, whose own policy has no action of KMS and
-    cannot be extended. The role is not named as principal: a key policy that names a role which is
-    not there is refused, and the role is there only once Braket was enabled. Sources:
+    cannot be extended. The role is not named as principal: a key policy that names a missing role
+    is refused, and the role exists only once Braket was enabled. Sources:
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonBraketServiceRolePolicy.html
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
 

@@ -1,4 +1,4 @@
-"""Places in S3: how they are written, and what it takes to reach them."""
+"""Places in S3: their notation, and the permissions to reach them."""
 
 import re
 from dataclasses import dataclass, field
@@ -35,14 +35,14 @@ def _partition() -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text as policies take it: its wildcards and variables stand for themselves.
+    """Escape a string for policies: its wildcards and variables stand for themselves.
 
-    What only the deployment knows cannot be escaped so: a `*` in it is one to IAM.
+    Values that only the deployment knows cannot be escaped so: a `*` in it is one to IAM.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 
     Args:
-        text: A key, or what keys begin with; may hold tokens.
+        text: A key, or a prefix of keys; may hold tokens.
     """
     return _SPECIAL.sub(lambda found: found[0] if found[0][1:] else f"${{{found[0]}}}", text)
 
@@ -52,9 +52,9 @@ class Location:
     """Objects in S3 that share a key prefix, or one object.
 
     Attributes:
-        uri: As the API takes it.
+        uri: In the form of the API.
         bucket_name: The bucket's name; empty when the URI does not show it.
-        key_prefix: What the keys begin with, or the one object's key.
+        key_prefix: The prefix of the keys, or the one object's key.
         keys: The KMS keys of the objects, where they are known.
         is_object: Whether it is the one object of that key.
         bucket: The bucket, where it is known as a construct.
@@ -80,7 +80,7 @@ class Location:
 
     @property
     def prefix(self) -> str:
-        """The key prefix as policies take it."""
+        """The key prefix, escaped for policies."""
         return literal(self.key_prefix)
 
     @property
@@ -110,7 +110,7 @@ class Location:
         return known and not self.bucket_name.startswith(REACHABLE_PREFIX)
 
     def read_statements(self) -> list[Statement]:
-        """What it takes to read the objects and no others."""
+        """The permissions to read the objects and no others."""
         if not self.bucket_name:
             return []
         which = self.prefix if self.is_object else f"{self.prefix}*"
@@ -130,7 +130,7 @@ def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Lo
 
 
 def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
-    """Name what an S3 URI names, which may be a token.
+    """Return the location of an S3 URI, which may be a token.
 
     Args:
         uri: The URI.

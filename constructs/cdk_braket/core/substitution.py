@@ -1,4 +1,4 @@
-"""Shorter texts in templates: hundreds of jobs in a stack have to fit what CloudFormation takes."""
+"""Shorter strings in templates: hundreds of jobs in a stack have to fit CloudFormation's limits."""
 
 from collections.abc import Mapping
 from typing import Final, cast
@@ -34,18 +34,18 @@ def substituted_in(rendered: object) -> object:
 
 
 def substituted(rendered: object) -> object:
-    """Turn an `Fn::Join` without a delimiter into the `Fn::Sub` that says the same.
+    """Turn an `Fn::Join` without a delimiter into the same `Fn::Sub`.
 
-    What cannot be said so without escaping is left as it is.
+    A form that would need escaping is not changed.
 
     Args:
-        rendered: What a text with tokens became.
+        rendered: The rendered form of a string with tokens.
     """
     parts = _parts_of(rendered)
     if not parts or not all(_can_be_substituted(part) for part in parts):
         return rendered
     values: dict[str, object] = {}
-    text = "".join(_as_text(part, values) for part in parts)
+    text = "".join(_as_string(part, values) for part in parts)
     return {"Fn::Sub": [text, values] if values else text}
 
 
@@ -62,7 +62,7 @@ def _parts_of(rendered: object) -> list[object]:
     return cast("list[object]", join[1])
 
 
-def _as_text(part: object, values: dict[str, object]) -> str:
+def _as_string(part: object, values: dict[str, object]) -> str:
     if isinstance(part, str):
         return part
     match part:

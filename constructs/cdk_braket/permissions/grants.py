@@ -1,4 +1,4 @@
-"""What may be granted on a job: exactly that, its key included."""
+"""Grants on a job: exactly the named permissions, its key included."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
@@ -19,7 +19,7 @@ _WRITES: Final = ("s3:PutObject",)
 
 
 class _Job(IConstruct, Protocol):
-    """What a grant has to know of a job."""
+    """The attributes of a job that a grant needs."""
 
     @property
     def job_arn(self) -> str:
@@ -27,21 +27,21 @@ class _Job(IConstruct, Protocol):
 
     @property
     def log_stream_prefix(self) -> str:
-        """What the names of its log streams begin with."""
+        """The prefix of the names of its log streams."""
 
     def _results_location(self) -> s3_location.Location:
         """Where its results are."""
 
 
 class Grants:
-    """Grants on a hybrid job. Each returns what CDK's grants do."""
+    """Grants on a hybrid job. Each returns an `iam.Grant`."""
 
     @checked
     def grant_read_results(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to read the results of all the job's runs, and to use their key.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -61,7 +61,7 @@ class Grants:
         """Allow actions on the job itself.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
             actions: Actions of Amazon Braket that know jobs as resources, such as `braket:GetJob`.
         """
         statement = Statement(actions=list(actions), resources=[self.job_arn])
@@ -72,7 +72,7 @@ class Grants:
         """Allow to cancel the job, and to see whether it is.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
         """
         actions = ["braket:CancelJob", "braket:GetJob"]
         statement = Statement(actions=actions, resources=[self.job_arn])
@@ -82,15 +82,15 @@ class Grants:
     def grant_read(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see the job and to read its logs, not its results.
 
-        The names of the log streams of other jobs can be seen, what is in them not: listing knows
-        no resource but the log group.
+        The grantee also sees the names of the log streams of other jobs, and not their contents:
+        listing knows no resource but the log group.
 
         A search over logs (`logs:FilterLogEvents`) is not part of it: it cannot be limited to the
         streams of one job. Source:
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
         """
         group = Stack.of(self).format_arn(
             service="logs",
@@ -130,7 +130,7 @@ def channel_to_write(
 
     Args:
         scope: The job.
-        channels: What the job reads, by channel.
+        channels: The input data of the job, by channel.
         name: The channel; None where there is only one.
 
     Raises:
@@ -153,7 +153,7 @@ def channel_to_write(
 
 
 def write_statements(location: s3_location.Location) -> list[Statement]:
-    """What it takes to put objects, and not to read or list them."""
+    """The permissions to put objects, and not to read or list them."""
     which = location.prefix if location.is_object else f"{location.prefix}*"
     return [
         s3_location.objects_statement(list(_WRITES), location.bucket_arn, [which]),

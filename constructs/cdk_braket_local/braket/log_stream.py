@@ -19,7 +19,7 @@ LAST_LINES = 2_000
 LAST_BYTES = 1024**2
 LONGEST_LINE = 64 * 1024
 """The limits of a job's log, in lines and bytes. The local AWS keeps all logs in memory, about one
-kilobyte an event, so a log that grew with its job's output would fill the machine."""
+kilobyte an event. A log that grew with its job's output would fill the machine."""
 
 _FLUSH_SECONDS = 0.3
 _READ_BYTES = 64 * 1024

@@ -1,8 +1,8 @@
 r"""The requirements.txt files of an archive, as the container's pip would read them.
 
-The container runs `pip install -r` on every requirements.txt of the archive, with the archive's top
-level as the current directory, and ignores pip's exit code: a file that pip refuses installs
-nothing, and the job fails later, at the import. Source: `install_additional_requirements` in
+The container runs `pip install -r` on every requirements.txt of the archive. The current directory
+is the archive's top level, and pip's exit code is ignored: a file that pip refuses installs no
+package, and the job fails later, at the import. Source: `install_additional_requirements` in
 `src/braket_container.py` of https://github.com/amazon-braket/amazon-braket-containers. The syntax
 is that of https://pip.pypa.io/en/stable/reference/requirements-file-format/ and PEP 508.
 """

@@ -1,7 +1,7 @@
 """The resource of a call to CloudWatch Logs, in the form that policies have.
 
-MiniStack uses the log group's ARN without the `:*` that AWS requires in policies, so that a policy
-which is right on AWS would be refused here, and a wrong one would pass.
+MiniStack uses the log group's ARN without the `:*` that AWS requires in policies. A policy that is
+right on AWS would be refused here, and a wrong one would pass.
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl
 """
 

@@ -1,7 +1,7 @@
 """Rollback of custom resources as CloudFormation does it.
 
-MiniStack leaves two requests out: the Delete after a failed Create, and, where an update that has
-replaced a resource is rolled back, the Update that sends the old properties back.
+MiniStack omits two requests: the Delete after a failed Create, and the Update with the old
+properties when an update that has replaced a resource is rolled back.
 """
 
 from collections.abc import Awaitable, Callable
