@@ -43,7 +43,7 @@ def request_from(text: str, defaults: Mapping[str, object]) -> dict[str, object]
 
 def request(stack: Stack) -> dict[str, object]:
     """The request of the one job of a stack, with its tags and without what a run adds to it."""
-    tags = support.json_of(support.job_properties(stack).get("Tags", "{}"))
+    tags = support.tags_of(stack)
     made = {**support.request_of(stack), **({"tags": tags} if tags else {})}
     return {name: without_run(value) for name, value in made.items()}
 

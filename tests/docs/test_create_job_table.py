@@ -9,7 +9,7 @@ import pytest
 
 from cdk_braket import HybridJob, PreflightCheck
 from cdk_braket._lambda.braket_jobs.api.service_model import Shape, shape
-from cdk_braket.validation.messages import SURFACE
+from cdk_braket.request.create_job import SURFACE
 from tests import public_api
 from tests.create_job import EACH, KEYS, REQUEST, filled, members
 from tests.create_job import Path as Member

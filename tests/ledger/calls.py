@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cdk_braket._lambda.braket_jobs.api.nested_properties import restored
 from tests.ledger.deployment import Deployment, Resource, Stack
 from tests.synth.support import ACCOUNT, REGION
 
@@ -94,18 +95,23 @@ class _Started:
 def _jobs(deployment: Deployment) -> Iterator[_Started]:
     for job in deployment.resources("Custom::BraketHybridJob"):
         given = job.properties
-        decoded = {name: json.loads(given.get(name, "{}")) for name in ("Request", "Assets")}
-        yield _Started(job.stack, given["ServiceToken"], {**given, **decoded})
+        yield _Started(job.stack, given["ServiceToken"], _decoded(given))
     for machine in deployment.resources("AWS::StepFunctions::StateMachine"):
         for state in json.loads(machine.properties["DefinitionString"])["States"].values():
             given = state.get("Parameters", {})
             if given.get("cdkBraketAction") == "start":
-                yield _Started(machine.stack, state["Resource"], given["properties"])
+                yield _Started(machine.stack, state["Resource"], _decoded(given["properties"]))
     for schedule in deployment.resources("AWS::Scheduler::Schedule"):
         target = schedule.properties["Target"]
         given = json.loads(target["Input"])
         if given.get("cdkBraketAction") == "start":
-            yield _Started(schedule.stack, target["Arn"], given["properties"])
+            yield _Started(schedule.stack, target["Arn"], _decoded(given["properties"]))
+
+
+def _decoded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties with the request as CreateJob takes it, and the assets by bucket."""
+    assets = {each["Bucket"]: each["Objects"] for each in given.get("Assets", [])}
+    return {**given, "Request": restored("CreateJobRequest", given["Request"]), "Assets": assets}
 
 
 def _key_of(deployment: Deployment, bucket_name: str) -> str | None:
@@ -152,7 +158,7 @@ class _Job:
         self._region = job.stack.region
         given = job.properties
         self._request = json.loads(json.dumps(given["Request"]).replace(_RUN, _A_RUN))
-        self._assets: dict[str, dict[str, str]] = given.get("Assets", {})
+        self._assets: dict[str, dict[str, str]] = given["Assets"]
         self._records = _parted(given["Records"])
         self._copied = given.get("CopyCheckpointsFrom")
         self._role = self._request["roleArn"].rpartition("/")[2]

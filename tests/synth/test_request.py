@@ -1,6 +1,5 @@
 """The CreateJob request of a job's properties, member by member."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,10 @@ from tests.create_job import filled, members
 from tests.synth.support import (
     LOCAL,
     image_job,
-    job_properties,
     new_stack,
     request_of,
     script,
-    text,
+    tags_of,
 )
 from tests.types import sample
 
@@ -94,7 +92,7 @@ def test_every_argument_reaches_the_request() -> None:
     request = dict(request_of(stack))
     assert request.pop("roleArn") == "arn:aws:iam::111122223333:role/mine"
     assert request == sample.REQUEST
-    assert json.loads(text(job_properties(stack)["Tags"])) == sample.TAGS
+    assert tags_of(stack) == sample.TAGS
 
 
 def test_every_member_of_the_request_is_in_the_test_above() -> None:
@@ -120,7 +118,7 @@ def test_tokens_pass_through_text_and_numbers() -> None:
         max_runtime=Duration.seconds(shots.value_as_number),
         job_name=Token.as_string({"Ref": "Name"}),
     )
-    raw = text(job_properties(stack)["Request"])
+    raw = str(request_of(stack))
     assert "e+289" not in raw
     assert "Token[" not in raw
     assert raw.count("{'Ref': 'Shots'}") == 4

@@ -63,11 +63,21 @@ class LocalFiles:
 
 @dataclass(frozen=True, slots=True)
 class LocalScript:
-    """A script on this machine."""
+    """A script on this machine; its paths are kept as the user wrote them."""
 
-    path: Path
+    given: str
     exclude: tuple[str, ...]
-    include: tuple[Path, ...] = ()
+    given_include: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file or directory."""
+        return Path(self.given)
+
+    @property
+    def include(self) -> tuple[Path, ...]:
+        """Further files and folders to pack."""
+        return tuple(Path(each) for each in self.given_include)
 
     def collect(self, scratch: Path) -> LocalFiles:
         """Pack the script.
@@ -88,8 +98,18 @@ class LocalScript:
 class LocalData:
     """Input data on this machine: a file, or a directory with its files."""
 
-    path: Path
+    given: str
     exclude: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The file or directory."""
+        return Path(self.given)
+
+    @property
+    def given_include(self) -> tuple[str, ...]:
+        """Nothing: data has no further files."""
+        return ()
 
     def collect(self, scratch: Path) -> LocalFiles:  # noqa: ARG002 - as LocalScript
         """Find the files and their names.

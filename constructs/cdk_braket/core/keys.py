@@ -7,6 +7,9 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
+from .memo import key_arn_of, remembered
+from .statement import Statement
+
 READ_ACTIONS: Final = ("kms:Decrypt",)
 """Read objects that are encrypted with a key."""
 
@@ -25,6 +28,7 @@ _ALIAS: Final = "alias/"
 BRAKET: Final = "braket.amazonaws.com"
 
 
+@remembered
 def target_of(key: kms.IKey) -> kms.IKey:
     """Return the key of an alias where the app knows it, and else the key or alias itself."""
     try:
@@ -34,7 +38,7 @@ def target_of(key: kms.IKey) -> kms.IKey:
     return key if target is None else cast("kms.IKey", target)
 
 
-def key_statement(key: kms.IKey, actions: Sequence[str]) -> iam.PolicyStatement:
+def key_statement(key: kms.IKey, actions: Sequence[str]) -> Statement:
     """Allow actions on a key.
 
     The key of an alias that was imported by its name is not known. It is any key of that account
@@ -43,8 +47,8 @@ def key_statement(key: kms.IKey, actions: Sequence[str]) -> iam.PolicyStatement:
     """
     before, name = _alias(target_of(key))
     if name is None:
-        return iam.PolicyStatement(actions=list(actions), resources=[before])
-    return iam.PolicyStatement(
+        return Statement(actions=list(actions), resources=[before])
+    return Statement(
         actions=list(actions),
         resources=[f"{before}key/*"],
         conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": name}},
@@ -86,12 +90,13 @@ def results_key_statement(stack: Stack) -> iam.PolicyStatement:
 
 def is_same_key(one: kms.IKey, other: kms.IKey) -> bool:
     """Return whether two keys, or aliases of keys of this app, are known to be the same key."""
-    return target_of(one).key_arn == target_of(other).key_arn
+    return key_arn_of(target_of(one)) == key_arn_of(target_of(other))
 
 
+@remembered
 def _alias(key: kms.IKey) -> tuple[str, str | None]:
     """Split the ARN of an alias before its name. For a key, return its ARN and None."""
-    arn = key.key_arn
+    arn = key_arn_of(key)
     # As a string, an ARN whose region is a token can be cut, too.
     before, colon, name = arn.rpartition(f":{_ALIAS}")
     if colon:
@@ -102,12 +107,12 @@ def _alias(key: kms.IKey) -> tuple[str, str | None]:
 
 def key_statements(
     keys: Iterable[kms.IKey | None], actions: Sequence[str] = WRITE_ACTIONS
-) -> list[iam.PolicyStatement]:
+) -> list[Statement]:
     """Allow actions on keys, each once.
 
     Args:
         keys: The keys; None stands for keys of S3, which need no permission.
         actions: The actions.
     """
-    unique = {target_of(key).key_arn: key for key in keys if key is not None}
+    unique = {key_arn_of(target_of(key)): key for key in keys if key is not None}
     return [key_statement(key, actions) for _, key in sorted(unique.items())]

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Final, cast
 
-import jsii
-from aws_cdk import IAnyProducer, IResolveContext, Lazy, Token
-
 # The functions whose values may be filled in. Source:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
 _TAKEN: Final = frozenset(
@@ -20,13 +17,20 @@ _TAKEN: Final = frozenset(
 )
 
 
-def compact(text: str) -> str:
-    """Return a string that is one `Fn::Sub` in the template, where it would be an `Fn::Join`.
+def substituted_in(rendered: object) -> object:
+    """Return a part of a template with `substituted` applied to all its values.
 
     Args:
-        text: A string with tokens.
+        rendered: A part of a template, resolved.
     """
-    return Token.as_string(Lazy.uncached_any(_Compact(text)))
+    shorter = substituted(rendered)
+    if shorter is not rendered:
+        return shorter
+    if isinstance(rendered, Mapping):
+        return {key: substituted_in(value) for key, value in rendered.items()}
+    if isinstance(rendered, list):
+        return [substituted_in(value) for value in rendered]
+    return rendered
 
 
 def substituted(rendered: object) -> object:
@@ -71,12 +75,3 @@ def _as_string(part: object, values: dict[str, object]) -> str:
     name = f"Value{len(values)}"
     values[name] = part
     return f"${{{name}}}"
-
-
-@jsii.implements(IAnyProducer)
-class _Compact:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def produce(self, context: IResolveContext) -> object:
-        return substituted(context.resolve(self._text))

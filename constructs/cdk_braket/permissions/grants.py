@@ -12,6 +12,7 @@ from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import key_statements
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.validation_error import ValidationError
 
 _WRITES: Final = ("s3:PutObject",)
@@ -63,7 +64,7 @@ class Grants:
             grantee: The principal, of the same account.
             actions: Actions of Amazon Braket that know jobs as resources, such as `braket:GetJob`.
         """
-        statement = iam.PolicyStatement(actions=list(actions), resources=[self.job_arn])
+        statement = Statement(actions=list(actions), resources=[self.job_arn])
         return granted(grantee, [statement])
 
     @checked
@@ -74,7 +75,7 @@ class Grants:
             grantee: The principal, of the same account.
         """
         actions = ["braket:CancelJob", "braket:GetJob"]
-        statement = iam.PolicyStatement(actions=actions, resources=[self.job_arn])
+        statement = Statement(actions=actions, resources=[self.job_arn])
         return granted(grantee, [statement])
 
     @checked
@@ -99,21 +100,21 @@ class Grants:
         )
         streams = f"{group}:log-stream:{s3_location.literal(self.log_stream_prefix)}*"
         statements = [
-            iam.PolicyStatement(actions=["braket:GetJob"], resources=[self.job_arn]),
-            iam.PolicyStatement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
-            iam.PolicyStatement(actions=["logs:GetLogEvents"], resources=[streams]),
+            Statement(actions=["braket:GetJob"], resources=[self.job_arn]),
+            Statement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
+            Statement(actions=["logs:GetLogEvents"], resources=[streams]),
         ]
         return granted(grantee, statements)
 
 
-def granted(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
+def granted(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant:
     """Grant statements, as one."""
     first, *others = (
         iam.Grant.add_to_principal(
             grantee=grantee,
             actions=sorted(statement.actions),
-            resource_arns=statement.resources,
-            conditions=statement.conditions or None,
+            resource_arns=list(statement.resources),
+            conditions=dict(statement.conditions) or None,
         )
         for statement in statements
     )
@@ -151,7 +152,7 @@ def channel_to_write(
     raise ValidationError(scope.node.path, [issue])
 
 
-def write_statements(location: s3_location.Location) -> list[iam.PolicyStatement]:
+def write_statements(location: s3_location.Location) -> list[Statement]:
     """The permissions to put objects, and not to read or list them."""
     which = location.prefix if location.is_object else f"{location.prefix}*"
     return [

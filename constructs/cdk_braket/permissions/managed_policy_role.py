@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from cdk_braket.core.naming import description
+from cdk_braket.core.statement import Statement
 
 # Without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_CHARACTERS: Final = 6144
@@ -52,10 +53,15 @@ class OwnRole(iam.Role):
         self._characters = 0
         super().__init__(scope, id, assumed_by=assumed_by, description=description)
 
-    def allow(self, statements: Sequence[iam.PolicyStatement]) -> None:
+    def allow(self, statements: Sequence[Statement]) -> None:
         """Add the permissions of statements to the role."""
         for statement in statements:
-            self.add_to_principal_policy(statement)
+            self.add_to_principal_policy(statement.rendered())
+
+    @property
+    def first_policy(self) -> iam.ManagedPolicy | None:
+        """The policy that has all others as its dependencies; None if nothing is allowed."""
+        return self._policies[0] if self._policies else None
 
     def add_to_principal_policy(
         self, statement: iam.PolicyStatement
@@ -114,7 +120,9 @@ class OwnRole(iam.Role):
 
 def permissions_of(role: iam.IRole) -> IConstruct | None:
     """The resource that holds the permissions of a role of the app; None without one."""
-    return role.node.try_find_child(_POLICY if isinstance(role, OwnRole) else "DefaultPolicy")
+    if isinstance(role, OwnRole):
+        return role.first_policy
+    return role.node.try_find_child("DefaultPolicy")
 
 
 def characters(rendered: object, longest: Mapping[str, int] = MappingProxyType({})) -> int:

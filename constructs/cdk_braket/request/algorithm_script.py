@@ -98,8 +98,8 @@ class AlgorithmScript(FactoryOnly):
         # One path is one module, as the SDK takes it, and not the letters of a string.
         if isinstance(include_modules, str | Path):
             include_modules = [include_modules]
-        included = tuple(Path(each) for each in include_modules)
-        source = LocalScript(Path(path), tuple(exclude), included)
+        included = tuple(str(each) for each in include_modules)
+        source = LocalScript(str(path), tuple(exclude), included)
         return AlgorithmScript._create(
             entry_point=entry_point, compression=Compression.GZIP, source=source
         )

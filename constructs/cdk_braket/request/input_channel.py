@@ -53,7 +53,7 @@ class InputChannel(FactoryOnly):
         Example:
             >>> InputChannel.from_asset("examples/h2_vqe/data", exclude=["*.md"]).content_type
         """
-        source = LocalData(Path(path), tuple(exclude))
+        source = LocalData(str(path), tuple(exclude))
         return InputChannel._create(content_type=content_type, source=source)
 
     @staticmethod

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cdk_braket.core.issue import Issue, Severity
+
+__all__ = ["Finding", "PreflightCheck", "Severity"]
+
 
 class PreflightCheck(StrEnum):
     """The checks of a script, by name; `disabled_checks` turns them off.
@@ -58,16 +62,6 @@ class PreflightCheck(StrEnum):
     """No hyperparameter, and no line of a requirements.txt, looks like a credential."""
 
 
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    ERROR = "error"
-    """The job would fail, or run with other values than requested."""
-
-    WARNING = "warning"
-    """The job may be right; the check cannot decide it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One result of a preflight.
@@ -84,3 +78,9 @@ class Finding:
     severity: Severity
     subject: str
     message: str
+
+    @property
+    def issue(self) -> Issue:
+        """The finding in the shape of everything that is wrong with a job."""
+        check = f"preflight-{self.check.value}"
+        return Issue(self.subject, self.message, severity=self.severity, check=check)
