@@ -44,7 +44,7 @@ _EXAMPLES: Final[dict[str, Callable[[App], object]]] = {
 
 
 def _number(app: App, name: str, default: int) -> int:
-    """A whole number of the context, which the command line gives as text."""
+    """A whole number of the context, which the command line gives as a string."""
     value = app.node.try_get_context(name)
     if value is None:
         return default
@@ -55,7 +55,7 @@ def _number(app: App, name: str, default: int) -> int:
 
 
 def main() -> None:
-    """Make the cloud assembly."""
+    """Create the cloud assembly."""
     app = App()
     example = app.node.try_get_context("example") or "job"
     if example not in _EXAMPLES:

@@ -12,7 +12,7 @@ _EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "h2_vqe"
 
 
 class HybridJobStack(Stack):
-    """One hybrid job, with all it stands on.
+    """One hybrid job, with all resources that it uses.
 
     Attributes:
         job: The job, for other stacks.
@@ -33,8 +33,8 @@ class HybridJobStack(Stack):
             scope: The app.
             id: The stack's name.
             shots: Measurements of each circuit; 0 computes expectation values exactly.
-            iterations: Steps of the optimiser.
-            seed: Of the optimiser's random numbers.
+            iterations: Steps of the optimizer.
+            seed: Of the optimizer's random numbers.
         """
         super().__init__(scope, id, description="A hybrid job: the ground state of H2 (cdk-braket)")
         job = HybridJob(
@@ -58,7 +58,11 @@ class HybridJobStack(Stack):
         self._output("ResultsS3Uri", job.results_s3_uri, "Where its results are once it completed")
         self._output("CheckpointS3Uri", job.checkpoint_s3_uri, "Where its checkpoints are")
         self._output("LogGroupName", job.log_group_name, "Where it logs")
-        self._output("LogStreamPrefix", job.log_stream_prefix, "What its log streams begin with")
+        self._output(
+            "LogStreamPrefix",
+            job.log_stream_prefix,
+            "The prefix of its log streams",
+        )
 
     def _output(self, id: str, value: str, description: str) -> None:
         CfnOutput(self, id, value=value, description=description)

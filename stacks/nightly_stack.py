@@ -23,7 +23,7 @@ class NightlyStack(Stack):
         Args:
             scope: The app.
             id: The stack's name.
-            iterations: Steps of the optimiser each night.
+            iterations: Steps of the optimizer each night.
         """
         super().__init__(scope, id, description="A hybrid job each night (cdk-braket)")
         definition = HybridJobDefinition(

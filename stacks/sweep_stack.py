@@ -1,4 +1,4 @@
-"""Many jobs on one environment: the optimiser from several starting points."""
+"""Many jobs on one environment: the optimizer from several starting points."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +29,8 @@ class SweepStack(Stack):
         Args:
             scope: The app.
             id: The stack's name.
-            seeds: Of the optimiser's random numbers: one job for each.
-            iterations: Steps of the optimiser.
+            seeds: Of the optimizer's random numbers: one job for each.
+            iterations: Steps of the optimizer.
         """
         super().__init__(scope, id, description="Jobs that share an environment (cdk-braket)")
         environment = HybridJobEnvironment(self, "Environment")

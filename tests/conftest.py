@@ -1,4 +1,4 @@
-"""What holds for the whole suite."""
+"""Fixtures and settings of the whole suite."""
 
 import os
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def no_leaks() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS for the whole session; what tests put in it needs names of its own."""
+    """A local AWS for the whole session; resources of tests in it need unique names."""
     with LocalAws.start(tmp_path_factory.mktemp("local-aws")) as aws:
         yield aws
 

@@ -14,7 +14,7 @@ Path = tuple[str, ...]
 def members() -> dict[Path, Shape]:
     """Every member of the request, to its leaves.
 
-    What a list or a map holds is at `EACH`, a map's keys are at `KEYS`.
+    The values of a list or a map are at `EACH`, a map's keys are at `KEYS`.
     """
     return dict(_below(REQUEST, ()))
 
@@ -34,7 +34,7 @@ def _below(name: str, path: Path) -> Iterator[tuple[Path, Shape]]:
 def filled(request: object, name: str = REQUEST, path: Path = ()) -> set[Path]:
     """The members that a request has a value for, in the form that `members` has them.
 
-    What the model does not know shows as a path that `members` has not.
+    A member that the model does not know is a path that `members` does not have.
     """
     own = {path} if path else set()
     found = shape(name)

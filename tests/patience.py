@@ -1,4 +1,4 @@
-"""How long tests wait for something: a slow machine makes them slow, not red."""
+"""The time that tests wait for a condition: on a slow machine they are slow, not red."""
 
 from typing import Final
 

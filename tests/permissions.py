@@ -8,6 +8,9 @@ from typing import Final
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "permissions.md"
 
+_HEADINGS: Final = ("| ---", "| action", "| added", "| policy of")
+_COMPARED: Final = "AWS's own policy for jobs, compared"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -51,7 +54,7 @@ def removed(section: str) -> frozenset[str]:
 
 
 def resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozenset[str]]]:
-    """What has the policy, effect, principal, actions and condition keys of each statement."""
+    """The places, effect, principal, actions and condition keys of each statement."""
     for _, (holders, effect, who, actions, conditions, _) in _rows(6):
         for holder in holders.split(", "):
             yield (
@@ -63,13 +66,29 @@ def resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozens
             )
 
 
+def of_managed_policy() -> Iterator[tuple[frozenset[str], str, str]]:
+    """The actions of AWS's own policy for jobs: whether they are kept, and why."""
+    for section, (actions, kept, why) in _rows(3):
+        if section == _COMPARED:
+            yield frozenset(actions.split(", ")), kept, why
+
+
+def beyond_managed_policy() -> Iterator[tuple[frozenset[str], str]]:
+    """The actions of a job that AWS's own policy does not have, and why."""
+    for section, (actions, why) in _rows(2):
+        if section == _COMPARED:
+            yield frozenset(actions.split(", ")), why
+
+
 def _rows(width: int) -> Iterator[tuple[str, list[str]]]:
     section = ""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             section = line.removeprefix("## ")
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        is_row = line.startswith("| ") and not line.startswith(("| ---", "| action", "| policy of"))
+        is_row = line.startswith("| ") and not line.startswith(
+            ("| ---", "| action", "| added", "| policy of")
+        )
         if is_row and len(cells) == width:
             yield section, cells
 

@@ -1,7 +1,7 @@
 """AWS CDK constructs that deploy Amazon Braket hybrid jobs.
 
-The public names are resolved on first use (PEP 562): importing the handler's code or the rules,
-which live in this package too, starts neither jsii nor Node.
+The public names are resolved on first use (PEP 562). This package also holds the handler's code and
+the rules, and importing these starts neither jsii nor Node.
 """
 
 from importlib import import_module
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from .environment.hybrid_job_environment import HybridJobEnvironment
     from .interfaces import IHybridJob, IHybridJobEnvironment
     from .jobs.dashboard import HybridJobDashboard
-    from .jobs.hybrid_job import HybridJob
-    from .jobs.hybrid_job_definition import HybridJobDefinition
+    from .jobs.hybrid_job import HybridJob, HybridJobDefinition
     from .request.algorithm_script import AlgorithmScript, Compression
     from .request.checkpoint_source import CheckpointSource
     from .request.container_image import ContainerImage
@@ -70,7 +69,7 @@ _HOMES: Final = {
     "Distribution": "request.job_options",
     "HybridJob": "jobs.hybrid_job",
     "HybridJobDashboard": "jobs.dashboard",
-    "HybridJobDefinition": "jobs.hybrid_job_definition",
+    "HybridJobDefinition": "jobs.hybrid_job",
     "HybridJobEnvironment": "environment.hybrid_job_environment",
     "Hyperparameter": "core.plain",
     "IHybridJob": "interfaces",

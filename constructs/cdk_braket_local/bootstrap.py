@@ -1,8 +1,8 @@
 """Bootstraps a local AWS for the CDK app of a folder, without running the app.
 
-`cdk bootstrap` synthesizes an app that it finds, which takes time and may need context that is
-given to the user's own command only. So it runs in an empty folder, and gets the two settings that
-decide where the app looks for its bootstrap resources: the qualifier and the name of the stack.
+`cdk bootstrap` synthesizes an app that it finds, which is slow and may need context that is
+given to the user's own command only. It therefore runs in an empty folder. Two settings of the app
+reach it, which name the bootstrap resources: the qualifier and the name of the stack.
 """
 
 import itertools
@@ -29,10 +29,10 @@ def command(
 
     Args:
         cdk: The CDK CLI.
-        environment: What the command runs with. It names the account and the region.
+        environment: The environment of the command. It names the account and the region.
         directory: The folder of the user's app.
-        users_command: The command that the local AWS is for. What it gives the CDK CLI as
-            context, `--toolkit-stack-name` or `--qualifier` counts before what files say.
+        users_command: The command that the local AWS is for. Its context,
+            `--toolkit-stack-name` and `--qualifier` take precedence over files.
 
     Raises:
         BootstrapError: A file of the app cannot be read.

@@ -289,9 +289,7 @@ def _bootstrap(
         empty = Path(folder) / "empty"
         empty.mkdir()
         with log.open("wb") as output:
-            code = foreground_command.run(command, environment, output=output, directory=empty)
-        if code - 128 in foreground_command.STOP_SIGNALS:
-            raise foreground_command.Stopped(code - 128)
+            code = foreground_command.run_step(command, environment, directory=empty, output=output)
         if code != 0:
             sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
             raise _UserError(

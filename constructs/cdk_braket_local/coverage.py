@@ -56,11 +56,11 @@ _MADE: Final = {
 _NOT_MADE: Final = {
     "pass-role-in-templates": (
         "the deploying role may pass the roles of a template",
-        "every role may be passed by a deployment",
+        "each role may be passed: the deploying role counts as an administrator",
     ),
     "deployment-permissions": (
         "the deploying role may create each resource",
-        "CloudFormation creates everything",
+        "CloudFormation creates everything: the deploying role counts as an administrator",
     ),
     "trust-afterwards": (
         "a function whose role no longer trusts Lambda is not invoked",

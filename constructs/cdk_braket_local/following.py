@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The clients that ask a local AWS about jobs of one region."""
+    """The clients that read the jobs of one region of a local AWS."""
 
     braket: "BraketClient"
     logs: "CloudWatchLogsClient"
@@ -59,18 +59,26 @@ def regions(environment: Mapping[str, str]) -> list[Region]:
     """Return every region in which Amazon Braket has jobs, and the default one.
 
     Args:
-        environment: What leads a command to the local AWS.
+        environment: The environment of a command that uses the local AWS.
+    """
+    available = session(environment).get_available_regions("braket")
+    names = {environment["AWS_REGION"], *available}
+    return [region(environment, name) for name in sorted(names)]
+
+
+def region(environment: Mapping[str, str], name: str) -> Region:
+    """Return one region of a local AWS.
+
+    Args:
+        environment: The environment of a command that uses the local AWS.
+        name: The region's name.
     """
     ours = session(environment)
     endpoint_url = environment["AWS_ENDPOINT_URL"]
-    names = {environment["AWS_REGION"], *ours.get_available_regions("braket")}
-    return [
-        Region(
-            ours.client("braket", region_name=name, endpoint_url=endpoint_url),
-            ours.client("logs", region_name=name, endpoint_url=endpoint_url),
-        )
-        for name in sorted(names)
-    ]
+    return Region(
+        ours.client("braket", region_name=name, endpoint_url=endpoint_url),
+        ours.client("logs", region_name=name, endpoint_url=endpoint_url),
+    )
 
 
 def unfinished(environment: Mapping[str, str]) -> int:
@@ -82,7 +90,7 @@ def follow_all(environment: Mapping[str, str], stream: TextIO = sys.stderr) -> l
     """Follow every job of a local AWS to its end, and show its end and, if it FAILED, the cause.
 
     Args:
-        environment: What leads a command to the local AWS.
+        environment: The environment of a command that uses the local AWS.
         stream: Where that is shown.
 
     Returns:

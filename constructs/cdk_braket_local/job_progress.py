@@ -30,7 +30,7 @@ class JobEnd:
 
     Attributes:
         status: Its final status, such as `COMPLETED`.
-        failure_reason: What the service says of a failure; empty otherwise.
+        failure_reason: The service's reason for a failure; empty otherwise.
         results_s3_uri: Where the results are, if the job got as far as writing them.
         elapsed: From the job's creation to its end.
     """
@@ -75,7 +75,7 @@ def follow(
 
 
 def elapsed(job: "GetJobResponseTypeDef") -> timedelta:
-    """Return how long ago a job was created, or how long it took when it has ended."""
+    """Return the time since a job was created, or until it ended."""
     until = job.get("endedAt") or datetime.now(UTC)
     # Our clock may be behind the service's.
     return max(until - job["createdAt"], timedelta(0))

@@ -1,9 +1,9 @@
 """Finds and ends the processes that a local AWS started: none of them must outlive it.
 
-A process can leave its process group, and its session, but not its ancestors: what `adopt_orphans`
-was called in is the parent of every descendant whose own parent has ended. When that one is killed
-as well, its descendants are known by the mark that each has inherited in its environment. Linux
-only, as the local AWS is.
+A process can leave its process group, and its session, but not its ancestors. The process that
+called `adopt_orphans` is the parent of each descendant whose own parent has ended. When that one is
+killed as well, its descendants are known by the mark that each has inherited in its environment.
+Linux only, as the local AWS is.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _MARK = "CDK_BRAKET_LOCAL_JOB"
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose parent has ended, in place of the system's first."""
+    """Adopt descendants whose parent has ended, in place of the system's first process."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -174,7 +174,7 @@ def _marked(folder: Path) -> set[int]:
 
 
 def _variables(process: int) -> list[bytes]:
-    """What a process was started with; nothing where we may not know it."""
+    """The variables of a process; none where we may not read them."""
     try:
         return (_PROC / str(process) / "environ").read_bytes().split(b"\0")
     except OSError:
@@ -191,8 +191,8 @@ def _kill(left: Callable[[], set[int]], seconds: float) -> None:
 def _signal(look: Callable[[], set[int]], number: signal.Signals) -> set[int]:
     """Send a signal to the processes that a look finds; return their ids.
 
-    Between two looks an id can become another process's: only a process that a second look, with
-    the process held, finds again gets the signal.
+    Between two looks an id can pass to another process. Only a process that a second look finds
+    again, while the process is held, gets the signal.
     """
     with contextlib.ExitStack() as stack:
         held = {}

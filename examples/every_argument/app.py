@@ -35,7 +35,7 @@ _HERE: Final = Path(__file__).resolve().parent
 
 
 class ScanStack(Stack):
-    """One hybrid job, with what it shares with others: a bucket of data, a key, a role."""
+    """One hybrid job, and resources that it shares with others: a bucket of data, a key, a role."""
 
     def __init__(
         self, scope: Construct, id: str, *, env: Environment, data_bucket: str, reservation_arn: str
@@ -46,7 +46,7 @@ class ScanStack(Stack):
             scope: The app.
             id: The stack's name.
             env: Account and region.
-            data_bucket: A bucket that is there already: see the README for what is in it.
+            data_bucket: A bucket that is there already: the README lists its objects.
             reservation_arn: A reservation of the device.
         """
         super().__init__(scope, id, env=env)
@@ -126,7 +126,7 @@ def _context(app: App, name: str) -> str:
 
 
 def main() -> None:
-    """Make the cloud assembly."""
+    """Create the cloud assembly."""
     app = App()
     ScanStack(
         app,

@@ -1,7 +1,7 @@
 """Measures <Z> of one qubit over angles; goes on where an earlier scan stopped.
 
-Reads its hyperparameters itself: `data_parallel` adds some that no function of ours takes, and the
-container passes all of them or none.
+Reads its hyperparameters itself: `data_parallel` adds some that no function of ours accepts, and
+the container passes all of them or none.
 """
 
 import json
@@ -27,7 +27,7 @@ def measure(device: Device, angle: float, shots: int) -> float:
 
 
 def main() -> None:
-    """Scan, and save what was measured."""
+    """Scan, and save the measurements."""
     settings = get_hyperparameters()
     angles = json.loads(Path(get_input_data_dir("angles"), "angles.json").read_text())
     weights = json.loads(Path(get_input_data_dir("weights"), "weights.json").read_text())

@@ -33,7 +33,7 @@ class VerifyStack(Stack):
         environment.results_bucket.grant_read_write(checked)
         group = f"arn:{self.partition}:logs:{self.region}:{self.account}:log-group:/aws/braket/*"
         checked.add_to_policy(iam.PolicyStatement(actions=["logs:*"], resources=[group]))
-        queue = sqs.Queue(self, "Events", removal_policy=RemovalPolicy.DESTROY)
+        queue = sqs.Queue(self, "Events", enforce_ssl=True, removal_policy=RemovalPolicy.DESTROY)
         events.Rule(
             self,
             "JobEvents",
@@ -53,6 +53,12 @@ class VerifyStack(Stack):
             CfnOutput(self, name, value=value)
 
 
-app = App()
-VerifyStack(app, "CdkBraketVerify")
-app.synth()
+def main() -> None:
+    """Create the cloud assembly."""
+    app = App()
+    VerifyStack(app, "CdkBraketVerify")
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

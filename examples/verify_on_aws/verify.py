@@ -14,6 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,8 @@ _QUICK: Final = (
     "    found = {k: v for k, v in os.environ.items() if k.startswith('AMZN_BRAKET_')}\n"
     "    Path(os.environ['AMZN_BRAKET_JOB_RESULTS_DIR'], 'environment').write_text(str(found))\n"
 )
+# An account may run three to five jobs at a time, and a question starts up to two.
+_AT_ONCE: Final = 3
 _SLOW: Final = "import time\ndef main():\n    time.sleep(3600)\n"
 # Requests and answers of APIs: nothing of them is typed.
 Json = Any
@@ -251,16 +254,24 @@ QUESTIONS: Final[Mapping[str, Callable[[Aws], str]]] = {
 """By the name that docs/reference/unverified.md has for it."""
 
 
+def _answer(aws: Aws, name: str) -> str:
+    """Answer one question. If it fails, its error is the answer, and the others go on."""
+    try:
+        return QUESTIONS[name](aws)
+    except (ClientError, BotoCoreError, TimeoutError, KeyError) as error:
+        return f"NOT ANSWERED: {type(error).__name__}: {error}"
+
+
 def answers(aws: Aws, names: list[str]) -> dict[str, str]:
-    """Answer questions; a question that fails is answered with its error, and the others go on."""
+    """Answer questions, a few at a time: most of the time is spent on waiting for jobs."""
     found: dict[str, str] = {}
     try:
-        for name in names:
-            try:
-                found[name] = QUESTIONS[name](aws)
-            except (ClientError, BotoCoreError, TimeoutError, KeyError) as error:
-                found[name] = f"NOT ANSWERED: {type(error).__name__}: {error}"
-            print(f"| {name} | {found[name]} |", flush=True)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            started = {threads.submit(_answer, aws, name): name for name in names}
+            for done in as_completed(started):
+                name = started[done]
+                found[name] = done.result()
+                print(f"| {name} | {found[name]} |", flush=True)
     finally:
         aws.cancel_all()
     return found

@@ -1,4 +1,4 @@
-"""The constants of the constructs, against what they were taken from."""
+"""The constants of the constructs, against their sources."""
 
 import json
 from importlib.resources import files
@@ -39,7 +39,7 @@ def test_there_is_a_constant_for_each_device_that_the_sdk_lists_and_has_not_reti
     assert _constants(Device) == of_the_sdk
 
 
-def test_the_images_are_where_the_sdk_says() -> None:
+def test_the_images_are_those_of_the_sdk() -> None:
     for name in ("base", "pl_pytorch", "pl_tensorflow", "cudaq"):
         path = files("braket.jobs") / "image_uri_config" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -69,7 +69,7 @@ ALL = list(leaves(JOB))
 
 
 def text_of(limited: Shape, size: int) -> str:
-    """A text of that size which breaks no other rule of the shape, as far as one exists."""
+    """A string of that size which breaks no other rule of the shape, as far as one exists."""
     if limited.enum:
         return limited.enum[0]
     sample = PATTERN_SAMPLES[limited.name][0] if limited.pattern else ""
@@ -107,7 +107,7 @@ def within(value: object, path: Path, replacement: object) -> object:
 
 
 def verdict(path: Path, replacement: object) -> list[Problem]:
-    """What is said of a request that is right but for one place."""
+    """The problems of a request that is right but for one place."""
     return model_rules.check(JOB, within(valid(JOB), path, replacement))
 
 
@@ -235,7 +235,7 @@ def test_enums_accept_each_of_their_values_and_no_other(path: Path, limited: Sha
 
 
 @pytest.mark.parametrize(("path", "limited"), ALL, ids=ids)
-def test_each_place_refuses_what_is_of_another_type(path: Path, limited: Shape) -> None:
+def test_each_place_refuses_another_type(path: Path, limited: Shape) -> None:
     candidates: list[object] = ["text", 7, ["text"], {"a": "b"}, None, True, 7.5, b"bytes"]
     python_type = {"structure": dict, "map": dict, "list": list, "string": str}
     own = python_type.get(limited.type, int)

@@ -10,7 +10,7 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import (
 
 
 def _with(place: str, text: str) -> dict[str, object]:
-    """A request with a text at one of the places that become keys or variables."""
+    """A request with a string at one of the places that end as keys or variables."""
     script = {"s3Uri": "s3://bucket/script", "entryPoint": "algo:main"}
     source = {"s3Uri": "s3://bucket/input"}
     output, checkpoint = {"s3Path": "s3://bucket/output"}, {"s3Uri": "s3://bucket/checkpoints"}
@@ -45,7 +45,7 @@ def test_all_uris_of_a_request_are_found() -> None:
 
 
 @pytest.mark.parametrize("place", [ENTRY_POINT, *URIS])
-def test_what_no_variable_and_no_key_can_hold_is_refused(place: str) -> None:
+def test_a_string_that_no_variable_and_no_key_can_hold_is_refused(place: str) -> None:
     for text in ("s3://bucket/a\x00b", "s3://bucket/\ud800", "s3://bucket/\udfff"):
         [problem] = problems_of_service(_with(place, text), "us-east-1")
         assert problem.startswith(f"{place} must not hold NUL")

@@ -18,7 +18,7 @@ class CdkApp:
     Attributes:
         folder: Where the app's cdk.json is.
         scratch: A folder for the cloud assembly and the outputs.
-        environment: What the local AWS gives a command.
+        environment: The variables of the local AWS for a command.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class CdkApp:
         return loaded
 
     def fail_to_deploy(self, **context: object) -> str:
-        """Deploy all stacks, which must fail; return what the CLI printed."""
+        """Deploy all stacks, which must fail; return the output of the CLI."""
         finished = self._start("deploy", "--all", "--require-approval=never", **context)
         assert finished.returncode != 0, finished.stdout
         return finished.stdout

@@ -1,4 +1,4 @@
-"""What a command gets that talks to the local AWS, as `cdk-braket-local run` gives it."""
+"""The environment of a command that talks to the local AWS, as from `cdk-braket-local run`."""
 
 import os
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Templates whose handler does not wait out what a test denies it on purpose."""
+"""Templates whose handler stops early when a test denies its calls on purpose."""
 
 from typing import Any
 
 SECONDS = 60
-"""The handler's time-out. By default it retries for two minutes what IAM denies."""
+"""The handler's time-out. By default it retries denied calls for two minutes."""
 
 
 def shorten(template: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What became of the jobs of a local AWS."""
+"""The outcomes of the jobs of a local AWS."""
 
 import io
 import json
@@ -18,7 +18,7 @@ FINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 
 
 def finished(local_aws: LocalAws, arn: str, seconds: float = PATIENCE) -> "GetJobResponseTypeDef":
-    """The job, once it is over."""
+    """The job, once it has finished."""
     braket = boto3.client("braket", **local_aws.client_settings)
     deadline = time.monotonic() + seconds
     while (job := braket.get_job(jobArn=arn))["status"] not in FINAL:
@@ -28,7 +28,7 @@ def finished(local_aws: LocalAws, arn: str, seconds: float = PATIENCE) -> "GetJo
 
 
 def results(local_aws: LocalAws, s3_uri: str) -> dict[str, object]:
-    """What a job saved as its result."""
+    """The saved result of a job."""
     bucket, _, key = s3_uri.removeprefix("s3://").partition("/")
     s3 = boto3.client("s3", **local_aws.client_settings)
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()

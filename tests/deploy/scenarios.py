@@ -1,4 +1,8 @@
-"""Scenarios of deployments, played side by side: most of their time is waiting."""
+"""Scenarios of deployments: tests that run side by side, as most of their time is waiting.
+
+All selected scenarios of a module start with the first of its tests. Each test waits for its own
+scenario, and fails as that one does.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,43 +16,48 @@ from tests.deploy import environments
 from tests.deploy.cdk import CdkApp
 
 Scenario = Callable[[CdkApp, LocalAws], None]
+Started = Mapping[str, Future[None]]
 
 
-def by_name(*scenarios: Scenario) -> dict[str, Scenario]:
-    """Scenarios by their names, for a test to be parametrized with."""
-    return {scenario.__name__: scenario for scenario in scenarios}
+def scenario(function: Scenario) -> Callable[[Started], None]:
+    """Turn a scenario into a test of the same name."""
+
+    def test(started_scenarios: Started) -> None:
+        started_scenarios[function.__name__].result()
+
+    # Not functools.wraps: pytest would look for fixtures of the scenario's own arguments.
+    test.__name__, test.__doc__ = function.__name__, function.__doc__
+    vars(test)["scenario"] = function
+    return test
 
 
-@pytest.fixture(scope="module")
-def played(
-    request: pytest.FixtureRequest,
-    bootstrapped_aws: LocalAws,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Mapping[str, Future[None]]]:
-    """The scenarios `SCENARIOS` of a module of tests, on its app `APP`, on their way or over."""
-    scratch = tmp_path_factory.mktemp("scenarios")
-    module = request.module
-    with playing(module.SCENARIOS, bootstrapped_aws, module.APP, scratch) as started:
-        yield started
+def selected(request: pytest.FixtureRequest) -> dict[str, Scenario]:
+    """Return the scenarios of the module of a request that are to run, by name."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    ours = [test.function for test in tests if test.module is request.module]
+    return {each.__name__: each.scenario for each in ours if hasattr(each, "scenario")}
 
 
 @contextmanager
-def playing(
+def running(
     scenarios: Mapping[str, Scenario], aws: LocalAws, folder: Path, scratch: Path
-) -> Iterator[Mapping[str, Future[None]]]:
-    """Play scenarios on a CDK app; yields them by name, on their way or over.
+) -> Iterator[Started]:
+    """Run scenarios on a CDK app.
 
     Args:
-        scenarios: By name.
+        scenarios: The scenarios, by name.
         aws: A local AWS that is bootstrapped.
         folder: The app's folder.
-        scratch: Where each gets a folder for its output.
+        scratch: The folder for a folder of output for each.
+
+    Yields:
+        The scenarios, running or finished, by name.
     """
     environment = environments.of_command(aws)
     with ThreadPoolExecutor(len(scenarios)) as pool:
         started = {}
-        for name, scenario in scenarios.items():
-            own = scratch / name
-            own.mkdir()
-            started[name] = pool.submit(scenario, CdkApp(folder, own, environment), aws)
+        for name, each in scenarios.items():
+            output = scratch / name
+            output.mkdir()
+            started[name] = pool.submit(each, CdkApp(folder, output, environment), aws)
         yield started

@@ -80,7 +80,7 @@ def test_an_update_replaces_a_running_job_and_destroy_cancels_it(
     assert finished(local_aws, second)["status"] == "CANCELLED"
 
 
-def test_data_that_nobody_wants_to_keep_goes_with_the_stack(
+def test_data_with_the_removal_policy_destroy_goes_with_the_stack(
     local_aws: LocalAws, patient_app: CdkApp
 ) -> None:
     settings = {"stack_name": "PatientGone", "seconds": 0, "removal_policy": "DESTROY"}
@@ -94,7 +94,7 @@ def test_data_that_nobody_wants_to_keep_goes_with_the_stack(
     assert bucket not in _buckets(local_aws)
 
 
-def test_a_wrong_value_is_told_before_anything_is_deployed(patient_app: CdkApp) -> None:
+def test_a_wrong_value_is_reported_before_anything_is_deployed(patient_app: CdkApp) -> None:
     printed = patient_app.fail_to_deploy(stack_name="PatientWrong", seconds="")
     assert "hyperparameters" in printed
     assert "[PatientWrong/Job]" in printed

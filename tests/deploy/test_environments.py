@@ -1,8 +1,6 @@
 """Environments deployed, with permissions enforced: what they are made of, what they keep apart."""
 
 import json
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import boto3
@@ -10,19 +8,20 @@ import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import RESULTS_FILE
 from cdk_braket_local.control.instance import LocalAws
-from tests.deploy import scenarios
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
 from tests.deploy.outcomes import finished, results
+from tests.deploy.scenarios import scenario
 from tests.emulator.jobs import TRUST
 
 if TYPE_CHECKING:
     from mypy_boto3_braket.type_defs import GetJobResponseTypeDef
 
-FOLDER = ROOT / "tests/deploy/apps/environments"
+APP = ROOT / "tests/deploy/apps/environments"
 
 
-def a_job_reaches_no_further_than_its_environment(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_a_job_reaches_no_further_than_its_environment(app: CdkApp, aws: LocalAws) -> None:
     (outputs,) = app.deploy(case="reaching").values()
     for name, least in (("SharedArn", 22), ("IsolatedArn", 28)):
         job = finished(aws, outputs[name])
@@ -36,7 +35,8 @@ def a_job_reaches_no_further_than_its_environment(app: CdkApp, aws: LocalAws) ->
     app.destroy(case="reaching")
 
 
-def what_was_there_before_is_stood_on(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_existing_resources_are_used(app: CdkApp, aws: LocalAws) -> None:
     (outputs,) = app.deploy(case="brought").values()
     jobs = {name.removesuffix("Arn"): finished(aws, arn) for name, arn in outputs.items()}
     bare = jobs.pop("BareJob")
@@ -53,43 +53,29 @@ def what_was_there_before_is_stood_on(app: CdkApp, aws: LocalAws) -> None:
     app.destroy(case="brought")
 
 
-def a_bucket_that_braket_does_not_reach_is_told_with_the_two_ways_to_mend_it(
+@scenario
+def test_a_bucket_that_braket_does_not_reach_is_reported_with_two_fixes(
     app: CdkApp, aws: LocalAws
 ) -> None:
     printed = app.fail_to_deploy(case="unreached")
-    told = " ".join(printed.split())
-    assert "does not reach the bucket brought-and-untagged" in told
-    assert "a name that begins with amazon-braket-" in told
-    assert "tag it AmazonBraket=true" in told
+    reported = " ".join(printed.split())
+    assert "does not reach the bucket brought-and-untagged" in reported
+    assert "a name that begins with amazon-braket-" in reported
+    assert "tag it AmazonBraket=true" in reported
     s3 = boto3.client("s3", **aws.client_settings)
     assert s3.list_objects_v2(Bucket="brought-and-untagged")["KeyCount"] == 0
     app.destroy(case="unreached")
 
 
-SCENARIOS = scenarios.by_name(
-    a_job_reaches_no_further_than_its_environment,
-    what_was_there_before_is_stood_on,
-    a_bucket_that_braket_does_not_reach_is_told_with_the_two_ways_to_mend_it,
-)
-
-
 @pytest.fixture(scope="module")
-def played(
-    bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[str, Future[None]]]:
+def bootstrapped_aws(bootstrapped_aws: LocalAws) -> LocalAws:
+    """The local AWS of the session, with the resources that a user brings."""
     _bring(bootstrapped_aws)
-    scratch = tmp_path_factory.mktemp("environments")
-    with scenarios.playing(SCENARIOS, bootstrapped_aws, FOLDER, scratch) as started:
-        yield started
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_environments(name: str, played: Mapping[str, Future[None]]) -> None:
-    played[name].result()
+    return bootstrapped_aws
 
 
 def _bring(aws: LocalAws) -> None:
-    """Make what a user has before there is an environment."""
+    """Create the resources that a user has before there is an environment."""
     iam = boto3.client("iam", **aws.client_settings)
     for name in ("brought-given", "brought-bare"):
         trust = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})

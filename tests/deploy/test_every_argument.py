@@ -22,11 +22,11 @@ from braket.aws import AwsQuantumJob
 from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket_local.control.instance import LocalAws
 from examples.every_argument.fill_bucket import OBJECTS
+from tests import public_api
 from tests.create_job import filled, members
 from tests.deploy import environments
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
-from tests.docs import arguments
 from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def test_the_example_uses_every_argument() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "HybridJob"
     ]
-    assert {keyword.arg for keyword in job.keywords} == set(arguments.names()) - _WITHOUT
+    assert {keyword.arg for keyword in job.keywords} == set(public_api.arguments()) - _WITHOUT
 
 
 def test_every_member_of_create_job_is_asked_for(deployed: Deployed) -> None:

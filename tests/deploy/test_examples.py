@@ -86,7 +86,7 @@ def test_a_run_each_night(local_aws: LocalAws, app: CdkApp) -> None:
 
 
 def _night(local_aws: LocalAws, machine: str) -> Mapping[str, str]:
-    """What a run ends with that the schedule starts; it is not waited for the night."""
+    """The end of a run that the schedule starts; the test does not wait for the night."""
     settings = local_aws.client_settings
     scheduler: Any = boto3.client("scheduler", **settings)
     states: Any = boto3.client("stepfunctions", **settings)

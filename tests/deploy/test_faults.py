@@ -1,32 +1,27 @@
-"""What CloudFormation and Lambda do to a deployment leaves one job, or none: the real CDK CLI."""
+"""Faults of CloudFormation and Lambda leave one job, or none: the real CDK CLI."""
 
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket_local.control.instance import LocalAws
-from tests.deploy import scenarios
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
-from tests.deploy.scenarios import played
+from tests.deploy.scenarios import scenario
 from tests.emulator import lost_answers
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
     from mypy_boto3_braket.type_defs import JobSummaryTypeDef
-
-__all__ = ["played"]
 
 APP = ROOT / "tests/deploy/apps/patient"
 LONG = 600
@@ -85,11 +80,13 @@ def _handlers(stack: str) -> Iterator[int]:
             yield int(folder.name)
 
 
-def a_handler_that_is_killed_at_once_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_a_handler_that_is_killed_at_once_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
     _killed_after(0, "FaultAtOnce", app, aws)
 
 
-def a_handler_that_is_killed_on_its_way_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_a_handler_that_is_killed_on_its_way_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
     _killed_after(0.5, "FaultOnItsWay", app, aws)
 
 
@@ -110,7 +107,8 @@ def _killed_after(delay: float, stack: str, app: CdkApp, aws: LocalAws) -> None:
     assert _alive(braket, stack) == []
 
 
-def a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other(
+@scenario
+def test_a_handler_that_is_killed_before_it_reports_its_job_starts_no_other(
     app: CdkApp, aws: LocalAws
 ) -> None:
     stack, braket = "FaultUntold", _braket(aws)
@@ -122,14 +120,16 @@ def a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other(
     assert _alive(braket, stack) == []
 
 
-def a_stack_that_is_rolled_back_leaves_no_job(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_a_stack_that_is_rolled_back_leaves_no_job(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultRolledBack", _braket(aws)
     printed = app.fail_to_deploy(stack_name=stack, seconds=LONG, refused=1)
     assert "refused on purpose" in printed
     assert [job["status"] for job in _jobs(braket, stack)] == ["CANCELLED"]
 
 
-def an_update_that_is_rolled_back_takes_the_earlier_job_back(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_an_update_that_is_rolled_back_restores_the_earlier_job(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultTakenBack", _braket(aws)
     (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
     app.fail_to_deploy(stack_name=stack, seconds=LONGER, refused=1)
@@ -143,7 +143,8 @@ def an_update_that_is_rolled_back_takes_the_earlier_job_back(app: CdkApp, aws: L
     assert _alive(braket, stack) == []
 
 
-def an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultLostAnswer", _braket(aws)
     lost_answers.lose(aws.state_directory, stack, ["500", lost_answers.CUT])
     (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
@@ -156,7 +157,8 @@ def an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> None:
     assert _alive(braket, stack) == []
 
 
-def an_invocation_whose_answers_are_all_lost_is_tried_again(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_an_invocation_whose_answers_are_lost_is_tried_again(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultAllAnswersLost", _braket(aws)
     lost_answers.lose(aws.state_directory, stack, ["503"] * index.ANSWER_ATTEMPTS)
     (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
@@ -164,19 +166,3 @@ def an_invocation_whose_answers_are_all_lost_is_tried_again(app: CdkApp, aws: Lo
     assert [job["jobArn"] for job in _jobs(braket, stack)] == [outputs["JobArn"]]
     app.destroy(stack_name=stack, seconds=LONG)
     assert _alive(braket, stack) == []
-
-
-SCENARIOS = scenarios.by_name(
-    an_invocation_whose_answers_are_all_lost_is_tried_again,
-    an_answer_that_is_lost_is_given_again,
-    a_handler_that_is_killed_before_it_tells_of_its_job_starts_no_other,
-    an_update_that_is_rolled_back_takes_the_earlier_job_back,
-    a_handler_that_is_killed_at_once_starts_one_job,
-    a_handler_that_is_killed_on_its_way_starts_one_job,
-    a_stack_that_is_rolled_back_leaves_no_job,
-)
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_faults(played: Mapping[str, Future[None]], name: str) -> None:
-    played[name].result()

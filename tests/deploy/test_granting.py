@@ -39,7 +39,7 @@ def deployed(
 
 @pytest.fixture(scope="module")
 def users(bootstrapped_aws: LocalAws, deployed: Mapping[str, str]) -> Mapping[str, ClientSettings]:
-    """What clients in the name of each user take."""
+    """The arguments of clients in the name of each user."""
     iam = boto3.client("iam", **bootstrapped_aws.client_settings)
     settings = {}
     for output, user in deployed.items():
@@ -159,7 +159,7 @@ MAY = {
 
 
 @pytest.mark.parametrize("user", MAY)
-def test_who_is_granted_something_may_do_just_that(
+def test_a_grantee_may_do_exactly_the_granted_actions(
     user: str, users: Mapping[str, ClientSettings], deployed: Mapping[str, str]
 ) -> None:
     passed = {name for name, call in CALLS.items() if _passes(call, users[user], deployed)}
@@ -167,7 +167,7 @@ def test_who_is_granted_something_may_do_just_that(
 
 
 def _passes(call: Call, settings: ClientSettings, stack: Mapping[str, str]) -> bool:
-    """Say whether a call is allowed, be it of use or not."""
+    """Return whether a call is allowed, useful or not."""
     try:
         call(settings, stack)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""A hardened environment, deployed: a job runs on it, and what it promises is there."""
+"""A hardened environment, deployed: a job runs on it, and its promises hold."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

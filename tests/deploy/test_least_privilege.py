@@ -223,12 +223,12 @@ class _Scenario:
     def _job_is_replaced(self) -> str:
         if wrong := self._job_did_its_work():
             return wrong
-        self._edit("Request", '\\"seconds\\":\\"0\\"', '\\"seconds\\":\\"600\\"')
+        self._edit("Request", '"seconds": "0"', '"seconds": "600"')
         if wrong := self._deploy("update_stack"):
             return wrong
         job = self._job()
         lost = self._lose_a_job(job)
-        self._edit("Tags", '\\"dropped\\"', '\\"added\\"')
+        self._edit("Tags", '"dropped"', '"added"')
         if wrong := self._deploy("update_stack") or self._was_cancelled(lost):
             return wrong
         if self._job() != job:
@@ -243,7 +243,7 @@ class _Scenario:
         return "" if status == "CANCELLED" else f"the job is {status}"
 
     def _edit(self, name: str, old: str, new: str) -> None:
-        """Change the JSON text in a property of the custom resource."""
+        """Change a property of the custom resource."""
         properties = self._template["Resources"][self._logical_id]["Properties"]
         before = json.dumps(properties[name])
         after = before.replace(old, new)

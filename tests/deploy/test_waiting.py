@@ -1,26 +1,20 @@
 """A deployment that waits for its job, through several invocations of the handler."""
 
 import json
-from collections.abc import Mapping
-from concurrent.futures import Future
 
 import boto3
-import pytest
 
 from cdk_braket_local.control.instance import LocalAws
-from tests.deploy import scenarios
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
-from tests.deploy.scenarios import played
-
-__all__ = ["played"]
+from tests.deploy.scenarios import scenario
 
 APP = ROOT / "tests/deploy/apps/patient"
 LONG = 600
 
 
 def _decisions(aws: LocalAws, stack: str) -> list[str]:
-    """What the stack's handler decided, in order."""
+    """The decisions of the stack's handler, in order."""
     logs = boto3.client("logs", **aws.client_settings)
     prefix = f"{stack}-"
     [group] = logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
@@ -36,16 +30,18 @@ def _decisions(aws: LocalAws, stack: str) -> list[str]:
     return [json.loads(line)["decision"] for line in lines if line.startswith('{"decision"')]
 
 
-def a_deployment_ends_when_its_job_completed(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_a_deployment_ends_when_its_job_completed(app: CdkApp, aws: LocalAws) -> None:
     stack = "WaitsLong"
-    (outputs,) = app.deploy(stack_name=stack, seconds=15, wait=1800).values()
+    (outputs,) = app.deploy(stack_name=stack, seconds=45, wait=1800).values()
     assert outputs["JobStatus"] == "COMPLETED"
     decisions = _decisions(aws, stack)
     assert decisions.count("goes_on") >= 1, decisions
     assert decisions.count("started") == 1, decisions
 
 
-def a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: LocalAws) -> None:
     del aws
     printed = app.fail_to_deploy(stack_name="WaitsForFailure", seconds=-1, wait=1800)
     said = " ".join(printed.split())
@@ -54,19 +50,8 @@ def a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws: Loca
     assert ".console.aws.amazon.com/braket/home?region=" in said
 
 
-def a_handler_that_may_not_run_itself_again_says_so(app: CdkApp, aws: LocalAws) -> None:
+@scenario
+def test_a_handler_that_may_not_run_itself_again_reports_it(app: CdkApp, aws: LocalAws) -> None:
     del aws
     printed = app.fail_to_deploy(stack_name="WaitsAlone", seconds=LONG, wait=1800, alone=1)
     assert "could not go on: Invoke: AccessDenied" in " ".join(printed.split())
-
-
-SCENARIOS = scenarios.by_name(
-    a_deployment_ends_when_its_job_completed,
-    a_job_that_fails_fails_its_deployment_with_the_reason,
-    a_handler_that_may_not_run_itself_again_says_so,
-)
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_waiting(played: Mapping[str, Future[None]], name: str) -> None:
-    played[name].result()

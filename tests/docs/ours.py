@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 import cdk_braket
 from cdk_braket import HybridJob
 from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
+from tests import public_api
 from tests.synth import support
 
 _OWN = "s3://<a place of its own>"
@@ -22,7 +23,7 @@ _RUN = f"/{RUN_ID_PLACEHOLDER}"
 def names(stack: Stack) -> dict[str, object]:
     """What the rows of our pages may use: all public names, and what the pages say of the rest."""
     return {
-        **{name: getattr(cdk_braket, name) for name in cdk_braket.__all__},
+        **{name: getattr(cdk_braket, name) for name in public_api.NAMES},
         "Duration": aws_cdk.Duration,
         "Size": aws_cdk.Size,
         "bucket": s3.Bucket.from_bucket_name(stack, "Mine", "amazon-braket-mine"),
@@ -42,7 +43,7 @@ def request_from(text: str, defaults: Mapping[str, object]) -> dict[str, object]
 
 def request(stack: Stack) -> dict[str, object]:
     """The request of the one job of a stack, with its tags and without what a run adds to it."""
-    tags = support.json_of(support.job_properties(stack).get("Tags", "{}"))
+    tags = support.tags_of(stack)
     made = {**support.request_of(stack), **({"tags": tags} if tags else {})}
     return {name: without_run(value) for name, value in made.items()}
 

@@ -29,5 +29,5 @@ def _cells(line: str) -> list[str]:
 
 
 def code(cell: str) -> Sequence[str]:
-    """What stands in backticks in a cell."""
+    """The code in backticks in a cell."""
     return _CODE.findall(cell)

@@ -9,13 +9,14 @@ import pytest
 
 from cdk_braket import HybridJob, PreflightCheck
 from cdk_braket._lambda.braket_jobs.api.service_model import Shape, shape
-from cdk_braket.validation.messages import SURFACE
+from cdk_braket.request.create_job import SURFACE
+from tests import public_api
 from tests.create_job import EACH, KEYS, REQUEST, filled, members
 from tests.create_job import Path as Member
-from tests.docs import arguments, tables
+from tests.docs import tables
 from tests.docs.snippets import ROOT
-from tests.synth import every_member
 from tests.synth.support import LOCAL, new_stack, request_of, script
+from tests.types import sample
 
 PAGE: Final = ROOT / "docs" / "reference" / "create-job.md"
 
@@ -45,7 +46,7 @@ def _name(member: Member) -> str:
 
 
 def _shapes(member: Member) -> list[str]:
-    """The types of the shapes that each step of a path is taken from."""
+    """The types of the shapes that hold each step of a path."""
     return ["structure", *(members()[member[:end]].type for end in range(1, len(member)))]
 
 
@@ -64,7 +65,7 @@ def test_every_member_has_a_row_and_every_row_is_a_member() -> None:
 
 
 def test_every_member_has_a_test() -> None:
-    shown = filled({**every_member.REQUEST, "roleArn": "", "tags": every_member.TAGS})
+    shown = filled({**sample.REQUEST, "roleArn": "", "tags": sample.TAGS})
     shown |= {(name,) for name in _ELSEWHERE}
     assert shown == set(members())
     for file, test in _ELSEWHERE.values():
@@ -83,7 +84,7 @@ def test_a_row_names_properties_that_exist_and_that_errors_name(name: str) -> No
     assert properties
     known = SURFACE[member[:-1] if member[-1] == KEYS else member].name.replace("{}", "…")
     for each in properties:
-        assert arguments.exists(each), f"HybridJob has no {each}"
+        assert public_api.exists(each), f"HybridJob has no {each}"
     assert properties[0].startswith(known), f"errors name {known}"
 
 
@@ -150,7 +151,7 @@ def _value(request: object, member: Sequence[str]) -> str:
 
 
 def _resembles(value: str, shown: str) -> bool:
-    """Whether a value is the one that is shown: what is in angle brackets may be anything."""
+    """Whether a value is the one that is shown: a part in angle brackets may be any string."""
     if "<" not in shown:
         return value == shown
     parts = [part.partition(">")[2] for part in f">{shown}".split("<")]
@@ -165,7 +166,7 @@ def test_every_argument_is_on_the_page() -> None:
     }
     others = {tables.code(row[0])[0] for row in tables.rows(PAGE, "HybridJob")}
     assert not of_create_job & others
-    assert of_create_job | others == set(arguments.names())
+    assert of_create_job | others == set(public_api.arguments())
 
 
 def test_the_page_has_every_check_of_the_preflight() -> None:

@@ -14,7 +14,8 @@ from braket.aws import AwsQuantumJob
 from braket.jobs import config
 
 from cdk_braket import AlgorithmScript
-from tests.docs import arguments, ours, sdk, snippets, tables
+from tests import public_api
+from tests.docs import ours, sdk, snippets, tables
 from tests.docs.snippets import ROOT
 from tests.synth.support import LOCAL
 
@@ -72,7 +73,7 @@ def test_every_member_of_the_sdks_classes_is_on_the_page() -> None:
 
 def test_every_argument_of_ours_on_the_page_exists() -> None:
     listed = {name for _, own in _rows() for name in _keywords(own)}
-    assert listed <= set(arguments.names())
+    assert listed <= set(public_api.arguments())
 
 
 @pytest.mark.parametrize(("theirs", "own"), [row for row in _rows() if row[1]])

@@ -18,7 +18,7 @@ def _headings(page: Path) -> list[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors of a page's headings, as GitHub creates them."""
     texts = (re.sub(r"[^\w\- ]", "", text.lower()) for text in _headings(page))
     return {text.strip().replace(" ", "-") for text in texts}
 

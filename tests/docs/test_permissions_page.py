@@ -97,7 +97,7 @@ def test_the_page_has_each_permission_of_the_roles_and_no_other(section: str) ->
     assert len(on_page) == len(set(on_page))
 
 
-def test_each_line_says_what_shows_that_it_is_needed() -> None:
+def test_each_line_names_its_evidence() -> None:
     for line in permissions.lines():
         removal = re.sub(r"^\[(\w+)\]\((?:\.\./)+tests/deploy/\w+\.py\)$", r"\1", line.seen_by)
         assert removal in {"removal", "template"}, line
@@ -109,7 +109,7 @@ def test_each_wildcard_has_a_reason() -> None:
             assert line.what_for not in {"", "the same", "as above"}, line
 
 
-def test_what_knows_no_resource_has_a_source() -> None:
+def test_an_action_without_resources_has_a_source() -> None:
     """In the line, or in the line of another role with the same action."""
     unlimited = [line for line in permissions.lines() if line.resources == {"*"}]
     sourced = {a for line in unlimited if "https://" in line.what_for for a in line.actions}

@@ -1,4 +1,4 @@
-"""The checks of our pages' code can fail: each is given what it must refuse."""
+"""The checks of our pages' code can fail: each is given code that it must refuse."""
 
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def test_python_is_run_by_itself(tmp_path: Path) -> None:
     check(tmp_path, ("python", "one = 1"), ("python continued", "assert one == 1"))
 
 
-def test_python_that_raises_must_say_so_and_raise(tmp_path: Path) -> None:
+def test_python_that_raises_must_declare_it_and_raise(tmp_path: Path) -> None:
     check(tmp_path, ("python raises=ValueError", "int('x')"))
     with pytest.raises(snippets.SnippetError, match="should end in ValueError"):
         check(tmp_path, ("python raises=ValueError", "int('1')"))
@@ -117,7 +117,7 @@ def test_the_pages_are_found() -> None:
     assert not any(name.startswith(("node_modules", ".")) for name in names)
 
 
-def test_a_part_of_a_file_must_be_what_the_file_says(tmp_path: Path) -> None:
+def test_a_part_of_a_file_must_equal_the_file(tmp_path: Path) -> None:
     check(tmp_path, ("python file=stacks/__init__.py", '"""The example stacks."""'))
     with pytest.raises(snippets.SnippetError, match=r"not what stacks/__init__\.py says"):
         check(tmp_path, ("python file=stacks/__init__.py", '"""The stacks."""'))

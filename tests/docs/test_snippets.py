@@ -24,7 +24,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "page", snippets.pages(), ids=lambda page: str(page.relative_to(snippets.ROOT))
 )
-def test_what_a_page_shows_works(page: Path) -> None:
+def test_the_code_of_a_page_works(page: Path) -> None:
     names: dict[str, object] = {}
     for block in snippets.blocks(page):
         names = snippets.check(block, names)

@@ -1,5 +1,6 @@
 """A command that is run for the user: its exit code, its signals, its terminal."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,22 @@ from tests.tools import miniature
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
-import os, sys
-from cdk_braket_local import foreground
-foreground.GRACE_SECONDS = 1.0
-with foreground.stopped_by_signals():
-    code = foreground.run(["sh", "-c", sys.argv[1]], os.environ)
-print("code", code, flush=True)
+import os, signal, sys
+from pathlib import Path
+from cdk_braket_local.control import foreground_command
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite may run under nohup
+foreground_command.GRACE_SECONDS = 1.0
+command = ["sh", "-c", sys.argv[1]]
+try:
+    with foreground_command.stopped_by_signals():
+        if sys.argv[2:]:
+            code = foreground_command.run_step(command, os.environ, directory=Path.cwd())
+        else:
+            code = foreground_command.run(command, os.environ)
+    print("code", code, flush=True)
+except foreground_command.Stopped as stopped:
+    print("stopped", flush=True)
+    sys.exit(stopped.exit_code)
 """
 
 
@@ -50,7 +62,7 @@ def test_the_program_is_found_on_its_own_path(tmp_path: Path) -> None:
     assert foreground_command.run(["only-here"], environment(PATH=str(tmp_path))) == 4
 
 
-def test_what_it_leaves_behind_is_ended(tmp_path: Path) -> None:
+def test_processes_that_it_leaves_are_ended(tmp_path: Path) -> None:
     script = f"(exec -a {tmp_path} sleep 60) & touch {tmp_path}/started"
     assert foreground_command.run(["bash", "-c", script], environment()) == 0
     assert (tmp_path / "started").exists()
@@ -109,6 +121,79 @@ def test_a_command_in_a_terminal_has_the_terminal_and_gets_its_ctrl_c_once(tmp_p
     os.close(terminal)
     assert (tmp_path / "read").read_text() == "hello\n"
     assert (tmp_path / "seen").read_text() == "interrupted\n"
+
+
+# --- A step of ours -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def step(script: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """A step that has got as far as `touch started`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, script, "step"],
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        wait_for(directory / "started")
+        yield run
+
+
+@pytest.mark.parametrize("signum", foreground_command.STOP_SIGNALS)
+def test_a_signal_ends_a_step_and_its_children(tmp_path: Path, signum: signal.Signals) -> None:
+    sleeper = f"exec -a {tmp_path} sleep 60"
+    with step(f"bash -c '{sleeper}' & touch started; wait", tmp_path) as run:
+        run.send_signal(signum)
+        said, _ = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, said) == (128 + signum, "stopped\n")
+    assert miniature.living_processes(tmp_path) == []
+
+
+def test_a_step_that_is_stopped_may_end_with_any_exit_code(tmp_path: Path) -> None:
+    script = "trap 'touch cleaned; exit 2' TERM; touch started; while :; do sleep 0.05; done"
+    with step(script, tmp_path) as run:
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=PATIENCE) == 130
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_a_step_that_ignores_signals_is_killed(tmp_path: Path) -> None:
+    deaf = "trap '' TERM INT;"
+    script = f'{deaf} touch started; bash -c "{deaf} exec -a {tmp_path} sleep 60"'
+    with step(script, tmp_path) as run:
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=PATIENCE) == 130
+    assert miniature.living_processes(tmp_path) == []
+
+
+def test_a_second_signal_does_not_cut_the_cleanup_of_a_step_short(tmp_path: Path) -> None:
+    script = "trap 'sleep 0.5; touch cleaned; exit' TERM; touch started; "
+    with step(f"{script} while :; do sleep 0.05; done", tmp_path) as run:
+        run.terminate()
+        time.sleep(0.2)
+        run.terminate()
+        run.wait(timeout=PATIENCE)
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_a_step_inherits_no_blocked_signal(tmp_path: Path) -> None:
+    code = foreground_command.run_step(
+        ["sh", "-c", "kill -INT $$; exit 0"], environment(), directory=tmp_path
+    )
+    assert code == 128 + signal.SIGINT
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
+def test_both_outputs_of_a_step_go_to_its_file(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo out; echo err >&2"]
+    with (tmp_path / "log").open("wb") as log:
+        foreground_command.run_step(command, environment(), directory=tmp_path, output=log)
+    assert (tmp_path / "log").read_text() == "out\nerr\n"
+
+
+def test_a_step_does_not_wait_for_a_keyboard(tmp_path: Path) -> None:
+    command = ["sh", "-c", "read line"]
+    assert foreground_command.run_step(command, environment(), directory=tmp_path) == 1
 
 
 def wait_for(path: Path) -> None:

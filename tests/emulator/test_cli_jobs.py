@@ -1,4 +1,4 @@
-"""What `cdk-braket-local run` does with jobs that still run when its command ends."""
+"""Jobs that still run when the command of `cdk-braket-local run` ends."""
 
 import os
 import re
@@ -68,7 +68,7 @@ def test_a_running_job_is_followed_to_its_end_and_its_results_are_named(tmp_path
     assert re.fullmatch(r"COMPLETED after \d+ s; results: s3://\S+/output/model.tar.gz", end)
 
 
-def test_a_job_that_fails_makes_the_exit_code_1_and_its_reason_is_shown(tmp_path: Path) -> None:
+def test_for_a_job_that_fails_the_exit_code_is_1_and_its_reason_is_shown(tmp_path: Path) -> None:
     done = run(tmp_path, FAILS, COMPLETES, region="eu-west-2")
     assert done.returncode == 1
     assert len(done.stdout.split()) == 2

@@ -31,7 +31,7 @@ def test_nothing_of_a_real_account_is_left(tmp_path: Path) -> None:
     assert found["HOME"] == "/home/user"
 
 
-def test_what_says_nothing_of_an_account_is_kept(tmp_path: Path) -> None:
+def test_variables_without_an_account_are_kept(tmp_path: Path) -> None:
     found = client_environment.command_environment(
         {"AWS_CA_BUNDLE": "/ca.pem"}, LOCAL_AWS, tmp_path
     )

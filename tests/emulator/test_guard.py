@@ -1,4 +1,4 @@
-"""Who is let in to the local AWS: local programs, under whichever name their SDK uses."""
+"""The local AWS accepts local programs, under each name that their SDK uses."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -94,7 +94,7 @@ def test_a_request_that_names_no_host_or_two_is_refused() -> None:
         [(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-site", b"none")],
     ],
 )
-def test_what_a_web_page_sends_is_refused_everywhere(
+def test_a_request_of_a_web_page_is_refused_everywhere(
     headers: list[tuple[bytes, bytes]], path: str
 ) -> None:
     assert "web pages" in str(refusal(_scope((b"host", b"localhost"), *headers, path=path), KEY))

@@ -66,7 +66,7 @@ def test_links_that_a_script_leaves_are_removed_and_not_followed(
     assert not folder.exists()
 
 
-def test_a_folder_that_has_become_a_link_is_removed_as_one(tmp_path: Path, victim: Path) -> None:
+def test_a_folder_that_is_a_link_by_now_is_removed_as_one(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "job").symlink_to(victim)
     files.remove(tmp_path / "job")
     assert not (tmp_path / "job").is_symlink()
@@ -108,7 +108,7 @@ def test_folders_that_a_program_has_closed_to_itself_are_removed(
     assert not (tmp_path / "job").exists()
 
 
-def test_what_of_a_job_could_not_be_removed_is_in_the_servers_log(
+def test_files_of_a_job_that_could_not_be_removed_are_in_the_servers_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(_path: str, **_options: int) -> None:

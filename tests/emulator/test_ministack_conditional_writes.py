@@ -67,7 +67,7 @@ def test_of_writers_at_once_exactly_one_succeeds(
 
 
 def _race(s3: "S3Client", bucket: str, replaces: str) -> dict[bytes, str | None]:
-    """Write from several threads at once; return each one's refusal by what it wrote."""
+    """Write from several threads at once; return the refusal of each by its body."""
     start = Barrier(WRITERS)
 
     def write(body: bytes) -> str | None:

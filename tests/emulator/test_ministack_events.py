@@ -1,4 +1,4 @@
-"""Who may put which events is asked locally as AWS asks it."""
+"""Permissions to put events are checked locally as on AWS."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Stacks whose functions need what this machine may lack are refused before anything is created."""
+"""Stacks whose functions need a missing module are refused before anything is created."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def aws(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loc
 
 @pytest.fixture
 def with_module(project: Path) -> Iterator[str]:
-    """Install a module, as `npm install` does; only its being there is looked at."""
+    """Install a module, as `npm install` does; only its existence is checked."""
     folder = project / "node_modules" / "@aws-sdk" / "client-s3"
     folder.mkdir(parents=True)
     (folder / "package.json").write_text("{}")
@@ -67,7 +67,7 @@ def function(code: Mapping[str, object], **more: object) -> Json:
 
 
 def refusal(aws: LocalAws, resources: Mapping[str, Json]) -> str:
-    """What CreateChangeSet answers; empty if it accepts the template. Nothing is created."""
+    """The answer of CreateChangeSet; empty if it accepts the template. Nothing is created."""
     cloudformation = boto3.client("cloudformation", **aws.client_settings)
     try:
         cloudformation.create_change_set(
@@ -210,7 +210,7 @@ def call(service: str, **more: str) -> Json:
         ("ElasticLoadBalancingV2", "@aws-sdk/client-elastic-load-balancing-v2"),
     ],
 )
-def test_the_module_of_an_aws_custom_resource_is_asked_for(
+def test_the_module_of_an_aws_custom_resource_is_required(
     aws: LocalAws, service: str, module: str
 ) -> None:
     handler = function({"ZipFile": 'require("@aws-sdk/credential-providers")'})

@@ -1,4 +1,4 @@
-"""Policies for log groups are taken locally in the form that AWS takes them."""
+"""Policies for log groups have the same form locally as on AWS."""
 
 import uuid
 
@@ -24,7 +24,7 @@ def _write(aws: LocalAws, group: str, resource: str) -> None:
     )
 
 
-def test_a_policy_on_what_is_in_a_log_group_lets_write_to_it(local_aws: LocalAws) -> None:
+def test_a_policy_on_the_contents_of_a_log_group_lets_write_to_it(local_aws: LocalAws) -> None:
     group = f"/test/{uuid.uuid4()}"
     _write(local_aws, group, f"{group}:*")
 

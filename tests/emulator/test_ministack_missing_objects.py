@@ -1,4 +1,4 @@
-"""Who may not list a bucket does not learn which objects it lacks."""
+"""A caller that may not list a bucket does not learn which objects it lacks."""
 
 import uuid
 from collections.abc import Callable
@@ -40,14 +40,14 @@ def _status(aws: LocalAws, bucket: str, call: Call, actions: list[str]) -> int:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_missing_object_is_hidden_from_who_may_not_list(
+def test_a_missing_object_is_hidden_from_a_caller_that_may_not_list(
     local_aws: LocalAws, bucket: str, call: Call
 ) -> None:
     assert _status(local_aws, bucket, call, ["s3:GetObject", "s3:PutObject"]) == 403
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_missing_object_is_not_found_by_who_may_list(
+def test_a_missing_object_is_not_found_by_a_caller_that_may_list(
     local_aws: LocalAws, bucket: str, call: Call
 ) -> None:
     actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]

@@ -1,4 +1,4 @@
-"""Another MiniStack than the one that the adapter was written for is told at once."""
+"""Another MiniStack than the one that the adapter was written for is reported at once."""
 
 import ast
 import importlib
@@ -28,7 +28,7 @@ def test_another_release_is_named() -> None:
         ("ministack.services.s3:_delete_bucket", ("bucket",), r"takes \(name\), not \(bucket\)"),
     ],
 )
-def test_what_is_missing_or_other_is_named(
+def test_a_missing_or_different_name_is_named(
     name: str, expected: tuple[str, ...] | None, problem: str
 ) -> None:
     with pytest.raises(names.IncompatibleError, match=problem):
@@ -55,7 +55,7 @@ def _is_module(name: str) -> bool:
 
 
 def _touched(tree: ast.AST) -> Iterator[str]:
-    """What of MiniStack a module uses, as `module:name`."""
+    """The names of MiniStack that a module uses, as `module:name`."""
     modules = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ministack"):

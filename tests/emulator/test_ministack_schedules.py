@@ -1,4 +1,4 @@
-"""A schedule tells its target which schedule it is, and for what time, as on AWS."""
+"""A schedule passes its ARN and its time to its target, as on AWS."""
 
 import json
 import time

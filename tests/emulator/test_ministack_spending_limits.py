@@ -1,4 +1,4 @@
-"""CloudFormation knows Braket's spending limits, and refuses what the service would."""
+"""CloudFormation knows Braket's spending limits, and refuses the same values as the service."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_one_is_created_changed_replaced_and_deleted(stack: Stack) -> None:
     assert stack.delete() == "DELETE_COMPLETE"
 
 
-def test_what_the_construct_makes_is_taken(stack: Stack) -> None:
+def test_the_resource_of_the_construct_is_accepted(stack: Stack) -> None:
     declared = CdkStack(App(), "Limits")
     SpendingLimit(
         declared,

@@ -1,4 +1,4 @@
-"""Which jobs get their role: the trust policy is asked, and a session ends with its job."""
+"""Jobs get their role if its trust policy allows it, and a session ends with its job."""
 
 import json
 
@@ -72,7 +72,7 @@ def test_a_role_that_is_not_for_the_job_is_not_had(
     assert "sts:AssumeRole" in job["failureReason"]
 
 
-def test_what_is_denied_to_others_is_not_denied_to_braket(local_aws: LocalAws) -> None:
+def test_a_deny_for_others_is_no_deny_for_braket(local_aws: LocalAws) -> None:
     others = {"AWS": "arn:aws:iam::111111111111:root", "Service": "lambda.amazonaws.com"}
     assert _run(local_aws, TRUST, {**DENIED, "Principal": others})["status"] == "COMPLETED"
 
@@ -84,7 +84,7 @@ def _creator(aws: LocalAws, service: str) -> Json:
     return boto3.client("braket", **user)
 
 
-def test_who_may_pass_the_role_to_another_service_alone_creates_no_job(
+def test_a_caller_that_may_pass_the_role_to_another_service_alone_creates_no_job(
     local_aws: LocalAws,
 ) -> None:
     jobs = Jobs(local_aws)

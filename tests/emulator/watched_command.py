@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.emulator import leaks
 
 COMMAND = [sys.executable, "-P", __file__]
-"""What comes before the name of the module, and its arguments."""
+"""The command before the name of the module and its arguments."""
 
 if __name__ == "__main__":
     del sys.argv[0]

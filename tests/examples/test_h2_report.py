@@ -178,7 +178,7 @@ def test_a_sparse_member_that_claims_to_be_huge_is_refused(tmp_path: Path) -> No
         (b'{"dataFormat": "plaintext"}', "no dataDictionary"),
     ],
 )
-def test_what_the_sdk_did_not_write_in_plain_text_is_refused(
+def test_results_that_the_sdk_did_not_write_in_plain_text_are_refused(
     tmp_path: Path, content: bytes, complaint: str
 ) -> None:
     path = archive(tmp_path, member("results.json", content))

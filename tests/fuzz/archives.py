@@ -1,4 +1,4 @@
-"""Archives as somebody who means harm would make them."""
+"""Hostile archives."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ def tar(*members: tuple[tarfile.TarInfo, bytes], tar_format: int = tarfile.PAX_F
 
 
 def header(kind: bytes, size: int, name: str = "x") -> bytes:
-    """One header block, whatever follows it."""
+    """One header block, with any bytes after it."""
     info = tarfile.TarInfo(name)
     info.type, info.size = kind, size
     return info.tobuf(tarfile.GNU_FORMAT)

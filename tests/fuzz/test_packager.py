@@ -1,4 +1,4 @@
-"""Whatever lies in a folder of sources: one archive of what is in it, or an error of ours."""
+"""Any folder of sources yields one archive of its files, or an error of ours."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ targets = st.sampled_from(
 entries = st.tuples(names, st.sampled_from(["file", "link", "pipe", "socket", "folder"]), targets)
 
 
-def _make(path: Path, kind: str, target: str) -> None:
+def _create(path: Path, kind: str, target: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "file":
         path.write_bytes(os.fsencode(path.name))
@@ -67,7 +67,7 @@ def test_a_folder_of_anything_is_packed_or_refused(made: list[tuple[str, str, st
         for name, kind, target in made:
             # A name may be taken by what another is below of.
             with contextlib.suppress(OSError):
-                _make(source / name, kind, target)
+                _create(source / name, kind, target)
         try:
             packaged = package_source(source, out)
         except PackagingError as error:

@@ -1,4 +1,4 @@
-"""Values as somebody who means harm, or a bug, would send them."""
+"""Values as an attacker or a bug would send them."""
 
 from hypothesis import strategies as st
 

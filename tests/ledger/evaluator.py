@@ -1,10 +1,12 @@
 """An evaluator of IAM policies that is not ours: iam-simulate, run as a separate program."""
 
+import atexit
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,14 +61,50 @@ class Simulation:
         return rendered
 
 
+class _Evaluator:
+    """The program, which is started once and answers one question a line."""
+
+    def __init__(self) -> None:
+        node = shutil.which("node") or str(_ROOT / ".venv" / "bin" / "node")
+        self._process = subprocess.Popen(
+            [node, _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT, text=True
+        )
+        self._answers: dict[str, Any] = {}
+        atexit.register(self._stop)
+
+    def query(self, questions: Sequence[dict[str, Any]]) -> list[Any]:
+        """Return the answers. A repeated question is answered from memory."""
+        lines = [json.dumps(each).replace(*_RENAMED) for each in questions]
+        new = [line for line in dict.fromkeys(lines) if line not in self._answers]
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert answers is not None
+        # One at a time: neither side waits for the other while a pipe is full.
+        for line in new:
+            requests.write(f"{line}\n")
+            requests.flush()
+            answer = answers.readline()
+            if not answer:
+                raise ChildProcessError(f"the evaluator ended: {self._process.wait()}")
+            self._answers[line] = json.loads(answer)
+        return [self._answers[line] for line in lines]
+
+    def _stop(self) -> None:
+        self._process.communicate()
+
+
+@cache
+def _evaluator() -> _Evaluator:
+    return _Evaluator()
+
+
 def decide(simulations: Sequence[Simulation]) -> list[str]:
     """Return the decision on each request: `Allowed`, or how it is denied.
 
     Raises:
         ValueError: The program does not know an action, a resource, or a policy's form.
     """
-    rendered = [each.as_json() for each in simulations]
-    decisions = _run({"simulations": rendered})["decisions"]
+    decisions = _evaluator().query([{"simulation": each.as_json()} for each in simulations])
     errors = [
         f"{simulation.action} on {simulation.resource}: {decision['detail']}"
         for simulation, decision in zip(simulations, decisions, strict=True)
@@ -77,19 +115,7 @@ def decide(simulations: Sequence[Simulation]) -> list[str]:
     return [str(decision["decision"]) for decision in decisions]
 
 
-def describe(actions: Sequence[str]) -> dict[str, Any]:
+def describe(actions: Collection[str]) -> dict[str, Any]:
     """Return the service authorization reference's entries on actions; None for an unknown one."""
-    return dict(_run({"actions": sorted(actions)})["descriptions"])
-
-
-def _run(given: dict[str, Any]) -> dict[str, Any]:
-    node = shutil.which("node") or str(_ROOT / ".venv" / "bin" / "node")
-    done = subprocess.run(
-        [node, _PROGRAM],
-        input=json.dumps(given).replace(*_RENAMED),
-        capture_output=True,
-        check=True,
-        cwd=_ROOT,
-        text=True,
-    )
-    return dict(json.loads(done.stdout))
+    names = sorted(actions)
+    return dict(zip(names, _evaluator().query([{"action": name} for name in names]), strict=True))

@@ -21,6 +21,35 @@ class Attached:
     document: Document
 
 
+@dataclass(frozen=True)
+class Held:
+    """A statement of a resource's policy, or of a role's trust policy.
+
+    Attributes:
+        kind: The type of the resource that it is of.
+        arn: The resource.
+        document: The policy.
+        index: Its place in the policy.
+    """
+
+    kind: str
+    arn: str
+    document: Document
+    index: int
+
+    @property
+    def statement(self) -> Document:
+        """The statement itself."""
+        return dict(self.document["Statement"][self.index])
+
+    def removed(self) -> Document | None:
+        """The policy without it; None if it was the only one."""
+        rest = [
+            each for number, each in enumerate(self.document["Statement"]) if number != self.index
+        ]
+        return {**self.document, "Statement": rest} if rest else None
+
+
 class Policies:
     """All policies of a deployment."""
 
@@ -34,7 +63,9 @@ class Policies:
             for each in deployment.resources(*_ROLE_POLICIES)
             for role in each.properties.get("Roles", [])
         ]
-        self._of_resources = dict(self._resource_policies())
+        self._of_resources = {
+            arn: (kind, document) for kind, arn, document in self._resource_policies()
+        }
 
     def of_role(self, name: str) -> tuple[Document, ...]:
         """The documents of a role's policies."""
@@ -42,7 +73,7 @@ class Policies:
 
     def of_resource(self, arn: str) -> Document | None:
         """The policy of the resource that an ARN is of, or is in."""
-        for holder, document in self._of_resources.items():
+        for holder, (_, document) in self._of_resources.items():
             if arn == holder or (":s3:::" in holder and arn.startswith(f"{holder}/")):
                 return document
         return None
@@ -50,6 +81,20 @@ class Policies:
     def trust(self, role: Resource) -> Document:
         """A role's trust policy."""
         return dict(role.properties["AssumeRolePolicyDocument"])
+
+    def held(self) -> Iterator[Held]:
+        """The statements of all policies of resources, and of all trust policies."""
+        documents = [(kind, arn, document) for arn, (kind, document) in self._of_resources.items()]
+        documents += [("AWS::IAM::Role", r.arn, self.trust(r)) for r in self.roles.values()]
+        for kind, arn, document in documents:
+            for index in range(len(document["Statement"])):
+                yield Held(kind, arn, document, index)
+
+    def decides_on(self, held: Held, resource: str) -> bool:
+        """Whether a statement is of the policy for a resource."""
+        if held.kind == "AWS::IAM::Role":
+            return held.arn == resource
+        return self.of_resource(resource) is held.document
 
     def without(self, attached: Attached, index: int) -> tuple[Document, ...]:
         """The documents of a role's policies without one statement."""
@@ -61,21 +106,22 @@ class Policies:
             if each.role == attached.role
         )
 
-    def _resource_policies(self) -> Iterator[tuple[str, Document]]:
+    def _resource_policies(self) -> Iterator[tuple[str, str, Document]]:
         buckets = {each.ref: each.arn for each in self.deployment.resources("AWS::S3::Bucket")}
         for each in self.deployment.resources("AWS::S3::BucketPolicy"):
             name = each.properties["Bucket"]
-            yield buckets.get(name, f"arn:aws:s3:::{name}"), each.properties["PolicyDocument"]
+            arn = buckets.get(name, f"arn:aws:s3:::{name}")
+            yield "AWS::S3::Bucket", arn, each.properties["PolicyDocument"]
         for each in self.deployment.resources("AWS::KMS::Key"):
-            yield each.arn, each.properties["KeyPolicy"]
+            yield each.kind, each.arn, each.properties["KeyPolicy"]
         for each in self.deployment.resources("AWS::SQS::QueuePolicy"):
             for name in each.properties["Queues"]:
                 account_and_name = name.rpartition("/")[2]
                 arn = f"arn:aws:sqs:{each.stack.region}:111122223333:{account_and_name}"
-                yield arn, each.properties["PolicyDocument"]
+                yield "AWS::SQS::Queue", arn, each.properties["PolicyDocument"]
         yield from self._functions()
 
-    def _functions(self) -> Iterator[tuple[str, Document]]:
+    def _functions(self) -> Iterator[tuple[str, str, Document]]:
         statements: dict[str, list[Document]] = {}
         for each in self.deployment.resources("AWS::Lambda::Permission"):
             given = each.properties
@@ -94,4 +140,5 @@ class Policies:
                 }
             )
         for arn, found in statements.items():
-            yield arn, {"Version": "2012-10-17", "Statement": found}
+            document = {"Version": "2012-10-17", "Statement": found}
+            yield "AWS::Lambda::Function", arn, document

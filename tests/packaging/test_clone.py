@@ -1,4 +1,4 @@
-"""What people with a clone deploy: `requirements.txt` alone, and the command of cdk.json."""
+"""The deployment of a clone: `requirements.txt` alone, and the command of cdk.json."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def _locked() -> list[Requirement]:
     return [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
 
 
-def _only_what_is_locked(folder: Path) -> Path:
+def _only_locked_packages(folder: Path) -> Path:
     """A folder with the packages that are locked, as they are installed here, and no others."""
     folder.mkdir()
     for requirement in _locked():
@@ -43,7 +43,7 @@ def test_the_app_needs_no_more_than_its_requirements(tmp_path: Path) -> None:
     for name in CLONED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, clone / name)
-    packages = _only_what_is_locked(tmp_path / "packages")
+    packages = _only_locked_packages(tmp_path / "packages")
     programs = clone / ".venv" / "bin"
     programs.mkdir(parents=True)
     python = programs / "python3"

@@ -172,9 +172,9 @@ def test_changes_that_are_not_committed_are_refused(tmp_path: Path, name: str) -
 def test_a_lock_without_what_the_wheel_needs_is_refused(repository: Path, made: object) -> None:
     assert made
     (path,) = (repository / "dist").glob("*.whl")
-    wheel = sbom.Wheel(path, "x", "1", ["left-pad>=1"], [])
+    project = {"name": "x", "version": "1", "dependencies": ["left-pad>=1"]}
     with pytest.raises(sbom.SbomError, match="the lock has no left-pad"):
-        sbom.text(wheel, "", datetime.fromtimestamp(0, UTC))
+        sbom.text(path, project, "", datetime.fromtimestamp(0, UTC))
 
 
 def test_it_takes_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import english
+from tests.quality.english import prose as english
 
 ROOT = Path(__file__).resolve().parents[2]
 

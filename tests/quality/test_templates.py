@@ -49,7 +49,7 @@ app.synth()
 
 
 def _violations(app: Path, scratch: Path, context: Mapping[str, str]) -> list[str]:
-    """Synthesize an app as the CDK CLI does, and return what the validation reports."""
+    """Synthesize an app as the CDK CLI does, and return the reports of its validation."""
     assembly = scratch / "cdk.out"
     assembly.mkdir()
     settings = json.loads((app.parent / "cdk.json").read_text()) if scratch != app.parent else {}

@@ -92,8 +92,10 @@ def service_timeout(event: Event) -> float:
     """Return for how long CloudFormation waits, as the constructs tell it."""
     properties = event["ResourceProperties"]
     assert isinstance(properties, Mapping)
-    wait = json.loads(properties.get(contract.Property.WAIT_FOR_COMPLETION, "{}"))
-    return max(SERVICE_TIMEOUT, float(wait.get("timeoutSeconds", 0)) + ANSWER_SECONDS)
+    given = properties.get(contract.Property.WAIT_FOR_COMPLETION, {})
+    wait = json.loads(given) if isinstance(given, str) else given
+    seconds = wait.get("TimeoutSeconds", wait.get("timeoutSeconds", 0))
+    return max(SERVICE_TIMEOUT, float(seconds) + ANSWER_SECONDS)
 
 
 def no_faults(_attempt: int) -> Faults:

@@ -46,7 +46,7 @@ from tests.simulator.lambda_service import (
     modelled_errors,
     quiet,
 )
-from tests.unit.handler.worlds import FakeJob, Killed, properties, request
+from tests.unit.handler.worlds import FakeJob, Killed, as_nested, properties, request
 
 PARTS: Final = 20
 """What the random steps are played in, each a test."""
@@ -73,6 +73,7 @@ _DENIED = ServiceError("Look", "AccessDenied", "nicht erlaubt 🚫 " * 500, Kind
 _WORDS = "量子 🚫 Straße " * 150
 _LONG_PATH = "s3://amazon-braket-results/" + "long/" * 150 + "RUNID0000000"
 _WAIT = 1200.0
+_OF_EARLIER_RELEASE = "Straße 量子"
 _OWN_BUCKET = "team-results"
 _ELSEWHERE = "s3://amazon-braket-new-inputs/.cdk-braket/jobs"
 _DEFINITIONS: Final[Mapping[str, Mapping[str, object]]] = {
@@ -95,7 +96,8 @@ def _props(definition: str, team: str, on_delete: OnDelete, waits: bool) -> Prop
         made[Property.ASSETS] = "{}"
     if waits:
         made[Property.WAIT_FOR_COMPLETION] = json.dumps({"timeoutSeconds": _WAIT})
-    return made
+    # With the tag, the form changes: a stack of an earlier release is updated, or rolled back.
+    return made if team == _OF_EARLIER_RELEASE else as_nested(made)
 
 
 class InterleavedDelivery:
@@ -163,7 +165,7 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(
         definition=st.sampled_from("ABC"),
-        team=st.sampled_from(["quantum", "Straße 量子"]),
+        team=st.sampled_from(["quantum", _OF_EARLIER_RELEASE]),
         on_delete=st.sampled_from([OnDelete.CANCEL_JOB, OnDelete.CANCEL_JOB, OnDelete.RETAIN_JOB]),
         waits=st.sampled_from([False] * 19 + [True]),
         moved=st.sampled_from([False] * 4 + [True]),

@@ -28,7 +28,7 @@ def _ok(answer: Answer | None) -> bool:
 
 
 def _holds(cfn: CloudFormation) -> bool:
-    """Say whether the job that is held is the only one that lives."""
+    """Return whether the job that is held is the only one that lives."""
     return {job.arn for job in cfn.world.alive()} == {cfn.held} != {""}
 
 

@@ -1,4 +1,4 @@
-"""Two invocations interleaved at every call, three at random: one job, whatever the order."""
+"""Two invocations interleaved at every call, three at random: one job in each order."""
 
 import contextlib
 import io

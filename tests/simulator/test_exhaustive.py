@@ -14,7 +14,7 @@ History = tuple[str, ...]
 
 
 def histories(longest: int = 4) -> Iterator[History]:
-    """Return the histories that CloudFormation can make, each as long as it may be."""
+    """Return the histories that CloudFormation can create, each as long as it may be."""
 
     def going_on(done: History) -> Iterator[History]:
         nexts = _next(done) if len(done) < longest else ()

@@ -1,4 +1,4 @@
-"""What random histories found, and what mutants of the handler showed to be untested, by name."""
+"""Cases that random histories found or that mutants of the handler showed to be untested."""
 
 from collections.abc import Callable
 
@@ -79,8 +79,8 @@ def test_a_retained_job_whose_answer_was_lost_is_cancelled_when_its_update_is_ro
     assert [job.arn for job in cfn.world.alive()] == [held]
 
 
-def test_a_lost_job_that_a_look_at_its_tags_calls_unknown_is_found_all_the_same() -> None:
-    """The service has forgotten the token, and a search tells no tags."""
+def test_a_lost_job_whose_tags_are_unknown_is_found_all_the_same() -> None:
+    """The service has forgotten the token, and a search reports no tags."""
     world = Mailbox(search_tells_tags=False, remembers_tokens=0.0)
     cfn = CloudFormation(world, index.respond_to)
 

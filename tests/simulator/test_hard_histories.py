@@ -291,7 +291,7 @@ def test_the_delete_of_a_failed_create_leaves_the_job_of_a_later_create(
     assert live(cfn) == set()
 
 
-def test_the_delete_of_a_create_out_of_time_leaves_the_job_that_a_later_one_took_over() -> None:
+def test_the_delete_of_a_create_out_of_time_leaves_the_job_of_a_later_one() -> None:
     cfn = CloudFormation(Mailbox(), index.respond_to)
     failed = cfn.create(properties("A"), always("get_job", error=DOWN))
     assert failed is not None
@@ -301,7 +301,7 @@ def test_the_delete_of_a_create_out_of_time_leaves_the_job_that_a_later_one_took
     assert live(cfn) == {cfn.held}
 
 
-def test_a_made_up_id_of_an_unanswered_create_leaves_the_job_of_a_later_create() -> None:
+def test_an_invented_id_of_an_unanswered_create_leaves_the_job_of_a_later_create() -> None:
     cfn = CloudFormation(Mailbox(), index.respond_to)
     assert cfn.create(properties("A"), always("put_answer", error=DOWN)) is None
     assert ok(cfn.create(properties("A")))
@@ -553,7 +553,7 @@ def test_a_service_whose_clock_is_ten_minutes_off_starts_nothing_twice(clock: fl
 # --- 12. The search. ---
 
 
-def test_a_page_that_is_throttled_is_asked_for_again_alone_and_slow_searches_end() -> None:
+def test_a_page_that_is_throttled_is_requested_again_alone_and_slow_searches_end() -> None:
     world = Mailbox(remembers_tokens=0.0, page_size=1)
     for number in range(12):
         other = CloudFormation(world, index.respond_to, stack_id=f"arn:aws:c:r:1:stack/s/{number}")
@@ -621,7 +621,7 @@ def test_a_delete_of_a_job_without_our_tag_cancels_nothing(on_delete: OnDelete) 
 
 
 def test_a_retained_job_that_completed_later_does_not_run_again() -> None:
-    """Nobody has seen it end: only GetJob knows."""
+    """No event reported its end: only GetJob knows."""
     cfn = CloudFormation(Mailbox(), index.respond_to)
     keep = properties("A", on_delete=OnDelete.RETAIN_JOB)
     assert ok(cfn.create(keep))

@@ -1,4 +1,4 @@
-"""The other half of the random steps: in a file of its own, since a file runs on one processor."""
+"""The other half of the random steps: in another file, since a file runs on one processor."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The table in the docs is what the command prints, and our handler breaks nothing in it."""
+"""The table in the docs equals the output of the command, and our handler passes all of it."""
 
 from collections.abc import Callable
 from pathlib import Path

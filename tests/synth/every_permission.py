@@ -62,7 +62,7 @@ def every_permission() -> Stack:
         hyperparameters={"shots": 0},
         device=LOCAL,
     )
-    _on_what_is_the_users(stack, environment)
+    _on_resources_of_the_user(stack, environment)
     HybridJobDashboard(stack, "Dashboard", jobs=[job])
     definition = HybridJobDefinition(
         stack,
@@ -77,7 +77,7 @@ def every_permission() -> Stack:
     return stack
 
 
-def _on_what_is_the_users(stack: Stack, environment: HybridJobEnvironment) -> None:
+def _on_resources_of_the_user(stack: Stack, environment: HybridJobEnvironment) -> None:
     key = kms.Key.from_key_arn(stack, "Key", f"{_KEY}/mine")
     mine = s3.Bucket.from_bucket_attributes(
         stack, "Mine", bucket_name="amazon-braket-mine", encryption_key=key

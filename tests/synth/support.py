@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from aws_cdk import App, Environment, Stack
 from aws_cdk.assertions import Template
@@ -21,6 +21,7 @@ from cdk_braket import (
     InstanceConfig,
     OutputData,
 )
+from cdk_braket._lambda.braket_jobs.handler.properties import read_request, read_tags
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
@@ -88,7 +89,37 @@ def job_properties(stack: Stack) -> Json:
 
 def request_of(stack: Stack) -> Json:
     """The CreateJob request of the one job; a token reads as `<its JSON>`."""
-    return cast("Json", json.loads(text(job_properties(stack)["Request"])))
+    return read_request(as_sent(job_properties(stack)))
+
+
+def tags_of(stack: Stack) -> Json:
+    """The tags of the one job."""
+    return read_tags(as_sent(job_properties(stack)))
+
+
+def assets_of(stack: Stack) -> dict[str, dict[str, str]]:
+    """The assets of the one job, by the bucket they come from."""
+    entries = as_sent(job_properties(stack)).get("Assets", [])
+    return {each["Bucket"]: each["Objects"] for each in cast("list[dict[str, Any]]", entries)}
+
+
+def as_sent(properties: Json) -> dict[str, object]:
+    """Properties as CloudFormation sends them: all values are strings; see `text` for tokens."""
+    return {name: _sent(value) for name, value in properties.items()}
+
+
+def _sent(value: object) -> object:
+    if isinstance(value, list):
+        return [_sent(each) for each in value]
+    if isinstance(value, dict) and not _is_intrinsic(value):
+        return {key: _sent(inner) for key, inner in value.items()}
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else text(value)
+
+
+def _is_intrinsic(value: Json) -> bool:
+    return len(value) == 1 and all(key == "Ref" or key.startswith("Fn::") for key in value)
 
 
 def text(value: object) -> str:

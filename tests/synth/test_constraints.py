@@ -4,6 +4,7 @@ The verdict that ours is compared with is worked out here from the model, by oth
 constructs use. Every member of CreateJobRequest has to have a way in.
 """
 
+import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
+import cdk_braket
 from cdk_braket import (
     AlgorithmScript,
     Checkpoint,
@@ -27,7 +29,8 @@ from cdk_braket import (
     ValidationError,
 )
 from cdk_braket._lambda.braket_jobs.api.service_model import Shape
-from cdk_braket.validation.messages import SURFACE, property_at
+from cdk_braket.request.create_job import SURFACE
+from cdk_braket.validation.messages import property_at
 from tests.create_job import EACH, KEYS, Path, members
 from tests.synth.support import LOCAL
 
@@ -37,7 +40,7 @@ _MEMBERS: Final = members()
 
 
 class _Fixture:
-    """A stack, and what values are offered through."""
+    """A stack, and the way in which values reach it."""
 
     def __init__(self) -> None:
         self.stack = Stack(App(), "S")
@@ -53,8 +56,8 @@ class _Way:
     """How a value of one member is offered.
 
     Attributes:
-        offer: Makes a job with the value.
-        sized: Makes a value of a size that matches the member's pattern, if it has one.
+        offer: Creates a job with the value.
+        sized: Creates a value of a size that matches the member's pattern, if it has one.
         odd: Values that are of a right size and do not match the pattern.
         least: The least size that can be offered at all.
     """
@@ -259,3 +262,14 @@ def test_every_member_of_create_job_has_a_property() -> None:
     assert set(SURFACE) == members
     for path in members:
         assert property_at(path) is SURFACE[path]
+
+
+def test_an_argument_of_the_request_stands_in_two_files() -> None:
+    """To add one takes these two and its test: see CONTRIBUTING.md."""
+    sources = pathlib.Path(cdk_braket.__file__).parent
+    found = {
+        path.relative_to(sources).as_posix()
+        for path in sources.rglob("*.py")
+        if "reservation_arn" in path.read_text("utf-8")
+    }
+    assert found == {"jobs/hybrid_job.py", "request/create_job.py"}

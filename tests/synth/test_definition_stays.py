@@ -4,11 +4,10 @@ Should this test fail, then either the change can be made without touching the r
 breaking change, which the changelog tells with what it costs.
 """
 
-import json
 from pathlib import Path
 
 from cdk_braket import AlgorithmScript, HybridJob, HybridJobEnvironment, InputChannel
-from tests.synth.support import LOCAL, job_properties, new_stack, text
+from tests.synth.support import LOCAL, new_stack, request_of
 
 _ROLE = "<{'Fn::GetAtt': ['EnvironmentRoleC2743FF0', 'Arn']}>"
 _KEY = "<{'Fn::GetAtt': ['EnvironmentKeyDEA985CB', 'Arn']}>"
@@ -31,7 +30,7 @@ def test_the_definition_of_a_job_is_what_it_was(tmp_path: Path) -> None:
     )
     script = "scripts/3c69a3b473d2f6bb7c1337f70e95ef52/source.tar.gz"
     data = "inputs/f35ab673dadc8d8be796a013f8e59537/"
-    assert json.loads(text(job_properties(stack)["Request"])) == {
+    assert request_of(stack) == {
         "jobName": "Stack-Job-RUNID0000000",
         "roleArn": _ROLE,
         "algorithmSpecification": {

@@ -513,7 +513,7 @@ def test_tags_reach_everything_that_can_have_them() -> None:
         if resource["Type"] in taggable and "CustomS3AutoDelete" not in name:
             seen.add(resource["Type"])
             properties = cast("Json", resource["Properties"])
-            assert "cost-centre" in text(properties.get("Tags")), name
+            assert "cost-centre" in str(properties.get("Tags")), name
     assert seen == taggable
 
 

@@ -58,7 +58,7 @@ def _synth(
 def test_a_hyperparameter_can_be_changed_from_the_command_line(tmp_path: Path) -> None:
     assert _synth(tmp_path, {"iterations": "5"}).returncode == 0
     template = (tmp_path / "HybridJobStack.template.json").read_text(encoding="utf-8")
-    assert r"\"iterations\":\"5\"" in template.replace(r"\\", "\\")
+    assert '"iterations": "5"' in template
 
 
 def test_a_hyperparameter_that_is_no_number_is_one_clear_line(tmp_path: Path) -> None:

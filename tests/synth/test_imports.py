@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 
 import cdk_braket
 from cdk_braket import CheckpointSource, ContainerImage, HybridJob, IHybridJob, ValidationError
+from tests import public_api
 from tests.synth.support import LOCAL, image_job, job_properties, new_stack, text
 
 _ARN = "arn:aws:braket:eu-west-2:111122223333:job/8dd5a5ab-1c1a-4b6c-bd46-0d1f2c3e4f5a"
@@ -130,7 +131,7 @@ def test_attributes_are_used_in_other_stacks() -> None:
 
 
 def test_every_public_name_is_there_and_no_other() -> None:
-    for name in cdk_braket.__all__:
+    for name in public_api.NAMES:
         public = getattr(cdk_braket, name)
         assert not isinstance(public, type) or public.__name__ == name
         assert name in dir(cdk_braket)

@@ -11,8 +11,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
 
-from cdk_braket import ContainerImage, HybridJob, HybridJobEnvironment, InputChannel, OutputData
+from cdk_braket import (
+    ContainerImage,
+    HybridJob,
+    HybridJobDefinition,
+    HybridJobEnvironment,
+    InputChannel,
+    OutputData,
+)
 from tests.ledger.deployment import Deployment
 from tests.synth.support import ACCOUNT, LOCAL, REGION, Json, new_stack, resources
 
@@ -62,7 +70,7 @@ def _fill(environment: HybridJobEnvironment) -> int:
     return _policies(environment.role)
 
 
-def test_the_policies_of_120_jobs_with_buckets_of_their_own_fit() -> None:
+def test_the_policies_of_120_jobs_with_one_bucket_each_fit() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
     _on_own_buckets(stack, environment, 120)
@@ -70,7 +78,7 @@ def test_the_policies_of_120_jobs_with_buckets_of_their_own_fit() -> None:
     _synthesize(stack)
 
 
-def test_more_managed_policies_than_a_role_takes_are_refused_with_their_number() -> None:
+def test_more_managed_policies_than_a_role_accepts_are_refused_with_their_number() -> None:
     stack = new_stack()
     count = _fill(HybridJobEnvironment(stack, "Environment"))
     assert count > 10
@@ -79,7 +87,7 @@ def test_more_managed_policies_than_a_role_takes_are_refused_with_their_number()
     assert "attaches 10 to a role" in text
 
 
-def test_a_raised_quota_of_managed_policies_is_told_by_the_context() -> None:
+def test_a_raised_quota_of_managed_policies_is_read_from_the_context() -> None:
     stack = new_stack(context={"cdk-braket:managed-policies-per-role": 20})
     assert 10 < _fill(HybridJobEnvironment(stack, "Environment")) <= 20
     _synthesize(stack)
@@ -175,6 +183,27 @@ def test_more_than_five_targets_of_a_rule_are_refused() -> None:
     assert "has 6 targets: 5 fit" in _refusal(stack)
 
 
+def test_a_definition_of_a_state_machine_that_is_too_long_is_refused() -> None:
+    """The length is limited, and the number of states is not."""
+    for characters, is_refused in ((1_000, False), (1_048_576, True)):
+        stack = new_stack()
+        definition = HybridJobDefinition(
+            stack, "Definition", image=ContainerImage.base(), device=LOCAL
+        )
+        filler = sfn.Pass(stack, "Filler", comment="x" * characters)
+        body = sfn.DefinitionBody.from_chainable(filler.next(definition.run_job_task(stack, "Run")))
+        sfn.StateMachine(stack, "Machine", definition_body=body)
+        if not is_refused:
+            _synthesize(stack)
+            continue
+        size = re.search(
+            r"Stack/Machine\] has a definition of up to ([\d,]+) bytes: 1,048,576 fit",
+            _refusal(stack),
+        )
+        assert size is not None
+        assert 1_048_576 < int(size[1].replace(",", "")) < 1_100_000
+
+
 def test_key_and_bucket_policies_that_are_too_long_are_refused() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
@@ -205,7 +234,7 @@ def test_key_and_bucket_policies_that_are_too_long_are_refused() -> None:
 
 
 def _role_policy_names(app: App) -> list[tuple[str, str]]:
-    """The role and name of each inline policy of an app, as CloudFormation makes them."""
+    """The role and name of each inline policy of an app, as CloudFormation creates them."""
     return [
         (str(role), str(policy.properties["PolicyName"]))
         for policy in Deployment(app).resources("AWS::IAM::Policy")

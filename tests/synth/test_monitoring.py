@@ -4,7 +4,7 @@ import json
 from typing import cast
 
 import pytest
-from aws_cdk import App, Environment, Stack
+from aws_cdk import App, Duration, Environment, Stack
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
@@ -14,7 +14,6 @@ from cdk_braket import (
     Device,
     HybridJob,
     HybridJobDashboard,
-    HybridJobDefinition,
     ValidationError,
 )
 from cdk_braket._lambda.braket_jobs import contract
@@ -104,21 +103,27 @@ def test_no_alarm_waits_for_a_job_whose_end_nobody_notes() -> None:
 
 
 def test_tasks_are_counted_and_timed_by_device() -> None:
-    stack = new_stack()
-    for defined in (
-        _sv1(stack),
-        HybridJobDefinition(stack, "Later", image=ContainerImage.base(), device=Device.AMAZON_SV1),
-    ):
-        count, latency = defined.metric_task_count(), defined.metric_task_latency()
-        assert (count.namespace, latency.namespace) == ("AWS/Braket", "AWS/Braket")
-        assert (count.metric_name, latency.metric_name) == ("Count", "Latency")
-        assert count.dimensions == latency.dimensions == {"deviceArn": Device.AMAZON_SV1.arn}
-        assert (count.statistic, latency.statistic) == ("Sum", "Average")
+    device = Device.AMAZON_SV1
+    count, latency = device.metric_task_count(), device.metric_task_latency()
+    assert (count.namespace, latency.namespace) == ("AWS/Braket", "AWS/Braket")
+    assert (count.metric_name, latency.metric_name) == ("Count", "Latency")
+    assert count.dimensions == latency.dimensions == {"deviceArn": Device.AMAZON_SV1.arn}
+    assert (count.statistic, latency.statistic) == ("Sum", "Average")
 
 
-def test_of_a_device_in_the_job_there_are_no_metrics() -> None:
-    with pytest.raises(ValidationError, match="no metrics are published"):
-        image_job(new_stack()).metric_task_count()
+def test_any_metric_of_a_device_has_the_options_of_cloudwatch() -> None:
+    metric = Device.IQM_GARNET.metric(
+        "Count", statistic="p90", period=Duration.seconds(30), label="Tasks", color="#1f77b4"
+    )
+    assert metric.dimensions == {"deviceArn": Device.IQM_GARNET.arn}
+    assert (metric.statistic, metric.label, metric.color) == ("p90", "Tasks", "#1f77b4")
+    assert metric.period.to_seconds() == 30
+
+
+def test_an_embedded_simulator_has_no_metrics() -> None:
+    with pytest.raises(ValidationError, match="no metrics are published") as caught:
+        Device.local("braket/default").metric_task_count(period=Duration.seconds(90))
+    assert [text.partition("=")[0] for text in caught.value.problems] == ["device", "period"]
 
 
 def test_a_dashboard_shows_jobs_in_one_table_by_their_arns() -> None:

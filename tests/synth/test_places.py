@@ -22,7 +22,17 @@ from cdk_braket import (
     IHybridJobEnvironment,
     OutputData,
 )
-from tests.synth.support import ACCOUNT, LOCAL, REGION, Json, json_of, many, new_stack, text
+from cdk_braket._lambda.braket_jobs.handler.properties import read_request
+from tests.synth.support import (
+    ACCOUNT,
+    LOCAL,
+    REGION,
+    Json,
+    as_sent,
+    many,
+    new_stack,
+    text,
+)
 
 _RUN: Final = "RUNID0000000"
 _A_RUN: Final = "k3j9x0q2m7ab"
@@ -135,7 +145,7 @@ def _in_condition(statement: Json, prefix: str | None) -> bool:
 
 def _requests(stack: Stack, job: HybridJob, case: _Case) -> Iterator[tuple[str, str, str | None]]:
     """What the job will ask for: an action, a resource, and the prefix of a listing."""
-    request = json_of(stack.resolve(_property(job, "Request")))
+    request = read_request(as_sent(stack.resolve({"Request": _property(job, "Request")})))
     output = cast("Json", request["outputDataConfig"])
     checkpoint = cast("Json", request["checkpointConfig"])
     for uri in (str(output["s3Path"]), str(checkpoint["s3Uri"])):

@@ -1,6 +1,5 @@
-"""The CreateJob request that a job's properties make, member by member."""
+"""The CreateJob request of a job's properties, member by member."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,20 @@ from cdk_braket import (
 )
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from tests.create_job import filled, members
-from tests.synth import every_member
 from tests.synth.support import (
     LOCAL,
     image_job,
-    job_properties,
     new_stack,
     request_of,
     script,
-    text,
+    tags_of,
 )
+from tests.types import sample
 
 LONGEST = model_rules.bounds(model_rules.shape_of("CreateJobRequest", "jobName")).maximum or 0
 
 
-def test_the_least_job_has_what_the_api_requires_and_the_sdks_defaults() -> None:
+def test_the_least_job_has_the_required_members_and_the_sdks_defaults() -> None:
     stack = new_stack()
     image_job(stack)
     request = request_of(stack)
@@ -53,7 +51,7 @@ def test_the_least_job_has_what_the_api_requires_and_the_sdks_defaults() -> None
     }
 
 
-def test_results_and_checkpoints_of_each_run_have_a_place_of_their_own() -> None:
+def test_results_and_checkpoints_of_each_run_have_another_place() -> None:
     stack = new_stack()
     image_job(stack)
     request = request_of(stack)
@@ -90,15 +88,15 @@ def test_an_image_alone_has_no_script() -> None:
 
 def test_every_argument_reaches_the_request() -> None:
     stack = new_stack()
-    every_member.declare(stack)
+    sample.declare_first(stack)
     request = dict(request_of(stack))
-    assert "Role" in str(request.pop("roleArn"))
-    assert request == every_member.REQUEST
-    assert json.loads(text(job_properties(stack)["Tags"])) == every_member.TAGS
+    assert request.pop("roleArn") == "arn:aws:iam::111122223333:role/mine"
+    assert request == sample.REQUEST
+    assert tags_of(stack) == sample.TAGS
 
 
 def test_every_member_of_the_request_is_in_the_test_above() -> None:
-    offered = {**every_member.REQUEST, "roleArn": "", "tags": every_member.TAGS}
+    offered = {**sample.REQUEST, "roleArn": "", "tags": sample.TAGS}
     derived = {("clientToken",)}
     assert filled(offered) | derived == set(members())
 
@@ -120,7 +118,7 @@ def test_tokens_pass_through_text_and_numbers() -> None:
         max_runtime=Duration.seconds(shots.value_as_number),
         job_name=Token.as_string({"Ref": "Name"}),
     )
-    raw = text(job_properties(stack)["Request"])
+    raw = str(request_of(stack))
     assert "e+289" not in raw
     assert "Token[" not in raw
     assert raw.count("{'Ref': 'Shots'}") == 4

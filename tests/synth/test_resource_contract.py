@@ -18,6 +18,7 @@ from cdk_braket import (
     JobStatus,
     ValidationError,
 )
+from tests import public_api
 from tests.synth.support import (
     Json,
     image_job,
@@ -82,7 +83,7 @@ def test_a_removal_policy_that_cannot_apply_is_refused_with_a_fix() -> None:
 
 
 def test_jobs_and_environments_are_resources_in_their_interfaces() -> None:
-    """The signatures are what counts here: mypy and pyright check this file as well."""
+    """The signatures count here: mypy and pyright check this file as well."""
 
     def follow(job: IHybridJob, environment: IHybridJobEnvironment, topic: sns.ITopic) -> Stack:
         topic.node.add_dependency(job)
@@ -110,7 +111,7 @@ def test_any_action_on_the_job_can_be_granted_and_only_on_it() -> None:
     ]
 
 
-def test_a_hybrid_job_is_told_from_other_constructs() -> None:
+def test_a_hybrid_job_is_distinguished_from_other_constructs() -> None:
     stack = new_stack()
     job = image_job(stack)
     assert HybridJob.is_hybrid_job(job)
@@ -118,7 +119,7 @@ def test_a_hybrid_job_is_told_from_other_constructs() -> None:
     assert not HybridJob.is_hybrid_job(s3.Bucket(stack, "Bucket"))
 
 
-def test_what_is_published_begins_with_the_version_of_its_format() -> None:
+def test_a_published_environment_begins_with_the_version_of_its_format() -> None:
     stack = new_stack()
     HybridJobEnvironment(stack, "Environment").publish("/quantum/jobs")
     value = cast("Json", only(stack, "AWS::SSM::Parameter")["Value"])
@@ -126,9 +127,7 @@ def test_what_is_published_begins_with_the_version_of_its_format() -> None:
     assert parts[0] == "1"
 
 
-@pytest.mark.parametrize(
-    "name", sorted(name for name in cdk_braket.__all__ if name != "Hyperparameter")
-)
+@pytest.mark.parametrize("name", [name for name in public_api.NAMES if name != "Hyperparameter"])
 def test_a_public_class_names_the_package_as_its_module(name: str) -> None:
     assert getattr(cdk_braket, name).__module__ == "cdk_braket"
 

@@ -83,9 +83,9 @@ def test_a_further_job_costs_one_resource() -> None:
 
 
 def test_one_environment_serves_480_jobs_of_a_stack(tmp_path: Path) -> None:
-    # As the CLI runs an app: with the paths of constructs in the template.
+    # As the CLI runs an app, with the paths of constructs in the template, but without white space.
     app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
-    stack = Stack(app, "Sweep")
+    stack = Stack(app, "Sweep", suppress_template_indentation=True)
     environment = HybridJobEnvironment(stack, "Environment")
     script = AlgorithmScript.from_asset(EXAMPLE / "algorithm", entry_point="algorithm.vqe:main")
     for number in range(MANY_JOBS):

@@ -1,7 +1,7 @@
 """A string in the place of a list is refused by every function of the public API."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
@@ -11,24 +11,14 @@ from aws_cdk import aws_sns as sns
 
 import cdk_braket
 from cdk_braket import ContainerImage, HybridJob, HybridJobEnvironment, IHybridJob, ValidationError
+from tests import public_api
 from tests.synth.support import LOCAL, image_job, new_stack
 
 _LISTS = {Sequence, Collection, Iterable, list, tuple, set, frozenset}
 
 
-def _functions() -> Iterator[tuple[str, str, Callable[..., object]]]:
-    """Each public function of each public class, by class and name, inherited ones included."""
-    for class_name in cdk_braket.__all__:
-        owner = getattr(cdk_braket, class_name)
-        if owner.__module__.startswith("cdk_braket") and not getattr(owner, "_is_protocol", False):
-            for name, function in inspect.getmembers(owner, callable):
-                ours = str(getattr(function, "__module__", "")).startswith("cdk_braket")
-                if ours and (name == "__init__" or not name.startswith("_")):
-                    yield class_name, name, function
-
-
-def _takes_list(hint: object) -> bool:
-    """Whether a list is expected, and no string: some say that they take one or several."""
+def _accepts_list(hint: object) -> bool:
+    """Whether a list is expected, and no string: some accept one or several."""
     options = get_args(hint) if get_origin(hint) not in _LISTS else (hint,)
     if str in options:
         return False
@@ -37,13 +27,13 @@ def _takes_list(hint: object) -> bool:
 
 def _list_parameters() -> list[tuple[str, str, str]]:
     found = []
-    for class_name, name, function in _functions():
+    for class_name, name, function in public_api.functions():
         hints = get_type_hints(function, localns={"IHybridJob": IHybridJob})
-        found += [(class_name, name, each) for each, hint in hints.items() if _takes_list(hint)]
+        found += [(class_name, name, each) for each, hint in hints.items() if _accepts_list(hint)]
     return [each for each in found if each[2] != "return" and each[0] != "ValidationError"]
 
 
-def test_the_parameters_that_take_lists_are_found() -> None:
+def test_the_parameters_that_accept_lists_are_found() -> None:
     assert {
         ("AlgorithmScript", "from_asset", "exclude"),
         ("InputChannel", "from_asset", "exclude"),
@@ -101,7 +91,7 @@ def test_every_function_checks_the_types_of_its_arguments() -> None:
     tells_nothing = {"allow_waiting", "allow_events"}
     unmarked = {
         f"{owner}.{name}"
-        for owner, name, function in _functions()
+        for owner, name, function in public_api.functions()
         if name not in at_once | tells_nothing
         and len(inspect.signature(function).parameters) > 1
         and not hasattr(function, "__wrapped__")

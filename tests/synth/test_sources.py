@@ -1,6 +1,5 @@
 """Scripts and inputs: where they go, and that only their content names them."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -19,12 +18,12 @@ from cdk_braket import (
 )
 from cdk_braket.assets.local_files import MAX_INPUT_BYTES, MAX_INPUT_FILES, LocalScript
 from cdk_braket.assets.packaging import MAX_BYTES
-from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
+from tests.synth.support import LOCAL, assets_of, new_stack, request_of, script
 
 
 def _destinations(stack: Stack) -> list[str]:
     """Keys in the inputs bucket."""
-    assets: dict[str, dict[str, str]] = json.loads(text(job_properties(stack)["Assets"]))
+    assets = assets_of(stack)
     [(bucket, objects)] = assets.items()
     assert bucket.startswith("cdk-")
     return list(objects.values())

@@ -1,6 +1,5 @@
 """What is refused before anything is created, and how it is said."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from cdk_braket import (
     ValidationError,
 )
 from cdk_braket._lambda.braket_jobs.api import model_rules
-from tests.synth.support import LOCAL, job_properties, new_stack, request_of, script, text
+from tests.synth.support import LOCAL, new_stack, request_of, script
 
 
 def _refused(**options: object) -> ValidationError:
@@ -210,9 +209,7 @@ def test_tokens_are_left_to_the_handler() -> None:
         reservation_arn=token,
     )
     later = "<{'Ref': 'P'}>"
-    rendered = text(job_properties(stack)["Request"])
-    # A number stands without quotes.
-    request = json.loads(rendered.replace(f":{later}", f':"{later}"'))
+    request = request_of(stack)
     assert request["algorithmSpecification"] == {"containerImage": {"uri": later}}
     assert request["deviceConfig"] == {"device": later}
     assert request["hyperParameters"] == {"h": later, "n": later, later: "v"}

@@ -1,21 +1,23 @@
 """Deployments that wait for their job."""
 
-import json
+from typing import cast
 
 import pytest
 from aws_cdk import CfnParameter, Duration
 from aws_cdk.assertions import Template
 
 from cdk_braket import ContainerImage, HybridJob, ValidationError, WaitForCompletion
+from cdk_braket._lambda.braket_jobs.handler.properties import Wait, read_wait
 from cdk_braket.core.timeouts import LONGEST_WAIT
 from tests.synth.support import (
     LOCAL,
+    Json,
+    as_sent,
     image_job,
     job_properties,
     new_stack,
     policies,
     resources,
-    text,
 )
 
 
@@ -38,13 +40,11 @@ def test_a_deployment_does_not_wait_by_default() -> None:
             getattr(job, attribute)
 
 
-def test_what_was_asked_for_reaches_the_handler() -> None:
+def test_the_options_reach_the_handler() -> None:
     job = _waiting(Duration.minutes(20), fail_stack=False)
     properties = job_properties(job.stack)
-    assert json.loads(text(properties["WaitForCompletion"])) == {
-        "timeoutSeconds": 1200,
-        "failStack": False,
-    }
+    assert properties["WaitForCompletion"] == {"TimeoutSeconds": 1200, "FailStack": False}
+    assert read_wait(as_sent(properties)) == Wait(1200, fails_stack=False)
     assert properties["ServiceTimeout"] == str(1200 + 300)
     assert "JobStatus" in str(job.stack.resolve(job.job_status))
     assert "FailureReason" in str(job.stack.resolve(job.failure_reason))
@@ -66,7 +66,8 @@ def test_a_time_that_is_a_token_is_waited_for_with_all_the_time_there_is() -> No
     wait = WaitForCompletion(timeout=Duration.seconds(seconds))
     HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, wait_for_completion=wait)
     assert job_properties(stack)["ServiceTimeout"] == "3600"
-    assert '"timeoutSeconds":<' in text(job_properties(stack)["WaitForCompletion"])
+    rendered = cast("Json", job_properties(stack)["WaitForCompletion"])
+    assert rendered["TimeoutSeconds"] == {"Ref": "Seconds"}
 
 
 @pytest.mark.parametrize("seconds", [0, LONGEST_WAIT + 1])
@@ -98,7 +99,7 @@ def test_two_jobs_that_wait_share_the_permission() -> None:
     assert sum("GoOn" in name for name in policies(stack)) == 1
 
 
-def test_a_rerun_token_is_a_property_of_its_own() -> None:
+def test_a_rerun_trigger_is_a_separate_property() -> None:
     stack = new_stack()
     HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, rerun_trigger="again")
     assert job_properties(stack)["RerunToken"] == "again"

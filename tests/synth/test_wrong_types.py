@@ -14,7 +14,7 @@ from cdk_braket import (
     OutputData,
     ValidationError,
 )
-from tests.docs import arguments
+from tests import public_api
 from tests.synth.support import LOCAL, new_stack, request_of
 
 
@@ -31,7 +31,7 @@ def _refused(**options: object) -> tuple[str, ...]:
     return caught.value.problems
 
 
-@pytest.mark.parametrize("name", arguments.names())
+@pytest.mark.parametrize("name", public_api.arguments())
 def test_an_argument_of_another_type_is_refused_with_its_fix(name: str) -> None:
     """From the signature: a new argument is tested without a further line."""
     found = [text for text in _refused(**{name: 3.5j}) if text.startswith(f"{name}: ")]
@@ -122,7 +122,7 @@ def test_an_argument_of_another_type_is_refused_with_its_fix(name: str) -> None:
         ),
     ],
 )
-def test_what_is_usually_confused_is_refused_with_the_code_to_write(
+def test_a_usual_confusion_is_refused_with_the_code_to_write(
     options: dict[str, object], problem: str
 ) -> None:
     [found] = _refused(**options)
@@ -138,7 +138,7 @@ def test_all_of_them_come_at_once_and_nothing_is_created() -> None:
     assert stack.node.children == []
 
 
-def test_a_distribution_may_be_its_text_as_in_the_sdk() -> None:
+def test_a_distribution_may_be_a_string_as_in_the_sdk() -> None:
     made = _declare(distribution="data_parallel")
     assert made == _declare(distribution=Distribution.DATA_PARALLEL)
     assert made != _declare()

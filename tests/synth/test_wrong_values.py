@@ -78,7 +78,7 @@ def test_periods_and_timeouts_are_whole_numbers_that_services_take() -> None:
         stack, "Job", image=ContainerImage.base(), device=Device.AMAZON_SV1
     )
     with pytest.raises(ValidationError, match="period=90 s: must be 1, 5, 10 or 30 seconds"):
-        definition.metric_task_count(period=Duration.seconds(90))
+        Device.AMAZON_SV1.metric_task_count(period=Duration.seconds(90))
     with pytest.raises(ValidationError) as caught:
         definition.run_job_task(
             stack,
@@ -364,15 +364,22 @@ def test_a_values_fault_decides_its_fix(options: dict[str, object], fix: str) ->
 def test_a_path_that_names_nothing_says_what_it_is(path: str, told: str) -> None:
     problems = _refused(
         image=ContainerImage.from_asset(path),
-        algorithm=AlgorithmScript.from_asset(path, entry_point="a:b"),
+        algorithm=AlgorithmScript.from_asset(path, entry_point="a:b", include_modules=[path]),
         input_data={"c": InputChannel.from_asset(path)},
     )
-    starts = [problem.partition("=")[0] for problem in problems]
-    assert sorted(starts) == ["algorithm", "image", "input_data['c']"]
-    assert all(told in problem for problem in problems)
+    by_argument = {problem.partition("=")[0]: problem for problem in problems}
+    assert sorted(by_argument) == [
+        "algorithm",
+        "algorithm.include_modules[0]",
+        "image",
+        "input_data['c']",
+    ]
+    for argument, problem in by_argument.items():
+        assert problem.startswith(f"{argument}={path!r}: "), "as it was given, slash by slash"
+        assert told in problem
     if path.startswith("s3:"):
-        assert "AlgorithmScript.from_bucket(" in problems[0]
-        assert "InputChannel.from_s3_uri('s3://bucket/key')" in problems[1]
+        assert "AlgorithmScript.from_bucket(" in by_argument["algorithm"]
+        assert "InputChannel.from_s3_uri('s3://bucket/key')" in by_argument["input_data['c']"]
     if path == "jobs/vqe":
         assert str(Path.cwd())[:40] in problems[0]
 

@@ -163,9 +163,9 @@ def make(directory: Path) -> Miniature:
     for path in (miniature.root, miniature.wheels, miniature.home):
         path.mkdir()
     shutil.copy2(ROOT / "dev", miniature.root)
-    shutil.copytree(
-        ROOT / "tools", miniature.root / "tools", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for folder in ("tools", "constructs/cdk_braket_local"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, miniature.root / folder, ignore=ignored)
     files = {
         "pyproject.toml": _PROJECT,
         "backend.py": _BACKEND,

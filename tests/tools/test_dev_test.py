@@ -1,4 +1,4 @@
-"""`./dev test` ends as its caller expects, whatever happens to the suite."""
+"""`./dev test` ends as its caller expects, in each outcome of the suite."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    """A suite of its own that ends as ours does."""
+    """A small suite that ends as ours does."""
     shutil.copy(ROOT / "tests" / "exit_code.py", tmp_path / "conftest.py")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     return tmp_path
@@ -45,7 +45,7 @@ def test_ctrl_c_has_the_exit_code_that_shells_give_it(suite: Path) -> None:
     ("code", "exit_code"),
     [("def test(): pass", 0), ("def test(): assert 0", 1), ("import none", 2)],
 )
-def test_otherwise_the_exit_code_is_pytests(suite: Path, code: str, exit_code: int) -> None:
+def test_otherwise_the_exit_code_is_that_of_pytest(suite: Path, code: str, exit_code: int) -> None:
     (suite / "test_it.py").write_text(code)
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-x"], cwd=suite, capture_output=True, check=False

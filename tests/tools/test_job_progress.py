@@ -156,7 +156,7 @@ def test_nothing_is_written_twice_where_there_is_no_terminal() -> None:
     assert [line.split()[0] for line in stream.getvalue().splitlines()] == ["RUNNING", "CANCELLED"]
 
 
-def test_end_tells_why_and_where_the_results_are() -> None:
+def test_the_end_has_the_reason_and_the_place_of_the_results() -> None:
     with service() as aws:
         aws.describes(
             "FAILED", endedAt=CREATED + timedelta(seconds=3), failureReason="AlgorithmError: no"
@@ -249,7 +249,7 @@ def test_a_clock_behind_the_services_shows_no_negative_time() -> None:
         ("", ""),
     ],
 )
-def test_log_lines_are_made_readable(message: str, shown: str) -> None:
+def test_log_lines_are_shortened_for_people(message: str, shown: str) -> None:
     assert job_progress.readable(message) == shown
 
 

@@ -1,4 +1,4 @@
-"""Both type checkers accept what a user writes, and refuse what a user must not."""
+"""Both type checkers accept correct code of users, and refuse wrong code."""
 
 import ast
 import re
@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from aws_cdk import App, Stack
 
-import cdk_braket
-from tests.types.every_public_name import declare, refused
+from tests import public_api
+from tests.types.sample import declare, invalid
 
-SAMPLE = Path(__file__).with_name("every_public_name.py")
+SAMPLE = Path(__file__).with_name("sample.py")
 ROOT = SAMPLE.parents[2]
+_SAMPLE_TREE = ast.parse(SAMPLE.read_text(encoding="utf-8"))
 
 _CHECKERS = {
     "mypy": ["mypy", "--strict"],
@@ -39,12 +40,25 @@ def _check(checker: str, file: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_the_sample_uses_every_public_name_and_runs() -> None:
-    source = SAMPLE.read_text(encoding="utf-8")
-    assert not [name for name in cdk_braket.__all__ if name not in source]
+def test_the_sample_runs() -> None:
     stack = Stack(App(), "Stack")
     assert len(declare(stack)) == 3
-    assert refused(stack)
+    assert invalid(stack)
+
+
+def test_the_sample_uses_every_public_name() -> None:
+    used = {node.id for node in ast.walk(_SAMPLE_TREE) if isinstance(node, ast.Name)}
+    assert set(public_api.NAMES) <= used
+
+
+def test_the_sample_uses_every_argument_of_a_job() -> None:
+    jobs = [
+        node
+        for node in ast.walk(_SAMPLE_TREE)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "HybridJob"
+    ]
+    used = {keyword.arg for job in jobs for keyword in job.keywords}
+    assert used == set(public_api.arguments())
 
 
 @pytest.mark.parametrize("checker", _CHECKERS)
@@ -54,7 +68,7 @@ def test_a_type_checker_accepts_the_sample(checker: str) -> None:
 
 
 @pytest.mark.parametrize("checker", _CHECKERS)
-def test_a_type_checker_refuses_what_is_wrong(checker: str, tmp_path: Path) -> None:
+def test_a_type_checker_refuses_wrong_code(checker: str, tmp_path: Path) -> None:
     file = tmp_path / "wrong.py"
     start = [
         "from aws_cdk import App, Stack",
@@ -70,7 +84,7 @@ def test_a_type_checker_refuses_what_is_wrong(checker: str, tmp_path: Path) -> N
 def _signatures(file: Path) -> Iterator[tuple[str, str]]:
     """The name and the annotations of each public method of the public classes in a module."""
     for owner in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(owner, ast.ClassDef) and owner.name in cdk_braket.__all__:
+        if isinstance(owner, ast.ClassDef) and owner.name in public_api.NAMES:
             for method in owner.body:
                 if isinstance(method, ast.FunctionDef) and not re.match("_(?!_init_)", method.name):
                     parts = [method.args, *([method.returns] if method.returns else [])]

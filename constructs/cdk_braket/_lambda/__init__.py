@@ -1,1 +1,1 @@
-"""The root of the handler's Lambda asset: what stands here is deployed as it is."""
+"""The root of the handler's Lambda asset: this folder is deployed without changes."""

@@ -1,6 +1,6 @@
-"""What comes from this machine: which files, and which keys they get in the inputs bucket.
+"""Files of this machine, and their keys in the inputs bucket.
 
-Keys are content-addressed, so that unchanged content never makes a new definition of a job.
+Keys are content-addressed, so that unchanged content never results in a new definition of a job.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ class LocalFiles:
     Attributes:
         key: The one object's key, or the prefix of all keys.
         files: The files.
-        summary: What they are, for people.
+        summary: A description of them, for people.
     """
 
     key: str
@@ -63,11 +63,21 @@ class LocalFiles:
 
 @dataclass(frozen=True, slots=True)
 class LocalScript:
-    """A script on this machine."""
+    """A script on this machine; its paths are kept as the user wrote them."""
 
-    path: Path
+    given: str
     exclude: tuple[str, ...]
-    include: tuple[Path, ...] = ()
+    given_include: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file or directory."""
+        return Path(self.given)
+
+    @property
+    def include(self) -> tuple[Path, ...]:
+        """Further files and folders to pack."""
+        return tuple(Path(each) for each in self.given_include)
 
     def collect(self, scratch: Path) -> LocalFiles:
         """Pack the script.
@@ -86,16 +96,26 @@ class LocalScript:
 
 @dataclass(frozen=True, slots=True)
 class LocalData:
-    """Input data on this machine: a file, or a directory with what is in it."""
+    """Input data on this machine: a file, or a directory with its files."""
 
-    path: Path
+    given: str
     exclude: tuple[str, ...]
 
+    @property
+    def path(self) -> Path:
+        """The file or directory."""
+        return Path(self.given)
+
+    @property
+    def given_include(self) -> tuple[str, ...]:
+        """Nothing: data has no further files."""
+        return ()
+
     def collect(self, scratch: Path) -> LocalFiles:  # noqa: ARG002 - as LocalScript
-        """Find the files and what names them.
+        """Find the files and their names.
 
         Raises:
-            PackagingError: The path does not exist, holds what cannot be copied, or too much.
+            PackagingError: The path does not exist, holds files that cannot be copied, or too many.
         """
         tree = read_tree(self.path, exclude=self.exclude)
         if problems := [*tree.problems, *_too_much_data(self.path, tree)]:
@@ -112,7 +132,7 @@ class LocalData:
 
 
 def _too_much_data(path: Path, tree: SourceTree) -> list[str]:
-    """What is against the number and the sizes of files, before one of them is read."""
+    """Check the number and the sizes of files, before one of them is read."""
     problems = [
         f"{shown(file.name)}: is of {file.size} bytes, and at most {MAX_INPUT_BYTES} are copied at "
         "once. Split it, or put it in a bucket, and use InputChannel.from_bucket(…)."
@@ -144,7 +164,7 @@ class Copy:
 
 
 def copy_in(scope: Construct, files: LocalFiles) -> list[Copy]:
-    """Make an asset of each file, and say where the handler is to copy it."""
+    """Create an asset of each file, and return where the handler is to copy it."""
     return [_copy(scope, index, file) for index, file in enumerate(files.files)]
 
 

@@ -1,8 +1,8 @@
 """Checks that arguments are of the types that the signatures declare.
 
-Users who run no type checker get an error that names the argument and the fix, instead of a text
-that is taken letter by letter, or an error of another library. The annotations are the one source:
-a new argument is checked without a further line here.
+Users who run no type checker get an error that names the argument and the fix. Otherwise a string
+could be read letter by letter, or another library would raise an error. The annotations are the one
+source: a new argument is checked without a further line here.
 """
 
 import enum
@@ -35,7 +35,7 @@ from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain
 from cdk_braket.core.validation_error import ValidationError
 
 Annotation: TypeAlias = Any
-"""What stands in a signature: a type, a union, an alias with arguments."""
+"""An annotation in a signature: a type, a union, an alias with arguments."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -138,7 +138,7 @@ def _issues_of_one(
 
 
 def _list_issues(name: str, value: object, expected: Annotation) -> Iterator[Issue]:
-    """A text is a sequence of its letters: never what was meant."""
+    """A string is a sequence of its letters, which is never meant."""
     (element,) = get_args(expected)[:1] or (object,)
     if isinstance(value, (str, bytes)):
         one = _fix(value, element, is_optional=False) if element is not str else ""
@@ -223,7 +223,7 @@ def _has(value: object, member: str) -> bool:
 
 @cache
 def _first_member(protocol: type) -> str:
-    """A member that tells an interface from others: its first property, or its first method."""
+    """A member that distinguishes an interface from others: its first property or method."""
     own = {name: each for name, each in vars(protocol).items() if not name.startswith("_")}
     properties = [name for name, each in own.items() if isinstance(each, property)]
     return next(iter(properties or own))

@@ -27,7 +27,7 @@ class Issue:
     Attributes:
         argument: The argument, such as `instance.volume_size` or `hyperparameters['shots']`.
         rule: The rule, and how it is broken.
-        fix: A sentence on how to fix it; empty where `rule` says it.
+        fix: A sentence on how to fix it; empty if `rule` includes it.
         shown: The value, fit for one line; empty where there is none or it must not be shown.
         severity: Whether it stops the synthesis.
         check: The id that turns the check off, or that acknowledges the warning.
@@ -50,7 +50,7 @@ class Issue:
 
 
 def without(issues: Iterable[Issue], refused: Iterable[str]) -> list[Issue]:
-    """Leave out the issues of arguments that are refused already, as they would only follow.
+    """Remove the issues of arguments that are refused already, as they would only follow.
 
     Args:
         issues: The issues.
@@ -77,7 +77,7 @@ def shorten(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text that may hold what a user wrote, with what is no letter, digit or sign escaped."""
+    """Escape all characters of a string, such as a user's, but letters, digits and signs."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 

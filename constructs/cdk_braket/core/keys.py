@@ -7,6 +7,9 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
+from .memo import key_arn_of, remembered
+from .statement import Statement
+
 READ_ACTIONS: Final = ("kms:Decrypt",)
 """Read objects that are encrypted with a key."""
 
@@ -16,8 +19,8 @@ WRITE_ACTIONS: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 RESULT_ACTIONS: Final = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
 """Write the results of a job.
 
-Amazon Braket runs jobs on SageMaker AI, whose documentation asks for kms:Encrypt of the execution
-role, and whose volumes ask for kms:DescribeKey. Source:
+Amazon Braket runs jobs on SageMaker AI, whose documentation requires kms:Encrypt of the execution
+role, and whose volumes require kms:DescribeKey. Source:
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
 """
 
@@ -25,6 +28,7 @@ _ALIAS: Final = "alias/"
 BRAKET: Final = "braket.amazonaws.com"
 
 
+@remembered
 def target_of(key: kms.IKey) -> kms.IKey:
     """Return the key of an alias where the app knows it, and else the key or alias itself."""
     try:
@@ -34,7 +38,7 @@ def target_of(key: kms.IKey) -> kms.IKey:
     return key if target is None else cast("kms.IKey", target)
 
 
-def key_statement(key: kms.IKey, actions: Sequence[str]) -> iam.PolicyStatement:
+def key_statement(key: kms.IKey, actions: Sequence[str]) -> Statement:
     """Allow actions on a key.
 
     The key of an alias that was imported by its name is not known. It is any key of that account
@@ -43,8 +47,8 @@ def key_statement(key: kms.IKey, actions: Sequence[str]) -> iam.PolicyStatement:
     """
     before, name = _alias(target_of(key))
     if name is None:
-        return iam.PolicyStatement(actions=list(actions), resources=[before])
-    return iam.PolicyStatement(
+        return Statement(actions=list(actions), resources=[before])
+    return Statement(
         actions=list(actions),
         resources=[f"{before}key/*"],
         conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": name}},
@@ -55,8 +59,8 @@ def results_key_statement(stack: Stack) -> iam.PolicyStatement:
     """Return the statement of a key's policy that results of quantum tasks need.
 
     Amazon Braket writes them as its service-linked role, whose own policy has no action of KMS and
-    cannot be extended. The role is not named as principal: a key policy that names a role which is
-    not there is refused, and the role is there only once Braket was enabled. Sources:
+    cannot be extended. The role is not named as principal: a key policy that names a missing role
+    is refused, and the role exists only once Braket was enabled. Sources:
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonBraketServiceRolePolicy.html
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
 
@@ -86,12 +90,13 @@ def results_key_statement(stack: Stack) -> iam.PolicyStatement:
 
 def is_same_key(one: kms.IKey, other: kms.IKey) -> bool:
     """Return whether two keys, or aliases of keys of this app, are known to be the same key."""
-    return target_of(one).key_arn == target_of(other).key_arn
+    return key_arn_of(target_of(one)) == key_arn_of(target_of(other))
 
 
+@remembered
 def _alias(key: kms.IKey) -> tuple[str, str | None]:
-    """Return what precedes an alias in its ARN, and its name; of a key the ARN and None."""
-    arn = key.key_arn
+    """Split the ARN of an alias before its name. For a key, return its ARN and None."""
+    arn = key_arn_of(key)
     # As a string, an ARN whose region is a token can be cut, too.
     before, colon, name = arn.rpartition(f":{_ALIAS}")
     if colon:
@@ -102,12 +107,12 @@ def _alias(key: kms.IKey) -> tuple[str, str | None]:
 
 def key_statements(
     keys: Iterable[kms.IKey | None], actions: Sequence[str] = WRITE_ACTIONS
-) -> list[iam.PolicyStatement]:
+) -> list[Statement]:
     """Allow actions on keys, each once.
 
     Args:
         keys: The keys; None stands for keys of S3, which need no permission.
         actions: The actions.
     """
-    unique = {target_of(key).key_arn: key for key in keys if key is not None}
+    unique = {key_arn_of(target_of(key)): key for key in keys if key is not None}
     return [key_statement(key, actions) for _, key in sorted(unique.items())]

@@ -1,4 +1,4 @@
-"""Paths on this machine: what they are when they name no file of it."""
+"""Paths on this machine, and the kinds of strings that users pass instead."""
 
 import os
 import re
@@ -7,27 +7,28 @@ from typing import Final
 
 from .issue import Issue, shorten
 
-# Path("s3://bucket/key") is "s3:/bucket/key" already.
+# A `Path` of "s3://bucket/key" has one slash.
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 _IN_S3: Final = {
     "algorithm": "Use AlgorithmScript.from_bucket(bucket, key, entry_point=…)",
+    "algorithm.include_modules": "Download it first, and name its path",
     "image": "Use ContainerImage.from_uri(…) or .from_ecr_repository(…)",
 }
 _CHANNEL_IN_S3: Final = "Use InputChannel.from_s3_uri('s3://{}') or .from_bucket(…)"
 
 
-def path_issue(argument: str, path: Path) -> Issue | None:
+def path_issue(argument: str, path: Path, given: str) -> Issue | None:
     """Return why a path cannot name a file or directory of this machine; None if it exists.
 
     Args:
         argument: The argument that it is given in.
-        path: The path as it was given.
+        path: The path.
+        given: The path as the user wrote it: `Path` drops a slash of a URL.
     """
-    text = str(path)
-    rule, fix = _fault(argument, path, text)
-    return Issue(argument, rule, fix, shorten(text)) if rule else None
+    rule, fix = _fault(argument, path, given)
+    return Issue(argument, rule, fix, shorten(given)) if rule else None
 
 
 def _fault(argument: str, path: Path, text: str) -> tuple[str, str]:
@@ -50,12 +51,12 @@ def _fault(argument: str, path: Path, text: str) -> tuple[str, str]:
 
 def _url_fault(argument: str, scheme: str, rest: str) -> tuple[str, str]:
     if scheme == "s3":
-        fix = _IN_S3.get(argument, _CHANNEL_IN_S3.format(rest))
-        return "is an S3 URI, and from_asset takes a path of this machine", fix
+        fix = _IN_S3.get(argument.partition("[")[0], _CHANNEL_IN_S3.format(rest))
+        return "is an S3 URI, and from_asset accepts a path of this machine", fix
     if scheme == "file":
-        return "is a file: URL, and from_asset takes a path", f"Use {('/' + rest.lstrip('/'))!r}"
+        return "is a file: URL, and from_asset accepts a path", f"Use {('/' + rest.lstrip('/'))!r}"
     return (
-        f"is a URL ({scheme}:), and from_asset takes a path of this machine",
+        f"is a URL ({scheme}:), and from_asset accepts a path of this machine",
         "Download it first, or put it into a bucket",
     )
 

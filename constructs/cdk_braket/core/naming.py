@@ -1,4 +1,4 @@
-"""Where things lie: the buckets of an environment, and what is in them."""
+"""The buckets of an environment, and the folders in them."""
 
 import re
 import string
@@ -18,7 +18,7 @@ RECORDS: Final = ".cdk-braket/jobs"
 """Where the handler keeps its records in the inputs bucket. The job's role cannot reach it."""
 
 JOBS: Final = "jobs"
-"""Results and checkpoints in the results bucket, unless the user says otherwise."""
+"""Results and checkpoints in the results bucket, unless the user chooses others."""
 
 # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 _DESCRIPTION: Final = re.compile("[\t\n\r -~\u00a1-\u00ff]{0,1000}")
@@ -39,7 +39,7 @@ def stack_uuid(stack: Stack) -> str:
 def description(before: str, path: str, after: str = "") -> str:
     """Describe a resource by a construct's path, or without it where IAM would refuse that.
 
-    IAM takes Latin-1 alone, and construct ids may be anything.
+    IAM accepts Latin-1 alone, and construct ids may have any characters.
     """
     text = f"{before} {path}{after}"
     return text if _DESCRIPTION.fullmatch(text) else f"{before} this stack{after}"

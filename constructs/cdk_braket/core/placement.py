@@ -1,12 +1,20 @@
 """Whether the constructs that an argument names can be used where a construct is declared."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
-from aws_cdk import Stack, Stage
 from constructs import IConstruct
 
 from .issue import Issue
+from .memo import (
+    account_and_region_of,
+    account_of,
+    is_construct,
+    path_of,
+    region_of,
+    stack_of,
+    stage_of,
+)
 from .tokens import is_stand_in, is_unknown
 
 _PUBLISH: Final = (
@@ -48,21 +56,24 @@ def misplaced(
         in_region: Whether it has to be in the region of the scope's stack.
         in_account: Whether it has to be in the account of the scope's stack.
     """
-    node = getattr(used, "node", None)
-    if node is None or _is_stand_in(used):
+    if used is None or not is_construct(used) or _is_stand_in(used):
         return
-    if Stage.of(used) is not Stage.of(scope) and _is_declared(used):  # type: ignore[arg-type]
+    resource = cast("IConstruct", used)
+    if stage_of(resource) is not stage_of(scope) and _is_declared(used):
         fix = _FIXES.get(argument, "Import it in this app by its name or ARN")
-        rule = f"is declared in another app or stage ({node.path}), which this one cannot refer to"
+        where = f"another app or stage ({path_of(resource)})"
+        rule = f"is declared in {where}, which this one cannot refer to"
         yield Issue(argument, rule, fix)
         return
-    there, stack = getattr(used, "env", None), Stack.of(scope)
-    if there is None:
+    place = account_and_region_of(resource)
+    if place is None:
         return
-    if in_region and _differ(there.region, stack.region):
-        yield _elsewhere(argument, there.region, stack.region, "region")
-    if in_account and _differ(there.account, stack.account):
-        yield _elsewhere(argument, there.account, stack.account, "account")
+    account, region = place
+    stack = stack_of(scope)
+    if in_region and _differ(region, region_of(stack)):
+        yield _elsewhere(argument, region, region_of(stack), "region")
+    if in_account and _differ(account, account_of(stack)):
+        yield _elsewhere(argument, account, account_of(stack), "account")
 
 
 def _is_declared(used: object) -> bool:
@@ -74,7 +85,7 @@ def _is_declared(used: object) -> bool:
 
 
 def _is_stand_in(used: object) -> bool:
-    """Whether a look-up found nothing yet: its account and region are made up then."""
+    """Whether a look-up has no result yet: its account and region are placeholders then."""
     return any(is_stand_in(getattr(used, name, None)) for name in ("role_arn", "key_arn"))
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 Hyperparameter = str | int | float | bool
-"""What a hyperparameter's value may be; the job gets its text."""
+"""A value of a hyperparameter; the job receives it as a string."""
 
 _PLAIN: Final = (str, bool, int, float)
 
@@ -14,7 +14,7 @@ _PLAIN: Final = (str, bool, int, float)
 def plain(value: object) -> object:
     """Return the plain value of an enumeration's member or of another library's number.
 
-    An `IntEnum`, `StrEnum` or other enumeration that is text or a number is its value. A number of
+    An `IntEnum`, `StrEnum` or other enumeration of strings or numbers is its value. A number of
     numpy, or an array of one number, is that number. Anything else is returned as it is.
 
     Args:
@@ -35,7 +35,7 @@ def plain(value: object) -> object:
 
 
 def plain_tree(value: object) -> object:
-    """Return a value in which all members of objects and lists are plain, as JSON takes them."""
+    """Return a value in which all members of objects and lists are plain, as JSON accepts them."""
     if isinstance(value, dict):
         return {plain(key): plain_tree(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -44,10 +44,10 @@ def plain_tree(value: object) -> object:
 
 
 def plain_hyperparameter(value: object) -> str | int | float | bool:
-    """Return a hyperparameter's value as JSON can hold it: a plain value, or its text.
+    """Return a hyperparameter's value as JSON can hold it: a plain value, or a string.
 
     Args:
-        value: A value that `hyperparameter_text` has a text for, or a token.
+        value: A value that `hyperparameter_text` accepts, or a token.
     """
     found = plain(value)
     if isinstance(found, _PLAIN) and type(found) in _PLAIN:

@@ -1,18 +1,20 @@
-"""Places in S3: how they are written, and what it takes to reach them."""
+"""Places in S3: their notation, and the permissions to reach them."""
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
-from aws_cdk import Aws, Fn, Token
-from aws_cdk import aws_iam as iam
+from aws_cdk import Aws, Fn
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, is_bucket_name
 
 from .keys import READ_ACTIONS, key_statements
-from .tokens import is_unknown, settled
+from .memo import bucket_name_of, encryption_key_of
+from .statement import Statement
+from .tokens import is_token, is_unknown, settled
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
@@ -27,15 +29,20 @@ _HTTPS_REGION: Final = re.compile(
 _SPECIAL: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|[*?$]")
 
 
-def literal(text: str) -> str:
-    """Return a text as policies take it: its wildcards and variables stand for themselves.
+@cache
+def _partition() -> str:
+    return Aws.PARTITION
 
-    What only the deployment knows cannot be escaped so: a `*` in it is one to IAM.
+
+def literal(text: str) -> str:
+    """Escape a string for policies: its wildcards and variables stand for themselves.
+
+    Values that only the deployment knows cannot be escaped so: a `*` in it is one to IAM.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 
     Args:
-        text: A key, or what keys begin with; may hold tokens.
+        text: A key, or a prefix of keys; may hold tokens.
     """
     return _SPECIAL.sub(lambda found: found[0] if found[0][1:] else f"${{{found[0]}}}", text)
 
@@ -45,9 +52,9 @@ class Location:
     """Objects in S3 that share a key prefix, or one object.
 
     Attributes:
-        uri: As the API takes it.
+        uri: In the form of the API.
         bucket_name: The bucket's name; empty when the URI does not show it.
-        key_prefix: What the keys begin with, or the one object's key.
+        key_prefix: The prefix of the keys, or the one object's key.
         keys: The KMS keys of the objects, where they are known.
         is_object: Whether it is the one object of that key.
         bucket: The bucket, where it is known as a construct.
@@ -69,11 +76,11 @@ class Location:
     @property
     def bucket_arn(self) -> str:
         """ARN of the bucket."""
-        return f"arn:{Aws.PARTITION}:s3:::{self.bucket_name}"
+        return f"arn:{_partition()}:s3:::{self.bucket_name}"
 
     @property
     def prefix(self) -> str:
-        """The key prefix as policies take it."""
+        """The key prefix, escaped for policies."""
         return literal(self.key_prefix)
 
     @property
@@ -102,8 +109,8 @@ class Location:
         known = bool(self.bucket_name) and not is_unknown(self.bucket_name)
         return known and not self.bucket_name.startswith(REACHABLE_PREFIX)
 
-    def read_statements(self) -> list[iam.PolicyStatement]:
-        """What it takes to read the objects and no others."""
+    def read_statements(self) -> list[Statement]:
+        """The permissions to read the objects and no others."""
         if not self.bucket_name:
             return []
         which = self.prefix if self.is_object else f"{self.prefix}*"
@@ -115,14 +122,15 @@ class Location:
 
 def in_bucket(bucket: s3.IBucket, prefix: str, *, is_object: bool = False) -> Location:
     """Name the objects of a bucket whose keys begin with `prefix`, or the one of that key."""
-    uri = f"s3://{bucket.bucket_name}/{prefix}"
-    key = bucket.encryption_key
+    name = bucket_name_of(bucket)
+    uri = f"s3://{name}/{prefix}"
+    key = encryption_key_of(bucket)
     keys = () if key is None else (key,)
-    return Location(uri, bucket.bucket_name, prefix, keys, is_object, bucket)
+    return Location(uri, name, prefix, keys, is_object, bucket)
 
 
 def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
-    """Name what an S3 URI names, which may be a token.
+    """Return the location of an S3 URI, which may be a token.
 
     Args:
         uri: The URI.
@@ -130,7 +138,7 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
     """
     uri = settled(uri)
     keys = () if key is None else (key,)
-    if Token.is_unresolved(uri):
+    if is_token(uri):
         # What is written around a token can be escaped, what the token becomes cannot.
         rest = Fn.select(1, Fn.split("s3://", literal(uri)))
         bucket_name = Fn.select(2, Fn.split("/", uri))
@@ -164,28 +172,24 @@ class _TokenLocation(Location):
     def is_known_late(self) -> bool:
         return True
 
-    def read_statements(self) -> list[iam.PolicyStatement]:
-        objects = f"arn:{Aws.PARTITION}:s3:::{self.prefix}*"
+    def read_statements(self) -> list[Statement]:
+        objects = f"arn:{_partition()}:s3:::{self.prefix}*"
         return [
-            iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
+            Statement(actions=["s3:GetObject"], resources=[objects]),
             # Which prefix may be listed cannot be told from the URI, so the bucket's names can be.
-            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
+            Statement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
             *key_statements(self.keys, READ_ACTIONS),
         ]
 
 
-def objects_statement(
-    actions: list[str], bucket_arn: str, patterns: list[str]
-) -> iam.PolicyStatement:
+def objects_statement(actions: list[str], bucket_arn: str, patterns: list[str]) -> Statement:
     """Allow actions on the objects of a bucket whose keys match."""
-    return iam.PolicyStatement(
-        actions=actions, resources=[f"{bucket_arn}/{pattern}" for pattern in patterns]
-    )
+    return Statement(actions=actions, resources=[f"{bucket_arn}/{pattern}" for pattern in patterns])
 
 
-def list_statement(bucket_arn: str, patterns: list[str]) -> iam.PolicyStatement:
+def list_statement(bucket_arn: str, patterns: list[str]) -> Statement:
     """Allow to list the keys of a bucket that match."""
-    return iam.PolicyStatement(
+    return Statement(
         actions=["s3:ListBucket"],
         resources=[bucket_arn],
         conditions={"StringLike": {"s3:prefix": patterns}},

@@ -1,10 +1,7 @@
-"""Shorter texts in templates: hundreds of jobs in a stack have to fit what CloudFormation takes."""
+"""Shorter strings in templates: hundreds of jobs in a stack have to fit CloudFormation's limits."""
 
 from collections.abc import Mapping
 from typing import Final, cast
-
-import jsii
-from aws_cdk import IAnyProducer, IResolveContext, Lazy, Token
 
 # The functions whose values may be filled in. Source:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
@@ -20,28 +17,35 @@ _TAKEN: Final = frozenset(
 )
 
 
-def compact(text: str) -> str:
-    """Return a text that becomes one `Fn::Sub` in the template, where it would be an `Fn::Join`.
+def substituted_in(rendered: object) -> object:
+    """Return a part of a template with `substituted` applied to all its values.
 
     Args:
-        text: A text with tokens.
+        rendered: A part of a template, resolved.
     """
-    return Token.as_string(Lazy.uncached_any(_Compact(text)))
+    shorter = substituted(rendered)
+    if shorter is not rendered:
+        return shorter
+    if isinstance(rendered, Mapping):
+        return {key: substituted_in(value) for key, value in rendered.items()}
+    if isinstance(rendered, list):
+        return [substituted_in(value) for value in rendered]
+    return rendered
 
 
 def substituted(rendered: object) -> object:
-    """Turn an `Fn::Join` without a delimiter into the `Fn::Sub` that says the same.
+    """Turn an `Fn::Join` without a delimiter into the same `Fn::Sub`.
 
-    What cannot be said so without escaping is left as it is.
+    A form that would need escaping is not changed.
 
     Args:
-        rendered: What a text with tokens became.
+        rendered: The rendered form of a string with tokens.
     """
     parts = _parts_of(rendered)
     if not parts or not all(_can_be_substituted(part) for part in parts):
         return rendered
     values: dict[str, object] = {}
-    text = "".join(_as_text(part, values) for part in parts)
+    text = "".join(_as_string(part, values) for part in parts)
     return {"Fn::Sub": [text, values] if values else text}
 
 
@@ -58,7 +62,7 @@ def _parts_of(rendered: object) -> list[object]:
     return cast("list[object]", join[1])
 
 
-def _as_text(part: object, values: dict[str, object]) -> str:
+def _as_string(part: object, values: dict[str, object]) -> str:
     if isinstance(part, str):
         return part
     match part:
@@ -71,12 +75,3 @@ def _as_text(part: object, values: dict[str, object]) -> str:
     name = f"Value{len(values)}"
     values[name] = part
     return f"${{{name}}}"
-
-
-@jsii.implements(IAnyProducer)
-class _Compact:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def produce(self, context: IResolveContext) -> object:
-        return substituted(context.resolve(self._text))

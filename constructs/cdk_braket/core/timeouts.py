@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from aws_cdk import Duration
-
 from cdk_braket._lambda.braket_jobs.contract import ANSWER_SECONDS, SERVICE_TIMEOUT_SECONDS
 
 from .tokens import is_unknown
@@ -15,12 +13,12 @@ LONGEST_WAIT: Final = _LONGEST_SERVICE_TIMEOUT_SECONDS - ANSWER_SECONDS
 """Seconds for which a deployment can wait for a job."""
 
 
-def service_timeout(waits_seconds: float) -> Duration:
-    """Return how long CloudFormation waits for an answer.
+def service_timeout(waits_seconds: float) -> float:
+    """Return how many seconds CloudFormation waits for an answer.
 
     Args:
         waits_seconds: How long the deployment waits for the job; a token when it is not known.
     """
     if is_unknown(waits_seconds):
-        return Duration.seconds(_LONGEST_SERVICE_TIMEOUT_SECONDS)
-    return Duration.seconds(max(SERVICE_TIMEOUT_SECONDS, waits_seconds + ANSWER_SECONDS))
+        return _LONGEST_SERVICE_TIMEOUT_SECONDS
+    return max(SERVICE_TIMEOUT_SECONDS, waits_seconds + ANSWER_SECONDS)

@@ -1,9 +1,10 @@
 """Values that are not known before the deployment, or not before a context look-up."""
 
-import math
+import re
+import struct
 from typing import Final
 
-from aws_cdk import Fn, Token
+from aws_cdk import Fn
 
 from .plain import plain
 
@@ -21,26 +22,51 @@ _WHOLE: Final = frozenset(
 )
 
 
+# How CDK marks tokens in strings and numbers. Source:
+# https://docs.aws.amazon.com/cdk/v2/guide/tokens.html and `core/lib/private/encoding.ts` of
+# aws-cdk-lib, whose own answer a test compares with this one.
+_STRING_MARK: Final = "Token["
+_STRING_TOKEN: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|-1\.[0-9]{10,16}e\+289")
+_NUMBER_MARK: Final = b"\xfb\xff"
+
+
 def is_unknown(value: object) -> bool:
     """Whether a value is known only later: a token, number tokens included, or a stand-in."""
-    value = plain(value)  # jsii knows no other library's numbers and enumerations
-    if isinstance(value, float) and not math.isfinite(value):
-        return False  # no token, and jsii's Node ends on a number that JSON has not
-    if is_stand_in(value):
-        return True
-    return isinstance(value, (str, int, float)) and Token.is_unresolved(value)
+    value = plain(value)  # CDK knows no other library's numbers and enumerations
+    return is_stand_in(value) or is_token(value)
+
+
+def tokens_in(text: str) -> list[str]:
+    """Return the parts of a string that are tokens."""
+    return _STRING_TOKEN.findall(text) if _STRING_MARK in text else []
+
+
+def is_token(value: object) -> bool:
+    """Whether a string or a number is a token, or holds one, without a call to Node.
+
+    Args:
+        value: The string or number; any other value is no token.
+    """
+    if isinstance(value, str):
+        return _STRING_MARK in value and _STRING_TOKEN.search(value) is not None
+    if not isinstance(value, (int, float)):
+        return False
+    try:
+        return struct.pack(">d", value).startswith(_NUMBER_MARK)
+    except (OverflowError, struct.error):
+        return False  # larger than any token
 
 
 def is_stand_in(value: object) -> bool:
-    """Whether a text stands in for a context value that was not looked up yet."""
+    """Whether a string is the placeholder of a context value that was not looked up yet."""
     if not isinstance(value, str):
         return False
     return value in _WHOLE or any(part in value for part in _PARTS)
 
 
 def settled(text: str) -> str:
-    """Return a stand-in as a token that becomes its text, so that nothing reads it; else the text.
+    """Return a placeholder as a token, so that no check reads it; return other strings unchanged.
 
-    CDK's own imports, such as `iam.Role.from_role_arn`, refuse a stand-in, and take a token.
+    CDK's own imports, such as `iam.Role.from_role_arn`, refuse a placeholder, and accept a token.
     """
     return Fn.join("", [text]) if is_stand_in(text) else text

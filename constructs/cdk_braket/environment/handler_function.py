@@ -28,6 +28,7 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import SERVICE_LINKED_ROLE
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import key_statements
 from cdk_braket.core.late import LateDependency
+from cdk_braket.core.statement import Statement
 from cdk_braket.permissions.managed_policy_role import OwnRole
 from cdk_braket.permissions.statements import missing_object_statement
 
@@ -251,7 +252,7 @@ def _logs_statement(stack: Stack) -> iam.PolicyStatement:
     )
 
 
-def read_assets_statement(bucket_arn: str) -> iam.PolicyStatement:
+def read_assets_statement(bucket_arn: str) -> Statement:
     """What it takes to read a bootstrap bucket's assets.
 
     Their keys are content hashes, and can be so many that no policy could name them all.
@@ -286,7 +287,7 @@ def go_on(function: lambda_.IFunction) -> iam.ManagedPolicy | None:
     )
 
 
-def script_look_statements(script: s3_location.Location) -> list[iam.PolicyStatement]:
+def script_look_statements(script: s3_location.Location) -> list[Statement]:
     """What it takes to see whether a script of the user's is there."""
     return [
         s3_location.objects_statement(["s3:GetObject"], script.bucket_arn, [script.prefix]),
@@ -294,14 +295,12 @@ def script_look_statements(script: s3_location.Location) -> list[iam.PolicyState
     ]
 
 
-def tags_look_statement(bucket_arn: str) -> iam.PolicyStatement:
+def tags_look_statement(bucket_arn: str) -> Statement:
     """What it takes to see whether Braket reaches a bucket by its tags."""
-    return iam.PolicyStatement(actions=["s3:GetBucketTagging"], resources=[bucket_arn])
+    return Statement(actions=["s3:GetBucketTagging"], resources=[bucket_arn])
 
 
-def copy_statements(
-    source: s3_location.Location, target: s3_location.Location
-) -> list[iam.PolicyStatement]:
+def copy_statements(source: s3_location.Location, target: s3_location.Location) -> list[Statement]:
     """What it takes to copy objects from one place to another."""
     return [
         *source.read_statements(),
@@ -313,7 +312,7 @@ def copy_statements(
     ]
 
 
-def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:
+def _network_statements(stack: Stack) -> list[Statement]:
     """What a function takes to run in a VPC.
 
     What describes knows no resource, and the interfaces are not known beforehand.
@@ -328,14 +327,14 @@ def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:
         return stack.format_arn(service="ec2", resource=kind, resource_name="*")
 
     return [
-        iam.PolicyStatement(
+        Statement(
             actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], resources=["*"]
         ),
-        iam.PolicyStatement(
+        Statement(
             actions=["ec2:CreateNetworkInterface"],
             resources=[arn("network-interface"), arn("security-group"), arn("subnet")],
         ),
-        iam.PolicyStatement(
+        Statement(
             actions=[
                 "ec2:AssignPrivateIpAddresses",
                 "ec2:DeleteNetworkInterface",
@@ -346,7 +345,7 @@ def _network_statements(stack: Stack) -> list[iam.PolicyStatement]:
     ]
 
 
-def _braket_statements(stack: Stack) -> list[iam.PolicyStatement]:
+def _braket_statements(stack: Stack) -> list[Statement]:
     jobs = stack.format_arn(
         service="braket",
         resource="job",
@@ -363,12 +362,12 @@ def _braket_statements(stack: Stack) -> list[iam.PolicyStatement]:
     ]
     return [
         # To tell an account in which Amazon Braket is not enabled.
-        iam.PolicyStatement(actions=["iam:GetRole"], resources=service_linked_roles),
+        Statement(actions=["iam:GetRole"], resources=service_linked_roles),
         # Neither has a resource before there is a job. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
-        iam.PolicyStatement(actions=["braket:CreateJob", "braket:SearchJobs"], resources=["*"]),
+        Statement(actions=["braket:CreateJob", "braket:SearchJobs"], resources=["*"]),
         # A job's ARN is made up by the service, so that the stack's own cannot be told apart.
-        iam.PolicyStatement(
+        Statement(
             actions=[
                 "braket:CancelJob",
                 "braket:GetJob",

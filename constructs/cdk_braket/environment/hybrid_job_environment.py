@@ -26,6 +26,7 @@ from cdk_braket.core.keys import (
     target_of,
 )
 from cdk_braket.core.late import LateDependency
+from cdk_braket.core.memo import encryption_key_of, remembered
 from cdk_braket.core.naming import (
     INPUTS,
     JOBS,
@@ -37,6 +38,7 @@ from cdk_braket.core.naming import (
 )
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
+from cdk_braket.core.statement import Statement, rendered
 from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.interfaces import IHybridJobEnvironment
@@ -81,24 +83,26 @@ _OF_REGION: Final = (
 )
 
 
-def shared_statements(
-    environment: IHybridJobEnvironment, stack: Stack
-) -> list[iam.PolicyStatement]:
+def shared_statements(environment: IHybridJobEnvironment, stack: Stack) -> list[Statement]:
     """The permissions of all jobs of an environment, for any device and image."""
+    return [*_data_statements(environment), *log_statements(stack)]
+
+
+@remembered
+def _data_statements(environment: IHybridJobEnvironment) -> list[Statement]:
     inputs, results = environment.inputs_bucket, environment.results_bucket
     return [
         *objects_statements(inputs, [f"{SCRIPTS}/*", f"{INPUTS}/*"]),
         *objects_statements(results, [f"{JOBS}/*"], writes=True),
         *inputs_key_statements(environment),
-        *key_statements([results.encryption_key], RESULT_ACTIONS),
-        *log_statements(stack),
+        *key_statements([encryption_key_of(results)], RESULT_ACTIONS),
     ]
 
 
-def inputs_key_statements(environment: IHybridJobEnvironment) -> list[iam.PolicyStatement]:
+def inputs_key_statements(environment: IHybridJobEnvironment) -> list[Statement]:
     """Return the statements that jobs need for the inputs' key, if the results have another."""
-    inputs = environment.inputs_bucket.encryption_key
-    results = environment.results_bucket.encryption_key
+    inputs = encryption_key_of(environment.inputs_bucket)
+    results = encryption_key_of(environment.results_bucket)
     if inputs is None:
         return []
     if results is not None and is_same_key(inputs, results):
@@ -346,7 +350,8 @@ class HybridJobEnvironment(_Environment):
             ...     stack, "Policy", document=environment.execution_policy, roles=[role]
             ... )
         """
-        return iam.PolicyDocument(statements=shared_statements(self, Stack.of(self)))
+        statements = shared_statements(self, Stack.of(self))
+        return iam.PolicyDocument(statements=rendered(statements))
 
     def key_policy_statements(self) -> list[iam.PolicyStatement]:
         """Return the statements that the policy of the results bucket's key needs.
@@ -458,9 +463,9 @@ class HybridJobEnvironment(_Environment):
         statements = [
             # It has no resource before there is a job. Source:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
-            iam.PolicyStatement(actions=["braket:CreateJob"], resources=["*"]),
+            Statement(actions=["braket:CreateJob"], resources=["*"]),
             # A job's ARN is made up by the service.
-            iam.PolicyStatement(actions=["braket:TagResource"], resources=[jobs]),
+            Statement(actions=["braket:TagResource"], resources=[jobs]),
             pass_role_statement(self._role),
             s3_location.objects_statement(
                 ["s3:PutObject"], self._inputs.bucket_arn, [f"{SCRIPTS}/*", f"{INPUTS}/*"]
@@ -525,7 +530,7 @@ class HybridJobEnvironment(_Environment):
         replication = None if self._replicator is None else permissions_of(self._replicator)
         return parts if replication is None else [*parts, replication]
 
-    def _handler_statements(self) -> list[iam.PolicyStatement]:
+    def _handler_statements(self) -> list[Statement]:
         """The permissions of the handler for all jobs of this environment."""
         bucket = self._inputs.bucket_arn
         reads_and_writes = ["s3:GetObject", "s3:PutObject"]

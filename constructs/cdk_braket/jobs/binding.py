@@ -4,26 +4,20 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, cast
 
-import jsii
 from aws_cdk import (
     Annotations,
-    Duration,
-    IStableAnyProducer,
-    Lazy,
     RemovalPolicy,
     Stack,
-    Stage,
     TagManager,
-    TagType,
-    Token,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IDependable
 
-from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
+from cdk_braket._lambda.braket_jobs.api.nested_properties import nested
+from cdk_braket._lambda.braket_jobs.contract import AssetMember, EncryptionMember
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.assets.local_files import Copy, LocalData, LocalFiles, LocalScript, copy_in
 from cdk_braket.core import s3_location
@@ -38,10 +32,23 @@ from cdk_braket.core.keys import (
     target_of,
 )
 from cdk_braket.core.late import LateDependency
+from cdk_braket.core.memo import (
+    asset_directory_of,
+    bucket_name_of,
+    encryption_key_of,
+    key_arn_of,
+    parent_of,
+    path_of,
+    role_arn_of,
+    role_of,
+    share_tree,
+    stack_of,
+    stage_of,
+)
 from cdk_braket.core.naming import JOBS, RECORDS, description
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter, plain
-from cdk_braket.core.substitution import compact
+from cdk_braket.core.statement import Statement, rendered
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import (
     copy_statements,
@@ -55,8 +62,9 @@ from cdk_braket.environment.hybrid_job_environment import (
     shared_statements,
 )
 from cdk_braket.interfaces import IHybridJobEnvironment
+from cdk_braket.jobs.arguments import NAMES, JobArguments
 from cdk_braket.jobs.notes import note
-from cdk_braket.monitoring.metrics import TaskMetrics
+from cdk_braket.jobs.tags import JobTags
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
 from cdk_braket.permissions.statements import (
@@ -68,34 +76,25 @@ from cdk_braket.permissions.statements import (
     objects_statements,
     pass_role_statement,
 )
-from cdk_braket.request.algorithm_script import AlgorithmScript
-from cdk_braket.request.checkpoint_source import CheckpointSource
-from cdk_braket.request.container_image import ContainerImage
 from cdk_braket.request.create_job import (
+    REQUEST,
     JobOptions,
     Places,
     base_prefix,
-    build,
     isolation_of,
     label_from,
+    place,
     run_uri,
     tasks_pattern,
 )
 from cdk_braket.request.device import Device
-from cdk_braket.request.input_channel import InputChannel
 from cdk_braket.request.job_options import (
-    Checkpoint,
-    Distribution,
-    InstanceConfig,
-    OutputData,
     WaitForCompletion,
 )
 from cdk_braket.request.spending_limit import SpendingLimit, wrong_device
 from cdk_braket.validation.bucket_access import parts_of, refuse_unreachable, warn_of_key
 from cdk_braket.validation.checks import REGION, Checked, Surroundings, check, check_hyperparameters
 from cdk_braket.validation.limits import watch_limits
-from cdk_braket.validation.preflight import PreflightCheck
-from cdk_braket.validation.tags import check_at_synth
 from cdk_braket.validation.template_text import text_issue
 from cdk_braket.validation.usable_arguments import policy_issues, usable_arguments
 
@@ -105,43 +104,13 @@ _LEFT_AS_IT_IS: Final = (
     "execution_policy says; an environment of another app has allow_device and allow_image for it."
 )
 
-# CDK's own tags have priorities of 50 to 100: what the job is given explicitly is stronger.
-_EXPLICIT: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """What a user gives for a definition, as it was given; `HybridJobDefinition` says what is what.
-
-    Not in the words of the API, and not checked.
-    """
-
-    device: Device
-    algorithm: AlgorithmScript | None
-    image: ContainerImage | None
-    hyperparameters: Mapping[str, Hyperparameter] | None
-    input_data: Mapping[str, InputChannel] | None
-    output_data: OutputData | None
-    checkpoint: Checkpoint | None
-    copy_checkpoints_from: CheckpointSource | None
-    instance: InstanceConfig | None
-    distribution: Distribution | Literal["data_parallel"] | None
-    max_runtime: Duration | None
-    job_name: str | None
-    reservation_arn: str | None
-    tags: Mapping[str, str] | None
-    role: iam.IRole | None
-    environment: IHybridJobEnvironment | None
-    isolated: bool
-    removal_policy: RemovalPolicy | None
-    disabled_checks: Collection[PreflightCheck]
-
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class CheckedJob:
     """A definition that was checked, and of which nothing exists yet."""
 
-    arguments: Arguments
+    scope: Construct
+    arguments: JobArguments
     options: JobOptions
     checked: Checked
 
@@ -150,11 +119,11 @@ def prepare(
     construct: type,
     scope: Construct,
     id: str,
-    arguments: Arguments,
+    arguments: JobArguments,
     *,
     wait: WaitForCompletion | None = None,
     more: Mapping[str, object] | None = None,
-) -> Prepared:
+) -> CheckedJob:
     """Check the arguments, all at once. Creates no construct.
 
     An argument of a wrong type is left out of the further checks, so that these can still run.
@@ -170,18 +139,19 @@ def prepare(
     Raises:
         ValidationError: Something is wrong.
     """
-    path = f"{scope.node.path}/{id}".lstrip("/")
+    path = f"{path_of(scope)}/{id}".lstrip("/")
     further = dict(more or {})
-    given = {name: getattr(arguments, name) for name in Arguments.__slots__}
+    given = {name: getattr(arguments, name) for name in NAMES}
     if wait is not None:
         further["wait_for_completion"] = wait
     faults = wrong_types(construct.__init__, given | further)  # type: ignore[misc]  # its signature
     refused = frozenset(issue.argument for issue in faults)
     fitting = usable_arguments(given, refused)
-    usable = Arguments(**{name: plain(value) for name, value in fitting.items()})  # type: ignore[arg-type]  # of their types
+    usable = JobArguments(**{name: plain(value) for name, value in fitting.items()})  # type: ignore[arg-type]  # of their types
     further = usable_arguments(further, refused)
     waits = cast("WaitForCompletion | None", further.get("wait_for_completion"))
-    options = _options(scope, path, usable, waits)
+    isolation = isolation_of(stack_of(scope), path) if usable.isolated else None
+    options = JobOptions(usable, label_from(path), isolation, waits)
     around = Surroundings(
         scope=scope,
         role=usable.role,
@@ -201,10 +171,12 @@ def prepare(
     ]
     if problems:
         raise ValidationError(path, problems)
-    return Prepared(usable, options, checked)
+    return CheckedJob(scope, usable, options, checked)
 
 
-def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) -> Iterator[Issue]:
+def _of_life(
+    scope: Construct, given: JobArguments, further: Mapping[str, object]
+) -> Iterator[Issue]:
     """Check the arguments that are not part of a definition."""
     if issue := text_issue("rerun_trigger", further.get("rerun_trigger")):
         yield issue
@@ -214,32 +186,7 @@ def _of_life(scope: Construct, given: Arguments, further: Mapping[str, object]) 
         yield from wrong_device(limit, given.device)
 
 
-def _options(
-    scope: Construct, path: str, given: Arguments, wait: WaitForCompletion | None
-) -> JobOptions:
-    algorithm, source = given.algorithm, given.copy_checkpoints_from
-    image = given.image
-    return JobOptions(
-        label=label_from(path),
-        isolation=isolation_of(Stack.of(scope), path) if given.isolated else None,
-        job_name=given.job_name,
-        algorithm=algorithm,
-        image=ContainerImage.base() if image is None and algorithm is not None else image,
-        device=given.device,
-        instance=given.instance or InstanceConfig(),
-        distribution=Distribution(given.distribution) if given.distribution else None,
-        hyperparameters=dict(given.hyperparameters or {}),
-        input_data=dict(given.input_data or {}),
-        output_data=given.output_data or OutputData(),
-        checkpoint=given.checkpoint or Checkpoint(),
-        checkpoint_source=source.source if source else None,
-        max_runtime=given.max_runtime,
-        reservation_arn=given.reservation_arn,
-        wait=wait,
-    )
-
-
-def _contradictions(given: Arguments) -> Iterator[Issue]:
+def _contradictions(given: JobArguments) -> Iterator[Issue]:
     if given.environment is not None and given.removal_policy is not None:
         yield Issue(
             "removal_policy",
@@ -251,31 +198,7 @@ def _contradictions(given: Arguments) -> Iterator[Issue]:
         yield Issue("isolated", rule, "Leave one of them out")
 
 
-@jsii.implements(IStableAnyProducer)
-class _Tags:
-    """The tags as they are when all aspects have run; nothing if there are none."""
-
-    def __init__(self, tags: TagManager) -> None:
-        self._tags = tags
-
-    def produce(self) -> dict[str, str] | None:
-        return dict(self._tags.tag_values()) or None
-
-
-@jsii.implements(IStableAnyProducer)
-class _RenderedTags:
-    """The same as JSON text."""
-
-    def __init__(self, owner: Construct, tags: TagManager) -> None:
-        self.owner = owner
-        self._tags = _Tags(tags)
-
-    def produce(self) -> str | None:
-        tags = self._tags.produce()
-        return Stack.of(self.owner).to_json_string(tags) if tags else None
-
-
-class Definition:
+class BoundJob:
     """A definition with the places, roles and permissions that its jobs need.
 
     Attributes:
@@ -288,7 +211,7 @@ class Definition:
         prerequisites: What has to be there before a job is started, and go after it is over.
     """
 
-    def __init__(self, owner: Construct, prepared: Prepared) -> None:
+    def __init__(self, owner: Construct, prepared: CheckedJob) -> None:
         """Make what the jobs need.
 
         Args:
@@ -299,12 +222,10 @@ class Definition:
         self._disabled_checks = given.disabled_checks
         self.options = prepared.options
         self.owner = owner
+        share_tree(owner, prepared.scope)
         _annotate(owner, self._checked)
         watch_limits(owner)
-        self.tags = TagManager(TagType.MAP, RESOURCE_TYPE, {})
-        for key, value in (given.tags or {}).items():
-            self.tags.set_tag(key, str(plain(value)), _EXPLICIT)
-        check_at_synth(owner, self.tags)
+        self.tags = JobTags(owner, given.tags or {})
         self.environment = given.environment or HybridJobEnvironment(
             owner, "Environment", removal_policy=given.removal_policy or RemovalPolicy.RETAIN
         )
@@ -317,11 +238,12 @@ class Definition:
         ):
             if target.bucket is not None:
                 refuse_unreachable(owner, argument, target.bucket)
+        self._has_own_role = given.isolated
         self.role = given.role or (_own_role(owner) if given.isolated else self.environment.role)
         base = (
             self._isolated_statements()
             if given.isolated
-            else shared_statements(self.environment, Stack.of(owner))
+            else shared_statements(self.environment, stack_of(owner))
         )
         beyond, late = self._statements_beyond(), _late_statements(self.options)
         self.statements = [*base, *beyond, *late]
@@ -361,54 +283,43 @@ class Definition:
         """What the keys of the checkpoints of all runs begin with."""
         return base_prefix(self.options, self.options.checkpoint)
 
-    def properties(self) -> dict[str, str]:
-        """What the handler has to be told to start the job, as texts of a custom resource."""
-        stack = Stack.of(self.owner)
-        texts = {
-            name: compact(value if isinstance(value, str) else stack.to_json_string(value))
-            for name, value in self._contents().items()
-        }
-        tags = Lazy.any(_RenderedTags(self.owner, self.tags))
-        return {**texts, ResourceProperty.TAGS.value: Token.as_string(tags)}
-
-    def payload(self) -> dict[str, object]:
-        """The same as objects: text in which there is JSON cannot be put into JSON again.
-
-        CDK does not escape what only the deployment knows.
-        """
-        return {**self._contents(), ResourceProperty.TAGS.value: Lazy.any(_Tags(self.tags))}
-
-    def _contents(self) -> dict[str, object]:
-        contents: dict[ResourceProperty, object] = {
-            ResourceProperty.REQUEST: self._request(),
-            ResourceProperty.ASSETS: _by_bucket(self._copies, Stack.of(self.owner)),
+    def properties(self) -> dict[str, object]:
+        """The properties that the handler starts the job by, for a resource or an event."""
+        stack = stack_of(self.owner)
+        properties: dict[ResourceProperty, object] = {
+            ResourceProperty.REQUEST: nested(REQUEST, self._request(), stack.to_json_string),
             ResourceProperty.RECORDS: records_uri(self.environment),
+            ResourceProperty.TAGS: self.tags,
         }
+        if self._copies:
+            properties[ResourceProperty.ASSETS] = _by_bucket(self._copies, stack)
         if self.options.checkpoint_source is not None:
-            contents[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
-        encryption = self._encryption()
-        if encryption:
-            contents[ResourceProperty.ENCRYPTION] = encryption
-        return {name.value: value for name, value in contents.items()}
+            properties[ResourceProperty.COPY_CHECKPOINTS_FROM] = self.options.checkpoint_source.uri
+        if encryption := self._encryption():
+            properties[ResourceProperty.ENCRYPTION] = encryption
+        return {name.value: value for name, value in properties.items()}
 
-    def _encryption(self) -> dict[str, dict[str, str]]:
+    def _encryption(self) -> list[dict[str, str]]:
         """The encryption of the buckets that the handler writes to, as far as it is known.
 
-        A policy may deny writes without the header that names it. What an imported environment's
-        buckets have is not known.
+        A policy may deny writes without the header that names it. The encryption of an imported
+        environment's buckets is not known.
         """
-        written = [self.environment.inputs_bucket]
-        if self.options.checkpoint_source is not None:
-            written.append(self.checkpoint_bucket)
         if not isinstance(self.environment, HybridJobEnvironment):
-            return {}
-        known: dict[str, dict[str, str]] = {}
-        for bucket in written:
-            if bucket.encryption_key is not None:
-                key = bucket.encryption_key.key_arn
-                known[bucket.bucket_name] = {"algorithm": "aws:kms", "key": key}
-            elif bucket.node.scope is self.environment:
-                known[bucket.bucket_name] = {"algorithm": "AES256"}
+            return []
+        inputs = self.environment.inputs_bucket
+        written = {bucket_name_of(inputs): inputs}
+        if self.options.checkpoint_source is not None:
+            written.setdefault(bucket_name_of(self.checkpoint_bucket), self.checkpoint_bucket)
+        known: list[dict[str, str]] = []
+        for name, bucket in written.items():
+            entry = {EncryptionMember.BUCKET.value: name}
+            key = encryption_key_of(bucket)
+            if key is not None:
+                entry[EncryptionMember.KEY.value] = key_arn_of(key)
+            elif parent_of(bucket) is not self.environment:
+                continue
+            known.append(entry)
         return known
 
     def hyperparameter_issues(
@@ -420,16 +331,17 @@ class Definition:
             more: Hyperparameters besides those of the definition, or in their place.
             refused: Arguments that are refused already for their types.
         """
-        options = replace(self.options, hyperparameters={**self.options.hyperparameters, **more})
+        options = self.options.changed(hyperparameters={**self.options.hyperparameters, **more})
         return check_hyperparameters(
             options, self._checked, self._disabled_checks, scope=self.owner, refused=refused
         )
 
     def _request(self) -> dict[str, object]:
         options = self.options
-        results = self.environment.results_bucket.bucket_name
+        results = bucket_name_of(self.environment.results_bucket)
+        # Rendered for the checks already: only the places are new.
         places = Places(
-            role_arn=self.role.role_arn,
+            role_arn=role_arn_of(self.role),
             script_uri=self._script_uri(),
             image_uri=None if self._image is None else self._image.uri,
             input_uris={
@@ -440,7 +352,7 @@ class Definition:
             output_key_arn=self._output_key_arn(),
             checkpoint_uri=run_uri(options, options.checkpoint, results),
         )
-        return build(options, places)
+        return place(self._checked.request, places)
 
     def _script_uri(self) -> str | None:
         algorithm = self.options.algorithm
@@ -451,13 +363,13 @@ class Definition:
     ) -> str:
         if isinstance(source, s3_location.Location):
             return source.uri
-        bucket = self.environment.inputs_bucket.bucket_name
+        bucket = bucket_name_of(self.environment.inputs_bucket)
         return f"s3://{bucket}/{files.key if files else ''}"
 
     def _output_key_arn(self) -> str | None:
         output = self.options.output_data
-        key = output.encryption_key or self.results_bucket.encryption_key
-        return None if key is None else key.key_arn
+        key = output.encryption_key or encryption_key_of(self.results_bucket)
+        return None if key is None else key_arn_of(key)
 
     def _copy_in(self) -> list[Copy]:
         copies: list[Copy] = []
@@ -469,9 +381,7 @@ class Definition:
                 copies += copy_in(Construct(channels, name), files)
         return copies
 
-    def _attach(
-        self, missing: Sequence[iam.PolicyStatement], late: Sequence[iam.PolicyStatement]
-    ) -> list[IDependable]:
+    def _attach(self, missing: Sequence[Statement], late: Sequence[Statement]) -> list[IDependable]:
         """Allow the roles what they need beyond what the environment allows them already."""
         environment, owner = self.environment, self.owner
         function = environment.handler_function
@@ -486,9 +396,9 @@ class Definition:
             # Once that is attached. The role itself is named in the request.
             permissions_of(self.role),
             attach_in_own_policy(owner, "LatePolicy", self.role, late),
-            attach(owner, function.role, self._handler_statements()),
+            attach(owner, role_of(function), self._handler_statements()),
             attach_in_own_policy(
-                owner, "HandlerPolicy", function.role, self._late_handler_statements()
+                owner, "HandlerPolicy", role_of(function), self._late_handler_statements()
             ),
             None if self.options.wait is None else go_on(function),
         ]
@@ -517,17 +427,17 @@ class Definition:
             if isinstance(self.environment, HybridJobEnvironment):
                 self.environment.warn_of_key(self.owner)
             return
-        key, stack = bucket.encryption_key, Stack.of(self.owner)
+        key, stack = bucket.encryption_key, stack_of(self.owner)
         statement = results_key_statement(stack)
         added = key is not None and target_of(key).add_to_resource_policy(statement).statement_added
         if not added and not (key is None and isinstance(bucket, s3.Bucket)):
             warn_of_key(self.owner, bucket)
 
-    def _handler_statements(self) -> list[iam.PolicyStatement]:
+    def _handler_statements(self) -> list[Statement]:
         """What the handler has to be allowed for this definition."""
         options = self.options
         statements = _looks(options)
-        if self.role is not self.environment.role and self.role.node.scope is not self.owner:
+        if self.role is not self.environment.role and not self._has_own_role:
             statements.append(pass_role_statement(self.role))
         arns = {copy.bucket.bucket_arn for copy in self._copies}
         statements += [read_assets_statement(arn) for arn in sorted(arns)]
@@ -536,31 +446,31 @@ class Definition:
             statements += self._copy_statements(source)
         return statements
 
-    def _late_handler_statements(self) -> list[iam.PolicyStatement]:
+    def _late_handler_statements(self) -> list[Statement]:
         """What the handler has to be allowed besides, of what may come after other jobs."""
         late = {place.bucket_arn for place in _locations(self.options) if place.is_known_late}
         statements = [tags_look_statement(arn) for arn in sorted(late)]
-        if self.role.node.scope is self.owner:
+        if self._has_own_role:
             statements.append(pass_role_statement(self.role))
         source = self.options.checkpoint_source
         if source is not None and source.is_known_late:
             statements += self._copy_statements(source)
         return statements
 
-    def _copy_statements(self, source: s3_location.Location) -> list[iam.PolicyStatement]:
+    def _copy_statements(self, source: s3_location.Location) -> list[Statement]:
         target = s3_location.in_bucket(self.checkpoint_bucket, self.checkpoint_prefix)
         return copy_statements(source, target)
 
-    def _isolated_statements(self) -> list[iam.PolicyStatement]:
+    def _isolated_statements(self) -> list[Statement]:
         """What every job needs, but of this job's objects alone."""
         environment = self.environment
         files = [self._checked.script, *self._checked.inputs.values()]
         keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
         inputs = environment.inputs_bucket
         reads = [*objects_statements(inputs, keys), *self._inputs_key_statements()] if keys else []
-        return [*reads, *log_statements(Stack.of(self.owner))]
+        return [*reads, *log_statements(stack_of(self.owner))]
 
-    def _inputs_key_statements(self) -> list[iam.PolicyStatement]:
+    def _inputs_key_statements(self) -> list[Statement]:
         """Return the statements for the inputs' key, unless the results allow it already."""
         inputs = self.environment.inputs_bucket.encryption_key
         written = [bucket.encryption_key for bucket in self._written()]
@@ -571,13 +481,13 @@ class Definition:
             return []
         return key_statements([inputs], READ_ACTIONS)
 
-    def _statements_beyond(self) -> list[iam.PolicyStatement]:
+    def _statements_beyond(self) -> list[Statement]:
         """What this definition needs beyond what every job of its environment does."""
         options = self.options
         statements = [] if self._image is None else self._image.pull_statements()
         if not options.device.is_local:
             statements += device_statements(
-                Stack.of(self.owner), options.device.arn, self.results_bucket
+                stack_of(self.owner), options.device.arn, self.results_bucket
             )
         for location in _locations(options):
             if not location.is_known_late:
@@ -608,10 +518,10 @@ class Definition:
         return written
 
 
-class Defined(TaskMetrics):
+class JobConstruct:
     """What a construct can tell that has a definition."""
 
-    _definition: Definition
+    _definition: BoundJob
 
     @property
     def device(self) -> Device:
@@ -635,7 +545,7 @@ class Defined(TaskMetrics):
         A role that is imported is given nothing: attach this to it, as text or as a
         `iam.ManagedPolicy`.
         """
-        return iam.PolicyDocument(statements=self._definition.statements)
+        return iam.PolicyDocument(statements=rendered(self._definition.statements))
 
     @property
     def results_bucket(self) -> s3.IBucket:
@@ -681,15 +591,15 @@ class Defined(TaskMetrics):
     @property
     def cdk_tag_manager(self) -> TagManager:
         """The job's tags. CDK's own interface to them: use `Tags.of(…)`."""
-        return self._definition.tags
+        return self._definition.tags.manager
 
 
 def records_uri(environment: IHybridJobEnvironment) -> str:
     """Where the handler keeps its records of an environment's jobs."""
-    return f"s3://{environment.inputs_bucket.bucket_name}/{RECORDS}"
+    return f"s3://{bucket_name_of(environment.inputs_bucket)}/{RECORDS}"
 
 
-def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]]:
+def _by_bucket(copies: Sequence[Copy], stack: Stack) -> list[dict[str, object]]:
     """Group copies by the bucket they come from: each asset has a token of its own for it."""
     names: dict[str, str] = {}
     grouped: dict[str, dict[str, str]] = {}
@@ -697,13 +607,16 @@ def _by_bucket(copies: Sequence[Copy], stack: Stack) -> dict[str, dict[str, str]
         resolved = json.dumps(stack.resolve(copy.bucket.bucket_name), sort_keys=True)
         name = names.setdefault(resolved, copy.bucket.bucket_name)
         grouped.setdefault(name, {})[copy.source] = copy.destination
-    return grouped
+    return [
+        {AssetMember.BUCKET.value: name, AssetMember.OBJECTS.value: objects}
+        for name, objects in grouped.items()
+    ]
 
 
 def _annotate(owner: Construct, checked: Checked) -> None:
     for warning in checked.warnings:
         # The region is the stack's: to report it for each job says nothing more.
-        where = Stack.of(owner) if warning.check == REGION else owner
+        where = stack_of(owner) if warning.check == REGION else owner
         Annotations.of(where).add_warning_v2(f"{_WARNING}:{warning.check}", str(warning))
     note(owner, checked.script, checked.hours)
 
@@ -717,13 +630,13 @@ def _own_role(owner: Construct) -> iam.Role:
     )
 
 
-def _late_statements(options: JobOptions) -> list[iam.PolicyStatement]:
+def _late_statements(options: JobOptions) -> list[Statement]:
     """What a role needs of what only the deployment knows."""
     late = [location for location in _locations(options) if location.is_known_late]
     return [statement for location in late for statement in location.read_statements()]
 
 
-def _looks(options: JobOptions) -> list[iam.PolicyStatement]:
+def _looks(options: JobOptions) -> list[Statement]:
     """What the handler needs to see what is missing before a job is created."""
     statements = []
     if not options.device.is_local:
@@ -750,5 +663,5 @@ def _locations(options: JobOptions) -> list[s3_location.Location]:
 
 def _scratch(scope: Construct) -> Path:
     """Where archives are made: beside the assets, so that CDK finds them until it is done."""
-    stage = Stage.of(scope)
-    return Path(stage.asset_outdir if stage else ".") / "braket-scripts"
+    stage = stage_of(scope)
+    return Path(asset_directory_of(stage) if stage else ".") / "braket-scripts"

@@ -16,6 +16,7 @@ from cdk_braket.core.argument_types import wrong_types
 from cdk_braket.core.issue import Issue, argument_names, shorten, without
 from cdk_braket.core.naming import description
 from cdk_braket.core.placement import misplaced
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import code, drop_role_dependency
@@ -123,7 +124,7 @@ class HybridJobDashboard(Construct):
             description=description("Shows the hybrid jobs of", self.node.path),
         )
         log_group.grant_write(role)
-        role.allow([iam.PolicyStatement(actions=["braket:GetJob"], resources=list(job_arns))])
+        role.allow([Statement(actions=["braket:GetJob"], resources=list(job_arns))])
         function = lambda_.Function(
             self,
             "Function",
@@ -207,7 +208,11 @@ def _on_managed_devices(jobs: Sequence[IHybridJob]) -> list[HybridJob]:
 
 def _tasks(job: HybridJob) -> list[cloudwatch.IWidget]:
     name = job.device.arn.rpartition("/")[2]
-    metrics = {"tasks": job.metric_task_count(), "duration of tasks": job.metric_task_latency()}
+    device = job.device
+    metrics = {
+        "tasks": device.metric_task_count(),
+        "duration of tasks": device.metric_task_latency(),
+    }
     return [
         cloudwatch.GraphWidget(title=f"{name}: {what}", left=[metric], width=_WIDTH // 2)
         for what, metric in metrics.items()

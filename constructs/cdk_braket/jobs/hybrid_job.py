@@ -1,34 +1,24 @@
-"""The Amazon Braket hybrid job as a construct."""
+"""The Amazon Braket hybrid job as a construct, and the definition of one that others run.
 
-import hashlib
-import json
+Both take the same arguments, so an argument is added to both signatures here.
+"""
+
 from collections.abc import Collection, Mapping
-from typing import Literal, TypeGuard, cast
+from typing import Literal, TypeGuard
 
 import jsii
-from aws_cdk import (
-    CfnResource,
-    CrossStackReferences,
-    CustomResource,
-    Duration,
-    IStableAnyProducer,
-    ITaggableV2,
-    Lazy,
-    ReferenceStrength,
-    RemovalPolicy,
-    Stack,
-    Token,
-)
+from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE, Attribute, OnDelete
+from cdk_braket._lambda.braket_jobs.contract import Attribute, OnDelete, WaitMember
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue
+from cdk_braket.core.memo import function_arn_of
 from cdk_braket.core.plain import Hyperparameter
 from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
@@ -49,13 +39,16 @@ from cdk_braket.request.job_options import (
 from cdk_braket.request.spending_limit import SpendingLimit
 from cdk_braket.validation.preflight import PreflightCheck
 
-from .binding import Arguments, Defined, Definition, prepare
+from .arguments import JobArguments
+from .binding import BoundJob, JobConstruct, prepare
+from .definition_runs import DefinitionRuns
 from .hybrid_job_base import HybridJobBase
 from .imported_job import HybridJobAttributes, imported
+from .job_resource import JobResource
 
 
 @jsii.implements(ITaggableV2, iam.IGrantable)
-class HybridJob(Defined, HybridJobBase):
+class HybridJob(JobConstruct, HybridJobBase):
     """An Amazon Braket hybrid job that a deployment starts.
 
     Each definition starts exactly one job. The job runs again only when its definition changes.
@@ -153,6 +146,7 @@ class HybridJob(Defined, HybridJobBase):
                 the job needs. An imported role is not changed. Default: the environment's role.
             environment: The buckets, key, role and handler to share with other jobs. Default: a new
                 environment.
+                This is not an `aws_cdk.Environment`, which is an account and a region.
             isolated: Whether the job gets a separate role in its environment. That role can access
                 only the job's inputs, results and checkpoints. Default: the shared role.
             removal_policy: Whether to keep or destroy buckets, key and logs when the job leaves the
@@ -172,7 +166,7 @@ class HybridJob(Defined, HybridJobBase):
             ValidationError: The service would refuse the job, or the script would fail in the
                 container. All problems are reported at once, before anything is created.
         """
-        arguments = Arguments(
+        arguments = JobArguments(
             device=device,
             algorithm=algorithm,
             image=image,
@@ -200,7 +194,7 @@ class HybridJob(Defined, HybridJobBase):
         }
         prepared = prepare(HybridJob, scope, id, arguments, wait=wait_for_completion, more=life)
         super().__init__(scope, id)
-        self._definition = Definition(self, prepared)
+        self._definition = BoundJob(self, prepared)
         self._resource = self._create(OnDelete(on_delete), rerun_trigger, wait_for_completion)
         if spending_limit is not None:
             self._resource.node.add_dependency(spending_limit)
@@ -266,12 +260,12 @@ class HybridJob(Defined, HybridJobBase):
         """The function that replays the job's state to new rules: the handler."""
         return self.environment.handler_function
 
-    def _properties_digest(self) -> str:
+    def _template_digest(self) -> str:
         """A digest that changes with the job's definition, for stacks that depend on it."""
-        return self._digest
+        return self._resource.template_digest()
 
     def _attribute(self, attribute: Attribute) -> str:
-        return self._resource.get_att_string(attribute.value)
+        return Token.as_string(self._resource.get_att(attribute.value))
 
     def _end_attribute(self, attribute: Attribute, name: str) -> str:
         if self._definition.options.wait is None:
@@ -282,7 +276,7 @@ class HybridJob(Defined, HybridJobBase):
 
     def _create(
         self, on_delete: OnDelete, rerun_trigger: str | None, wait: WaitForCompletion | None
-    ) -> CustomResource:
+    ) -> JobResource:
         definition = self._definition
         properties = definition.properties()
         if on_delete is not OnDelete.CANCEL_JOB:
@@ -290,28 +284,22 @@ class HybridJob(Defined, HybridJobBase):
         if rerun_trigger is not None:
             properties[ResourceProperty.RERUN_TOKEN.value] = rerun_trigger
         if wait is not None:
-            properties[ResourceProperty.WAIT_FOR_COMPLETION.value] = self._wait(wait)
-        self._digest = Token.as_string(Lazy.any(_Digest(self, properties)))
-        resource = CustomResource(
-            self,
-            "Resource",
-            resource_type=RESOURCE_TYPE,
-            service_token=definition.environment.handler_function.function_arn,
-            service_timeout=service_timeout(0 if wait is None else seconds_of(wait.timeout)),
+            properties[ResourceProperty.WAIT_FOR_COMPLETION.value] = {
+                WaitMember.TIMEOUT_SECONDS.value: seconds_of(wait.timeout),
+                WaitMember.FAIL_STACK.value: wait.fail_stack,
+            }
+        resource = JobResource(
+            # The ids of CDK's CustomResource: logical ids are made of them.
+            Construct(self, "Resource"),
+            "Default",
+            function_arn=function_arn_of(definition.environment.handler_function),
+            timeout_seconds=service_timeout(0 if wait is None else seconds_of(wait.timeout)),
             properties=properties,
         )
         resource.node.add_dependency(*definition.prerequisites)
-        # A changed definition is a new job with an ARN of its own, and CloudFormation changes no
-        # export that another stack imports.
-        CrossStackReferences.of(resource).produce(ReferenceStrength.WEAK)
-        _without_defaults(resource)
         # The resource in the template: what escape hatches and removal policies change.
-        self.node.default_child = resource.node.default_child
+        self.node.default_child = resource
         return resource
-
-    def _wait(self, wait: WaitForCompletion) -> str:
-        rendered = {"timeoutSeconds": seconds_of(wait.timeout), "failStack": wait.fail_stack}
-        return Stack.of(self).to_json_string(rendered)
 
     @staticmethod
     def is_hybrid_job(construct: object) -> TypeGuard["HybridJob"]:
@@ -404,25 +392,115 @@ class HybridJob(Defined, HybridJobBase):
         return imported(scope, id, attributes)
 
 
-@jsii.implements(IStableAnyProducer)
-class _Digest:
-    """The digest of a definition, computed at synth from resolved tokens."""
+@jsii.implements(ITaggableV2, iam.IGrantable)
+class HybridJobDefinition(DefinitionRuns, JobConstruct, Resource):
+    """A hybrid job that a deployment defines and does not run.
 
-    def __init__(self, job: Construct, properties: Mapping[str, str]) -> None:
-        self._job = job
-        self._definition = {
-            name: properties[name]
-            for name in properties
-            if name != ResourceProperty.TAGS  # they may change, and the job stays
-        }
+    A deployment creates everything that the job needs: scripts, inputs, roles, permissions.
+    Problems of the job are reported at synth, as for `HybridJob`, which the deployment also runs.
 
-    def produce(self) -> str:
-        resolved = Stack.of(self._job).resolve(self._definition)
-        text = json.dumps(resolved, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    Example:
+        >>> from aws_cdk import App, Duration, Stack
+        >>> from cdk_braket import AlgorithmScript, Device, HybridJobDefinition
+        >>> definition = HybridJobDefinition(
+        ...     Stack(App(), "Chemistry"),
+        ...     "Vqe",
+        ...     algorithm=AlgorithmScript.from_asset(
+        ...         "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
+        ...     ),
+        ...     device=Device.local("braket/default"),
+        ...     max_runtime=Duration.minutes(10),
+        ... )
+        >>> definition.results_prefix
+        'jobs/Chemistry-Vqe/'
+    """
 
+    __module__ = "cdk_braket"
 
-def _without_defaults(resource: CustomResource) -> None:
-    """Remove CloudFormation's defaults from the template, which may hold hundreds of jobs."""
-    options = cast("CfnResource", resource.node.default_child).cfn_options
-    options.deletion_policy = options.update_replace_policy = None
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        device: Device,
+        algorithm: AlgorithmScript | None = None,
+        image: ContainerImage | None = None,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        input_data: Mapping[str, InputChannel] | None = None,
+        output_data: OutputData | None = None,
+        checkpoint: Checkpoint | None = None,
+        copy_checkpoints_from: CheckpointSource | None = None,
+        instance: InstanceConfig | None = None,
+        distribution: Distribution | Literal["data_parallel"] | None = None,
+        max_runtime: Duration | None = None,
+        job_name: str | None = None,
+        reservation_arn: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        role: iam.IRole | None = None,
+        environment: IHybridJobEnvironment | None = None,
+        isolated: bool = False,
+        removal_policy: RemovalPolicy | None = None,
+        disabled_checks: Collection[PreflightCheck] = (),
+    ) -> None:
+        """Declare the definition of a hybrid job.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            device: The device that the jobs have priority on. Jobs run in their device's region.
+            algorithm: The script. Default: none; `image` runs alone.
+            image: The container. Default: Braket's base image for a script.
+            hyperparameters: The arguments of the script, as for `HybridJob`. Default: none.
+            input_data: Input channels by name. Default: none.
+            output_data: The location of the results. Default: `jobs/<job name>/<run id>/data` in
+                the environment's results bucket.
+            checkpoint: The location of the checkpoints. Default: the Braket SDK's folder, and
+                `jobs/<job name>/<run id>/checkpoints` in the environment's results bucket.
+            copy_checkpoints_from: Checkpoints that each job resumes from. Default: none.
+            instance: The instances to run on. Default: one ml.m5.large, as in the Braket SDK.
+            distribution: How to distribute the script over the instances:
+                `Distribution.DATA_PARALLEL` or its value. Default: no distribution.
+            max_runtime: The longest time that a job may run. The API limits it. Default: the limit
+                of the service.
+            job_name: A display name. It does not have to be unique. Default: the end of the
+                construct's path and an id of the run.
+            reservation_arn: ARN of a reservation of the device. Default: none.
+            tags: The jobs' tags, besides those of the stack. Default: none.
+            role: The execution role, as for `HybridJob`. Default: the environment's.
+            environment: The buckets, key, role and handler to share with other jobs. Default: a new
+                environment.
+                This is not an `aws_cdk.Environment`, which is an account and a region.
+            isolated: Whether the jobs get a separate role in their environment. That role can
+                access only their inputs, results and checkpoints. Default: the shared role.
+            removal_policy: Whether to keep or destroy buckets, key and logs when the definition
+                leaves the stack, as for `HybridJob`. Default: RETAIN.
+            disabled_checks: Checks of the script that are turned off. Default: none.
+
+        Raises:
+            ValidationError: The service would refuse the job, or the script would fail in the
+                container. All problems are reported at once, before anything is created.
+        """
+        arguments = JobArguments(
+            device=device,
+            algorithm=algorithm,
+            image=image,
+            hyperparameters=hyperparameters,
+            input_data=input_data,
+            output_data=output_data,
+            checkpoint=checkpoint,
+            copy_checkpoints_from=copy_checkpoints_from,
+            instance=instance,
+            distribution=distribution,
+            max_runtime=max_runtime,
+            job_name=job_name,
+            reservation_arn=reservation_arn,
+            tags=tags,
+            role=role,
+            environment=environment,
+            isolated=isolated,
+            removal_policy=removal_policy,
+            disabled_checks=disabled_checks,
+        )
+        prepared = prepare(HybridJobDefinition, scope, id, arguments)
+        super().__init__(scope, id)
+        self._definition = BoundJob(self, prepared)

@@ -45,7 +45,7 @@ class HybridJobBase(Grants, Events, Alarms, Resource):
     def _results_location(self) -> s3_location.Location:
         """Where the results of all the job's runs are, and with which key."""
 
-    def _properties_digest(self) -> str:
+    def _template_digest(self) -> str:
         """Text that changes with what the job is to be; always the same where that is not known."""
         return ""
 

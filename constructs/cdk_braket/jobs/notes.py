@@ -9,6 +9,7 @@ from aws_cdk import Stack
 from constructs import Construct, IConstruct, IValidation
 
 from cdk_braket.assets.local_files import LocalFiles
+from cdk_braket.core.memo import root_of
 
 _NAMED_SCRIPTS: Final = 3
 _INFO: Final = "aws:cdk:info"
@@ -24,7 +25,7 @@ def note(owner: Construct, script: LocalFiles | None, hours: float | None) -> No
     """
     if script is None and hours is None:
         return
-    root = owner.node.root
+    root = root_of(owner)
     notes = _NOTES.get(root)
     if notes is None:
         notes = _NOTES[root] = _Notes()

@@ -7,7 +7,6 @@ from typing import Final, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
@@ -26,13 +25,14 @@ from cdk_braket._lambda.braket_jobs.contract import (
 )
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.plain import Hyperparameter, plain_hyperparameter
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
 from cdk_braket.request.create_job import seconds_of
 
-from .binding import Definition, records_uri
+from .binding import BoundJob, records_uri
 
 _SHORTEST: Final = 1
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -55,7 +55,7 @@ _BEFORE_THEIR_TIME: Final = ("ABORTED", "FAILED", "TIMED_OUT")
 _LOST: Final = ("Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout")
 
 
-def _handler_of(definition: Definition, path: str) -> lambda_.IFunction:
+def _handler_of(definition: BoundJob, path: str) -> lambda_.IFunction:
     """Return the function that runs a definition's jobs outside of deployments.
 
     Once for each environment, that function is told of jobs and of executions that are over, and
@@ -77,7 +77,7 @@ def _handler_of(definition: Definition, path: str) -> lambda_.IFunction:
         # A task token knows no resource. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
         actions = ["states:SendTaskFailure", "states:SendTaskSuccess"]
-        statement = iam.PolicyStatement(actions=actions, resources=["*"])
+        statement = Statement(actions=actions, resources=["*"])
         attach(environment, function.role, [statement])
     return function
 
@@ -141,7 +141,7 @@ class RunJobTask(sfn.StateMachineFragment):
         self,
         scope: Construct,
         id: str,
-        definition: Definition,
+        definition: BoundJob,
         *,
         hyperparameters: Mapping[str, Hyperparameter],
         timeout: Duration | None,
@@ -178,7 +178,7 @@ class RunJobTask(sfn.StateMachineFragment):
             {
                 RunProperty.EXECUTION: sfn.JsonPath.execution_id,
                 RunProperty.RUN_ID: self._run_id,
-                RunProperty.PROPERTIES: definition.payload(),
+                RunProperty.PROPERTIES: definition.properties(),
                 RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
                 **_timeout(timeout, poll_interval),
             },
@@ -279,7 +279,7 @@ def _patient(state: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
 
 
 def schedule_target(
-    definition: Definition,
+    definition: BoundJob,
     path: str,
     *,
     hyperparameters: Mapping[str, Hyperparameter],
@@ -304,7 +304,7 @@ def schedule_target(
         {
             RunProperty.EXECUTION: time,
             RunProperty.RUN_ID: definition.owner.node.addr,
-            RunProperty.PROPERTIES: definition.payload(),
+            RunProperty.PROPERTIES: definition.properties(),
             RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
         },
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 import jsii
-from aws_cdk import Arn, ArnComponents, CustomResource, Stack
+from aws_cdk import Arn, ArnComponents, CustomResource, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -28,6 +28,7 @@ from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.permissions.statements import attach
@@ -56,7 +57,7 @@ class _Job(IConstruct, Protocol):
     def _replay_function(self) -> lambda_.IFunction | None:
         """The function that replays the job's state to new rules; None without one."""
 
-    def _properties_digest(self) -> str:
+    def _template_digest(self) -> str:
         """A digest that changes with the job's definition."""
 
     def on_state_change(
@@ -352,7 +353,7 @@ def allow_events(scope: Construct, function: lambda_.IFunction) -> iam.Policy | 
         ArnComponents(service="events", resource="event-bus", resource_name="default"),
         Stack.of(function),
     )
-    statement = iam.PolicyStatement(
+    statement = Statement(
         actions=["events:PutEvents"],
         resources=[bus],
         conditions={
@@ -403,13 +404,13 @@ def _catch_up(
         CatchUpProperty.STATUSES: " ".join(statuses),
     }
     if Stack.of(scope) is not Stack.of(job):
-        properties[CatchUpProperty.DEFINITION] = job._properties_digest()  # noqa: SLF001 - internal to this library
+        properties[CatchUpProperty.DEFINITION] = job._template_digest()  # noqa: SLF001 - internal to this library
     resource = CustomResource(
         scope,
         f"{rule.node.id}CatchUp",
         resource_type=CATCH_UP_TYPE,
         service_token=function.function_arn,
-        service_timeout=service_timeout(0),
+        service_timeout=Duration.seconds(service_timeout(0)),
         properties={name.value: value for name, value in properties.items()},
     )
     allowed = allow_events(scope, function)

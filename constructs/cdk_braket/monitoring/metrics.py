@@ -1,6 +1,6 @@
-"""Metrics of jobs and of the devices that they use, and alarms on them."""
+"""Alarms on jobs, and the metric that they need."""
 
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -14,19 +14,11 @@ from cdk_braket._lambda.braket_jobs.contract import (
     METRICS_NAMESPACE,
 )
 from cdk_braket.core.argument_types import checked
-from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.core.issue import Issue
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
-from cdk_braket.request.create_job import seconds_of
-from cdk_braket.request.device import Device
 
 from .events import JobRule
-
-# Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-monitor-metrics.html
-_NAMESPACE: Final = "AWS/Braket"
-_DEVICE_DIMENSION: Final = "deviceArn"
-_TASK_COUNT: Final = "Count"
-_TASK_LATENCY: Final = "Latency"
 
 
 class _Job(IConstruct, Protocol):
@@ -47,14 +39,6 @@ class _Job(IConstruct, Protocol):
         cross_stack_scope: Construct | None = None,
     ) -> events.Rule:
         """Trigger a target when the job fails."""
-
-
-class _Definition(IConstruct, Protocol):
-    """The attributes of a definition that a metric needs."""
-
-    @property
-    def device(self) -> Device:
-        """The device."""
 
 
 class Alarms:
@@ -132,113 +116,3 @@ class Alarms:
             rule.comes_after(alarm)
             rule.comes_after(target.permission)
         return alarm
-
-
-class TaskMetrics:
-    """Metrics of the quantum tasks of a job's device."""
-
-    @checked
-    def metric_task_count(
-        self: _Definition,
-        *,
-        statistic: str = cloudwatch.Stats.SUM,
-        period: Duration | None = None,
-        label: str | None = None,
-        color: str | None = None,
-    ) -> cloudwatch.Metric:
-        """Return the number of quantum tasks that the account sent to the job's device.
-
-        Amazon Braket publishes it by device, and not by job. Source:
-        https://docs.aws.amazon.com/braket/latest/developerguide/braket-monitor-metrics.html
-
-        Args:
-            statistic: The statistic. Default: the sum.
-            period: The time between two points. Default: 5 minutes.
-            label: The label in graphs. Default: CloudWatch's.
-            color: Its color in graphs, such as `#1f77b4`. Default: CloudWatch's.
-
-        Raises:
-            ValidationError: The device runs in the job itself.
-
-        Example:
-            >>> from aws_cdk import App, Stack
-            >>> from cdk_braket import ContainerImage, Device, HybridJob
-            >>> job = HybridJob(
-            ...     Stack(App(), "Chemistry"),
-            ...     "Vqe",
-            ...     image=ContainerImage.base(),
-            ...     device=Device.AMAZON_SV1,
-            ... )
-            >>> job.metric_task_count().metric_name
-            'Count'
-        """
-        return _metric(
-            self, _TASK_COUNT, statistic=statistic, period=period, label=label, color=color
-        )
-
-    @checked
-    def metric_task_latency(
-        self: _Definition,
-        *,
-        statistic: str = cloudwatch.Stats.AVERAGE,
-        period: Duration | None = None,
-        label: str | None = None,
-        color: str | None = None,
-    ) -> cloudwatch.Metric:
-        """Return the duration of the account's tasks on the job's device, from start to end.
-
-        See `metric_task_count`.
-
-        Args:
-            statistic: The statistic. Default: the average.
-            period: The time between two points. Default: 5 minutes.
-            label: The label in graphs. Default: CloudWatch's.
-            color: Its color in graphs. Default: CloudWatch's.
-
-        Raises:
-            ValidationError: The device runs in the job itself.
-        """
-        return _metric(
-            self, _TASK_LATENCY, statistic=statistic, period=period, label=label, color=color
-        )
-
-
-def _metric(
-    owner: _Definition,
-    name: str,
-    *,
-    statistic: str,
-    period: Duration | None,
-    label: str | None,
-    color: str | None,
-) -> cloudwatch.Metric:
-    device = owner.device
-    if device.is_local:
-        rule = "runs in the job itself, and no metrics are published of it"
-        issue = Issue("device", rule, "Use a managed device", shorten(device.arn))
-        raise ValidationError(owner.node.path, [issue])
-    if period is not None and not _is_period(period):
-        rule = "must be 1, 5, 10 or 30 seconds, or a multiple of 60"
-        fix = "Use Duration.minutes(5), or remove the argument"
-        issue = Issue("period", rule, fix, f"{seconds_of(period):g} s")
-        raise ValidationError(owner.node.path, [issue])
-    return cloudwatch.Metric(
-        namespace=_NAMESPACE,
-        metric_name=name,
-        dimensions_map={_DEVICE_DIMENSION: device.arn},
-        statistic=statistic,
-        period=period,
-        label=label,
-        color=color,
-    )
-
-
-def _is_period(period: Duration) -> bool:
-    """Whether CloudWatch has points of that length.
-
-    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricStat.html
-    """
-    if period.is_unresolved():
-        return True
-    seconds = seconds_of(period)
-    return seconds in {1, 5, 10, 30} or (seconds > 0 and seconds % 60 == 0)

@@ -1,4 +1,4 @@
-"""What may be granted on a job: exactly that, its key included."""
+"""Grants on a job: exactly the named permissions, its key included."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
@@ -12,13 +12,14 @@ from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import key_statements
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.validation_error import ValidationError
 
 _WRITES: Final = ("s3:PutObject",)
 
 
 class _Job(IConstruct, Protocol):
-    """What a grant has to know of a job."""
+    """The attributes of a job that a grant needs."""
 
     @property
     def job_arn(self) -> str:
@@ -26,21 +27,21 @@ class _Job(IConstruct, Protocol):
 
     @property
     def log_stream_prefix(self) -> str:
-        """What the names of its log streams begin with."""
+        """The prefix of the names of its log streams."""
 
     def _results_location(self) -> s3_location.Location:
         """Where its results are."""
 
 
 class Grants:
-    """Grants on a hybrid job. Each returns what CDK's grants do."""
+    """Grants on a hybrid job. Each returns an `iam.Grant`."""
 
     @checked
     def grant_read_results(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to read the results of all the job's runs, and to use their key.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -60,10 +61,10 @@ class Grants:
         """Allow actions on the job itself.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
             actions: Actions of Amazon Braket that know jobs as resources, such as `braket:GetJob`.
         """
-        statement = iam.PolicyStatement(actions=list(actions), resources=[self.job_arn])
+        statement = Statement(actions=list(actions), resources=[self.job_arn])
         return granted(grantee, [statement])
 
     @checked
@@ -71,25 +72,25 @@ class Grants:
         """Allow to cancel the job, and to see whether it is.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
         """
         actions = ["braket:CancelJob", "braket:GetJob"]
-        statement = iam.PolicyStatement(actions=actions, resources=[self.job_arn])
+        statement = Statement(actions=actions, resources=[self.job_arn])
         return granted(grantee, [statement])
 
     @checked
     def grant_read(self: _Job, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see the job and to read its logs, not its results.
 
-        The names of the log streams of other jobs can be seen, what is in them not: listing knows
-        no resource but the log group.
+        The grantee also sees the names of the log streams of other jobs, and not their contents:
+        listing knows no resource but the log group.
 
         A search over logs (`logs:FilterLogEvents`) is not part of it: it cannot be limited to the
         streams of one job. Source:
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The principal, of the same account.
         """
         group = Stack.of(self).format_arn(
             service="logs",
@@ -99,21 +100,21 @@ class Grants:
         )
         streams = f"{group}:log-stream:{s3_location.literal(self.log_stream_prefix)}*"
         statements = [
-            iam.PolicyStatement(actions=["braket:GetJob"], resources=[self.job_arn]),
-            iam.PolicyStatement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
-            iam.PolicyStatement(actions=["logs:GetLogEvents"], resources=[streams]),
+            Statement(actions=["braket:GetJob"], resources=[self.job_arn]),
+            Statement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
+            Statement(actions=["logs:GetLogEvents"], resources=[streams]),
         ]
         return granted(grantee, statements)
 
 
-def granted(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
+def granted(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant:
     """Grant statements, as one."""
     first, *others = (
         iam.Grant.add_to_principal(
             grantee=grantee,
             actions=sorted(statement.actions),
-            resource_arns=statement.resources,
-            conditions=statement.conditions or None,
+            resource_arns=list(statement.resources),
+            conditions=dict(statement.conditions) or None,
         )
         for statement in statements
     )
@@ -129,7 +130,7 @@ def channel_to_write(
 
     Args:
         scope: The job.
-        channels: What the job reads, by channel.
+        channels: The input data of the job, by channel.
         name: The channel; None where there is only one.
 
     Raises:
@@ -151,8 +152,8 @@ def channel_to_write(
     raise ValidationError(scope.node.path, [issue])
 
 
-def write_statements(location: s3_location.Location) -> list[iam.PolicyStatement]:
-    """What it takes to put objects, and not to read or list them."""
+def write_statements(location: s3_location.Location) -> list[Statement]:
+    """The permissions to put objects, and not to read or list them."""
     which = location.prefix if location.is_object else f"{location.prefix}*"
     return [
         s3_location.objects_statement(list(_WRITES), location.bucket_arn, [which]),

@@ -1,4 +1,4 @@
-"""A role that is made here, and what it is allowed."""
+"""A role with its permissions in managed policies."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from cdk_braket.core.naming import description
+from cdk_braket.core.statement import Statement
 
 # Without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_CHARACTERS: Final = 6144
@@ -39,9 +40,9 @@ class _Held:
 class OwnRole(iam.Role):
     """A role that is allowed things by managed policies of its stack, not by inline ones.
 
-    Whoever gives it a permission, a construct of ours, one of CDK's or the user's grants, gives it
-    to such a policy: these are what catalogues of controls ask for, they can be seen and compared
-    by themselves, and together hold more. A policy that is full is followed by another.
+    Each permission, of our constructs, of CDK's or of the user's grants, goes to such a policy.
+    Catalogues of controls require managed policies, they can be read and compared by themselves,
+    and together hold more. A policy that is full is followed by another.
     """
 
     def __init__(
@@ -52,17 +53,22 @@ class OwnRole(iam.Role):
         self._characters = 0
         super().__init__(scope, id, assumed_by=assumed_by, description=description)
 
-    def allow(self, statements: Sequence[iam.PolicyStatement]) -> None:
-        """Allow the role what the statements say."""
+    def allow(self, statements: Sequence[Statement]) -> None:
+        """Add the permissions of statements to the role."""
         for statement in statements:
-            self.add_to_principal_policy(statement)
+            self.add_to_principal_policy(statement.rendered())
+
+    @property
+    def first_policy(self) -> iam.ManagedPolicy | None:
+        """The policy that has all others as its dependencies; None if nothing is allowed."""
+        return self._policies[0] if self._policies else None
 
     def add_to_principal_policy(
         self, statement: iam.PolicyStatement
     ) -> iam.AddToPrincipalPolicyResult:
-        """Allow the role what the statement says. CDK calls it for each grant.
+        """Add the permissions of a statement to the role. CDK calls it for each grant.
 
-        Statements that differ in their resources alone become one: a role has room for few.
+        Statements that differ in their resources alone are merged: a role has room for few.
         """
         stack = Stack.of(self)
         texts = {json.dumps(stack.resolve(each)): each for each in statement.resources}
@@ -113,8 +119,10 @@ class OwnRole(iam.Role):
 
 
 def permissions_of(role: iam.IRole) -> IConstruct | None:
-    """What has to be there before a role of the app may what it is allowed; None if nothing is."""
-    return role.node.try_find_child(_POLICY if isinstance(role, OwnRole) else "DefaultPolicy")
+    """The resource that holds the permissions of a role of the app; None without one."""
+    if isinstance(role, OwnRole):
+        return role.first_policy
+    return role.node.try_find_child("DefaultPolicy")
 
 
 def characters(rendered: object, longest: Mapping[str, int] = MappingProxyType({})) -> int:

@@ -1,4 +1,4 @@
-"""What it takes to run a job: statements, and how they come to the roles that need them."""
+"""The permissions to run a job, and how roles receive them."""
 
 import json
 from collections.abc import MutableMapping, Sequence
@@ -14,63 +14,78 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import device_region
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket.core import s3_location
 from cdk_braket.core.keys import READ_ACTIONS, key_statements
+from cdk_braket.core.memo import bucket_arn_of, region_of, remembered, role_arn_of, stack_of
 from cdk_braket.core.naming import stack_uuid
+from cdk_braket.core.statement import Statement, rendered
 
 from .managed_policy_role import OwnRole
 
 # Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-metrics.html
 METRICS_NAMESPACE: Final = "/aws/braket"
 
+_GIVEN: Final[MutableMapping[Construct, set[Statement]]] = WeakKeyDictionary()
 _HELD: Final[MutableMapping[Construct, set[str]]] = WeakKeyDictionary()
+_POLICIES: Final[MutableMapping[iam.Role, MutableMapping[Stack, iam.Policy]]] = WeakKeyDictionary()
 
 
 def attach(
-    scope: Construct, role: iam.IRole | None, statements: Sequence[iam.PolicyStatement]
+    scope: Construct, role: iam.IRole | None, statements: Sequence[Statement]
 ) -> iam.Policy | None:
     """Give a role statements, in a way that its stack never depends on the scope's.
 
     A role of the scope's stack gets them itself. One of another stack of the app gets them by one
-    policy in the scope's stack. One that is imported is left as it is.
+    policy in the scope's stack. One that is imported is left as it is. A statement that the role
+    has already creates nothing.
 
     Args:
-        scope: Who needs them.
-        role: The role; None when it is not known.
-        statements: What it has to be allowed.
+        scope: The construct that needs them.
+        role: The role; None if it is unknown.
+        statements: The permissions.
 
     Returns:
-        A policy that has to be there before the role may; None when there is none besides the
-        role's own.
+        A policy that has to be there before the role may; None if there is none besides the role's
+        own.
     """
     if not isinstance(role, iam.Role) or not statements:
         return None
-    stack = Stack.of(scope)
-    if Stack.of(role) is stack:
-        if isinstance(role, OwnRole):
-            role.allow(statements)
-        else:
-            for statement in _new(role, stack, statements):
-                role.add_to_policy(statement)
+    stack = stack_of(scope)
+    if stack_of(role) is not stack:
+        policy = _policy_in(stack, role)
+        if new := _new(policy, stack, statements):
+            policy.add_statements(*new)
+        return policy
+    if isinstance(role, OwnRole):
+        role.allow(_unseen(role, statements))
         return None
-    name = f"BraketHybridJobs{role.node.addr[-8:]}"
-    existing = stack.node.try_find_child(name)
-    policy = existing if isinstance(existing, iam.Policy) else _policy(stack, name, role)
-    policy.add_statements(*_new(policy, stack, statements))
-    return policy
+    for statement in _new(role, stack, statements):
+        role.add_to_policy(statement)
+    return None
+
+
+def _policy_in(stack: Stack, role: iam.Role) -> iam.Policy:
+    """Return the policy of a stack for a role of another one."""
+    policies = _POLICIES.setdefault(role, WeakKeyDictionary())
+    if stack not in policies:
+        name = f"BraketHybridJobs{role.node.addr[-8:]}"
+        existing = stack.node.try_find_child(name)
+        is_ours = isinstance(existing, iam.Policy)
+        policies[stack] = existing if is_ours else _policy(stack, name, role)  # type: ignore[assignment]  # a policy
+    return policies[stack]
 
 
 def attach_in_own_policy(
-    scope: Construct, id: str, role: iam.IRole | None, statements: Sequence[iam.PolicyStatement]
+    scope: Construct, id: str, role: iam.IRole | None, statements: Sequence[Statement]
 ) -> iam.Policy | None:
     """Give a role statements by a policy of the scope's own.
 
-    For what comes after other jobs: those wait for the role's other policies, and would wait for
-    themselves.
+    For permissions on what comes after other jobs: those wait for the role's other policies, and
+    would wait for themselves.
 
     Args:
-        scope: Who needs them.
+        scope: The construct that needs them.
         id: The policy's id in the scope.
         role: The role; one that is not of this app is left as it is.
-        statements: What it has to be allowed.
+        statements: The permissions.
 
     Returns:
         The policy, if one was needed.
@@ -78,7 +93,7 @@ def attach_in_own_policy(
     if not isinstance(role, iam.Role) or not statements:
         return None
     policy = _policy(scope, id, role)
-    policy.add_statements(*statements)
+    policy.add_statements(*rendered(statements))
     return policy
 
 
@@ -88,25 +103,34 @@ def _policy(scope: Construct, id: str, role: iam.Role) -> iam.Policy:
     IAM replaces a policy of the same name. CDK's names are the same in stacks whose constructs have
     the same ids, also of other apps.
     """
-    name = f"{id}-{scope.node.addr}-{stack_uuid(Stack.of(scope))}"
+    name = f"{id}-{scope.node.addr}-{stack_uuid(stack_of(scope))}"
     return iam.Policy(scope, id, policy_name=name, roles=[role])
 
 
 def _new(
-    holder: iam.Role | iam.Policy, stack: Stack, statements: Sequence[iam.PolicyStatement]
+    holder: iam.Role | iam.Policy, stack: Stack, statements: Sequence[Statement]
 ) -> list[iam.PolicyStatement]:
-    """Leave out what a role or policy holds already.
+    """Leave out the statements that a role or policy holds already.
 
     CDK does so too, but only after it has split a policy that is too long with the repetitions.
+    Equal values are found without a call to Node. The rest is compared as the template has it,
+    because different tokens can mean the same resource.
     """
     held = _HELD.setdefault(holder, set())
     texts = {
         json.dumps(stack.resolve(statement.to_statement_json()), sort_keys=True): statement
-        for statement in statements
+        for statement in rendered(_unseen(holder, statements))
     }
     found = [statement for text, statement in texts.items() if text not in held]
     held.update(texts)
     return found
+
+
+def _unseen(holder: iam.Role | iam.Policy, statements: Sequence[Statement]) -> list[Statement]:
+    given = _GIVEN.setdefault(holder, set())
+    unseen = [each for each in dict.fromkeys(statements) if each not in given]
+    given.update(unseen)
+    return unseen
 
 
 def braket_principal(stack: Stack, *, checks_caller: bool) -> iam.IPrincipal:
@@ -122,23 +146,23 @@ def braket_principal(stack: Stack, *, checks_caller: bool) -> iam.IPrincipal:
 
 def objects_statements(
     bucket: s3.IBucket, patterns: list[str], *, writes: bool = False
-) -> list[iam.PolicyStatement]:
+) -> list[Statement]:
     """What it takes to reach the objects of a bucket whose keys match, without its key."""
     actions = ["s3:GetObject", "s3:PutObject"] if writes else ["s3:GetObject"]
     return [
-        s3_location.objects_statement(actions, bucket.bucket_arn, patterns),
-        s3_location.list_statement(bucket.bucket_arn, patterns),
+        s3_location.objects_statement(actions, bucket_arn_of(bucket), patterns),
+        s3_location.list_statement(bucket_arn_of(bucket), patterns),
     ]
 
 
-def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[iam.PolicyStatement]:
+def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[Statement]:
     """What it takes to copy a bucket's objects to another as they are written.
 
     Source:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
     """
     return [
-        iam.PolicyStatement(
+        Statement(
             actions=["s3:GetReplicationConfiguration", "s3:ListBucket"],
             resources=[source.bucket_arn],
         ),
@@ -161,15 +185,15 @@ def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[iam.P
     ]
 
 
-def pass_role_statement(role: iam.IRole) -> iam.PolicyStatement:
+def pass_role_statement(role: iam.IRole) -> Statement:
     """What it takes to start jobs as a role.
 
     Source of the two services:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
     """
-    return iam.PolicyStatement(
+    return Statement(
         actions=["iam:PassRole"],
-        resources=[role.role_arn],
+        resources=[role_arn_of(role)],
         conditions={
             "StringEquals": {
                 "iam:PassedToService": ["braket.amazonaws.com", "sagemaker.amazonaws.com"]
@@ -178,7 +202,8 @@ def pass_role_statement(role: iam.IRole) -> iam.PolicyStatement:
     )
 
 
-def log_statements(stack: Stack) -> list[iam.PolicyStatement]:
+@remembered
+def log_statements(stack: Stack) -> list[Statement]:
     """What it takes to write a job's logs and metrics."""
     log_group = stack.format_arn(
         service="logs",
@@ -187,7 +212,7 @@ def log_statements(stack: Stack) -> list[iam.PolicyStatement]:
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
     return [
-        iam.PolicyStatement(
+        Statement(
             actions=[
                 "logs:CreateLogGroup",
                 "logs:CreateLogStream",
@@ -199,7 +224,7 @@ def log_statements(stack: Stack) -> list[iam.PolicyStatement]:
         ),
         # PutMetricData knows no resource, only the namespace. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
-        iam.PolicyStatement(
+        Statement(
             actions=["cloudwatch:PutMetricData"],
             resources=["*"],
             conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
@@ -207,9 +232,7 @@ def log_statements(stack: Stack) -> list[iam.PolicyStatement]:
     ]
 
 
-def device_statements(
-    stack: Stack, device_arn: str, results: s3.IBucket
-) -> list[iam.PolicyStatement]:
+def device_statements(stack: Stack, device_arn: str, results: s3.IBucket) -> list[Statement]:
     """What it takes to run tasks on a managed device.
 
     A task is in the region that it was created in: that of a QPU, and for a simulator, which is in
@@ -224,37 +247,35 @@ def device_statements(
     tasks = Arn.format(
         ArnComponents(
             service="braket",
-            region=device_region(device_arn) or stack.region,
+            region=device_region(device_arn) or region_of(stack),
             resource="quantum-task",
             resource_name="*",
         ),
         stack,
     )
     return [
-        iam.PolicyStatement(actions=["braket:GetDevice"], resources=[device_arn]),
+        Statement(actions=["braket:GetDevice"], resources=[device_arn]),
         # A task's id is made up by the service. CreateQuantumTask is checked on the device, and,
         # as the published reference does not say so for every version of it, on the task.
-        iam.PolicyStatement(actions=["braket:CreateQuantumTask"], resources=[device_arn, tasks]),
-        iam.PolicyStatement(
-            actions=["braket:CancelQuantumTask", "braket:GetQuantumTask"], resources=[tasks]
-        ),
+        Statement(actions=["braket:CreateQuantumTask"], resources=[device_arn, tasks]),
+        Statement(actions=["braket:CancelQuantumTask", "braket:GetQuantumTask"], resources=[tasks]),
         # CreateQuantumTask is refused to a caller who does not reach the bucket ("Caller doesn't
         # have access to … or it doesn't exist"). HeadBucket, which tells, has no prefix. Source:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
-        missing_object_statement(results.bucket_arn),
+        missing_object_statement(bucket_arn_of(results)),
     ]
 
 
-def device_look_statement(device_arn: str) -> iam.PolicyStatement:
+def device_look_statement(device_arn: str) -> Statement:
     """What it takes to see whether a device is online."""
-    return iam.PolicyStatement(actions=["braket:GetDevice"], resources=[device_arn])
+    return Statement(actions=["braket:GetDevice"], resources=[device_arn])
 
 
-def missing_object_statement(bucket_arn: str) -> iam.PolicyStatement:
+def missing_object_statement(bucket_arn: str) -> Statement:
     """What it takes to be told 404, not 403, of an object that is not there.
 
     A condition on the prefix would not do: such a request has none.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
-    return iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket_arn])
+    return Statement(actions=["s3:ListBucket"], resources=[bucket_arn])

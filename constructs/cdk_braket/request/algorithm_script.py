@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from cdk_braket.assets.local_files import LocalScript
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
+from cdk_braket.core.factories import FactoryOnly
 from cdk_braket.core.tokens import is_unknown
 
 _ARCHIVES: Final = (".tar.gz", ".tgz")
@@ -33,8 +34,8 @@ class Compression(StrEnum):
     """A gzip-compressed tar archive, which the container unpacks."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlgorithmScript:
+@dataclass(frozen=True, slots=True, init=False)
+class AlgorithmScript(FactoryOnly):
     """The script that a hybrid job runs, with its entry point.
 
     Create it with `from_asset` or `from_bucket`.
@@ -97,9 +98,11 @@ class AlgorithmScript:
         # One path is one module, as the SDK takes it, and not the letters of a string.
         if isinstance(include_modules, str | Path):
             include_modules = [include_modules]
-        included = tuple(Path(each) for each in include_modules)
-        source = LocalScript(Path(path), tuple(exclude), included)
-        return AlgorithmScript(entry_point, Compression.GZIP, source)
+        included = tuple(str(each) for each in include_modules)
+        source = LocalScript(str(path), tuple(exclude), included)
+        return AlgorithmScript._create(
+            entry_point=entry_point, compression=Compression.GZIP, source=source
+        )
 
     @staticmethod
     @checked
@@ -124,4 +127,6 @@ class AlgorithmScript:
         packed = is_unknown(key) or key.endswith(_ARCHIVES)
         default = Compression.GZIP if packed else Compression.NONE
         source = s3_location.in_bucket(bucket, key, is_object=True)
-        return AlgorithmScript(entry_point, compression or default, source)
+        return AlgorithmScript._create(
+            entry_point=entry_point, compression=compression or default, source=source
+        )

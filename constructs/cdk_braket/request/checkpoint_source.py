@@ -6,11 +6,12 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
+from cdk_braket.core.factories import FactoryOnly
 from cdk_braket.interfaces import IHybridJob
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointSource:
+@dataclass(frozen=True, slots=True, init=False)
+class CheckpointSource(FactoryOnly):
     """Checkpoints that a job resumes from. They are copied to the job before it starts.
 
     The deployment copies the objects that exist at that time. It does not wait for another job to
@@ -49,8 +50,8 @@ class CheckpointSource:
         """
         bucket = job.checkpoint_bucket
         key = bucket.encryption_key
-        return CheckpointSource(
-            s3_location.Location(
+        return CheckpointSource._create(
+            source=s3_location.Location(
                 uri=job.checkpoint_s3_uri,
                 # Not from the URI, which is an attribute of the job: the handler's policy would
                 # wait for the job, and the job waits for the handler.
@@ -75,7 +76,7 @@ class CheckpointSource:
             >>> bucket = s3.Bucket.from_bucket_name(Stack(App(), "S"), "B", "amazon-braket-mine")
             >>> source = CheckpointSource.from_bucket(bucket, "jobs/a/checkpoints")
         """
-        return CheckpointSource(s3_location.in_bucket(bucket, prefix))
+        return CheckpointSource._create(source=s3_location.in_bucket(bucket, prefix))
 
     @staticmethod
     @checked
@@ -91,4 +92,4 @@ class CheckpointSource:
         Example:
             >>> source = CheckpointSource.from_s3_uri("s3://amazon-braket-mine/jobs/a/checkpoints")
         """
-        return CheckpointSource(s3_location.at_uri(uri))
+        return CheckpointSource._create(source=s3_location.at_uri(uri))

@@ -9,12 +9,13 @@ from typing import Final
 from aws_cdk import ArnFormat, Aws, CfnMapping, Fn, Stack, Token
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.local_paths import path_issue
+from cdk_braket.core.memo import region_of, remembered, stack_of
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.tokens import is_stand_in, is_unknown, settled
 
 # Source: `braket/jobs/image_uri_config/*.json` of amazon-braket-sdk; tests/contract compares.
@@ -43,12 +44,12 @@ class BoundImage:
     uri: str
     repository_arn: str | None
 
-    def pull_statements(self) -> list[iam.PolicyStatement]:
+    def pull_statements(self) -> list[Statement]:
         """The permissions to pull the image."""
         if self.repository_arn is None:
             return []
         return [
-            iam.PolicyStatement(
+            Statement(
                 actions=[
                     "ecr:BatchCheckLayerAvailability",
                     "ecr:BatchGetImage",
@@ -58,7 +59,7 @@ class BoundImage:
             ),
             # The token is the registry's, so the action knows no resource. Source:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
-            iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+            Statement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
         ]
 
 
@@ -137,7 +138,7 @@ class ContainerImage(ABC):
         Example:
             >>> image = ContainerImage.from_asset("images/chemistry")
         """
-        return _AssetImage(Path(directory), file)
+        return _AssetImage(str(directory), file)
 
     @abstractmethod
     def known_uri(self, region: str) -> str:
@@ -150,6 +151,11 @@ class ContainerImage(ABC):
     def issue(self, region: str) -> Issue | None:  # noqa: ARG002 - for those that can be wrong
         """Return the issue with the image in a region; None if it is valid."""
         return None
+
+
+@remembered
+def _bound_images(stack: Stack) -> dict[str, BoundImage]:  # noqa: ARG001 - it is kept with the stack
+    return {}
 
 
 class _BraketImage(ContainerImage):
@@ -170,10 +176,16 @@ class _BraketImage(ContainerImage):
         )
 
     def bind(self, scope: Construct) -> BoundImage:
-        stack = Stack.of(scope)
-        region = stack.region
+        stack = stack_of(scope)
+        bound = _bound_images(stack)
+        if self._repository not in bound:
+            bound[self._repository] = self._bind(stack)
+        return bound[self._repository]
+
+    def _bind(self, stack: Stack) -> BoundImage:
+        region = region_of(stack)
         registry = REGISTRY
-        if Token.is_unresolved(region):
+        if is_unknown(region):
             # The mapping fails a deployment to a region without the images before it starts. In
             # the role's policy, not in each job of what may be hundreds.
             registry = _mapping(stack).find_in_map(Aws.REGION, _REGISTRY_KEY)
@@ -211,7 +223,7 @@ class _UriImage(ContainerImage):
         return None if match is None else _elsewhere(match["region"], region, self._uri)
 
     def bind(self, scope: Construct) -> BoundImage:
-        return BoundImage(self._uri, self._repository_arn(Stack.of(scope)))
+        return BoundImage(self._uri, self._repository_arn(stack_of(scope)))
 
     def _repository_arn(self, stack: Stack) -> str | None:
         if is_unknown(self._uri):
@@ -227,8 +239,9 @@ class _UriImage(ContainerImage):
 
 
 class _AssetImage(ContainerImage):
-    def __init__(self, directory: Path, file: str | None) -> None:
-        self._directory = directory
+    def __init__(self, directory: str, file: str | None) -> None:
+        self._given = directory
+        self._directory = Path(directory)
         self._file = file
 
     def known_uri(self, region: str) -> str:  # noqa: ARG002 - told by the build
@@ -238,7 +251,7 @@ class _AssetImage(ContainerImage):
         recipe = self._directory / (self._file or "Dockerfile")
         if recipe.is_file():
             return None
-        return path_issue("image", self._directory) or Issue(
+        return path_issue("image", self._directory, self._given) or Issue(
             "image",
             "holds no such file",
             "Name the folder of a Dockerfile, and file=…",

@@ -4,10 +4,14 @@ import difflib
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+
 from cdk_braket._lambda.braket_jobs.api.service_rules import DEVICE_ARN, LOCAL_DEVICE, is_device
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.tokens import is_unknown
+from cdk_braket.core.validation_error import ValidationError
 
 # The embedded simulators of Braket's images. Source: the entry points `braket.simulators` of
 # amazon-braket-default-simulator (tests/contract compares), PennyLane's devices, and the targets of
@@ -36,6 +40,9 @@ EMBEDDED_SIMULATORS: Final = (
     "nvidia/tensornet-mps",
     "none/none",
 )
+# Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-monitor-metrics.html
+_NAMESPACE: Final = "AWS/Braket"
+_DEVICE_DIMENSION: Final = "deviceArn"
 # As close as a typing error: one or two letters of a name.
 _CLOSE: Final = 0.85
 
@@ -98,6 +105,106 @@ class Device:
         """
         return Device(f"{LOCAL_DEVICE}{simulator}")
 
+    @checked
+    def metric(
+        self,
+        metric_name: str,
+        *,
+        statistic: str = cloudwatch.Stats.AVERAGE,
+        period: Duration | None = None,
+        label: str | None = None,
+        color: str | None = None,
+    ) -> cloudwatch.Metric:
+        """Return a metric that Amazon Braket publishes of the device, in your account and region.
+
+        Amazon Braket publishes `Count` and `Latency` of quantum tasks, by device and not by job.
+        Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-monitor-metrics.html
+
+        Args:
+            metric_name: The metric's name in the namespace `AWS/Braket`.
+            statistic: The statistic. Default: the average.
+            period: The time between two points: 1, 5, 10 or 30 seconds, or a multiple of 60.
+                Default: 5 minutes.
+            label: The label in graphs. Default: CloudWatch's.
+            color: Its color in graphs, such as `#1f77b4`. Default: CloudWatch's.
+
+        Raises:
+            ValidationError: The device is an embedded simulator, which has no metrics, or the
+                period is one that CloudWatch does not have.
+
+        Example:
+            >>> from cdk_braket import Device
+            >>> Device.AMAZON_SV1.metric("Count", statistic="Sum").namespace
+            'AWS/Braket'
+        """
+        issues = [issue for issue in (self._metric_issue(), _period_issue(period)) if issue]
+        if issues:
+            raise ValidationError("Device", issues)
+        return cloudwatch.Metric(
+            namespace=_NAMESPACE,
+            metric_name=metric_name,
+            dimensions_map={_DEVICE_DIMENSION: self.arn},
+            statistic=statistic,
+            period=period,
+            label=label,
+            color=color,
+        )
+
+    @checked
+    def metric_task_count(
+        self,
+        *,
+        statistic: str = cloudwatch.Stats.SUM,
+        period: Duration | None = None,
+        label: str | None = None,
+        color: str | None = None,
+    ) -> cloudwatch.Metric:
+        """Return the number of quantum tasks that your account sent to the device.
+
+        Args:
+            statistic: The statistic. Default: the sum.
+            period: See `metric`. Default: 5 minutes.
+            label: The label in graphs. Default: CloudWatch's.
+            color: Its color in graphs. Default: CloudWatch's.
+
+        Raises:
+            ValidationError: See `metric`.
+
+        Example:
+            >>> from cdk_braket import Device
+            >>> Device.AMAZON_SV1.metric_task_count().metric_name
+            'Count'
+        """
+        return self.metric("Count", statistic=statistic, period=period, label=label, color=color)
+
+    @checked
+    def metric_task_latency(
+        self,
+        *,
+        statistic: str = cloudwatch.Stats.AVERAGE,
+        period: Duration | None = None,
+        label: str | None = None,
+        color: str | None = None,
+    ) -> cloudwatch.Metric:
+        """Return the duration of your account's tasks on the device, from start to end.
+
+        Args:
+            statistic: The statistic. Default: the average.
+            period: See `metric`. Default: 5 minutes.
+            label: The label in graphs. Default: CloudWatch's.
+            color: Its color in graphs. Default: CloudWatch's.
+
+        Raises:
+            ValidationError: See `metric`.
+        """
+        return self.metric("Latency", statistic=statistic, period=period, label=label, color=color)
+
+    def _metric_issue(self) -> Issue | None:
+        if not self.is_local:
+            return None
+        rule = "runs in the job itself, and no metrics are published of it"
+        return Issue("device", rule, "Use a managed device", shorten(self.arn))
+
     @property
     def is_local(self) -> bool:
         """Whether it is an embedded simulator."""
@@ -125,6 +232,21 @@ class Device:
     def _part(self, name: str) -> str | None:
         match = DEVICE_ARN.fullmatch(self.arn)
         return match[name] if match else None
+
+
+def _period_issue(period: Duration | None) -> Issue | None:
+    """Return an issue if CloudWatch has no points of that length.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricStat.html
+    """
+    if period is None or period.is_unresolved():
+        return None
+    seconds = period.to_milliseconds() / 1000
+    if seconds in {1, 5, 10, 30} or (seconds > 0 and seconds % 60 == 0):
+        return None
+    rule = "must be 1, 5, 10 or 30 seconds, or a multiple of 60"
+    fix = "Use Duration.minutes(5), or remove the argument"
+    return Issue("period", rule, fix, f"{seconds:g} s")
 
 
 def _near(device: Device) -> str | None:

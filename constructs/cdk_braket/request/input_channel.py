@@ -9,10 +9,11 @@ from aws_cdk import aws_s3 as s3
 from cdk_braket.assets.local_files import LocalData
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
+from cdk_braket.core.factories import FactoryOnly
 
 
-@dataclass(frozen=True, slots=True)
-class InputChannel:
+@dataclass(frozen=True, slots=True, init=False)
+class InputChannel(FactoryOnly):
     """Input data of a hybrid job; the job finds it in a folder named after the channel.
 
     Create it with `from_asset`, `from_bucket` or `from_s3_uri`.
@@ -52,7 +53,8 @@ class InputChannel:
         Example:
             >>> InputChannel.from_asset("examples/h2_vqe/data", exclude=["*.md"]).content_type
         """
-        return InputChannel(content_type, LocalData(Path(path), tuple(exclude)))
+        source = LocalData(str(path), tuple(exclude))
+        return InputChannel._create(content_type=content_type, source=source)
 
     @staticmethod
     @checked
@@ -71,7 +73,8 @@ class InputChannel:
             >>> bucket = s3.Bucket.from_bucket_name(Stack(App(), "S"), "B", "amazon-braket-mine")
             >>> InputChannel.from_bucket(bucket, "molecules/").content_type
         """
-        return InputChannel(content_type, s3_location.in_bucket(bucket, prefix))
+        source = s3_location.in_bucket(bucket, prefix)
+        return InputChannel._create(content_type=content_type, source=source)
 
     @staticmethod
     @checked
@@ -91,4 +94,4 @@ class InputChannel:
         Example:
             >>> InputChannel.from_s3_uri("s3://amazon-braket-mine/molecules/").content_type
         """
-        return InputChannel(content_type, s3_location.at_uri(uri))
+        return InputChannel._create(content_type=content_type, source=s3_location.at_uri(uri))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from aws_cdk import Duration, Size
 from aws_cdk import aws_kms as kms
@@ -52,6 +53,11 @@ class WaitForCompletion:
     fail_stack: bool = True
 
 
+@cache
+def _default_volume() -> Size:
+    return Size.gibibytes(30)
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceConfig:
     """The instances that a hybrid job's script runs on. The defaults are the Braket SDK's.
@@ -74,7 +80,7 @@ class InstanceConfig:
     __module__ = "cdk_braket"
 
     instance_type: InstanceType = InstanceType.M5_LARGE
-    volume_size: Size = field(default_factory=lambda: Size.gibibytes(30))
+    volume_size: Size = field(default_factory=_default_volume)
     instance_count: float = 1
 
 

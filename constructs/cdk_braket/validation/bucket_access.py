@@ -1,4 +1,4 @@
-"""Whether Amazon Braket reaches a bucket, as far as it can be told before a deployment."""
+"""Whether Amazon Braket reaches a bucket, as far as this is known before a deployment."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,9 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct, IValidation
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, REACHABLE_TAG
+from cdk_braket.core.issue import Issue
 from cdk_braket.core.keys import results_key_statement
+from cdk_braket.core.memo import path_of
 
 # The id that CDK gives the resource that empties a bucket before it is deleted.
 _EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
@@ -19,11 +21,11 @@ _EMPTIES_BUCKET: Final = "AutoDeleteObjectsCustomResource"
 def refuse_unreachable(scope: Construct, argument: str, bucket: s3.IBucket) -> None:
     """Have the app fail at synth if Braket cannot reach a bucket of it.
 
-    Of a bucket that is imported only the name is known here: the handler looks at its tags before
+    Of a bucket that is imported only the name is known here: the handler reads its tags before
     it creates a job.
 
     Args:
-        scope: Who asks.
+        scope: The construct that uses the bucket.
         argument: The argument that the bucket was given in.
         bucket: The bucket.
     """
@@ -75,13 +77,15 @@ def _faults(argument: str, bucket: s3.IBucket) -> list[str]:
     key, value = REACHABLE_TAG
     if resource.abac_status == "Enabled" and resource.tags.tag_values().get(key) == value:
         return []
-    shown = f"={name!r}" if name else f", {resource.node.path},"
-    text = (
-        f"{argument}{shown}: Amazon Braket does not reach this bucket. Give it a name that begins "
-        f"with {REACHABLE_PREFIX}, or make it with s3.Bucket(…, abac_status=True) and tag it: "
-        f"Tags.of(bucket).add({key!r}, {value!r})."
+    rule = "Amazon Braket does not reach this bucket"
+    issue = Issue(
+        argument,
+        rule if name else f"{rule} ({path_of(resource)})",
+        f"Give it a name that begins with {REACHABLE_PREFIX}, or create it with "
+        f"s3.Bucket(…, abac_status=True) and tag it: Tags.of(bucket).add({key!r}, {value!r})",
+        repr(name) if name else "",
     )
-    return [text]
+    return [str(issue)]
 
 
 @jsii.implements(IValidation)

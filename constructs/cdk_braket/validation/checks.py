@@ -1,11 +1,12 @@
 """Everything that can be said against a job before any construct of it exists."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from aws_cdk import Stack, Token
+from aws_cdk import Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -17,6 +18,7 @@ from cdk_braket.assets.packaging import PackagingError
 from cdk_braket.core import s3_location
 from cdk_braket.core.issue import Issue, Severity, shorten, without
 from cdk_braket.core.local_paths import path_issue
+from cdk_braket.core.memo import bucket_name_of, key_arn_of, region_of, role_arn_of, stack_of
 from cdk_braket.core.naming import bucket_name
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import plain
@@ -25,10 +27,13 @@ from cdk_braket.core.tokens import is_unknown
 from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.request.container_image import REGIONS
 from cdk_braket.request.create_job import (
+    INSTANCE_TYPE,
     OWNED_HYPERPARAMETERS,
+    REQUEST,
     JobOptions,
     Places,
-    build,
+    place,
+    render,
     render_hyperparameters,
     run_uri,
     seconds_of,
@@ -36,7 +41,7 @@ from cdk_braket.request.create_job import (
 from cdk_braket.request.device import device_issue, region_issue
 from cdk_braket.validation.tags import tag_issues
 
-from .messages import INSTANCE_TYPE, REQUEST, issue_of
+from .messages import issue_of
 from .preflight import Finding, PreflightCheck, preflight, preflight_unread
 from .template_text import text_issue, text_problems
 
@@ -59,6 +64,7 @@ class Checked:
         script: The packed script, if it comes from this machine.
         inputs: The channels' files, by channel name, where they come from this machine.
         hours: Instance hours at most; None where they are unbounded or not known.
+        request: The rendered request, without its places.
     """
 
     problems: list[Issue] = field(default_factory=list)
@@ -66,6 +72,7 @@ class Checked:
     script: LocalFiles | None = None
     inputs: dict[str, LocalFiles] = field(default_factory=dict)
     hours: float | None = None
+    request: Mapping[str, object] = field(default_factory=dict)
 
     def refuse(self, argument: str, rule: str, fix: str, shown: str = "") -> None:
         """Add a problem."""
@@ -110,12 +117,12 @@ class Surroundings:
     @property
     def region(self) -> str:
         """The stack's region; a token when it is not known."""
-        return Stack.of(self.scope).region
+        return region_of(stack_of(self.scope))
 
 
 def check(options: JobOptions, around: Surroundings) -> Checked:
     """Check a job's options all at once. Creates no construct."""
-    checked = Checked()
+    checked = Checked(request=render(options))
     _collect(checked, options, around.scratch)
     _check_device(checked, options, around.region)
     _check_image(checked, options, around)
@@ -149,10 +156,10 @@ def check_hyperparameters(
         scope: Where the job is.
         refused: Arguments that are refused already for their types.
     """
-    checked = Checked(script=packed.script)
+    request = {"hyperParameters": render_hyperparameters(options)}
+    checked = Checked(script=packed.script, request=request)
     _check_owned(checked, options)
     found = Checked()
-    request = {"hyperParameters": render_hyperparameters(options)}
     _check_request(found, options, request, scope, only="hyperParameters")
     checked.problems += found.problems
     _check_script(checked, options, disabled, refused)
@@ -176,8 +183,12 @@ def _files(
 ) -> LocalFiles | None:
     if isinstance(source, s3_location.Location):
         return None
-    if issue := path_issue(owner, source.path):
-        checked.problems.append(issue)
+    paths = {owner: source.given} | {
+        f"{owner}.include_modules[{index}]": each for index, each in enumerate(source.given_include)
+    }
+    issues = [path_issue(argument, Path(given), given) for argument, given in paths.items()]
+    if any(issues):
+        checked.add(issues)
         return None
     try:
         return source.collect(scratch)
@@ -263,14 +274,16 @@ def _check_cost(checked: Checked, options: JobOptions) -> None:
     longest = model_rules.bounds(
         model_rules.shape_of(REQUEST, "stoppingCondition", "maxRuntimeInSeconds")
     )
-    seconds = seconds_of(options.max_runtime) if options.max_runtime else longest.maximum or 0
+    seconds = (
+        seconds_of(options.given.max_runtime) if options.given.max_runtime else longest.maximum or 0
+    )
     instances = plain(instance.instance_count)
     if not isinstance(instances, (int, float)):
         return
     if any(is_unknown(each) or text_issue("", each) for each in (seconds, instances)):
         return
     hours = seconds * instances / _HOUR
-    if options.max_runtime is not None:
+    if options.given.max_runtime is not None:
         checked.hours = hours
         return
     kind = instance.instance_type.value
@@ -337,24 +350,30 @@ def _locations(options: JobOptions) -> dict[str, s3_location.Location]:
     }
 
 
+@cache
+def _pending() -> str:
+    """A token for what does not exist yet."""
+    return Token.as_string({"Ref": "AWS::NoValue"})
+
+
 def _request(checked: Checked, options: JobOptions, around: Surroundings) -> Mapping[str, object]:
     """The request as it will be, with stand-ins for what does not exist yet."""
     role, buckets = around.role, _Buckets.of(around.environment)
-    pending = Token.as_string({"Ref": "AWS::NoValue"})
+    pending = _pending()
     key = options.output_data.encryption_key
     named = _without_bad_name(options)
     places = Places(
-        role_arn=pending if role is None else role.role_arn,
+        role_arn=pending if role is None else role_arn_of(role),
         script_uri=_script_uri(checked, options, buckets),
         image_uri=options.image.known_uri(around.region) if options.image else None,
         input_uris={
             name: _input_uri(checked, options, name, buckets) for name in options.input_data
         },
         output_uri=run_uri(named, options.output_data, buckets.results),
-        output_key_arn=pending if key is None else key.key_arn,
+        output_key_arn=pending if key is None else key_arn_of(key),
         checkpoint_uri=run_uri(named, options.checkpoint, buckets.results),
     )
-    return build(options, places) | {"clientToken": pending, "tags": dict(around.tags)}
+    return place(checked.request, places) | {"clientToken": pending, "tags": dict(around.tags)}
 
 
 def _check_request(
@@ -382,17 +401,21 @@ def _texts(
 ) -> Iterator[tuple[Problem, str]]:
     # A number that looks like a token is rendered as one of CDK's own, which hides it.
     given = {key: value for key, value in options.hyperparameters.items() if is_unknown(value)}
-    rendered = render_hyperparameters(options)
+    rendered = _hyperparameters(request)
     yield from text_problems({**request, "hyperParameters": {**rendered, **given}}, scope)
+
+
+def _hyperparameters(request: Mapping[str, object]) -> Mapping[str, str]:
+    return cast("Mapping[str, str]", request.get("hyperParameters", {}))
 
 
 def _without_bad_name(options: JobOptions) -> JobOptions:
     """The options without a name that is refused: the places made of it are not at fault."""
     shape = model_rules.shape_of(REQUEST, "jobName")
-    is_bad = options.job_name is not None and model_rules.check(
-        shape, options.job_name, skip=is_unknown
+    is_bad = options.given.job_name is not None and model_rules.check(
+        shape, options.given.job_name, skip=is_unknown
     )
-    return replace(options, job_name=None) if is_bad else options
+    return options.changed(job_name=None) if is_bad else options
 
 
 def _first_of_each_path(problems: Sequence[Problem]) -> list[Problem]:
@@ -435,7 +458,7 @@ class _Buckets:
         if environment is None:
             return _Buckets(pretended_bucket("inputs"), pretended_bucket("results"))
         return _Buckets(
-            environment.inputs_bucket.bucket_name, environment.results_bucket.bucket_name
+            bucket_name_of(environment.inputs_bucket), bucket_name_of(environment.results_bucket)
         )
 
     def uri(self, files: LocalFiles | None) -> str:
@@ -455,14 +478,11 @@ def _check_script(
 ) -> None:
     rendered = {
         key: value if isinstance(value, str) and not is_unknown(value) else _UNKNOWN
-        for key, value in render_hyperparameters(options).items()
+        for key, value in _hyperparameters(checked.request).items()
     }
     if "hyperparameters" in refused:
         disabled = {*disabled, PreflightCheck.HYPERPARAMETERS}
-    for finding in _findings(checked, options, rendered, disabled):
-        severity = Severity(finding.severity.value)
-        check = f"preflight-{finding.check.value}"
-        checked.add([Issue(finding.subject, finding.message, severity=severity, check=check)])
+    checked.add(finding.issue for finding in _findings(checked, options, rendered, disabled))
 
 
 def _findings(

@@ -7,7 +7,7 @@ from typing import Final, cast
 from weakref import WeakSet
 
 import jsii
-from aws_cdk import CfnResource, Stack, Stage
+from aws_cdk import CfnResource, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -16,6 +16,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct, IValidation
 
+from cdk_braket.core.memo import root_of, stage_of
 from cdk_braket.permissions.managed_policy_role import characters
 
 # Source of those of IAM: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -58,7 +59,7 @@ _WATCHED: Final[WeakSet[Construct]] = WeakSet()
 
 def watch_limits(scope: Construct) -> None:
     """Have the synthesis of the scope's app fail if the app is beyond a limit."""
-    stage = Stage.of(scope) or scope.node.root
+    stage = stage_of(scope) or root_of(scope)
     if stage not in _WATCHED:
         _WATCHED.add(cast("Construct", stage))
         stage.node.add_validation(_Limits(stage))
@@ -105,9 +106,9 @@ def _roles(stage: IConstruct, resources: list[CfnResource]) -> Iterator[str]:
         if count > most:
             yield (
                 f"[{_path(role)}] has {count} managed policies, and IAM attaches {most} to a role: "
-                f"{count - most} too many. Give jobs with buckets, images or devices of their own "
-                "environments of their own, or put what they share into the same bucket. Of a "
-                f"raised quota, tell by the context {QUOTA_KEY} (at most {MOST_MANAGED_POLICIES})."
+                f"{count - most} too many. Give jobs with other buckets, images or devices "
+                "environments for groups of jobs, or put shared data into the same bucket. Of a "
+                f"raised quota, set the context {QUOTA_KEY} (at most {MOST_MANAGED_POLICIES})."
             )
         sizes = inline[name]
         if sum(sizes) > INLINE_CHARACTERS:

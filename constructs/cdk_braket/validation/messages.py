@@ -1,121 +1,14 @@
 """What the service model has against a request, in the words of our properties."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.api.model_rules import Problem, Rule
 from cdk_braket.core.issue import Issue, shorten
+from cdk_braket.request.create_job import ANY, REQUEST, SURFACE, Property
 
-REQUEST: Final = "CreateJobRequest"
-INSTANCE_TYPE: Final = ("instanceConfig", "instanceType")
-
-_ANY: Final = "*"
 _DAY: Final = 24 * 60 * 60
-
-
-@dataclass(frozen=True, slots=True)
-class Property:
-    """The property of ours that a member of CreateJobRequest comes from.
-
-    Attributes:
-        name: Its name; `{}` stands for the channel's name or the map's key.
-        fix: The way out of what is wrong with it.
-        unit: What its number counts, with a space before.
-        is_secret: Whether its value is never shown.
-        is_optional: Whether it can be left out.
-    """
-
-    name: str
-    fix: str
-    unit: str = ""
-    is_secret: bool = False
-    is_optional: bool = False
-
-
-_ALGORITHM: Final = "Use AlgorithmScript.from_asset(…) or .from_bucket(…)"
-_OUTPUT: Final = "Use a shorter OutputData(prefix=…) or another bucket"
-_INPUT: Final = "Use InputChannel.from_asset(…), .from_bucket(…) or .from_s3_uri(…)"
-
-# Every member of CreateJobRequest, to its leaves; a test walks the service model and compares.
-SURFACE: Final[dict[tuple[str, ...], Property]] = {
-    ("clientToken",): Property("(derived)", "It is not a property: one definition is one job"),
-    ("algorithmSpecification",): Property("algorithm", f"{_ALGORITHM}, or image=…"),
-    ("algorithmSpecification", "scriptModeConfig"): Property("algorithm", _ALGORITHM),
-    ("algorithmSpecification", "scriptModeConfig", "entryPoint"): Property(
-        "algorithm.entry_point", "Use 'module:function'"
-    ),
-    ("algorithmSpecification", "scriptModeConfig", "s3Uri"): Property(
-        "algorithm", "Use a shorter key, of one object"
-    ),
-    ("algorithmSpecification", "scriptModeConfig", "compressionType"): Property(
-        "algorithm.compression", "Use a value of Compression"
-    ),
-    ("algorithmSpecification", "containerImage"): Property("image", "Use ContainerImage"),
-    ("algorithmSpecification", "containerImage", "uri"): Property(
-        "image", "Use ContainerImage.base(), .from_ecr_repository(…) or the URI of an ECR image"
-    ),
-    ("inputDataConfig",): Property("input_data", "Put several files behind one channel's prefix"),
-    ("inputDataConfig", _ANY): Property("input_data[{}]", _INPUT),
-    ("inputDataConfig", _ANY, "channelName"): Property(
-        "input_data", "Give the channel another name"
-    ),
-    ("inputDataConfig", _ANY, "contentType"): Property(
-        "input_data[{}].content_type", "Use a MIME type, or leave it out", is_optional=True
-    ),
-    ("inputDataConfig", _ANY, "dataSource"): Property("input_data[{}]", _INPUT),
-    ("inputDataConfig", _ANY, "dataSource", "s3DataSource"): Property("input_data[{}]", _INPUT),
-    ("inputDataConfig", _ANY, "dataSource", "s3DataSource", "s3Uri"): Property(
-        "input_data[{}]", _INPUT
-    ),
-    ("outputDataConfig",): Property("output_data", _OUTPUT),
-    ("outputDataConfig", "s3Path"): Property("output_data", _OUTPUT),
-    ("outputDataConfig", "kmsKeyId"): Property(
-        "output_data.encryption_key", "Use a key's ARN, or leave it out"
-    ),
-    ("checkpointConfig",): Property("checkpoint", "Use Checkpoint(…)"),
-    ("checkpointConfig", "s3Uri"): Property(
-        "checkpoint", "Use a shorter Checkpoint(prefix=…) or another bucket"
-    ),
-    ("checkpointConfig", "localPath"): Property(
-        "checkpoint.local_path",
-        "Use a folder on the instance, or leave it out",
-        is_optional=True,
-    ),
-    ("jobName",): Property(
-        "job_name",
-        "Use letters and digits, with hyphens between them, or leave it out",
-        is_optional=True,
-    ),
-    ("roleArn",): Property("role", "Use the ARN of an IAM role, or leave it out"),
-    ("stoppingCondition",): Property("max_runtime", "Use a Duration"),
-    ("stoppingCondition", "maxRuntimeInSeconds"): Property(
-        "max_runtime", "Use a Duration of whole seconds", " s"
-    ),
-    ("instanceConfig",): Property("instance", "Use InstanceConfig(…)"),
-    INSTANCE_TYPE: Property("instance.instance_type", "Use a constant of InstanceType"),
-    ("instanceConfig", "volumeSizeInGb"): Property(
-        "instance.volume_size", "Use Size.gibibytes(…) with a whole number", " GiB"
-    ),
-    ("instanceConfig", "instanceCount"): Property(
-        "instance.instance_count", "Use a whole number of instances"
-    ),
-    ("hyperParameters",): Property("hyperparameters", "Put some of them in an input channel"),
-    ("hyperParameters", _ANY): Property(
-        "hyperparameters[{}]", "Use a string, a number or a bool", is_secret=True, is_optional=True
-    ),
-    ("deviceConfig",): Property("device", "Use a constant of Device"),
-    ("deviceConfig", "device"): Property("device", "Use a constant of Device"),
-    ("tags",): Property("tags", "Use strings for keys and values"),
-    ("tags", _ANY): Property("tags[{}]", "Use strings for keys and values"),
-    ("associations",): Property("reservation_arn", "Use the ARN of a reservation"),
-    ("associations", _ANY): Property("reservation_arn", "Use the ARN of a reservation"),
-    ("associations", _ANY, "arn"): Property(
-        "reservation_arn", "Use the ARN of a reservation, or leave it out", is_optional=True
-    ),
-    ("associations", _ANY, "type"): Property("reservation_arn", "Use the ARN of a reservation"),
-}
 
 
 def property_at(path: Sequence[str | int]) -> Property | None:
@@ -123,7 +16,7 @@ def property_at(path: Sequence[str | int]) -> Property | None:
     pattern: tuple[str, ...] = ()
     found = None
     for step in path:
-        for candidate in ((*pattern, str(step)), (*pattern, _ANY)):
+        for candidate in ((*pattern, str(step)), (*pattern, ANY)):
             if candidate in SURFACE:
                 pattern, found = candidate, SURFACE[candidate]
                 break

@@ -1,4 +1,4 @@
-"""Tags of a job: what Amazon Braket accepts, also of those that `Tags.of(…)` adds."""
+"""The rules of Amazon Braket for the tags of a job, also for those that `Tags.of(…)` adds."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -19,7 +19,7 @@ _RESERVED: Final = "aws:"
 
 
 def tag_issues(tags: Mapping[str, str]) -> list[Issue]:
-    """Return what is wrong with tags, beyond their types."""
+    """Return the issues of tags, beyond their types."""
     issues = [issue for key, value in tags.items() for issue in _issues_of_tag(key, value)]
     if len(tags) > MAX_TAGS:
         rule = f"must be at most {MAX_TAGS} tags, has {len(tags)}"

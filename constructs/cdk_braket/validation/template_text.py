@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from functools import cache
+from typing import Final, cast
 
 from aws_cdk import CfnDynamicReference, Stack, Tokenization
 from constructs import IConstruct
@@ -11,7 +12,7 @@ from constructs import IConstruct
 from cdk_braket._lambda.braket_jobs.api.model_rules import Problem, Rule
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_unicode, unfit_texts
 from cdk_braket.core.issue import Issue, shorten
-from cdk_braket.core.tokens import is_unknown
+from cdk_braket.core.tokens import is_token, is_unknown, tokens_in
 
 _Path = tuple[str | int, ...]
 
@@ -33,6 +34,14 @@ _NO_TOKEN: Final = Issue(
     "looks like a token of the CDK, and is none of this app",
     "Pass tokens on as they are, and write no '${Token[' or number like one yourself",
 )
+# Node replaces a map that has such a key by an object of its own. Source: `WireFormat` in
+# https://github.com/aws/jsii/blob/main/packages/@jsii/kernel/src/api.ts
+_JSII_BEGINS: Final = "$jsii."
+_NO_KEY: Final = Issue(
+    "",
+    f"its key begins with {_JSII_BEGINS}, which the CDK for Python reads itself",
+    "Use another key",
+)
 _NO_NUMBER: Final = Issue("", "is a number that no template can carry", "Use a smaller one")
 _SECRET: Final = Issue(
     "",
@@ -44,7 +53,7 @@ _SECRET: Final = Issue(
 def text_problems(
     request: Mapping[str, object], scope: IConstruct
 ) -> Iterator[tuple[Problem, str]]:
-    """Find what is wrong with the strings of a request, keys included, beyond their shapes.
+    """Find the issues of the strings of a request, keys included, beyond their shapes.
 
     Args:
         request: The CreateJob request, or a part of it; may hold tokens.
@@ -55,6 +64,8 @@ def text_problems(
     """
     for path, value in _leaves(request, ()):
         issue = text_issue("", value)
+        if issue is None and _is_key_of_jsii(path, value):
+            issue = _NO_KEY
         if issue is None and path[0] == "hyperParameters" and _refers_to_secret(value, scope):
             issue = _SECRET
         if issue is not None:
@@ -64,6 +75,10 @@ def text_problems(
         if text_issue("", text) is None and not is_unknown(text):
             fix = "Use a URI as S3 shows it, and an entry point as Python has it"
             yield Problem(path, Rule.PATTERN, message, text), fix
+
+
+def _is_key_of_jsii(path: _Path, value: object) -> bool:
+    return isinstance(value, str) and value.startswith(_JSII_BEGINS) and path[-1] == value
 
 
 def text_issue(argument: str, value: object) -> Issue | None:
@@ -105,16 +120,21 @@ def _leaves(value: object, path: _Path) -> Iterator[tuple[_Path, object]]:
 def _is_known_to_cdk(value: object) -> bool:
     """Whether CDK knows the tokens in a value. It raises an error without a name when it renders.
 
-    Texts are looked at here first: to ask CDK takes a call to Node.
+    Strings are checked here first, and CDK's own check, a call to Node, runs once for each token: a
+    token stays one for as long as the process runs.
     """
+    tokens = tokens_in(value) if isinstance(value, str) else [value] if is_token(value) else []
+    return all(_is_known(cast("str | float", token)) for token in tokens)
+
+
+@cache
+def _is_known(token: str | float) -> bool:
     try:
-        if isinstance(value, str):
-            return _TOKEN_BEGINS not in value or bool(Tokenization.reverse_string(value))
-        if isinstance(value, (int, float)) and is_unknown(value):
-            return Tokenization.reverse_number(value) is not None
+        if isinstance(token, str):
+            return bool(Tokenization.reverse_string(token))
+        return Tokenization.reverse_number(token) is not None
     except RuntimeError:
         return False
-    return True
 
 
 def _refers_to_secret(value: object, scope: IConstruct) -> bool:

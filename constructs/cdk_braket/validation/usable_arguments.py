@@ -1,4 +1,4 @@
-"""What the further checks run with when arguments are refused for their types."""
+"""The arguments for further checks if others are refused for their types."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -49,7 +49,7 @@ def _without(value: object, part: str, root: str) -> object:
 
 
 def _fitting(values: Mapping[object, object], part: str) -> dict[object, object]:
-    """Leave out the entry that is refused, and all whose keys are no strings."""
+    """Remove the entry that is refused, and all whose keys are no strings."""
     return {
         key: value
         for key, value in values.items()

@@ -38,11 +38,11 @@ def unpack(archive: Path, destination: Path) -> None:
         destination: An existing folder.
 
     Raises:
-        ArchiveError: It is no archive; a member would lie outside; it holds a device or a pipe; it
-            is larger than `MOST_BYTES`, or `MOST_RATIO` times its compressed size; it has more
+        ArchiveError: It is no archive, a member would lie outside, or it holds a device or a pipe.
+            It is larger than `MOST_BYTES`, or `MOST_RATIO` times its compressed size. It has more
             than `MOST_FILES` members, one with a header of more than `MOST_HEADER_BYTES`, or a
-            directory of more than `MOST_DIRECTORY_BYTES`. What was unpacked by then stays in the
-            folder.
+            directory of more than `MOST_DIRECTORY_BYTES`. Files that were unpacked by then stay in
+            the folder.
     """
     try:
         allowed = _allowed_bytes(archive)

@@ -19,7 +19,7 @@ LAST_LINES = 2_000
 LAST_BYTES = 1024**2
 LONGEST_LINE = 64 * 1024
 """The limits of a job's log, in lines and bytes. The local AWS keeps all logs in memory, about one
-kilobyte an event, so a log that grew with its job's output would fill the machine."""
+kilobyte an event. A log that grew with its job's output would fill the machine."""
 
 _FLUSH_SECONDS = 0.3
 _READ_BYTES = 64 * 1024
@@ -99,7 +99,7 @@ class _Lines:
             self._left_out += 1
 
     def end(self) -> None:
-        """The output is complete: what was kept is due as well."""
+        """The output is complete: the last lines are due as well."""
         if self._left_out:
             self._note(f"{self._left_out} lines are left out here")
         self._due += self._last
@@ -128,7 +128,7 @@ class LogStream:
     """One log stream; lines are collected and sent a few times a second.
 
     Writing never waits for the log, so that it costs the script no time. A job goes on when its log
-    cannot be written, as it does on AWS; `problem` then says why.
+    cannot be written, as it does on AWS; `problem` then has the reason.
     """
 
     def __init__(self, client: "CloudWatchLogsClient", group: str, stream: str) -> None:
@@ -143,7 +143,7 @@ class LogStream:
         self._thread.start()
 
     def write(self, text: str) -> None:
-        """Add a text of our own, line by line."""
+        """Add lines of the local AWS itself."""
         self.write_lines(text.encode("utf-8", "replace").split(b"\n"))
 
     def write_lines(self, lines: Iterable[bytes]) -> None:

@@ -34,7 +34,7 @@ _PAUSE = 0.02
 
 
 class MissingObjectError(Exception):
-    """There is nothing at an S3 URI; the message names it."""
+    """No object is at an S3 URI; the message names it."""
 
 
 class UnfitNameError(Exception):
@@ -54,7 +54,7 @@ class Place:
 
     @classmethod
     def parse(cls, uri: str) -> "Place":
-        """Read `s3://bucket/key`, or the https form that the API takes too."""
+        """Read `s3://bucket/key`, or the https form that the API also accepts."""
         scheme, _, rest = uri.partition("://")
         if scheme == "s3":
             # Not a URL's parts: `#` and `?` are letters of a key like others.
@@ -134,7 +134,7 @@ class Objects:
 
 
 def _relative(key: str, prefix: str) -> str:
-    """Return the part of a key that becomes the file's path.
+    """Return the part of a key that is the file's path.
 
     A prefix that ends within a name, or is the whole key, keeps that name.
     """
@@ -148,7 +148,7 @@ class Mirror:
     """Keeps a folder's files in S3 as they change; a file that is deleted here stays there.
 
     The owner of the folder may write a file at any time, also while it is read here. So a file is
-    copied first, and only a copy that nobody can have written to meanwhile is uploaded.
+    copied first, and only a copy that was not written to meanwhile is uploaded.
 
     Args:
         objects: The uploads.
@@ -175,7 +175,7 @@ class Mirror:
         self._push({name for name, version in self._seen.items() if seen.get(name) == version})
 
     def push_all(self) -> None:
-        """Upload all files that are new or changed, now that nobody writes them any more.
+        """Upload all files that are new or changed, now that no process writes them any more.
 
         Raises:
             ChangingFileError: Somebody does.
@@ -206,7 +206,7 @@ class Mirror:
         return incomplete
 
     def _pushed(self, name: str, *, is_closed: bool) -> bool:
-        """Upload a file once it is complete, if it becomes so soon.
+        """Upload a file once it is complete, if that is soon.
 
         Args:
             name: The file.
@@ -266,7 +266,7 @@ def _copied(path: Path, copy: IO[bytes], *, is_closed: bool) -> _Version | None:
 
 
 def _is_open_for_writing(descriptor: int) -> bool:
-    """Whether anybody has a file open for writing, as far as the file system can tell.
+    """Whether anybody has a file open for writing, as far as the file system shows it.
 
     No lease is given on a file that somebody has open for writing.
     Source: https://man7.org/linux/man-pages/man2/F_SETLEASE.2const.html

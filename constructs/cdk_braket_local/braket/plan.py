@@ -1,4 +1,4 @@
-"""What a job's container is told: the job, its folders, its credentials."""
+"""The plan of a job's container: the job, its folders, its credentials."""
 
 import json
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
-        """Read what `to_json` wrote."""
+        """Read the text that `to_json` wrote."""
         raw = json.loads(text)
         raw["workspace"] = Path(raw["workspace"])
         raw["credentials"] = Credentials(**raw["credentials"])
         return cls(**raw)
 
     def text(self, *path: str) -> str | None:
-        """Return a text of the request, or None where it has none."""
+        """Return a string of the request, or None if it has none."""
         value: object = self.request
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def checkpoints(self) -> Path:
-        """What is kept in step with S3 while the job runs."""
+        """The folder that is synchronized with S3 while the job runs."""
         return self.workspace / "checkpoints"
 
     @property
@@ -94,5 +94,5 @@ class Plan:
 
     @property
     def failure_file(self) -> Path:
-        """Where the script's process says why it failed."""
+        """The file in which the script's process reports why it failed."""
         return self.workspace / "failure"

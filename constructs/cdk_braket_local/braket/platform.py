@@ -1,7 +1,7 @@
-"""What the Braket service needs of the local AWS it runs in.
+"""The platform that the Braket service needs: the local AWS that it runs in.
 
-The Braket service is written against this module alone, so that nothing in it depends on the
-emulator beneath; the adapter of the emulator implements `Platform`.
+The Braket service is written against this module alone, and does not depend on the emulator
+beneath. The adapter of the emulator implements `Platform`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, as far as the local AWS can tell.
+    """The sender of a request, as far as the local AWS knows.
 
     Attributes:
         account: The twelve-digit account that the request acts in.
@@ -34,7 +34,7 @@ class Credentials:
 
 
 class AccessDeniedError(Exception):
-    """The caller may not do what it asked for; the message is AWS's."""
+    """The caller has no permission for the request; the message is AWS's."""
 
 
 class RoleNotAssumableError(Exception):
@@ -54,7 +54,7 @@ class Platform(Protocol):
         """Evaluate the caller's policies for one action.
 
         Args:
-            caller: Who sent the request.
+            caller: The sender of the request.
             action: The IAM action, such as `braket:CreateJob` or `iam:PassRole`.
             resource_arn: The ARN that the action is evaluated on.
             context: Condition keys and their values, such as `iam:PassedToService`.
@@ -74,8 +74,8 @@ class Platform(Protocol):
 
         Args:
             role_arn: The role.
-            session_name: What the session is called.
-            source_arn: The ARN of the job that it is for; the trust policy may ask for it.
+            session_name: The session's name.
+            source_arn: The ARN of its job; the trust policy may have a condition on it.
 
         Raises:
             RoleNotAssumableError: The role does not exist or its trust policy refuses.
@@ -93,7 +93,7 @@ class Platform(Protocol):
         """
 
     def end_session(self, credentials: Credentials) -> None:
-        """Make the credentials of a role session worth nothing."""
+        """Revoke the credentials of a role session."""
 
     def put_event(
         self,

@@ -1,6 +1,6 @@
 """Braket's wire protocol, read from botocore's service model: nothing of it is typed by hand.
 
-A request becomes an operation's name and its parameters; an answer becomes JSON as the model
+A request is parsed into an operation's name and its parameters; an answer is JSON as the model
 describes it. Validation is not done here but by the rules, on the parameters.
 """
 
@@ -20,7 +20,7 @@ from cdk_braket._lambda.braket_jobs.api import model_rules, service_model
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back to the caller.
+    """The answer to the caller.
 
     Attributes:
         status: The HTTP status.
@@ -39,7 +39,7 @@ class BraketError(Exception):
 
     Attributes:
         code: The error's shape in the model, such as `ValidationException`.
-        message: What is wrong, for the caller.
+        message: The problem, for the caller.
     """
 
     code: str
@@ -102,11 +102,11 @@ def _operation_model(name: str) -> OperationModel:
 
 @cache
 def _routes() -> Sequence[_Route]:
-    """All operations, those with the longest fixed text first: it tells more than a label."""
-    return sorted(_made_routes(), key=lambda route: -route.weight)
+    """All operations, those with the longest fixed text first: it is more specific than a label."""
+    return sorted(_created_routes(), key=lambda route: -route.weight)
 
 
-def _made_routes() -> Iterator[_Route]:
+def _created_routes() -> Iterator[_Route]:
     for name in service_model.operation_names():
         operation = service_model.operation(name)
         parts = re.split(r"{(\w+)}", operation.uri)

@@ -1,6 +1,6 @@
 """The innermost process of a job: runs the user's entry point as the job container does.
 
-Source of what is done and in which order: `src/braket_container.py` of
+Source of the steps and their order: `src/braket_container.py` of
 https://github.com/amazon-braket/amazon-braket-containers. Standard library only: it may run in the
 job's own environment.
 """

@@ -38,7 +38,7 @@ class BraketService:
 
     Args:
         platform: The local AWS that it is a part of.
-        state_directory: Where the jobs' folders are made.
+        state_directory: The folder for the folders of jobs.
         concurrent_jobs: How many jobs run side by side; the rest queue.
     """
 
@@ -82,7 +82,7 @@ class BraketService:
         """Answer one request.
 
         Args:
-            caller: Who sent it.
+            caller: The sender of the request.
             method: The HTTP method.
             path: The path, percent-encoded or not.
             query: The query's values by name.
@@ -134,7 +134,7 @@ class BraketService:
         return {"jobArn": job.arn}
 
     def _check_request(self, caller: Caller, request: _Parameters) -> None:
-        """Refuse what AWS refuses beyond the model's constraints."""
+        """Refuse values that AWS refuses beyond the model's constraints."""
         problems = problems_of_service(request, caller.region)
         # The bucket of a URI that is none cannot be told.
         problems = problems or list(self._problems_of_buckets(caller, request))
@@ -270,7 +270,7 @@ class BraketService:
 def _same(known: tuple[str, str], content: str) -> str:
     """Return the job of a known client token.
 
-    What AWS answers to a token that comes back with another request is not known; this is the
+    The answer of AWS to a token that comes back with another request is not known; this is the
     answer that loses and doubles nothing.
     """
     arn, first_content = known

@@ -18,12 +18,12 @@ def command_environment(
 
     Args:
         base: The environment that the user has.
-        local_aws: What the local AWS wants set.
+        local_aws: The variables that lead to the local AWS.
         directory: Where the command runs; the `node_modules/.bin` above it are on its PATH, as
             with `npx`.
 
     Returns:
-        The base without what could lead to a real account, with what leads to the local AWS.
+        The base without variables that could lead to a real account, with those of the local AWS.
     """
     kept = {name: value for name, value in base.items() if not _leads_to_aws(name)}
     path = [*_node_programs(directory), base.get("PATH", os.defpath)]
@@ -31,11 +31,11 @@ def command_environment(
 
 
 def exports(base: Mapping[str, str], local_aws: Mapping[str, str]) -> Iterator[str]:
-    """Lines for a POSIX shell that make its environment one of the local AWS.
+    """Lines for a POSIX shell that direct it to the local AWS.
 
     Args:
         base: The environment that the shell has.
-        local_aws: What the local AWS wants set.
+        local_aws: The variables that lead to the local AWS.
 
     Yields:
         `unset` and `export` lines, quoted, in a stable order.

@@ -1,4 +1,4 @@
-"""Starts a local AWS in a process of its own and stops it again."""
+"""Starts a local AWS in another process and stops it again."""
 
 import contextlib
 import json
@@ -132,7 +132,7 @@ class LocalAws:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command needs set to talk to it, and to nothing else.
+        """The variables with which a command talks to it alone.
 
         Other variables whose names start with `AWS_` must not be set: a profile, above all, would
         lead to a real account.
@@ -244,7 +244,7 @@ def _new_log(state_directory: Path) -> IO[bytes]:
 
 
 def _end_jobs(state_directory: Path) -> None:
-    """End what jobs of a killed server have left, unless another has taken its place."""
+    """End processes that jobs of a killed server have left, unless a new server is there."""
     folder = OwnedFolder.find(state_directory)
     if folder is None:
         return

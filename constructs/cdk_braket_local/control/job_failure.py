@@ -26,7 +26,7 @@ def describe(job: "GetJobResponseTypeDef", logs_client: "CloudWatchLogsClient") 
 
     Args:
         job: The answer of GetJob.
-        logs_client: Where the job's log is. If it cannot be read, the line says so.
+        logs_client: Where the job's log is. If it cannot be read, the line reports that.
 
     Returns:
         The traceback's last frame and error as far as the log has them, the log group and streams,

@@ -1,7 +1,7 @@
 """A local AWS that is kept running between commands, for `up`, `down`, `status` and `env`.
 
 A keeper process holds it, and with it a lock on the state directory. That lock, not a process id,
-says whether it runs: the system frees it however the keeper ends.
+shows whether it runs: the system frees it however the keeper ends.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Description:
         born: When that process was started, in clock ticks since the machine was: an id is used
             again.
         started: When it was started, in seconds since the epoch.
-        environment: What it wants set in a command's environment. It holds credentials, if only
+        environment: The variables for a command that uses it. It holds credentials, if only
             local ones.
     """
 
@@ -74,7 +74,7 @@ class Place:
 
     Attributes:
         directory: The same, absolute.
-        log: The log of what runs here.
+        log: The log of the local AWS.
         scratch: A folder for files of commands that prepare the local AWS.
     """
 
@@ -187,11 +187,11 @@ class Place:
                 description = Description(os.getpid(), born, time.time(), dict(aws.environment))
                 with folder.create(_DESCRIPTION) as file:
                     file.write(json.dumps(asdict(description)).encode())
-                _say(_READY)
+                _report(_READY)
                 aws.wait()
                 return 1  # it has ended without our doing
         except temporary_instance.NotOpenedError as error:
-            _say(f"{error}\n")
+            _report(f"{error}\n")
             return 1
         except foreground_command.Stopped:
             return 0
@@ -292,8 +292,8 @@ def _is_held(folder: OwnedFolder) -> bool:
         return not other.lock(fcntl.LOCK_SH)
 
 
-def _say(line: str) -> None:
-    """Say the one line, then leave the pipe: its reader must not wait for us."""
+def _report(line: str) -> None:
+    """Report the one line, then close the pipe: its reader must not wait for us."""
     sys.stdout.write(line)
     sys.stdout.flush()
     nothing = os.open(os.devnull, os.O_WRONLY)

@@ -80,7 +80,7 @@ def local_aws(state_directory: Path, port: int | None) -> Iterator["LocalAws"]:
 def fresh_local_aws(
     port: int | None = None, within: Path | None = None
 ) -> Iterator[tuple["LocalAws", Path]]:
-    """Have a local AWS whose state is thrown away with it, and what killed ones left.
+    """Have a local AWS whose state is deleted with it, and so is the state of killed ones.
 
     Args:
         port: The port it listens on, on 127.0.0.1; by default a free one.

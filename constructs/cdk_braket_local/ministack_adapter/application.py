@@ -73,6 +73,6 @@ class LocalAwsApplication:
         self.asgi = custom_resources.with_responses(cast("Application", app.app))
 
     def close(self) -> None:
-        """End what it runs: jobs first, then Lambda functions."""
+        """End its processes: jobs first, then Lambda functions."""
         self._braket.close()
         lambda_runtime.reset()

@@ -13,7 +13,7 @@ _Handled = tuple[int, dict[str, str], bytes]
 
 
 class Response(Protocol):
-    """What the Braket service answers."""
+    """The answers of the Braket service."""
 
     @property
     def status(self) -> int:
@@ -49,8 +49,8 @@ class Service(Protocol):
 def register(service: Service) -> None:
     """Have MiniStack hand requests that are signed for `braket` to a service.
 
-    MiniStack knows no IAM action of Braket, so it checks their signature and nothing else: which
-    action on which resource a request is, the service knows and enforces.
+    MiniStack knows no IAM action of Braket, so it checks their signature alone. The service knows
+    the action and the resource of a request, and enforces permissions.
     """
 
     async def handle(

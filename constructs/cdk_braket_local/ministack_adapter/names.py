@@ -1,4 +1,4 @@
-"""What we touch of MiniStack that is not its public interface, and the check that it is there."""
+"""The private names of MiniStack that we use, and the check that they exist."""
 
 import importlib
 import importlib.metadata
@@ -203,7 +203,7 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
 
 
 class IncompatibleError(Exception):
-    """MiniStack is not the release that the adapter was written for; the message says how."""
+    """MiniStack is not the release that the adapter was written for."""
 
 
 def check(version: str = VERSION, names: Mapping[str, tuple[str, ...] | None] = NAMES) -> None:

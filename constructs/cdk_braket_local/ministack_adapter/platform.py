@@ -1,4 +1,4 @@
-"""What the Braket service needs, out of MiniStack's IAM, STS and EventBridge."""
+"""The platform of the Braket service, by MiniStack's IAM, STS and EventBridge."""
 
 import contextvars
 import json
@@ -38,7 +38,7 @@ class MinistackPlatform:
     def authorize(
         self, caller: Caller, action: str, resource_arn: str, context: Mapping[str, str]
     ) -> None:
-        """Evaluate the caller's policies for one action, as `Platform.authorize` tells."""
+        """Evaluate the caller's policies for one action, as `Platform.authorize` specifies."""
         if not caller.access_key_id:
             raise AccessDeniedError("Missing Authentication Token")
         with responses.request_scope(caller.account, caller.region):
@@ -47,13 +47,13 @@ class MinistackPlatform:
             raise AccessDeniedError(message)
 
     def bucket_tags(self, caller: Caller, bucket: str) -> Mapping[str, str]:
-        """The tags of a bucket, as `Platform.bucket_tags` tells."""
+        """The tags of a bucket, as `Platform.bucket_tags` specifies."""
         with responses.request_scope(caller.account, caller.region):
             tags: Mapping[str, str] = s3._bucket_tags.get(bucket, {})
             return dict(tags)
 
     def role_session(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
-        """Assume a role as braket.amazonaws.com, as `Platform.role_session` tells.
+        """Assume a role as braket.amazonaws.com, as `Platform.role_session` specifies.
 
         The trust policy is given aws:SourceAccount and aws:SourceArn, as most services give them;
         whether Braket does is not known.
@@ -70,7 +70,7 @@ class MinistackPlatform:
         return _session(role, session_name)
 
     def service_linked_session(self, caller: Caller, session_name: str) -> Credentials:
-        """Assume the service-linked role, as `Platform.service_linked_session` tells."""
+        """Assume the service-linked role, as `Platform.service_linked_session` specifies."""
         role = iam._roles.get_scoped(caller.account, None, SERVICE_LINKED_ROLE)
         if role is None:
             raise RoleNotAssumableError(
@@ -79,13 +79,13 @@ class MinistackPlatform:
         return _session(role, session_name)
 
     def bucket_region(self, caller: Caller, bucket: str) -> str | None:
-        """The region of a bucket, as `Platform.bucket_region` tells."""
+        """The region of a bucket, as `Platform.bucket_region` specifies."""
         with responses.request_scope(caller.account, caller.region):
             region: str | None = s3.bucket_region(bucket)
             return region
 
     def end_session(self, credentials: Credentials) -> None:
-        """Forget a role session, as `Platform.end_session` tells."""
+        """Forget a role session, as `Platform.end_session` specifies."""
         sts._sessions.pop(credentials.access_key_id, None)
 
     def put_event(
@@ -95,7 +95,7 @@ class MinistackPlatform:
         detail: Mapping[str, object],
         resources: Sequence[str],
     ) -> None:
-        """Put an event with source `aws.braket`, as `Platform.put_event` tells."""
+        """Put an event with source `aws.braket`, as `Platform.put_event` specifies."""
         entry = {
             "Source": _EVENT_SOURCE,
             "DetailType": detail_type,

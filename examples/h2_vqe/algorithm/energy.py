@@ -17,7 +17,7 @@ _OBSERVABLES = {"X": observables.X, "Y": observables.Y, "Z": observables.Z}
 def trial_state(angles: Sequence[float]) -> Circuit:
     """Return the circuit that prepares the trial state.
 
-    Two rotations can make any real product state, and so the Hartree-Fock state |10>. The unitary
+    Two rotations can create any real product state, and so the Hartree-Fock state |10>. The unitary
     coupled-cluster factor exp(-i angles[2]/2 X0 Y1) then excites both electrons, which is all the
     correlation that hydrogen has in a minimal basis (O'Malley et al. 2016, section II.B). The
     energy is sinusoidal in each angle.
@@ -37,9 +37,9 @@ class EnergyMeter:
     """Measures the energy of trial states.
 
     Attributes:
-        hamiltonian: What the energy is of.
+        hamiltonian: The Hamiltonian of the energy.
         device: A Braket device, local or on AWS.
-        shots: How often each circuit is run; 0 asks a simulator for exact expectations.
+        shots: How often each circuit is run; 0 requests exact expectations of a simulator.
     """
 
     hamiltonian: Hamiltonian

@@ -10,7 +10,7 @@ IDENTITY = "I" * QUBITS
 
 
 class HamiltonianError(ValueError):
-    """The file is not a Hamiltonian that this algorithm can use; the message says why."""
+    """The file is not a Hamiltonian that this algorithm can use; the message has the reason."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read(path: Path) -> Hamiltonian:
         raise HamiltonianError(f'{path.name} must be an object with "terms" (Pauli term: number)')
     checked = {term: _coefficient(path, term, value) for term, value in terms.items()}
     if set(checked) == {IDENTITY}:
-        raise HamiltonianError(f"{path.name} holds nothing but {IDENTITY}, so nothing to optimise")
+        raise HamiltonianError(f"{path.name} holds {IDENTITY} alone, so no energy to optimize")
     return Hamiltonian(checked)
 
 

@@ -91,9 +91,7 @@ def _nag(stack: Stack) -> Iterator[Finding]:
 
 def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
     """What fails in each template, of one run for all: most of it is checkov's own start."""
-    checkout = setup.Checkout(ROOT)
-    setup.set_up_scanners(checkout, print)
-    command: list[str | Path] = [checkout.scanners / "bin" / "python", "-m", "checkov.main"]
+    command: list[str | Path] = [_scanners_python(), "-m", "checkov.main"]
     command += ["--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"]
     report = _json([*command, "--file", *templates], templates[0].parent)
     summary = cast("dict[str, int]", report["summary"])
@@ -106,6 +104,22 @@ def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
         at = Path(check["file_abs_path"]).resolve()
         failed[at].append(Finding(check["check_id"], check["resource"]))
     return failed
+
+
+def _scanners_python() -> Path:
+    """Return the Python of the environment of checkov, made if it does not fit its lock."""
+    checkout = setup.Checkout(ROOT)
+    folder, lock = checkout.cache / "scanners", ROOT / "requirements-scanners.lock"
+    python = folder / "bin" / "python"
+
+    def create(commands: setup.Commands) -> None:
+        commands.create_venv(folder)
+        commands.sync(python, lock)
+
+    title = f"the scanners into .cache/scanners, from {lock.name}"
+    fingerprint = setup.digest(lock.read_bytes(), *setup.place(checkout))
+    setup.set_up(checkout, print, setup.Step(title, folder, fingerprint, create))
+    return python
 
 
 def _cfn_lint(template: Path) -> Iterator[Finding]:

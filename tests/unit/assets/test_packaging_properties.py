@@ -1,4 +1,4 @@
-"""Whatever a tree holds, its archive gives it back, and is the same wherever it was made."""
+"""An archive restores its tree, and is the same on each machine."""
 
 import random
 import tempfile
@@ -46,7 +46,7 @@ def write(files: dict[str, bytes], root: Path) -> None:
 
 @given(tree=trees, order=st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
-def test_an_archive_gives_back_its_tree_and_does_not_depend_on_where_it_was_made(
+def test_an_archive_restores_its_tree_and_does_not_depend_on_the_place(
     tree: Tree, order: random.Random
 ) -> None:
     files = flat(tree, "source")

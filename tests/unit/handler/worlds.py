@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket._lambda.braket_jobs.api import model_rules
+from cdk_braket._lambda.braket_jobs.api.nested_properties import nested
 from cdk_braket._lambda.braket_jobs.contract import (
     CANCELLED,
     CANCELLING,
@@ -351,6 +352,41 @@ def properties(
         Property.ON_DELETE: on_delete,
         Property.RECORDS: RECORDS,
     }
+
+
+def as_nested(given: Mapping[str, object]) -> dict[str, object]:
+    """Properties in JSON strings, as earlier releases wrote them, as CloudFormation sends them now.
+
+    Every number and bool is a string then.
+    """
+    made = dict(given)
+    request_now = nested("CreateJobRequest", json.loads(str(given[Property.REQUEST])), json.dumps)
+    made[Property.REQUEST] = as_strings(request_now)
+    made[Property.TAGS] = json.loads(str(given[Property.TAGS]))
+    assets = json.loads(str(given[Property.ASSETS]))
+    made[Property.ASSETS] = [{"Bucket": name, "Objects": each} for name, each in assets.items()]
+    if Property.WAIT_FOR_COMPLETION in given:
+        wait = json.loads(str(given[Property.WAIT_FOR_COMPLETION]))
+        renamed = {name[:1].upper() + name[1:]: value for name, value in wait.items()}
+        made[Property.WAIT_FOR_COMPLETION] = as_strings(renamed)
+    if Property.ENCRYPTION in given:
+        buckets = json.loads(str(given[Property.ENCRYPTION]))
+        keys = {
+            name: {"Key": each["key"]} if "key" in each else {} for name, each in buckets.items()
+        }
+        made[Property.ENCRYPTION] = [{"Bucket": name, **key} for name, key in keys.items()]
+    return made
+
+
+def as_strings(value: object) -> object:
+    """A value as CloudFormation sends it to the function of a custom resource."""
+    if isinstance(value, dict):
+        return {key: as_strings(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_strings(inner) for inner in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from packaging import requirements
 
 from cdk_braket.validation.preflight import Finding, PreflightCheck, Severity, preflight
 
@@ -379,7 +380,6 @@ class TestRequirements:
         assert preflight(root, "vqe.job:run", {}) == []
 
     def test_the_verdict_on_a_line_is_that_of_pips_parser(self, tmp_path: Path) -> None:
-        packaging = pytest.importorskip("packaging.requirements")
         names, extras = ["a", "a-b", "a b", "a."], ["", "[x]", "[x,]", "[", "[ x , y ]"]
         versions = ["", "==1", ">= 1.0", "==1.*", ">1.*", "~=1", "~=1.0", "=1", "==a", "==1,<2",
                     "==1,,<2", "(>=1)", "==1+a", ">1+a", "==1rc1", "==v1.0"]  # fmt: skip
@@ -392,9 +392,9 @@ class TestRequirements:
                     for marker in markers:
                         line = f"{name}{extra}{version}{marker}"
                         try:
-                            packaging.Requirement(line)
+                            requirements.Requirement(line)
                             valid = True
-                        except packaging.InvalidRequirement:
+                        except requirements.InvalidRequirement:
                             valid = False
                         (root / "requirements.txt").write_text(line)
                         if (preflight(root, "vqe.job:run", {}) == []) != valid:
@@ -474,7 +474,7 @@ class TestPython:
         found = of_job(tmp_path, "print 'x'", image=OWN)
         assert lines(found) == [("syntax", "error", "job.py:1")]
 
-    def test_a_newer_image_may_have_what_braket_does_not(self, tmp_path: Path) -> None:
+    def test_a_newer_image_may_have_packages_that_braket_lacks(self, tmp_path: Path) -> None:
         found = of_job(tmp_path, "lazy import json", image=f"{BASE}:1.0-cpu-py315-ubuntu24.04")
         expected = [] if sys.version_info >= (3, 15) else [("syntax", "warning", "job.py:1")]
         assert lines(found) == expected

@@ -98,42 +98,75 @@ def console_url(region: str, job_arn: str) -> str:
 
 
 class Property(StrEnum):
-    """The properties of the custom resource. All values are strings."""
+    """The properties of the custom resource.
+
+    CloudFormation sends numbers and bools as strings. Releases before 0.1 wrote objects as JSON
+    strings, which the handler still reads: they are the old properties of an update.
+    """
 
     REQUEST = "Request"
-    """JSON text: the CreateJob request without `clientToken` and `tags`. This is the definition:
-    while it stays the same, the job does; when it changes, there is a new job."""
+    """The CreateJob request without `clientToken` and `tags`, as `api.nested_properties` writes it.
+    This is the definition: while it stays the same, the job does; if it changes, a new job
+    starts."""
+
+    DEFINITION_DIGEST = "DefinitionDigest"
+    """A digest of the definition as the template has it, for people who review a deployment: if it
+    stays the same, no new job starts. The handler does not read it; its own digest is of the values
+    that CloudFormation sends."""
 
     TAGS = "Tags"
-    """JSON text: a map of the job's tags. Left out when there are none."""
+    """The job's tags. Left out if there are none. A JSON string if a key cannot be in a
+    template."""
 
     ASSETS = "Assets"
-    """JSON text: `{bucket: {key: key in the inputs bucket}}`, the objects that the handler copies
-    to the bucket of its records before it creates the job."""
+    """`[{"Bucket": name, "Objects": {key: key in the inputs bucket}}]`: the objects that the
+    handler copies to the bucket of its records before it creates the job. Left out if there are
+    none."""
 
     COPY_CHECKPOINTS_FROM = "CopyCheckpointsFrom"
-    """`s3://bucket/prefix`: what the handler copies below the run's own `checkpointConfig.s3Uri`
-    before it creates the job. Left out when nothing is copied. Part of the definition where it is
-    there: a job that starts from elsewhere is another job."""
+    """`s3://bucket/prefix`: the checkpoints that the handler copies below the run's own
+    `checkpointConfig.s3Uri` before it creates the job. Left out if nothing is copied. Part of the
+    definition."""
 
     RERUN_TOKEN = "RerunToken"  # noqa: S105 - a name, not a secret
-    """Text that is part of the definition and of nothing else: another text is another job. Left
-    out when the user gives none."""
+    """A string that is part of the definition and of nothing else: another string starts another
+    job. Left out if the user gives none."""
 
     WAIT_FOR_COMPLETION = "WaitForCompletion"
-    """JSON text: `{"timeoutSeconds": number, "failStack": bool}`. Left out when the deployment does
-    not wait. Not part of the definition."""
+    """`{"TimeoutSeconds": number, "FailStack": bool}`. Left out if the deployment does not wait.
+    Not part of the definition."""
 
     ON_DELETE = "OnDelete"
-    """An `OnDelete` value: what happens to a job that still runs. Left out for `CANCEL_JOB`."""
+    """An `OnDelete` value: the fate of a job that still runs. Left out for `CANCEL_JOB`."""
 
     RECORDS = "Records"
-    """`s3://bucket/prefix`: where the handler keeps which definition started which job."""
+    """`s3://bucket/prefix`: the handler's records of the job that each definition started."""
 
     ENCRYPTION = "Encryption"
-    """JSON text: `{bucket: {"algorithm": "aws:kms" or "AES256", "key": ARN}}`, the server-side
-    encryption that the handler requests for objects it writes to that bucket. Buckets whose
+    """`[{"Bucket": name, "Key": ARN}]`: the server-side encryption that the handler requests for
+    objects it writes to that bucket, which is aws:kms with a key and AES256 without. Buckets whose
     encryption is not known during synth are left out. Not part of the definition."""
+
+
+class AssetMember(StrEnum):
+    """The members of an entry of `Property.ASSETS`."""
+
+    BUCKET = "Bucket"
+    OBJECTS = "Objects"
+
+
+class EncryptionMember(StrEnum):
+    """The members of an entry of `Property.ENCRYPTION`."""
+
+    BUCKET = "Bucket"
+    KEY = "Key"
+
+
+class WaitMember(StrEnum):
+    """The members of `Property.WAIT_FOR_COMPLETION`."""
+
+    TIMEOUT_SECONDS = "TimeoutSeconds"
+    FAIL_STACK = "FailStack"
 
 
 class CatchUpProperty(StrEnum):

@@ -1,4 +1,4 @@
-"""What can be said of a job's script before it costs anything, from its syntax alone.
+"""Findings on a job's script before it costs anything, from its syntax alone.
 
 Nothing of the script is imported or run. Each check has a name, a `PreflightCheck`, that turns it
 off. Standard library only.
@@ -41,7 +41,7 @@ def preflight(
         entry_point: `module:function` or `module`, where a directory's modules start with its name.
         hyperparameters: The rendered values by name. A value that holds an unresolved CDK token is
             left unchecked.
-        disabled: Checks to leave out.
+        disabled: Checks to skip.
         exclude: The patterns that packing leaves out, as the container does not find those files.
         include: Further files and folders that are packed beside the source.
         image_uri: The job's image, which decides the Python and the packages; None for the image
@@ -75,12 +75,12 @@ def preflight_unread(
     *,
     disabled: Collection[PreflightCheck] = (),
 ) -> list[Finding]:
-    """Say what would go wrong as far as can be told without the script.
+    """Report the problems that can be found without the script.
 
     Args:
         entry_point: The entry point; None where there is none, or a token.
         hyperparameters: The rendered values by name.
-        disabled: Checks to leave out.
+        disabled: Checks to skip.
     """
     findings = list(check_credentials(hyperparameters))
     if entry_point is not None:

@@ -55,7 +55,7 @@ _PLAIN: Final = re.compile(r"(?i)true|false|none|null|yes|no|[-+.\d_e]+")
 _SCANNED: Final = 10_000
 
 TOKEN: Final = re.compile(r"\$\{Token\[")
-"""What a value that is known only at deploy time looks like at synth."""
+"""The form at synth of a value that is known only at deploy time."""
 
 _FIX: Final = "Keep it in AWS Secrets Manager, pass the secret's name, and let the script read it."
 
@@ -82,12 +82,12 @@ def _kind(name: str, value: str) -> str | None:
             return kind
     if any(_is_random(match.group()) for match in _SECRET_KEY.finditer(value)):
         return "an AWS secret access key"
-    if _tells(name) and not (_ADDRESSES.match(value) or _PLAIN.fullmatch(value)):
+    if _names_credentials(name) and not (_ADDRESSES.match(value) or _PLAIN.fullmatch(value)):
         return "a credential by its name"
     return None
 
 
-def _tells(name: str) -> bool:
+def _names_credentials(name: str) -> bool:
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
     joined = "".join(words[-3:]).lower()
     return any(joined.endswith(telling) for telling in _TELLING_NAMES)

@@ -1,13 +1,17 @@
-"""What a preflight says: which check, how bad, about what, and what to do."""
+"""A finding of a preflight: its check, severity, subject and fix."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cdk_braket.core.issue import Issue, Severity
+
+__all__ = ["Finding", "PreflightCheck", "Severity"]
+
 
 class PreflightCheck(StrEnum):
-    """The checks of a script, by name: what `disabled_checks` turns off.
+    """The checks of a script, by name; `disabled_checks` turns them off.
 
-    A check is there because the container would fail on what it finds, after the instance has
+    A check is there because the container would fail on its findings, after the instance has
     started. Turn one off where it is wrong about your script.
 
     Example:
@@ -40,13 +44,13 @@ class PreflightCheck(StrEnum):
     """The script needs no keyboard, screen or command-line arguments."""
 
     SYNTAX = "syntax"
-    """What the entry point imports is Python that the container can read."""
+    """The imports of the entry point are Python that the container can read."""
 
     HYPERPARAMETERS = "hyperparameters"
-    """The entry function takes each hyperparameter, and gets each one that it needs."""
+    """The entry function accepts each hyperparameter, and gets each one that it needs."""
 
     FUTURE_ANNOTATIONS = "future-annotations"
-    """No hyperparameter meets an annotation that is text, by `from __future__` or by quotes."""
+    """No hyperparameter meets an annotation that is a string, by `from __future__` or by quotes."""
 
     BOOL_ARGUMENTS = "bool-arguments"
     """No hyperparameter is cast by `bool`, for which the text "False" is true."""
@@ -58,16 +62,6 @@ class PreflightCheck(StrEnum):
     """No hyperparameter, and no line of a requirements.txt, looks like a credential."""
 
 
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    ERROR = "error"
-    """The job would fail, or run with other values than were asked for."""
-
-    WARNING = "warning"
-    """The job may be right; what was seen does not decide it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One result of a preflight.
@@ -75,12 +69,18 @@ class Finding:
     Attributes:
         check: The check that found it, to turn it off by.
         severity: Whether it must stop the synth.
-        subject: What it is about: the entry point, a hyperparameter's name, or `file:line` as in
+        subject: The subject: the entry point, a hyperparameter's name, or `file:line` as in
             the archive. Never a hyperparameter's value.
-        message: What is wrong and how to put it right, in one line.
+        message: The problem and its fix, in one line.
     """
 
     check: PreflightCheck
     severity: Severity
     subject: str
     message: str
+
+    @property
+    def issue(self) -> Issue:
+        """The finding in the shape of everything that is wrong with a job."""
+        check = f"preflight-{self.check.value}"
+        return Issue(self.subject, self.message, severity=self.severity, check=check)

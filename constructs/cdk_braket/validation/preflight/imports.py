@@ -27,7 +27,7 @@ class ImportCheck:
         search: The modules.
         entry: The entry point.
         image: The job's image.
-        requirements: The packages that the archive asks for.
+        requirements: The packages that the archive requires.
     """
 
     search: Search

@@ -19,7 +19,7 @@ _WINDOWS: Final = re.compile(r"(?i)(?:tk|qt\d?|gtk\d?|wx|macosx|web)(?:agg|cairo
 
 
 def check_interaction(entry: EntryPoint, modules: list[Module]) -> Iterator[Finding]:
-    """Report what waits for a person or for arguments of a command line."""
+    """Report calls that wait for a person or for arguments of a command line."""
     for module in modules:
         is_main = entry.function is None and module.name.startswith(entry.module)
         requires = _required_argument(module)

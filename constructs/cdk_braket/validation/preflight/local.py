@@ -31,7 +31,7 @@ class LocalModule:
 def find_local(tree: SourceTree, top: str) -> LocalModule | None:
     """Find a module by its top-level name where an import on this machine would find it.
 
-    Only names and folders are looked at; no file is read.
+    Only names and folders are checked; no file is read.
     """
     for directory in _directories(tree.root):
         for candidate in (directory / top, directory / f"{top}.py"):

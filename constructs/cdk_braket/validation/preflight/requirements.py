@@ -1,8 +1,8 @@
 r"""The requirements.txt files of an archive, as the container's pip would read them.
 
-The container runs `pip install -r` on every requirements.txt of the archive, with the archive's top
-level as the current directory, and ignores pip's exit code: a file that pip refuses installs
-nothing, and the job fails later, at the import. Source: `install_additional_requirements` in
+The container runs `pip install -r` on every requirements.txt of the archive. The current directory
+is the archive's top level, and pip's exit code is ignored: a file that pip refuses installs no
+package, and the job fails later, at the import. Source: `install_additional_requirements` in
 `src/braket_container.py` of https://github.com/amazon-braket/amazon-braket-containers. The syntax
 is that of https://pip.pypa.io/en/stable/reference/requirements-file-format/ and PEP 508.
 """
@@ -125,7 +125,7 @@ class _File:
     found: Requirements
 
     def read(self) -> list[str]:
-        """Take the file's lines in, and return the names of the files that it includes."""
+        """Process the file's lines, and return the names of the files that it includes."""
         try:
             data = self.file.path.read_bytes()
         except OSError:
@@ -154,7 +154,7 @@ class _File:
             number,
             "holds a password or token in a URL. The archive is stored in S3, where everyone who "
             "may read the job's inputs sees it. Remove and revoke it. Pack the package's wheel "
-            "with the script, or install it into an image of your own.",
+            "with the script, or install it into a custom image.",
             check=PreflightCheck.CREDENTIALS,
         )
         return True
@@ -205,7 +205,7 @@ class _File:
         )
 
     def _location(self, number: int, value: str) -> None:
-        """Take in a URL or a path."""
+        """Process a URL or a path."""
         if named := _EGG.search(value) or _WHEEL.search(value):
             self.found.distributions.add(normalized(named["name"]))
         else:
@@ -275,7 +275,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_marker(text: str | None) -> bool:
-    """Whether a text is an environment marker, or there is none."""
+    """Whether a string is an environment marker or empty."""
     if text is None:
         return True
     kinds, position = "", 0

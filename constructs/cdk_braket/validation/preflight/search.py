@@ -1,7 +1,7 @@
 """Which modules of the archive an import finds, with the folders that the script adds to sys.path.
 
 The container puts the archive's top level on `sys.path`. Scripts that also run elsewhere often add
-the folder of their own file.
+the folder of the file that adds them.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Search:
 
     Attributes:
         program: The modules of the archive.
-        modules: The entry module and what it may import, by name.
+        modules: The entry module and the modules that it may import, by name.
     """
 
     program: Program
@@ -39,7 +39,7 @@ class Search:
                 if here.name in seen:
                     continue
                 seen.add(here.name)
-                search._take(here)
+                search._add(here)
                 for wanted in here.imports:
                     pending.extend(search._targets(here, wanted))
         return search
@@ -75,7 +75,7 @@ class Search:
                 if name != importer.name or entry.line < line:
                     yield entry
 
-    def _take(self, module: Module) -> None:
+    def _add(self, module: Module) -> None:
         if module.name not in self.modules:
             self.modules[module.name] = module
             self._entries[module.name] = list(path_entries(module))

@@ -1,7 +1,7 @@
 """Whether the container's Python can read a source, decided by whichever Python runs the synth.
 
 A newer host parses as the container's Python. An older one cannot know all of the container's
-syntax: what it refuses is an error only where no newer construct can be the cause. Where the
+syntax: a refusal is an error only where no newer construct can be the cause. Where the
 container's Python is not known, only syntax of no Python is an error.
 """
 

@@ -1,6 +1,6 @@
-"""What a policy may ask of the events that are put: their source and their kind.
+"""Conditions of policies on events that are put: their source and their kind.
 
-MiniStack knows neither condition, so that a policy which limits who may put what is refused here.
+MiniStack knows neither condition, so that a policy with such a limit is refused here.
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
 """
 
@@ -28,7 +28,7 @@ def install() -> None:
 
 
 def _conditions(body: bytes) -> dict[str, object]:
-    """Return what all events of a request have in common; what differs satisfies no condition."""
+    """Return the common values of all events of a request; a difference satisfies no condition."""
     try:
         entries = json.loads(body)["Entries"]
     except (ValueError, KeyError, TypeError):

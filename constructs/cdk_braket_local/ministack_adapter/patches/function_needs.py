@@ -7,7 +7,7 @@ this machine's. CDK's own providers need both (`auto_delete_objects`, `AwsCustom
 rollback. So this is checked before a stack is created or changed, with the command that helps.
 
 A function's `require` searches NODE_PATH. Its `import` does not, and knows none of MiniStack's
-stand-ins: what a function imports is linked into a `node_modules` above the functions' folders.
+stand-ins: the modules of a function are linked into a `node_modules` above the functions' folders.
 """
 
 import gzip
@@ -265,7 +265,7 @@ def _installed(name: str) -> Path | None:
 
 
 def _offer_to_imports(name: str, module: Path) -> None:
-    """Link a module to where `import` finds it; what it needs itself is found beside it.
+    """Link a module to where `import` finds it; its own dependencies are found beside it.
 
     MiniStack unpacks functions into folders of the temporary folder, which is this server's own.
     Source: https://nodejs.org/api/esm.html#no-node_path

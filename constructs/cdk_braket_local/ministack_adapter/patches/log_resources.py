@@ -1,7 +1,7 @@
-"""What a call to CloudWatch Logs acts on, in the form that policies are written for.
+"""The resource of a call to CloudWatch Logs, in the form that policies have.
 
-MiniStack takes the log group's ARN without the `:*` that AWS asks of policies, so that a policy
-which is right on AWS would be refused here, and a wrong one would pass.
+MiniStack uses the log group's ARN without the `:*` that AWS requires in policies. A policy that is
+right on AWS would be refused here, and a wrong one would pass.
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl
 """
 
@@ -17,7 +17,7 @@ _TAG_ACTIONS: Final = ("TagResource", "UntagResource", "ListTagsForResource")
 
 
 def install() -> None:
-    """Have MiniStack ask for permission on log streams and on what is in a log group."""
+    """Have MiniStack check permissions on log streams and on the contents of a log group."""
     extract, context = iam_actions.extract_resource_arn, iam_actions.logs_service_context
 
     def extract_resource_arn(  # noqa: PLR0917 - as MiniStack calls it

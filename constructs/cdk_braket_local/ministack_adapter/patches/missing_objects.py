@@ -1,6 +1,6 @@
-"""What S3 says of an object that is not there, to who may not list the bucket.
+"""The answer of S3 on a missing object to a caller that may not list the bucket.
 
-It says 403, not 404, so that nobody learns from it what is there. MiniStack always says 404, and a
+It is 403, not 404, which hides the existence of objects. MiniStack always returns 404, and a
 policy without `s3:ListBucket` that fails on AWS would pass here.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 """

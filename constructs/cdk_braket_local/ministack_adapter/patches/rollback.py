@@ -1,7 +1,7 @@
 """Rollback of custom resources as CloudFormation does it.
 
-MiniStack leaves two requests out: the Delete after a failed Create, and, where an update that has
-replaced a resource is rolled back, the Update that sends the old properties back.
+MiniStack omits two requests: the Delete after a failed Create, and the Update with the old
+properties when an update that has replaced a resource is rolled back.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,12 +18,12 @@ RollBack = Callable[[str, str, Record, Record, str], Awaitable[None]]
 
 def install() -> None:
     """Have MiniStack's CloudFormation roll back through here."""
-    roll_back = _mended(stacks._roll_back_operation)
+    roll_back = _corrected(stacks._roll_back_operation)
     stacks._roll_back_operation = roll_back
     handlers._roll_back_operation = roll_back
 
 
-def _mended(original: RollBack) -> RollBack:
+def _corrected(original: RollBack) -> RollBack:
     async def roll_back(
         stack_name: str, stack_id: str, stack: Record, operation: Record, reason_override: str = ""
     ) -> None:
@@ -76,7 +76,7 @@ def _is_custom(resource_type: str) -> bool:
 async def _clean_up(
     stack_name: str, stack_id: str, stack: Record, replaced: dict[str, Record]
 ) -> None:
-    """Delete what the update had made, where the Update back has answered another id."""
+    """Delete the update's resource if the Update back has answered another id."""
     left = {
         logical_id: record
         for logical_id, record in replaced.items()
@@ -96,10 +96,10 @@ async def _clean_up(
 async def _delete(stack_name: str, stack_id: str, logical_id: str, record: Record) -> None:
     kind, physical_id = record["ResourceType"], record["PhysicalResourceId"]
 
-    def tell(status: str, reason: str = "") -> None:
+    def send(status: str, reason: str = "") -> None:
         stacks._add_event(stack_id, stack_name, logical_id, kind, status, reason, physical_id)
 
-    tell("DELETE_IN_PROGRESS")
+    send("DELETE_IN_PROGRESS")
     try:
         await concurrency.run_reentrant(
             provisioners._delete_resource,
@@ -110,6 +110,6 @@ async def _delete(stack_name: str, stack_id: str, logical_id: str, record: Recor
             logical_id,
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, it does not fail a clean-up
-        tell("DELETE_FAILED", str(error))
+        send("DELETE_FAILED", str(error))
     else:
-        tell("DELETE_COMPLETE")
+        send("DELETE_COMPLETE")

@@ -1,4 +1,4 @@
-"""What a schedule puts into its target's input: which schedule it is, and for what time.
+"""The attributes of a schedule in its target's input: its ARN and its time.
 
 MiniStack hands the keywords on as they are, so that each run would look like the one before.
 Source:

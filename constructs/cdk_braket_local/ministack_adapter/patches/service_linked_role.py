@@ -1,6 +1,6 @@
 """The role by which Amazon Braket acts in an account: the local AWS is one in which it is enabled.
 
-MiniStack makes up the names of such roles, and this one is named otherwise. It also leaves them
+MiniStack invents the names of such roles, and this one is named otherwise. It also leaves them
 without permissions. Source of the policy:
 https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonBraketServiceRolePolicy.html
 """

@@ -48,7 +48,7 @@ def _delete(_arn: str, _props: Properties) -> None:
 
 
 def _check(props: Properties) -> None:
-    """Refuse what the service's CreateSpendingLimit would refuse."""
+    """Refuse requests that the service's CreateSpendingLimit would refuse."""
     request = {
         "clientToken": responses.new_uuid(),
         "deviceArn": props.get("DeviceArn"),

@@ -58,7 +58,7 @@ class Jobs(Stack):
 
 
 def reaching(stack: Jobs) -> None:
-    """Declare jobs that try to reach what is not theirs."""
+    """Declare jobs that try to access data of others."""
     own, other = (
         HybridJobEnvironment(stack, name, removal_policy=RemovalPolicy.DESTROY)
         for name in ("Own", "Other")
@@ -122,7 +122,7 @@ def _results(call: str, job: HybridJob) -> list[str]:
 
 
 def brought(stack: Jobs) -> None:
-    """Declare environments on what was there before."""
+    """Declare environments on existing resources."""
     for name in ("Given", "Bare"):
         role = iam.Role.from_role_name(stack, f"{name}Role", f"brought-{name.lower()}")
         environment = HybridJobEnvironment(

@@ -1,4 +1,4 @@
-"""Two jobs that fail: one when it is told to, one before anybody could listen."""
+"""Two jobs that fail: one on demand, one before anybody could listen."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fails: at once, or when it is told to."""
+"""Fails: at once, or on demand."""
 
 import os
 import time
@@ -10,12 +10,12 @@ from braket.jobs.metrics import log_metric
 def main(waits: str, note: str = "") -> None:  # noqa: ARG001 - a secret, not to be shown
     """Fail."""
     log_metric("energy", -1.125, iteration_number=1)
-    while waits == "True" and not _is_told():
+    while waits == "True" and not _is_demanded():
         time.sleep(0.2)
     raise RuntimeError("no minimum was found")
 
 
-def _is_told() -> bool:
+def _is_demanded() -> bool:
     bucket = os.environ["AMZN_BRAKET_OUT_S3_BUCKET"]
     place = os.environ["AMZN_BRAKET_JOB_RESULTS_S3_PATH"]
     return "Contents" in boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{place}/end")

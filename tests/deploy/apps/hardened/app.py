@@ -1,4 +1,4 @@
-"""A job on a hardened environment, and what it asks its user for."""
+"""A job on a hardened environment, and the resources that it requires of its user."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A job that waits for as long as it is told to, so that a test can meet it while it runs."""
+"""A job that waits for a given time, so that a test can find it while it runs."""
 
 from pathlib import Path
 
@@ -48,7 +48,8 @@ def hurry(stack: Stack) -> None:
     handler = stack.node.find_child("BraketHybridJobHandler")
     function = handler.node.find_child("Function").node.default_child
     assert isinstance(function, CfnResource)
-    function.add_property_override("Timeout", 10)
+    # Long enough for a slow machine, and shorter than the jobs that a deployment waits for.
+    function.add_property_override("Timeout", 30)
     if stack.node.try_get_context("alone"):
         [go_on] = [each for each in stack.node.children if "GoOn" in each.node.id]
         policy = go_on.node.default_child

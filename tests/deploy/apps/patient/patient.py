@@ -1,4 +1,4 @@
-"""Waits, then saves how long it was told to wait."""
+"""Waits, then saves the given time."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Does as it is told: completes, fails, or waits to be cancelled."""
+"""Ends as requested: completes, fails, or waits to be cancelled."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""An environment that jobs of its own stack, of another stack and of another app stand on."""
+"""An environment for jobs of the same stack, of another stack and of another app."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ PARAMETER = "/cdk-braket/tests/sharing"
 
 
 def job(stack: Stack, id: str, environment: IHybridJobEnvironment, text: str) -> None:
-    """Declare a job that prints a text and puts it into its results."""
+    """Declare a job that prints a string and puts it into its results."""
     declared = HybridJob(
         stack,
         id,

@@ -1,4 +1,4 @@
-"""Says what it is told."""
+"""Prints a given text."""
 
 from braket.jobs import save_job_result
 

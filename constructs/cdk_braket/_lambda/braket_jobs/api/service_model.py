@@ -1,6 +1,6 @@
 """Braket's API as the installed botocore describes it.
 
-The one place that opens the service model. Everything else asks for shapes by name, so that no
+The one place that opens the service model. All other modules look shapes up by name, so that no
 limit, pattern or enumeration of the API is ever typed by hand. Only `botocore.loaders` is
 imported: it reads the bundled JSON and starts neither boto3 nor a client.
 
@@ -28,7 +28,7 @@ class UnknownShapeError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One shape of the service model, with what constrains its values.
+    """One shape of the service model, with the constraints on its values.
 
     Attributes:
         name: The shape's name in the model.

@@ -20,7 +20,7 @@ from .find_job import JobSearch
 from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation, Outcome
 from .job_record import LET_GO, JobRecord, Run, Step
 from .job_record_store import JobRecordStore
-from .properties import Definition, Location, attributes_of, checkpoint_uri, render
+from .properties import JobProperties, Location, attributes_of, checkpoint_uri, render
 from .tag_job import Tagging
 
 CALL_SECONDS = 60.0
@@ -66,7 +66,7 @@ class Creation:
         self._accept = accept
         self._claimed_at = 0.0
 
-    def create(self, definition: Definition, store: JobRecordStore, run: Run) -> Outcome:
+    def create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> Outcome:
         """Create the job of a run, or find the one that an earlier try has created.
 
         Raises:
@@ -92,7 +92,7 @@ class Creation:
         self._invocation.log("started", arn, definition, run)
         return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
 
-    def _find_or_create(self, definition: Definition, store: JobRecordStore, run: Run) -> str:
+    def _find_or_create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
         run = self._search.wait_for_call(store, run)
         if run.job is not None:
             return run.job
@@ -107,11 +107,11 @@ class Creation:
 
     # --- Assets and checkpoints. ---
 
-    def _copy(self, definition: Definition, source: Location, destination: Location) -> None:
+    def _copy(self, definition: JobProperties, source: Location, destination: Location) -> None:
         encryption = definition.encryption.get(destination.bucket)
         self._calls.retry(lambda: self._gateway.copy_asset(source, destination, encryption))
 
-    def _copy_checkpoints(self, definition: Definition, run: Run) -> None:
+    def _copy_checkpoints(self, definition: JobProperties, run: Run) -> None:
         source = definition.checkpoints_from
         if source is None:
             return
@@ -126,7 +126,7 @@ class Creation:
                 destination = replace(target, key=target.key + inner)
                 self._copy_checkpoint(definition, replace(below, key=found), destination)
 
-    def _copy_checkpoint(self, definition: Definition, source: Location, to: Location) -> None:
+    def _copy_checkpoint(self, definition: JobProperties, source: Location, to: Location) -> None:
         try:
             self._copy(definition, source, to)
         except ServiceError as error:
@@ -135,7 +135,7 @@ class Creation:
 
     # --- The call. ---
 
-    def _call(self, definition: Definition, store: JobRecordStore, run: Run) -> str:
+    def _call(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
         """Call CreateJob while no other invocation may, and only if there is no job yet."""
         request = {
             **render(definition.request, run.token),
@@ -172,7 +172,7 @@ class Creation:
                 self._calls.pause(attempt, error)
         raise AssertionError("unreachable")
 
-    def _found(self, definition: Definition, store: JobRecordStore, run: Run) -> str | None:
+    def _found(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str | None:
         """Search for the job, and keep other invocations from calling meanwhile."""
 
         def keep_claim() -> None:
@@ -252,7 +252,7 @@ class Creation:
 
     def _give_up(
         self,
-        definition: Definition,
+        definition: JobProperties,
         store: JobRecordStore,
         run: Run,
         error: Failure | ServiceError,

@@ -14,8 +14,8 @@ from .gateway import Gateway
 from .job_record import CREATE, DELETE, UPDATE, JobRecord, Run, Seen
 from .job_record_store import JobRecordStore, places_of
 from .properties import (
-    Definition,
     Encryption,
+    JobProperties,
     Location,
     digest_or_none,
     is_job_arn,
@@ -195,7 +195,7 @@ class Invocation:
                 continue
         return found
 
-    def reason(self, error: Failure | ServiceError, definition: Definition) -> str:
+    def reason(self, error: Failure | ServiceError, definition: JobProperties) -> str:
         """Return the reason for the user, with the fix."""
         if isinstance(error, ServiceError):
             return explain(error, definition.request, self.gateway.region)
@@ -209,7 +209,7 @@ class Invocation:
         self,
         decision: str,
         arn: str | None,
-        definition: Definition | None = None,
+        definition: JobProperties | None = None,
         run: Run | None = None,
         *,
         error: Exception | None = None,

@@ -50,7 +50,7 @@ from .job_record import (
 )
 from .job_record_store import JobRecordStore
 from .properties import (
-    Definition,
+    JobProperties,
     attributes_of,
     digest_or_none,
     is_job_arn,
@@ -168,7 +168,7 @@ class Lifecycle:
         return self._bring_about(definition, store, record, run)
 
     def _bring_about(
-        self, definition: Definition, store: JobRecordStore, record: JobRecord, run: Run
+        self, definition: JobProperties, store: JobRecordStore, record: JobRecord, run: Run
     ) -> Outcome:
         self._cancellation.end_released(store, record)
         if run.job is None:
@@ -180,7 +180,7 @@ class Lifecycle:
         self._invocation.log("adopted", run.job, definition, run)
         return Outcome(run.job, attributes_of(run.job, render(definition.request, run.token)))
 
-    def _keep(self, definition: Definition, store: JobRecordStore, record: JobRecord) -> Outcome:
+    def _keep(self, definition: JobProperties, store: JobRecordStore, record: JobRecord) -> Outcome:
         """The definition is the same, so the job is, whatever became of it."""
         arn = self._event.physical_id
         self._cancellation.end_released(store, record)
@@ -195,7 +195,7 @@ class Lifecycle:
         return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
 
     def _held_without_record(
-        self, definition: Definition, error: ServiceError, *, keeps: bool
+        self, definition: JobProperties, error: ServiceError, *, keeps: bool
     ) -> Outcome:
         """Keep the job that is held if it is the definition's, though the record is unusable.
 
@@ -212,7 +212,7 @@ class Lifecycle:
 
     # --- Which run answers? ---
 
-    def _asked(self, old: JobRecord, definition: Definition, store: JobRecordStore) -> JobRecord:
+    def _asked(self, old: JobRecord, definition: JobProperties, store: JobRecordStore) -> JobRecord:
         """Return the record with this event, the run that it asks for, and nobody's jobs let go."""
         self._refuse_late(old)
         is_repeated = old.knows(self._event.id)
@@ -229,14 +229,16 @@ class Lifecycle:
             new = self._without_nobodys(new, self._asked_run(new, definition), definition)
         return new
 
-    def _asked_run(self, record: JobRecord, definition: Definition) -> Run:
+    def _asked_run(self, record: JobRecord, definition: JobProperties) -> Run:
         asked = (run for run in record.runs.values() if run.asked_by == self._event.id)
         run = next(asked, record.latest_run(definition.digest))
         if run is None:
             raise LateEventFailure("The record of the resource's jobs was removed meanwhile.")
         return run
 
-    def _run_for(self, record: JobRecord, definition: Definition, *, is_lost: bool) -> Run | None:
+    def _run_for(
+        self, record: JobRecord, definition: JobProperties, *, is_lost: bool
+    ) -> Run | None:
         held = record.run_of(self._event.physical_id)
         if held is not None and held.definition == definition.digest:
             return held
@@ -249,7 +251,7 @@ class Lifecycle:
         attempt, job = found
         return self._run_with_job(definition.digest, attempt, job.arn, job, definition.tags)
 
-    def _chosen(self, run: Run | None, definition: Definition) -> Run:
+    def _chosen(self, run: Run | None, definition: JobProperties) -> Run:
         """Return the run that answers an event which was not seen before."""
         if run is not None and not self._runs_anew(run):
             return run
@@ -264,7 +266,7 @@ class Lifecycle:
             tag_keys=tuple(sorted(definition.tags)),
         )
 
-    def _with_asked(self, record: JobRecord, run: Run, definition: Definition) -> JobRecord:
+    def _with_asked(self, record: JobRecord, run: Run, definition: JobProperties) -> JobRecord:
         before = record.latest_run(definition.digest)
         if before is not None and before.token != run.token:
             # It is over, or is to be: two attempts never run at once.
@@ -347,7 +349,7 @@ class Lifecycle:
 
     # --- Who holds what? ---
 
-    def _without_nobodys(self, record: JobRecord, run: Run, definition: Definition) -> JobRecord:
+    def _without_nobodys(self, record: JobRecord, run: Run, definition: JobProperties) -> JobRecord:
         """Return the record as an Update leaves it.
 
         CloudFormation holds one job, the physical id, and will hold the one that we answer with.
@@ -626,7 +628,7 @@ def _tags_or_none(event: Event) -> Mapping[str, str]:
         return {}
 
 
-def _attributes_of_job(arn: str, job: Job | None, definition: Definition) -> dict[str, str]:
+def _attributes_of_job(arn: str, job: Job | None, definition: JobProperties) -> dict[str, str]:
     """Return the attributes of a job whose record is lost, from the service's description."""
     request = dict(definition.request)
     if job is not None:

@@ -17,7 +17,7 @@ from ..api.service_rules import (
     text_in,
 )
 from .errors import ServiceError
-from .properties import Definition, Location
+from .properties import JobProperties, Location
 from .retries import Calls
 
 _T = TypeVar("_T")
@@ -28,7 +28,7 @@ Unchecked = Callable[[str, ServiceError], None]
 """Takes the name of a check that could not be made, and why."""
 
 
-def missing(calls: Calls, definition: Definition, unchecked: Unchecked) -> list[str]:
+def missing(calls: Calls, definition: JobProperties, unchecked: Unchecked) -> list[str]:
     """Return what is missing for the job to run, a sentence each.
 
     Args:
@@ -44,7 +44,7 @@ def missing(calls: Calls, definition: Definition, unchecked: Unchecked) -> list[
 
 
 class _Looks:
-    def __init__(self, calls: Calls, definition: Definition, unchecked: Unchecked) -> None:
+    def __init__(self, calls: Calls, definition: JobProperties, unchecked: Unchecked) -> None:
         self._calls = calls
         self._gateway = calls.gateway
         self._request = definition.request

@@ -1,11 +1,13 @@
-"""What the properties of the custom resource ask for: reading, checking, rendering. Pure."""
+"""The properties of the custom resource: reading, checking, rendering. Pure."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .. import contract
 from ..api import model_rules
+from ..api.nested_properties import restored
 from ..api.service_rules import (
     is_bucket_name,
     problems_of_container,
@@ -13,7 +15,14 @@ from ..api.service_rules import (
     s3_uris,
     text_in,
 )
-from ..contract import Attribute, OnDelete, Property
+from ..contract import (
+    AssetMember,
+    Attribute,
+    EncryptionMember,
+    OnDelete,
+    Property,
+    WaitMember,
+)
 from .errors import Failure
 
 _MORE_OF_THE_DEFINITION = {
@@ -81,8 +90,8 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """What the properties of the resource ask for."""
+class JobProperties:
+    """The properties of a job's resource, in the types that the handler works with."""
 
     request: Mapping[str, object] = field(repr=False)
     digest: str
@@ -95,15 +104,15 @@ class Definition:
     encryption: Mapping[str, Encryption] = field(default_factory=dict)
 
 
-def read_definition(properties: Mapping[str, object]) -> Definition:
+def read_definition(properties: Mapping[str, object]) -> JobProperties:
     """Read the resource's properties.
 
     Raises:
         Failure: One of them is missing or not of the form that the constructs write.
     """
-    request = _json_object(properties, Property.REQUEST)
+    request = read_request(properties)
     records = Location.parse(text_of(properties, Property.RECORDS))
-    return Definition(
+    return JobProperties(
         request=request,
         digest=_digest(request, properties),
         tags=read_tags(properties),
@@ -143,45 +152,86 @@ def text_of(properties: Mapping[str, object], name: Property) -> str:
     return value
 
 
-def _json(properties: Mapping[str, object], name: Property, default: str) -> object:
+def _parsed(properties: Mapping[str, object], name: Property) -> object:
+    """Return a property whose value is no string, from its JSON string if it is one."""
+    value = properties.get(name)
+    if not isinstance(value, str):
+        return value
     try:
-        parsed: object = json.loads(text_of({name: default, **properties}, name))
+        parsed: object = json.loads(value)
     except (ValueError, RecursionError):
         raise Failure(f"The property {name} is not JSON.") from None
     return parsed
 
 
-def _json_object(properties: Mapping[str, object], name: Property) -> Mapping[str, object]:
-    value = _json(properties, name, "")
-    if not isinstance(value, dict):
-        raise Failure(f"The property {name} is not a JSON object.")
+def _object(properties: Mapping[str, object], name: Property) -> Mapping[str, object]:
+    value = _parsed(properties, name)
+    if not isinstance(value, Mapping):
+        raise Failure(f"The property {name} is missing or is not an object.")
     return value
 
 
+def read_request(properties: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the CreateJob request, in the API's names and types.
+
+    Raises:
+        Failure: The property is missing or is not of the form that the constructs write.
+    """
+    value = _object(properties, Property.REQUEST)
+    if isinstance(properties[Property.REQUEST], str):
+        return value  # of an earlier release: JSON keeps names and types
+    request = restored("CreateJobRequest", value)
+    return request if isinstance(request, Mapping) else {}
+
+
 def read_tags(properties: Mapping[str, object]) -> Mapping[str, str]:
-    value = _json(properties, Property.TAGS, "{}")
+    if Property.TAGS not in properties:
+        return {}
+    value = _parsed(properties, Property.TAGS)
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise Failure(f"The property {Property.TAGS} is not a JSON object of texts.")
+        raise Failure(f"The property {Property.TAGS} is not an object of strings.")
     return value
 
 
 def _read_assets(
     properties: Mapping[str, object], inputs_bucket: str
 ) -> tuple[tuple[Location, Location], ...]:
-    buckets = _json(properties, Property.ASSETS, "{}")
-    if not isinstance(buckets, dict):
-        raise Failure(f"The property {Property.ASSETS} is not a JSON object.")
     return tuple(
         (Location(bucket, source), Location(inputs_bucket, destination))
-        for bucket, objects in buckets.items()
+        for bucket, objects in _entries(properties, Property.ASSETS, AssetMember.BUCKET)
         for source, destination in _read_objects(objects)
     )
 
 
-def _read_objects(objects: object) -> list[tuple[str, str]]:
-    if not isinstance(objects, dict) or not all(isinstance(v, str) for v in objects.values()):
-        raise Failure(f"An entry of the property {Property.ASSETS} is not an object of texts.")
-    return list(objects.items())
+def _entries(
+    properties: Mapping[str, object], name: Property, key: str
+) -> list[tuple[str, Mapping[str, object]]]:
+    """Return the entries of a list by the string that each has under `key`.
+
+    Earlier releases wrote an object instead of a list, because its keys could be tokens in a JSON
+    string.
+    """
+    value = _parsed(properties, name) if name in properties else []
+    if isinstance(value, list):
+        found = [(each.get(key), each) for each in value if isinstance(each, Mapping)]
+        is_whole = len(found) == len(value)
+    else:
+        found = list(value.items()) if isinstance(value, Mapping) else []
+        is_whole = isinstance(value, Mapping)
+    named = [(k, v) for k, v in found if isinstance(k, str) and isinstance(v, Mapping)]
+    if not is_whole or len(named) != len(found):
+        raise Failure(f"The property {name} is not a list of objects that have a {key}.")
+    return named
+
+
+def _read_objects(entry: Mapping[str, object]) -> list[tuple[str, str]]:
+    objects = entry.get(AssetMember.OBJECTS, entry)
+    if not isinstance(objects, Mapping):
+        raise Failure(f"An entry of the property {Property.ASSETS} has no {AssetMember.OBJECTS}.")
+    named = [(key, value) for key, value in objects.items() if isinstance(value, str)]
+    if len(named) != len(objects):
+        raise Failure(f"An entry of the property {Property.ASSETS} is not an object of strings.")
+    return named
 
 
 def read_wait(properties: Mapping[str, object]) -> Wait | None:
@@ -192,11 +242,22 @@ def read_wait(properties: Mapping[str, object]) -> Wait | None:
     """
     if Property.WAIT_FOR_COMPLETION not in properties:
         return None
-    wait = _json_object(properties, Property.WAIT_FOR_COMPLETION)
-    seconds, fails_stack = wait.get("timeoutSeconds"), wait.get("failStack")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (seconds > 0):
-        raise Failure(f"The property {Property.WAIT_FOR_COMPLETION} has no timeoutSeconds.")
-    return Wait(float(seconds), fails_stack is not False)
+    wait = _object(properties, Property.WAIT_FOR_COMPLETION)
+    seconds = _seconds(wait.get(WaitMember.TIMEOUT_SECONDS, wait.get("timeoutSeconds")))
+    fails_stack = wait.get(WaitMember.FAIL_STACK, wait.get("failStack"))
+    return Wait(seconds, fails_stack not in (False, "false"))
+
+
+def _seconds(value: object) -> float:
+    """CloudFormation sends a number as a string."""
+    try:
+        seconds = float(value) if isinstance(value, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        seconds = math.nan
+    if isinstance(value, bool) or not (0 < seconds < math.inf):
+        name = Property.WAIT_FOR_COMPLETION
+        raise Failure(f"The property {name} has no {WaitMember.TIMEOUT_SECONDS}.")
+    return seconds
 
 
 def read_encryption(properties: Mapping[str, object]) -> Mapping[str, Encryption]:
@@ -205,17 +266,15 @@ def read_encryption(properties: Mapping[str, object]) -> Mapping[str, Encryption
     Raises:
         Failure: The property is not of the form that the constructs write.
     """
-    buckets = _json(properties, Property.ENCRYPTION, "{}")
-    if not isinstance(buckets, dict) or not all(isinstance(v, dict) for v in buckets.values()):
-        raise Failure(f"The property {Property.ENCRYPTION} is not a JSON object of objects.")
-    return {bucket: _encryption(value) for bucket, value in buckets.items()}
+    entries = _entries(properties, Property.ENCRYPTION, EncryptionMember.BUCKET)
+    return {bucket: _encryption(entry) for bucket, entry in entries}
 
 
-def _encryption(value: Mapping[str, object]) -> Encryption:
-    algorithm, key = value.get("algorithm"), value.get("key", "")
-    if not isinstance(algorithm, str) or not isinstance(key, str):
-        raise Failure(f"An entry of the property {Property.ENCRYPTION} has no algorithm.")
-    return Encryption(algorithm, key)
+def _encryption(entry: Mapping[str, object]) -> Encryption:
+    key = entry.get(EncryptionMember.KEY, entry.get("key", ""))  # the latter: earlier releases
+    if not isinstance(key, str):
+        raise Failure(f"An entry of the property {Property.ENCRYPTION} has a key that is no ARN.")
+    return Encryption("aws:kms", key) if key else Encryption("AES256")
 
 
 def _read_on_delete(properties: Mapping[str, object]) -> OnDelete:
@@ -227,14 +286,14 @@ def _read_on_delete(properties: Mapping[str, object]) -> OnDelete:
 
 def request_or_empty(properties: Mapping[str, object]) -> Mapping[str, object]:
     try:
-        return _json_object(properties, Property.REQUEST)
+        return read_request(properties)
     except Failure:
         return {}
 
 
 def digest_or_none(properties: Mapping[str, object]) -> str | None:
     try:
-        return _digest(_json_object(properties, Property.REQUEST), properties)
+        return _digest(read_request(properties), properties)
     except (Failure, ValueError):
         return None
 
@@ -281,7 +340,7 @@ def checkpoint_uri(request: Mapping[str, object]) -> str:
     return text_in(request, "checkpointConfig", "s3Uri")
 
 
-def problems_of(definition: Definition, region: str) -> list[str]:
+def problems_of(definition: JobProperties, region: str) -> list[str]:
     """Return what the service would refuse, now that every token has its value.
 
     An enumeration is left to the service: the runtime's model may be older than the one that the
@@ -303,7 +362,7 @@ def problems_of(definition: Definition, region: str) -> list[str]:
     return of_the_model + beyond + _problems_of_buckets(definition)
 
 
-def _problems_of_buckets(definition: Definition) -> list[str]:
+def _problems_of_buckets(definition: JobProperties) -> list[str]:
     """Return what is against the buckets that a job, or the handler for it, would read.
 
     The constructs look at these, too, but for those that only the deployment knows.
@@ -325,7 +384,7 @@ def _bucket_in(uri: str) -> str:
     return rest.partition("/")[0] if scheme == "s3" else ""
 
 
-def refuse_problems(definition: Definition, region: str) -> None:
+def refuse_problems(definition: JobProperties, region: str) -> None:
     """Refuse a definition that cannot become a job, with everything that is wrong with it.
 
     Raises:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 
-from ..contract import Property, RunProperty
+from ..contract import RunProperty
 from .errors import hyperparameter_values, redacted
 from .properties import request_or_empty
 
@@ -29,18 +29,12 @@ def _secrets(event: Mapping[str, object]) -> Iterator[str]:
         if isinstance(value, str) and value:
             yield value
     for name in ("ResourceProperties", "OldResourceProperties", RunProperty.PROPERTIES):
-        yield from hyperparameter_values(_request(event.get(name)))
+        properties = event.get(name)
+        if isinstance(properties, Mapping):
+            yield from hyperparameter_values(request_or_empty(properties))
     more = event.get(RunProperty.HYPERPARAMETERS)
     if isinstance(more, Mapping):
         yield from hyperparameter_values({"hyperParameters": _as_texts(more)})
-
-
-def _request(properties: object) -> Mapping[str, object]:
-    """Return the request, which a custom resource has as text and a run as an object."""
-    if not isinstance(properties, Mapping):
-        return {}
-    request = properties.get(Property.REQUEST)
-    return request if isinstance(request, Mapping) else request_or_empty(properties)
 
 
 def _as_texts(values: Mapping[object, object]) -> dict[str, str]:

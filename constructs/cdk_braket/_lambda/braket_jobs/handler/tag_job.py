@@ -9,7 +9,7 @@ from .gateway import Job
 from .invocation import Invocation
 from .job_record import JobRecord, Run
 from .job_record_store import JobRecordStore
-from .properties import Definition, read_tags
+from .properties import JobProperties, read_tags
 
 
 class Tagging:
@@ -22,7 +22,7 @@ class Tagging:
         self._gateway = invocation.gateway
 
     def retag(
-        self, definition: Definition, store: JobRecordStore | None, job: Job, run: Run | None
+        self, definition: JobProperties, store: JobRecordStore | None, job: Job, run: Run | None
     ) -> None:
         """Set the tags that are asked for; remove those that this resource set and dropped."""
         wanted = definition.tags

@@ -27,7 +27,7 @@ from .errors import Failure, Kind, LateEventFailure, ServiceError
 from .gateway import Gateway, Job
 from .invocation import NOTHING_STARTED, Event, Log, RequestType
 from .lifecycle import Lifecycle
-from .properties import Location
+from .properties import Location, read_request
 from .retries import (
     PROPAGATION_SECONDS,
     PROPAGATION_SECONDS_OF_DELETE,
@@ -223,7 +223,7 @@ def _send(tools: Tools, send: Callable[[], None]) -> None:
         tools.log("nobody_waits", {"error": error.code})
 
 
-def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, str]:
+def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, object]:
     """Return the definition's properties with the hyperparameters of this run."""
     properties = _mapping(event, RunProperty.PROPERTIES)
     given = event.get(RunProperty.HYPERPARAMETERS) or {}
@@ -233,18 +233,12 @@ def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, str]:
     if wrong:
         names = ", ".join(sorted(map(str, wrong)))
         raise Failure(f"Hyperparameters must be text, numbers or bools: {names} are not.")
-    request = _mapping(properties, Property.REQUEST)
-    if not request:
-        raise Failure(f"{Property.REQUEST} is missing or is not an object.")
+    request = read_request(properties)
     if given:
         known = _mapping(request, "hyperParameters")
         merged = {**known, **{str(k): str(v) for k, v in given.items()}}
         request = {**request, "hyperParameters": merged}
-    parts = {**properties, Property.REQUEST.value: request}
-    return {
-        str(name): value if isinstance(value, str) else json.dumps(value)
-        for name, value in parts.items()
-    }
+    return {**properties, Property.REQUEST.value: request}
 
 
 def _event(

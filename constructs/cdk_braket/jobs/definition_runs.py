@@ -1,12 +1,10 @@
-"""A hybrid job that a deployment defines and does not run."""
+"""Runs of a hybrid job that a deployment defines and does not start."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-import jsii
-from aws_cdk import Duration, ITaggableV2, RemovalPolicy, Resource
-from aws_cdk import aws_iam as iam
+from aws_cdk import Duration
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
@@ -17,131 +15,16 @@ from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter
 from cdk_braket.core.validation_error import ValidationError
-from cdk_braket.interfaces import IHybridJobEnvironment
-from cdk_braket.request.algorithm_script import AlgorithmScript
-from cdk_braket.request.checkpoint_source import CheckpointSource
-from cdk_braket.request.container_image import ContainerImage
-from cdk_braket.request.device import Device
-from cdk_braket.request.input_channel import InputChannel
-from cdk_braket.request.job_options import Checkpoint, Distribution, InstanceConfig, OutputData
-from cdk_braket.validation.preflight import PreflightCheck
 from cdk_braket.validation.usable_arguments import usable_arguments
 
-from .binding import Arguments, Defined, Definition, prepare
+from .binding import BoundJob
 from .workflows import RunJobTask, schedule_target, wrong_task
 
 
-@jsii.implements(ITaggableV2, iam.IGrantable)
-class HybridJobDefinition(Defined, Resource):
-    """A hybrid job that a deployment defines and does not run.
+class DefinitionRuns:
+    """The ways to run a definition: a state machine's task, and a schedule."""
 
-    A deployment creates everything that the job needs: scripts, inputs, roles, permissions.
-    Problems of the job are reported at synth, as for `HybridJob`, which the deployment also runs.
-
-    Example:
-        >>> from aws_cdk import App, Duration, Stack
-        >>> from cdk_braket import AlgorithmScript, Device, HybridJobDefinition
-        >>> definition = HybridJobDefinition(
-        ...     Stack(App(), "Chemistry"),
-        ...     "Vqe",
-        ...     algorithm=AlgorithmScript.from_asset(
-        ...         "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
-        ...     ),
-        ...     device=Device.local("braket/default"),
-        ...     max_runtime=Duration.minutes(10),
-        ... )
-        >>> definition.results_prefix
-        'jobs/Chemistry-Vqe/'
-    """
-
-    __module__ = "cdk_braket"
-
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        device: Device,
-        algorithm: AlgorithmScript | None = None,
-        image: ContainerImage | None = None,
-        hyperparameters: Mapping[str, Hyperparameter] | None = None,
-        input_data: Mapping[str, InputChannel] | None = None,
-        output_data: OutputData | None = None,
-        checkpoint: Checkpoint | None = None,
-        copy_checkpoints_from: CheckpointSource | None = None,
-        instance: InstanceConfig | None = None,
-        distribution: Distribution | Literal["data_parallel"] | None = None,
-        max_runtime: Duration | None = None,
-        job_name: str | None = None,
-        reservation_arn: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        role: iam.IRole | None = None,
-        environment: IHybridJobEnvironment | None = None,
-        isolated: bool = False,
-        removal_policy: RemovalPolicy | None = None,
-        disabled_checks: Collection[PreflightCheck] = (),
-    ) -> None:
-        """Declare the definition of a hybrid job.
-
-        Args:
-            scope: The scope.
-            id: The id in the scope.
-            device: The device that the jobs have priority on. Jobs run in their device's region.
-            algorithm: The script. Default: none; `image` runs alone.
-            image: The container. Default: Braket's base image for a script.
-            hyperparameters: The arguments of the script, as for `HybridJob`. Default: none.
-            input_data: Input channels by name. Default: none.
-            output_data: The location of the results. Default: `jobs/<job name>/<run id>/data` in
-                the environment's results bucket.
-            checkpoint: The location of the checkpoints. Default: the Braket SDK's folder, and
-                `jobs/<job name>/<run id>/checkpoints` in the environment's results bucket.
-            copy_checkpoints_from: Checkpoints that each job resumes from. Default: none.
-            instance: The instances to run on. Default: one ml.m5.large, as in the Braket SDK.
-            distribution: How to distribute the script over the instances:
-                `Distribution.DATA_PARALLEL` or its value. Default: no distribution.
-            max_runtime: The longest time that a job may run. The API limits it. Default: the limit
-                of the service.
-            job_name: A display name. It does not have to be unique. Default: the end of the
-                construct's path and an id of the run.
-            reservation_arn: ARN of a reservation of the device. Default: none.
-            tags: The jobs' tags, besides those of the stack. Default: none.
-            role: The execution role, as for `HybridJob`. Default: the environment's.
-            environment: The buckets, key, role and handler to share with other jobs. Default: a new
-                environment.
-            isolated: Whether the jobs get a separate role in their environment. That role can
-                access only their inputs, results and checkpoints. Default: the shared role.
-            removal_policy: Whether to keep or destroy buckets, key and logs when the definition
-                leaves the stack, as for `HybridJob`. Default: RETAIN.
-            disabled_checks: Checks of the script that are turned off. Default: none.
-
-        Raises:
-            ValidationError: The service would refuse the job, or the script would fail in the
-                container. All problems are reported at once, before anything is created.
-        """
-        arguments = Arguments(
-            device=device,
-            algorithm=algorithm,
-            image=image,
-            hyperparameters=hyperparameters,
-            input_data=input_data,
-            output_data=output_data,
-            checkpoint=checkpoint,
-            copy_checkpoints_from=copy_checkpoints_from,
-            instance=instance,
-            distribution=distribution,
-            max_runtime=max_runtime,
-            job_name=job_name,
-            reservation_arn=reservation_arn,
-            tags=tags,
-            role=role,
-            environment=environment,
-            isolated=isolated,
-            removal_policy=removal_policy,
-            disabled_checks=disabled_checks,
-        )
-        prepared = prepare(HybridJobDefinition, scope, id, arguments)
-        super().__init__(scope, id)
-        self._definition = Definition(self, prepared)
+    _definition: BoundJob
 
     def run_job_task(
         self,
@@ -179,7 +62,8 @@ class HybridJobDefinition(Defined, Resource):
                 pass secrets: the state machine's definition and history show them. Default: none.
             timeout: The longest time from the job's start to its end, its queue included. It is
                 checked at each poll. At most 3,500 times `poll_interval`, because the history of an
-                execution has 25,000 events. Default: that long, and at most a year.
+                execution has 25,000 events. Several runs of one execution share them. Default: that
+                long, and at most a year.
             poll_interval: How often to poll the job, in case its event is lost. Default: 5 minutes,
                 so that a run without `timeout` ends after 12 days.
             result_path: The JSONPath of the run's data. Default: `$.hybridJob`.
@@ -212,7 +96,7 @@ class HybridJobDefinition(Defined, Resource):
             "poll_interval": poll_interval,
             "result_path": result_path,
         }
-        faults = wrong_types(HybridJobDefinition.run_job_task, given)
+        faults = wrong_types(DefinitionRuns.run_job_task, given)
         refused = argument_names(faults)
         usable = usable_arguments(given, refused)
         values = wrong_task(usable["timeout"], usable["poll_interval"], usable["result_path"])
@@ -280,7 +164,8 @@ class HybridJobDefinition(Defined, Resource):
             ...     "Nightly", scheduler.ScheduleExpression.cron(hour="2", minute="0")
             ... )
         """
-        path = f"{self.node.path}/{id}"
+        owner = self._definition.owner
+        path = f"{owner.node.path}/{id}"
         given = {
             "hyperparameters": hyperparameters,
             "description": description,
@@ -290,12 +175,12 @@ class HybridJobDefinition(Defined, Resource):
             "schedule_name": schedule_name,
             "dead_letter_queue": dead_letter_queue,
         }
-        faults = wrong_types(HybridJobDefinition.schedule, given)
+        faults = wrong_types(DefinitionRuns.schedule, given)
         usable = usable_arguments(given, argument_names(faults))
         values = [
             *_wrong_period(usable["start"], usable["end"]),
-            *misplaced("schedule_group", schedule_group, self),
-            *misplaced("dead_letter_queue", usable["dead_letter_queue"], self),
+            *misplaced("schedule_group", schedule_group, owner),
+            *misplaced("dead_letter_queue", usable["dead_letter_queue"], owner),
         ]
         self._refuse(path, faults, values, usable)
         target = schedule_target(
@@ -305,7 +190,7 @@ class HybridJobDefinition(Defined, Resource):
             dead_letter_queue=dead_letter_queue,
         )
         made = scheduler.Schedule(
-            self,
+            owner,
             id,
             schedule=schedule,
             target=target,

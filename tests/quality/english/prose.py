@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 LINTER = "tests/quality/english/lint.mjs"
 TO_DO = "tests/quality/english/to_do.txt"
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         listed = [name for name in listed if name in failing]
         to_do.write_text("".join(f"{name}\n" for name in listed), encoding="utf-8")
     found = findings(problems, [name for name in listed if name not in arguments])
-    print("\n".join(found) or "the English passes")
+    sys.stdout.write("\n".join([*found, ""]) if found else "the English passes\n")
     return 1 if found else 0
 
 

@@ -1,10 +1,14 @@
-"""What a user writes, with every public name, for the type checkers. It also runs."""
+"""An app that uses every public name and every argument of HybridJob, as users write it.
 
-from typing import TYPE_CHECKING
+Tests run it, check its types, and compare the request of its first job, which has every member.
+"""
+
+from typing import TYPE_CHECKING, Final
 
 from aws_cdk import App, Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
@@ -41,13 +45,68 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+TAGS: Final = {"team": "chemistry"}
+
+REQUEST: Final["Mapping[str, object]"] = {
+    "jobName": "my-job",
+    "algorithmSpecification": {
+        "scriptModeConfig": {
+            "entryPoint": "algo:run",
+            "s3Uri": "s3://amazon-braket-mine/a/algo.tar.gz",
+            "compressionType": "GZIP",
+        },
+        "containerImage": {"uri": "111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:v1"},
+    },
+    "deviceConfig": {"device": "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"},
+    "instanceConfig": {
+        "instanceType": "ml.p3.16xlarge",
+        "volumeSizeInGb": 1024,
+        "instanceCount": 2,
+    },
+    "outputDataConfig": {
+        "s3Path": "s3://amazon-braket-mine/results/RUNID0000000/data",
+        "kmsKeyId": "arn:aws:kms:us-east-1:111122223333:key/mine",
+    },
+    "checkpointConfig": {
+        "s3Uri": "s3://amazon-braket-mine/ckpt/RUNID0000000/checkpoints",
+        "localPath": "/opt/ckpt",
+    },
+    "inputDataConfig": [
+        {
+            "channelName": "one",
+            "contentType": "text/csv",
+            "dataSource": {"s3DataSource": {"s3Uri": "s3://amazon-braket-mine/one/"}},
+        },
+        {
+            "channelName": "two",
+            "dataSource": {"s3DataSource": {"s3Uri": "s3://amazon-braket-other/two"}},
+        },
+    ],
+    "hyperParameters": {
+        "text": "a",
+        "int": "3",
+        "float": "0.1",
+        "bool": "False",
+        "sagemaker_distributed_dataparallel_enabled": "true",
+        "sagemaker_instance_type": "ml.p3.16xlarge",
+    },
+    "stoppingCondition": {"maxRuntimeInSeconds": 7200},
+    "associations": [
+        {
+            "arn": "arn:aws:braket:us-east-1:111122223333:reservation/r",
+            "type": "RESERVATION_TIME_WINDOW_ARN",
+        }
+    ],
+}
+
+
 def arn_of(job: IHybridJob) -> str:
-    """A function of a user's that takes any job."""
+    """A user's function that accepts any job."""
     return job.job_arn
 
 
 def role_of(environment: IHybridJobEnvironment) -> str:
-    """A function of a user's that takes any environment."""
+    """A user's function that accepts any environment."""
     return environment.role.role_arn
 
 
@@ -60,50 +119,64 @@ def after(job: IHybridJob, environment: IHybridJobEnvironment, topic: sns.ITopic
     return job.stack
 
 
-def declare(stack: Stack) -> list[str]:
-    """Declare jobs with every argument; returns their ARNs."""
-    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
-    repository = ecr.Repository.from_repository_name(stack, "Images", "mine")
+def declare_first(stack: Stack) -> HybridJob:
+    """Declare a job with every member of CreateJob; `REQUEST` and `TAGS` are the result."""
+    bucket = s3.Bucket.from_bucket_name(stack, "Mine", "amazon-braket-mine")
+    key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:111122223333:key/mine")
     hyperparameters: Mapping[str, Hyperparameter] = {
-        "a": "b",
-        "c": 1,
-        "d": 0.5,
-        "e": True,
+        "text": "a",
+        "int": 3,
+        "float": 0.1,
+        "bool": False,
     }
-    first = HybridJob(
+    return HybridJob(
         stack,
         "First",
-        device=Device.AMAZON_SV1,
         algorithm=AlgorithmScript.from_bucket(
-            bucket, "algo.py", entry_point="algo", compression=Compression.NONE
+            bucket, "a/algo.tar.gz", entry_point="algo:run", compression=Compression.GZIP
         ),
-        image=ContainerImage.from_ecr_repository(repository, "v1"),
+        image=ContainerImage.from_uri("111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:v1"),
+        device=Device.IONQ_FORTE_1,
         hyperparameters=hyperparameters,
         input_data={
-            "bucket": InputChannel.from_bucket(bucket, "in/", content_type="text/csv"),
-            "uri": InputChannel.from_s3_uri("s3://amazon-braket-mine/other"),
+            "one": InputChannel.from_bucket(bucket, "one/", content_type="text/csv"),
+            "two": InputChannel.from_s3_uri("s3://amazon-braket-other/two"),
         },
-        output_data=OutputData(bucket=bucket, prefix="out"),
-        checkpoint=Checkpoint(local_path="/opt/jobs/checkpoints", bucket=bucket, prefix="ckpt"),
+        output_data=OutputData(bucket=bucket, prefix="results/", encryption_key=key),
+        checkpoint=Checkpoint(local_path="/opt/ckpt", bucket=bucket, prefix="/ckpt"),
         copy_checkpoints_from=CheckpointSource.from_bucket(bucket, "older/checkpoints"),
         instance=InstanceConfig(
-            instance_type=InstanceType.C5_2XLARGE,
-            volume_size=Size.gibibytes(10),
+            instance_type=InstanceType.P3_16XLARGE,
+            volume_size=Size.tebibytes(1),
             instance_count=2,
         ),
         distribution=Distribution.DATA_PARALLEL,
-        max_runtime=Duration.hours(1),
-        job_name="first",
+        max_runtime=Duration.hours(2),
+        job_name="my-job",
         reservation_arn="arn:aws:braket:us-east-1:111122223333:reservation/r",
-        tags={"team": "chemistry"},
-        # For pyright, no class of aws-cdk-lib is what its own interfaces ask for: jsii gives their
-        # parameters other names. What a factory of theirs returns is.
+        tags=TAGS,
+        # For pyright, no class of aws-cdk-lib satisfies its own interfaces: jsii gives their
+        # parameters other names. The result of one of their factories does.
         role=iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/mine"),
         removal_policy=RemovalPolicy.DESTROY,
         on_delete=OnDelete.RETAIN_JOB,
         rerun_trigger="2026-11-23",
         wait_for_completion=WaitForCompletion(timeout=Duration.minutes(30), fail_stack=False),
         disabled_checks=[PreflightCheck.CREDENTIALS],
+    )
+
+
+def declare(stack: Stack) -> list[str]:
+    """Declare the first job and others; return the ARNs of some."""
+    first = declare_first(stack)
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
+    repository = ecr.Repository.from_repository_name(stack, "Images", "mine")
+    HybridJob(
+        stack,
+        "Repository",
+        device=Device.AMAZON_SV1,
+        image=ContainerImage.from_ecr_repository(repository, "v1"),
+        max_runtime=Duration.hours(1),
     )
     HybridJob(
         stack,
@@ -154,8 +227,8 @@ def declare(stack: Stack) -> list[str]:
     return [arn_of(first), arn_of(imported), role_of(environment)]
 
 
-def refused(stack: Stack) -> tuple[str, ...]:
-    """Handle what is refused."""
+def invalid(stack: Stack) -> tuple[str, ...]:
+    """Handle an invalid argument."""
     try:
         HybridJob(stack, "Bad", device=Device.from_arn("SV1"))
     except ValidationError as error:
