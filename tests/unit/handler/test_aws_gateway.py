@@ -738,7 +738,7 @@ def test_a_denial_that_is_not_about_a_header_tries_no_other(
         ("https://cfn-response.s3.amazonaws.com/x", True),
         ("http://cfn-response.s3.amazonaws.com/x", False),
         ("http://127.0.0.1:4566/x", True),
-        ("http://localhost:4566/x", True),
+        ("http://localhost:4566/x", False),
         ("http://169.254.169.254/x", False),
     ],
 )
