@@ -396,7 +396,9 @@ def role_for_devices(local_aws: LocalAws, jobs: Jobs) -> Callable[[str], str]:
             *log_statements(stack),
             *device_statements(stack, SV1, bucket),
         ]
-        document = _joined([stack.resolve(each.to_statement_json()) for each in statements])
+        document = _joined(
+            [stack.resolve(each.rendered().to_statement_json()) for each in statements]
+        )
         iam = boto3.client("iam", **local_aws.client_settings)
         name = f"devices-{uuid.uuid4().hex[:12]}"
         trust = {"Version": "2012-10-17", "Statement": [TRUST]}
