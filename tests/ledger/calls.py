@@ -109,7 +109,7 @@ def _jobs(deployment: Deployment) -> Iterator[_Started]:
 
 
 def _decoded(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Properties with the request as CreateJob takes it, and the assets by bucket."""
+    """Properties with the request as CreateJob accepts it, and the assets by bucket."""
     assets = {each["Bucket"]: each["Objects"] for each in given.get("Assets", [])}
     return {**given, "Request": restored("CreateJobRequest", given["Request"]), "Assets": assets}
 

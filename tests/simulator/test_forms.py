@@ -56,7 +56,7 @@ def test_an_update_to_the_nested_form_starts_no_job(is_over: bool) -> None:
     assert list(cfn.world.jobs) == [first]
 
 
-def test_a_changed_definition_starts_a_job_whatever_the_form_was() -> None:
+def test_a_changed_definition_starts_a_job_in_each_form() -> None:
     cfn = CloudFormation(Mailbox(), index.respond_to)
     cfn.create(properties("A"))
     cfn.update(as_nested(properties("B")))

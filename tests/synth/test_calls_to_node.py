@@ -1,6 +1,6 @@
-"""A further job of a stack takes few calls to Node, with all checks.
+"""A further job of a stack needs few calls to Node, with all checks.
 
-Each call to an object of the CDK goes to another process. What counts is how many there are: their
+Each call to an object of the CDK goes to another process. The number of calls counts, because their
 time differs by machine.
 """
 
@@ -72,7 +72,7 @@ def test_a_job_takes_at_most_12_calls() -> None:
     assert _calls_of_a_further_job(declare) <= MOST_CALLS
 
 
-def test_a_job_on_a_device_takes_as_many() -> None:
+def test_a_job_on_a_device_needs_as_many() -> None:
     def declare(stack: Stack, id: str, environment: HybridJobEnvironment) -> None:
         HybridJob(
             stack,
@@ -91,7 +91,7 @@ _HOUR = Duration.hours(1)
 _LARGE = InstanceConfig(volume_size=Size.gibibytes(50))
 
 
-def test_a_script_takes_the_calls_of_its_asset(tmp_path: Path) -> None:
+def test_a_script_needs_the_calls_of_its_asset(tmp_path: Path) -> None:
     algorithm: AlgorithmScript = script(tmp_path / "script")
 
     def declare(stack: Stack, id: str, environment: HybridJobEnvironment) -> None:
@@ -140,12 +140,12 @@ def test_a_token_is_recognized(value: str | float) -> None:
 @example(-1.8881545897087503e289)
 @example(0)
 @example(ACCOUNT)
-def test_what_is_a_token_is_what_the_cdk_says(value: str | float) -> None:
+def test_tokens_are_recognized_as_by_the_cdk(value: str | float) -> None:
     assert is_token(value) == Token.is_unresolved(value)
 
 
 @pytest.mark.parametrize("value", [True, None, [], {}, 10**400, float("nan"), float("inf")])
-def test_what_is_no_string_or_number_that_node_has_is_no_token(value: object) -> None:
+def test_other_values_are_no_tokens(value: object) -> None:
     assert not is_token(value)
 
 

@@ -265,7 +265,7 @@ def test_every_member_of_create_job_has_a_property() -> None:
 
 
 def test_an_argument_of_the_request_stands_in_two_files() -> None:
-    """To add one takes these two and its test: see CONTRIBUTING.md."""
+    """Adding one changes these two and its test: see CONTRIBUTING.md."""
     sources = pathlib.Path(cdk_braket.__file__).parent
     found = {
         path.relative_to(sources).as_posix()

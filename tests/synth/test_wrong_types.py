@@ -54,10 +54,7 @@ def test_an_argument_of_another_type_is_refused_with_its_fix(name: str) -> None:
         ({"device": None}, "device: expected a Device, got None. "),
         (
             {"max_runtime": 3600},
-            (
-                "max_runtime: expected a Duration, got int. Use Duration.seconds(3600), or "
-                "leave it out."
-            ),
+            ("max_runtime: expected a Duration, got int. Use Duration.seconds(3600), or omit it."),
         ),
         (
             {"max_runtime": timedelta(hours=1)},

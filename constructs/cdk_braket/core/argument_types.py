@@ -282,7 +282,7 @@ def _example(expected: Annotation) -> str:
 def _fix(value: object, expected: Annotation, *, is_optional: bool) -> str:
     suggest = _FIXES.get(_name(expected))
     text = suggest(value) if suggest is not None else _usual_fix(expected)
-    return f"{text}, or leave it out" if is_optional and not text.endswith(".") else text
+    return f"{text}, or omit it" if is_optional and not text.endswith(".") else text
 
 
 def _usual_fix(expected: Annotation) -> str:

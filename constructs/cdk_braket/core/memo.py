@@ -1,7 +1,7 @@
-"""Facts of constructs that never change, each asked of Node once.
+"""Facts of constructs that never change, each read from Node once.
 
 Every property of an object of the CDK is a call to another process. A stack can have hundreds of
-jobs, which all ask for the same names.
+jobs, which all read the same names.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _R = TypeVar("_R")
 
 
 def remembered(compute: Callable[[_T], _R]) -> Callable[[_T], _R]:
-    """Make a function of an object compute its value once, and keep it with the object.
+    """Have a function of an object compute its value once, and keep it with the object.
 
     Args:
         compute: A function whose value never changes for the same object.

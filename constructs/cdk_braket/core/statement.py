@@ -12,8 +12,8 @@ from aws_cdk import aws_iam as iam
 class Statement:
     """A statement that allows actions on resources.
 
-    Two statements are equal if they say the same, in the same order. Only a statement that a role
-    lacks becomes an object of the CDK.
+    Two statements are equal if they have the same parts, in the same order. Only a statement that a
+    role lacks is created as an object of the CDK.
 
     Attributes:
         actions: The actions.
@@ -31,11 +31,11 @@ class Statement:
         return json.dumps([list(self.actions), list(self.resources), self.conditions])
 
     def __eq__(self, other: object) -> bool:
-        """Compare by what the statements say."""
+        """Compare the statements' text."""
         return isinstance(other, Statement) and self.text == other.text
 
     def __hash__(self) -> int:
-        """Return the hash of what the statement says."""
+        """Return the hash of the statement's text."""
         return hash(self.text)
 
     def rendered(self) -> iam.PolicyStatement:

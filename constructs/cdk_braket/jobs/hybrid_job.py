@@ -1,6 +1,6 @@
 """The Amazon Braket hybrid job as a construct, and the definition of one that others run.
 
-Both take the same arguments, so an argument is added to both signatures here.
+Both have the same arguments, so an argument is added to both signatures here.
 """
 
 from collections.abc import Collection, Mapping

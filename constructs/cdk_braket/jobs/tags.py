@@ -36,7 +36,7 @@ class JobTags:
 
     @property
     def manager(self) -> TagManager:
-        """CDK's interface to the tags. Most jobs need none, and it takes calls to Node."""
+        """CDK's interface to the tags. Most jobs need none, and it costs calls to Node."""
         if self._manager is None:
             self._manager = TagManager(TagType.MAP, RESOURCE_TYPE, {})
             for key, value in self._given.items():
@@ -57,5 +57,5 @@ class JobTags:
         return tags if is_plain_map(tags) else Stack.of(self._owner).to_json_string(tags)
 
     def to_string(self) -> str:
-        """Return a string that becomes the tags."""
+        """Return a string that resolves to the tags."""
         return Token.as_string(self)

@@ -159,8 +159,8 @@ class Property:
 
     Attributes:
         name: Its name; `{}` stands for the channel's name or the map's key.
-        fix: The way out of what is wrong with it.
-        unit: What its number counts, with a space before.
+        fix: The fix for a wrong value.
+        unit: The unit of its number, with a space before.
         is_secret: Whether its value is never shown.
         is_optional: Whether it can be left out.
     """
@@ -200,7 +200,7 @@ SURFACE: Final[dict[tuple[str, ...], Property]] = {
         "input_data", "Give the channel another name"
     ),
     ("inputDataConfig", ANY, "contentType"): Property(
-        "input_data[{}].content_type", "Use a MIME type, or leave it out", is_optional=True
+        "input_data[{}].content_type", "Use a MIME type, or omit it", is_optional=True
     ),
     ("inputDataConfig", ANY, "dataSource"): Property("input_data[{}]", _INPUT),
     ("inputDataConfig", ANY, "dataSource", "s3DataSource"): Property("input_data[{}]", _INPUT),
@@ -210,7 +210,7 @@ SURFACE: Final[dict[tuple[str, ...], Property]] = {
     ("outputDataConfig",): Property("output_data", _OUTPUT),
     ("outputDataConfig", "s3Path"): Property("output_data", _OUTPUT),
     ("outputDataConfig", "kmsKeyId"): Property(
-        "output_data.encryption_key", "Use a key's ARN, or leave it out"
+        "output_data.encryption_key", "Use a key's ARN, or omit it"
     ),
     ("checkpointConfig",): Property("checkpoint", "Use Checkpoint(…)"),
     ("checkpointConfig", "s3Uri"): Property(
@@ -218,15 +218,15 @@ SURFACE: Final[dict[tuple[str, ...], Property]] = {
     ),
     ("checkpointConfig", "localPath"): Property(
         "checkpoint.local_path",
-        "Use a folder on the instance, or leave it out",
+        "Use a folder on the instance, or omit it",
         is_optional=True,
     ),
     ("jobName",): Property(
         "job_name",
-        "Use letters and digits, with hyphens between them, or leave it out",
+        "Use letters and digits, with hyphens between them, or omit it",
         is_optional=True,
     ),
-    ("roleArn",): Property("role", "Use the ARN of an IAM role, or leave it out"),
+    ("roleArn",): Property("role", "Use the ARN of an IAM role, or omit it"),
     ("stoppingCondition",): Property("max_runtime", "Use a Duration"),
     ("stoppingCondition", "maxRuntimeInSeconds"): Property(
         "max_runtime", "Use a Duration of whole seconds", " s"
@@ -250,7 +250,7 @@ SURFACE: Final[dict[tuple[str, ...], Property]] = {
     ("associations",): Property("reservation_arn", "Use the ARN of a reservation"),
     ("associations", ANY): Property("reservation_arn", "Use the ARN of a reservation"),
     ("associations", ANY, "arn"): Property(
-        "reservation_arn", "Use the ARN of a reservation, or leave it out", is_optional=True
+        "reservation_arn", "Use the ARN of a reservation, or omit it", is_optional=True
     ),
     ("associations", ANY, "type"): Property("reservation_arn", "Use the ARN of a reservation"),
 }

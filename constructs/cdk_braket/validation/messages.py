@@ -82,7 +82,7 @@ def _hyperparameter_fix(problem: Problem, found: Property) -> str:
 
 _KEY_FIXES: Final[Mapping[Rule, str]] = {
     Rule.MAX_LENGTH: "Use a shorter key",
-    Rule.MIN_LENGTH: "Name the hyperparameter, or leave it out",
+    Rule.MIN_LENGTH: "Name the hyperparameter, or omit it",
 }
 _VALUE_FIXES: Final[Mapping[Rule, str]] = {
     Rule.MAX_LENGTH: "Put it into an input channel: input_data={'…': InputChannel.from_asset(…)}",

@@ -120,8 +120,8 @@ def _leaves(value: object, path: _Path) -> Iterator[tuple[_Path, object]]:
 def _is_known_to_cdk(value: object) -> bool:
     """Whether CDK knows the tokens in a value. It raises an error without a name when it renders.
 
-    Strings are checked here first, and CDK's own check, a call to Node, runs once for each token: a
-    token stays one for as long as the process runs.
+    Strings are checked here first. CDK's own check, a call to Node, runs once for each token,
+    because a token stays one for as long as the process runs.
     """
     tokens = tokens_in(value) if isinstance(value, str) else [value] if is_token(value) else []
     return all(_is_known(cast("str | float", token)) for token in tokens)

@@ -46,7 +46,7 @@ def test_no_two_members_of_a_structure_share_a_name() -> None:
         assert not capitalized & set(members), "or it could not be told which of them is meant"
 
 
-def test_what_is_in_the_apis_names_already_is_kept() -> None:
+def test_names_of_the_api_are_kept() -> None:
     assert restored(_REQUEST, _WHOLE) == _WHOLE
 
 
@@ -54,7 +54,7 @@ def test_what_is_in_the_apis_names_already_is_kept() -> None:
     "key",
     ["Ref", "Fn::Sub", "Fn::Transform", "Condition", "a.$", "$jsii.byref", "${a}", "&{a}", "é", ""],
 )
-def test_a_key_that_a_template_would_evaluate_is_carried_as_text(key: str) -> None:
+def test_a_key_that_a_template_would_evaluate_is_carried_in_a_string(key: str) -> None:
     asked = {"hyperParameters": {key: "1", "shots": "100"}}
     sent = nested(_REQUEST, asked, json.dumps)
     assert sent == {"HyperParameters": json.dumps(asked["hyperParameters"])}
