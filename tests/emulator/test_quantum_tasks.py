@@ -344,7 +344,7 @@ def test_a_bucket_that_the_service_does_not_reach_fails_the_task(
     assert "AccessDenied" in task.metadata()["failureReason"]
 
 
-def test_a_caller_who_may_not_list_the_bucket_is_refused(local_aws: LocalAws, jobs: Jobs) -> None:
+def test_a_caller_without_list_bucket_is_refused(local_aws: LocalAws, jobs: Jobs) -> None:
     settings = user_who_may(local_aws, ["braket:CreateQuantumTask"])
     with pytest.raises(ClientError, match="may not list it"):
         boto3.client("braket", **settings).create_quantum_task(**_request(SV1, jobs.bucket))
@@ -383,9 +383,9 @@ def test_the_states_of_a_task_are_published(local_aws: LocalAws, jobs: Jobs) -> 
 
 @pytest.fixture
 def role_for_devices(local_aws: LocalAws, jobs: Jobs) -> Callable[[str], str]:
-    """Makes the role of a job on SV1, with what the constructs allow such roles and no more."""
+    """Creates the role of a job on SV1, with the statements of the constructs and no more."""
 
-    def made(job_name: str) -> str:
+    def created(job_name: str) -> str:
         app = cdk.App()
         environment = cdk.Environment(account="000000000000", region=local_aws.region)
         stack = cdk.Stack(app, "Stack", env=environment)
@@ -407,11 +407,11 @@ def role_for_devices(local_aws: LocalAws, jobs: Jobs) -> Callable[[str], str]:
         iam.put_role_policy(RoleName=name, PolicyName="only", PolicyDocument=policy)
         return str(role["Role"]["Arn"])
 
-    return made
+    return created
 
 
 def _joined(value: Json) -> Json:
-    """Return a part of a template with its joins made: the partition alone is known at deploy."""
+    """Return a part of a template with its joins resolved; the partition is unknown."""
     if isinstance(value, list):
         return [_joined(each) for each in value]
     if not isinstance(value, dict):

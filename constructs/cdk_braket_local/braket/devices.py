@@ -44,7 +44,7 @@ class Device:
         status: Its state in the local AWS.
         qubits: The qubits that it has on AWS.
         schema: The schema of its capabilities, by the name of its package in
-            `braket.device_schema`; None if they cannot be made from public facts.
+            `braket.device_schema`; None if public facts are not enough for it.
         simulator: The name of the SDK's simulator that stands for it; None for a QPU.
         exponent: A state of n qubits has 2 to the power of `exponent` * n amplitudes.
     """

@@ -1,4 +1,4 @@
-"""The searches of the API: filters of what is found, and pages of it."""
+"""The searches of the API: filters of their results, and pages of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def matching(
 def page(
     request: Mapping[str, object], shape: str, found: Sequence[Mapping[str, object]], key: str
 ) -> tuple[Sequence[Mapping[str, object]], str | None]:
-    """Return the page that a request asks for, and the token of the next.
+    """Return the page of a request, and the token of the next.
 
     Args:
         request: The request, with `maxResults` and `nextToken`.

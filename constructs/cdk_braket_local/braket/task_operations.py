@@ -152,7 +152,7 @@ class TaskOperations:
             self._platform.authorize(caller, "braket:TagResource", tasks, {})
 
     def _new_task(self, caller: Caller, request: Parameters) -> Task:
-        """Return the task of a request, if its device takes it.
+        """Return the task of a request, if its device accepts it.
 
         Raises:
             BraketError: It does not.
@@ -263,7 +263,7 @@ def is_visible(owned: _Owned, caller: Caller) -> bool:
 
 
 def check_not_retired(arn: str) -> None:
-    """Refuse a device that takes no jobs and tasks any more.
+    """Refuse a device that accepts no jobs and tasks any more.
 
     Raises:
         BraketError: The device is retired.

@@ -49,7 +49,7 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can take an order."""
+        """Whether it can accept an order."""
         return self._process.poll() is None
 
     def answer(self, order: Mapping[str, object]) -> Mapping[str, object]:
@@ -74,7 +74,7 @@ class Worker:
         return answer if isinstance(answer, Mapping) else {}
 
     def kill(self) -> None:
-        """End it, whatever it computes."""
+        """End it, even while it computes."""
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
@@ -114,7 +114,7 @@ class TaskPool:
         # Before it can run: its states are published in their order.
         self._changed(task)
         with self._wake:
-            if task.is_over:
+            if task.is_final:
                 return
             self._queue.append(task)
             if self._idle < len(self._queue) and len(self._threads) < self.size:
@@ -138,10 +138,10 @@ class TaskPool:
         """Cancel a task: at once in the queue, else as soon as its process has ended.
 
         Returns:
-            False when the task is over already.
+            False when the task is in a final state already.
         """
         with self._wake:
-            if task.is_over:
+            if task.is_final:
                 return False
             if task.status is TaskStatus.CANCELLING:
                 return True
@@ -199,7 +199,7 @@ class TaskPool:
     # --- The processes. ---
 
     def _borrowed(self) -> Worker:
-        """Return a process that nobody else uses: a free one, else a new one."""
+        """Return a process for one task: a free one, else a new one."""
         with self._wake:
             while self._free:
                 worker = self._free.pop()

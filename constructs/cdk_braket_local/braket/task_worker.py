@@ -1,7 +1,7 @@
 """The process that computes quantum tasks: `python -m cdk_braket_local.braket.task_worker`.
 
 It reads one order a line as JSON and answers each with one line of JSON, until its input ends.
-The server of the local AWS imports neither the Braket SDK nor its simulators: they take seconds
+The server of the local AWS imports neither the Braket SDK nor its simulators. They need seconds
 and hundreds of megabytes, and a program may exhaust the memory.
 """
 
@@ -189,7 +189,7 @@ def _sampled(result: Any) -> Any:  # noqa: ANN401 - of the SDK
 
 
 def _without_empty(content: Mapping[str, object]) -> dict[str, object]:
-    """Leave out members without a value: the schema refuses, say, an empty list of measurements."""
+    """Remove members without a value: the schema refuses an empty list of measurements."""
     return {name: value for name, value in content.items() if value is not None and value != []}
 
 

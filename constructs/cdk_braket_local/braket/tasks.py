@@ -67,7 +67,7 @@ class Action:
 
     @property
     def metadata(self) -> Mapping[str, object]:
-        """Return what GetQuantumTask answers about the program."""
+        """Return the members of GetQuantumTask that describe the program."""
         if self.kind != PROGRAM_SET:
             return {"actionType": self.kind}
         programs = self._programs
@@ -94,11 +94,11 @@ class Action:
 
 @dataclass(slots=True)
 class Task:
-    """One quantum task. Whoever changes or reads it holds the service's lock.
+    """One quantum task. Its readers and writers hold the service's lock.
 
     Attributes:
         arn: It ends in a UUID.
-        caller: Who created it.
+        caller: The principal that created it.
         device: The device that it runs on.
         request: The CreateQuantumTask request.
         action: Its program.
@@ -106,7 +106,7 @@ class Task:
         created_at: When it was created.
         job_arn: The hybrid job whose script created it.
         status: The state.
-        ended_at: When it was over.
+        ended_at: The time of its final state.
         failure_reason: Why it failed.
         successful_shots: The shots of its result.
     """
@@ -151,13 +151,13 @@ class Task:
         return self.arn.rpartition("/")[2]
 
     @property
-    def is_over(self) -> bool:
+    def is_final(self) -> bool:
         """Whether the state is final."""
         return self.status in FINAL
 
     @property
     def shots(self) -> int:
-        """The shots that were asked for; 0 for an exact result."""
+        """The number of shots of the request; 0 for an exact result."""
         shots = self.request["shots"]
         return shots if isinstance(shots, int) else 0
 
@@ -180,7 +180,7 @@ class Task:
         return "Priority" if self.job_arn else "Normal"
 
     def ended(self, status: TaskStatus, reason: str | None = None) -> None:
-        """Make the state final."""
+        """Set a final state."""
         self.status = status
         self.failure_reason = reason
         self.ended_at = now()
@@ -188,7 +188,7 @@ class Task:
             self.successful_shots = self.shots
 
     def summary(self) -> dict[str, object]:
-        """Return what SearchQuantumTasks answers about the task."""
+        """Return the members of SearchQuantumTasks that describe the task."""
         return {
             "quantumTaskArn": self.arn,
             "status": self.status.value,
@@ -202,7 +202,7 @@ class Task:
         }
 
     def description(self) -> dict[str, object]:
-        """Return what GetQuantumTask answers, without the queue."""
+        """Return the members of GetQuantumTask, without the queue."""
         return {
             **self.summary(),
             "deviceParameters": self.request.get("deviceParameters", "{}"),
