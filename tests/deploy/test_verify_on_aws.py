@@ -24,7 +24,7 @@ EXPECTED = {
     "cancelling": "accepted",
     "foreign-device": "ValidationException",
     "strange-uri": "ValidationException",
-    "task-results": "ValidationException",
+    "task-results": "COMPLETED",
 }
 
 
