@@ -22,6 +22,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from botocore import xform_name
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+
 from cdk_braket_local import cli
 from tools import dev
 
@@ -248,6 +252,22 @@ def _check_npm(arguments: list[str]) -> None:
         raise ValueError(f"no check knows npm {arguments}, or there is no package-lock.json")
 
 
+def _check_aws(arguments: list[str]) -> None:
+    service, command, *options = arguments
+    operations = {xform_name(name, "-"): name for name in _service(service).operation_names}
+    if command not in operations:
+        raise ValueError(f"the AWS CLI has no command {service} {command}")
+    shape = _service(service).operation_model(operations[command]).input_shape
+    known = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else ())}
+    if unknown := [word for word in options if word.startswith("--") and word not in known]:
+        raise ValueError(f"aws {service} {command} has no option {unknown[0]}")
+
+
+@functools.cache
+def _service(name: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(name, "service-2"))
+
+
 def _check_options(options: list[str], *program: str) -> None:
     """Every option must stand in the program's own help."""
     for option in (word.partition("=")[0] for word in options if word.startswith("-")):
@@ -297,6 +317,7 @@ _PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "./dev": _check_dev,
     ".ci/run": _nothing_to_check,
     "cdk-braket-local": _check_local,
+    "aws": _check_aws,
     "cdk": _check_cdk,
     "npm": _check_npm,
     "npx": _check_npx,
