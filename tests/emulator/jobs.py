@@ -69,7 +69,11 @@ class Jobs:
         self.braket = boto3.client("braket", **settings)
         self.s3 = boto3.client("s3", **settings)
         self.logs = boto3.client("logs", **settings)
-        self.s3.create_bucket(Bucket=self.bucket)
+        constraint: Any = {"LocationConstraint": settings["region_name"]}
+        if settings["region_name"] == "us-east-1":  # the region of buckets without a constraint
+            self.s3.create_bucket(Bucket=self.bucket)
+        else:
+            self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration=constraint)
         self.role_arn = self._role(boto3.client("iam", **settings), actions, trust)
 
     def _role(self, iam: Json, actions: Sequence[str], trust: Json) -> str:

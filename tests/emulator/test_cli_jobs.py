@@ -18,22 +18,20 @@ RUN = [sys.executable, "-m", "cdk_braket_local.cli", "run", "--no-bootstrap"]
 # Starts jobs as a deployment does, and ends while they run: `start.py REGION SCRIPT…`.
 START = """
 import os, sys
-import boto3
 sys.path.insert(0, {root!r})
 from tests.emulator.jobs import Jobs
 
 class Aws:
     client_settings = dict(
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
-        region_name="us-east-1",
+        region_name=sys.argv[1],
         aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
     )
     account = os.environ["CDK_DEFAULT_ACCOUNT"]
-    region = "us-east-1"
+    region = sys.argv[1]
 
 jobs = Jobs(Aws())
-jobs.braket = boto3.client("braket", **Aws.client_settings | dict(region_name=sys.argv[1]))
 for script in sys.argv[2:]:
     print(jobs.start(script), flush=True)
 """
