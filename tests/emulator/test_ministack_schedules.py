@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 
 from cdk_braket_local.control.instance import LocalAws
+from tests.emulator.jobs import TRUST
 from tests.patience import PATIENCE
 
 _KEYWORDS = ("schedule-arn", "scheduled-time", "execution-id", "attempt-number")
@@ -27,7 +28,7 @@ def test_the_keywords_of_a_schedules_input_are_filled_in(local_aws: LocalAws) ->
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={
             "Arn": queue["QueueArn"],
-            "RoleArn": f"arn:aws:iam::{local_aws.account}:role/any",
+            "RoleArn": _role(local_aws),
             "Input": json.dumps(given),
         },
     )["ScheduleArn"]
@@ -38,6 +39,20 @@ def test_the_keywords_of_a_schedules_input_are_filled_in(local_aws: LocalAws) ->
     assert told["attempt-number"] == "1"
     assert len(told["execution-id"]) == 16
     scheduler.delete_schedule(Name="once")
+
+
+def _role(aws: LocalAws) -> str:
+    """Create a role that Scheduler may assume and that may send messages."""
+    iam = boto3.client("iam", **aws.client_settings)
+    trust = TRUST | {"Principal": {"Service": "scheduler.amazonaws.com"}}
+    arn = iam.create_role(
+        RoleName="sends", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
+    )["Role"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="sends", PolicyName="only", PolicyDocument=json.dumps({"Statement": [allowed]})
+    )
+    return arn
 
 
 def _message(sqs: Any, url: str) -> dict[str, str]:  # noqa: ANN401

@@ -52,7 +52,7 @@ def test_ground_state_is_the_molecules(molecule: Occupations) -> None:
         ("{", "is not JSON"),
         ("[]", '"terms"'),
         ('{"terms": {}}', '"terms"'),
-        ('{"terms": {"II": 1.0}}', "nothing to optimise"),
+        ('{"terms": {"II": 1.0}}', "no energy to optimize"),
         ('{"terms": {"ZZZ": 1.0}}', "'ZZZ' must be 2 letters"),
         ('{"terms": {"ZQ": 1.0}}', "'ZQ' must be 2 letters"),
         ('{"terms": {"ZZ": "1.0"}}', "coefficient of ZZ must be a finite number"),

@@ -3,7 +3,7 @@
 Runs as an Amazon Braket hybrid job with the entry point `algorithm.vqe:main`, anywhere that gives
 it what Braket gives a job. Needs the Braket SDK only.
 
-The optimiser is Rotosolve (Ostaszewski, Grant, Benedetti, Quantum 5, 391 (2021)): the energy is
+The optimizer is Rotosolve (Ostaszewski, Grant, Benedetti, Quantum 5, 391 (2021)): the energy is
 a + b cos(x) + c sin(x) in each single angle x, so that three energies tell where its minimum is.
 One iteration moves one angle there, in turn. There is no step size to choose.
 """
