@@ -108,6 +108,7 @@ def _bootstrap(scratch: Path, arguments: Sequence[str]) -> None:
         code = run_step(command, os.environ, directory=empty, output=output)
     if code != 0:
         raise DeployError(f"`cdk bootstrap` failed; its output is in {log.relative_to(ROOT)}")
+    bootstrap.wait_for_roles(os.environ, _report_step)
 
 
 def _follow(arn: str, region: following.Region) -> job_progress.JobEnd:

@@ -7,8 +7,11 @@ reach it, which name the bootstrap resources: the qualifier and the name of the 
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from cdk_braket_local.ministack_adapter.environment import IAM_DELAY, iam_delay
 
 _QUALIFIER = "@aws-cdk/core:bootstrapQualifier"
 _STACK_NAME = "toolkitStackName"
@@ -98,3 +101,16 @@ def _values(arguments: Sequence[str], name: str) -> list[str]:
     following = [value for option, value in itertools.pairwise(arguments) if option == name]
     joined = [each.removeprefix(f"{name}=") for each in arguments if each.startswith(f"{name}=")]
     return [*following, *joined]
+
+
+def wait_for_roles(environment: Mapping[str, str], report: Callable[[str], None]) -> None:
+    """Wait until the policies of the bootstrap's roles are in effect.
+
+    Args:
+        environment: The environment of the local AWS's commands.
+        report: Shows a line to the user.
+    """
+    seconds = iam_delay(environment.get(IAM_DELAY, ""))
+    if seconds:
+        report(f"waiting {seconds:g} s until the roles of the bootstrap are in effect …")
+        time.sleep(seconds + 1)

@@ -18,7 +18,6 @@ from cdk_braket_local.control import (
     kept_instance,
     temporary_instance,
 )
-from cdk_braket_local.ministack_adapter.environment import IAM_DELAY, iam_delay
 
 STATE_DIRECTORY = Path(".cdk-braket-local")
 
@@ -295,15 +294,7 @@ def _bootstrap(
             raise _UserError(
                 f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it"
             )
-    _wait_for_iam(environment)
-
-
-def _wait_for_iam(environment: Mapping[str, str]) -> None:
-    """Wait until the policies of the bootstrap's roles are in effect."""
-    seconds = iam_delay(environment.get(IAM_DELAY, ""))
-    if seconds:
-        _say(f"waiting {seconds:g} s until the roles of the bootstrap are in effect …")
-        time.sleep(seconds + 1)
+    bootstrap.wait_for_roles(environment, _say)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cdk_braket_local import bootstrap
+from cdk_braket_local.ministack_adapter.environment import IAM_DELAY
 
 QUALIFIER = "@aws-cdk/core:bootstrapQualifier"
 
@@ -61,3 +62,15 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, app: Path, content: str
     (app / "cdk.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(bootstrap.BootstrapError, match=r"cdk\.json: expected .*Correct the file"):
         options(home, app)
+
+
+@pytest.mark.parametrize(("delay", "slept"), [("", []), ("20", [21])])
+def test_with_late_policies_the_roles_of_the_bootstrap_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, delay: str, slept: list[float]
+) -> None:
+    found: list[float] = []
+    monkeypatch.setattr("time.sleep", found.append)
+    lines: list[str] = []
+    bootstrap.wait_for_roles({IAM_DELAY: delay}, lines.append)
+    assert found == slept
+    assert len(lines) == len(slept)
