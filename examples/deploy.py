@@ -102,13 +102,17 @@ def _bootstrap(scratch: Path, arguments: Sequence[str]) -> None:
         "cdk", environment=os.environ, directory=ROOT, users_command=arguments
     )
     _report_step("bootstrapping (cdk bootstrap)")
-    empty, log = scratch / "empty", ROOT / ".cache" / "bootstrap.log"
-    empty.mkdir()
+    log = ROOT / ".cache" / "bootstrap.log"
     with log.open("wb") as output:
-        code = run_step(command, os.environ, directory=empty, output=output)
+        code = bootstrap.run(
+            command,
+            environment=os.environ,
+            scratch=scratch,
+            output=output,
+            report=_report_step,
+        )
     if code != 0:
         raise DeployError(f"`cdk bootstrap` failed; its output is in {log.relative_to(ROOT)}")
-    bootstrap.wait_for_roles(os.environ, _report_step)
 
 
 def _follow(arn: str, region: following.Region) -> job_progress.JobEnd:

@@ -7,10 +7,13 @@ reach it, which name the bootstrap resources: the qualifier and the name of the 
 
 import itertools
 import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+from cdk_braket_local.control.foreground_command import run_step
 from cdk_braket_local.ministack_adapter.environment import IAM_DELAY, iam_delay
 
 _QUALIFIER = "@aws-cdk/core:bootstrapQualifier"
@@ -63,6 +66,30 @@ def command(
     return bootstrap
 
 
+def run(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    scratch: Path,
+    output: BinaryIO,
+    report: Callable[[str], None],
+) -> int:
+    """Run the command of the bootstrap; return its exit code once its roles are in effect.
+
+    Args:
+        command: See `command`.
+        environment: The environment of the command.
+        scratch: A folder for the empty folder that the command runs in.
+        output: Receives the command's output.
+        report: Shows a line to the user.
+    """
+    with tempfile.TemporaryDirectory(prefix="bootstrap-", dir=scratch) as empty:
+        code = run_step(command, environment, directory=Path(empty), output=output)
+    if code == 0:
+        _wait_for_roles(environment, report)
+    return code
+
+
 def _read(file: Path) -> Mapping[str, object]:
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
@@ -103,13 +130,8 @@ def _values(arguments: Sequence[str], name: str) -> list[str]:
     return [*following, *joined]
 
 
-def wait_for_roles(environment: Mapping[str, str], report: Callable[[str], None]) -> None:
-    """Wait until the policies of the bootstrap's roles are in effect.
-
-    Args:
-        environment: The environment of the local AWS's commands.
-        report: Shows a line to the user.
-    """
+def _wait_for_roles(environment: Mapping[str, str], report: Callable[[str], None]) -> None:
+    """Wait until the policies of the bootstrap's roles are in effect."""
     seconds = iam_delay(environment.get(IAM_DELAY, ""))
     if seconds:
         report(f"waiting {seconds:g} s until the roles of the bootstrap are in effect …")

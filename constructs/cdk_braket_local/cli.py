@@ -283,18 +283,16 @@ def _bootstrap(
         cdk, environment=environment, directory=Path.cwd(), users_command=users_command
     )
     _say("bootstrapping the local AWS …")
-    with tempfile.TemporaryDirectory(prefix="bootstrap-", dir=scratch) as folder:
-        log = Path(folder) / "log"
-        empty = Path(folder) / "empty"
-        empty.mkdir()
-        with log.open("wb") as output:
-            code = foreground_command.run_step(command, environment, directory=empty, output=output)
+    with tempfile.TemporaryFile(dir=scratch) as log:
+        code = bootstrap.run(
+            command, environment=environment, scratch=scratch, output=log, report=_say
+        )
         if code != 0:
-            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+            log.seek(0)
+            sys.stderr.write(log.read().decode("utf-8", "replace"))
             raise _UserError(
                 f"`cdk bootstrap` failed with exit code {code}; --no-bootstrap skips it"
             )
-    bootstrap.wait_for_roles(environment, _say)
 
 
 if __name__ == "__main__":

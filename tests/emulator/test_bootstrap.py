@@ -1,6 +1,7 @@
 """The settings of an app that decide how the local AWS is bootstrapped for it."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,11 +67,16 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, app: Path, content: str
 
 @pytest.mark.parametrize(("delay", "slept"), [("", []), ("20", [21])])
 def test_with_late_policies_the_roles_of_the_bootstrap_are_waited_for(
-    monkeypatch: pytest.MonkeyPatch, delay: str, slept: list[float]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, delay: str, slept: list[float]
 ) -> None:
     found: list[float] = []
     monkeypatch.setattr("time.sleep", found.append)
     lines: list[str] = []
-    bootstrap.wait_for_roles({IAM_DELAY: delay}, lines.append)
-    assert found == slept
+    environment = {**os.environ, IAM_DELAY: delay}
+    with (tmp_path / "log").open("wb") as log:
+        code = bootstrap.run(
+            ["true"], environment=environment, scratch=tmp_path, output=log, report=lines.append
+        )
+    assert code == 0
+    assert [seconds for seconds in found if seconds >= 1] == slept
     assert len(lines) == len(slept)

@@ -1,7 +1,5 @@
 """The service's operations."""
 
-import hashlib
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,8 +16,9 @@ from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
+from cdk_braket_local.braket.resources import ClientTokens, is_visible, visible
 from cdk_braket_local.braket.runner import Runner
-from cdk_braket_local.braket.task_operations import TaskOperations, check_not_retired, is_visible
+from cdk_braket_local.braket.task_operations import TaskOperations, check_not_retired
 from cdk_braket_local.braket.tasks import Task
 
 CONCURRENT_JOBS = 3
@@ -52,7 +51,7 @@ class BraketService:
         self._platform = platform
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
-        self._tokens: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self._tokens = ClientTokens("ConflictException")
         self._runner = Runner(
             platform, state_directory / "jobs", concurrent_jobs, self._lock, self._changed
         )
@@ -119,16 +118,12 @@ class BraketService:
     def _create_job(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
         self._authorize_creation(caller, request)
         self._check_request(caller, request)
-        name = (caller.account, caller.region, str(request["clientToken"]))
-        content = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         with self._lock:
-            known = self._tokens.get(name)
-            if known is None:
-                job = Job.created(caller, request)
-                self._jobs[job.arn] = job
-                self._tokens[name] = (job.arn, content)
-        if known is not None:
-            return {"jobArn": _same(known, content)}
+            if known := self._tokens.arn_of(caller, request):
+                return {"jobArn": known}
+            job = Job.created(caller, request)
+            self._jobs[job.arn] = job
+            self._tokens.remember(caller, request, job.arn)
         self._changed(job)
         self._runner.submit(job)
         return {"jobArn": job.arn}
@@ -234,17 +229,13 @@ class BraketService:
         if task is None:
             return self._job(caller, action, arn)
         self._platform.authorize(caller, action, task.arn, {})
-        if not is_visible(task, caller):
-            raise BraketError("ResourceNotFoundException", f"there is no {arn}")
-        return task
+        return visible(task, caller, task.arn)
 
     def _job(self, caller: Caller, action: str, arn: object) -> Job:
         self._platform.authorize(caller, action, str(arn), {})
         with self._lock:
             job = self._jobs.get(str(arn))
-        if job is None or not is_visible(job, caller):
-            raise BraketError("ResourceNotFoundException", f"there is no {arn}")
-        return job
+        return visible(job, caller, str(arn))
 
     def _job_of_token(self, caller: Caller, token: str) -> str | None:
         """Return the ARN of the running job that was given a token for its tasks."""
@@ -265,20 +256,6 @@ class BraketService:
         with self._lock:
             detail = {"jobArn": job.arn, "status": job.status.value}
         self._platform.put_event(job.caller, _STATE_CHANGE, detail, [job.arn])
-
-
-def _same(known: tuple[str, str], content: str) -> str:
-    """Return the job of a known client token.
-
-    The answer of AWS to a token that comes back with another request is not known; this is the
-    answer that loses and doubles nothing.
-    """
-    arn, first_content = known
-    if content != first_content:
-        raise BraketError(
-            "ConflictException", "the clientToken was used for another request before"
-        )
-    return arn
 
 
 def _text(request: _Parameters, *path: str) -> str:

@@ -1,17 +1,15 @@
 """The operations of devices and quantum tasks."""
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_device
 from cdk_braket_local.braket import search
 from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError
+from cdk_braket_local.braket.resources import ClientTokens, is_visible, visible
 from cdk_braket_local.braket.task_pool import TaskPool, WorkerLostError
 from cdk_braket_local.braket.tasks import Task, TaskStatus
 
@@ -19,11 +17,6 @@ _STATE_CHANGE = "Braket Task State Change"
 
 Parameters = Mapping[str, object]
 Operation = Callable[[Caller, Parameters], Mapping[str, object]]
-
-
-class _Owned(Protocol):
-    @property
-    def caller(self) -> Caller: ...
 
 
 class TaskOperations:
@@ -50,7 +43,7 @@ class TaskOperations:
         self._job_of_token = job_of_token
         self._jobs_queued = jobs_queued
         self._tasks: dict[str, Task] = {}
-        self._tokens: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self._tokens = ClientTokens("ValidationException")
         self._pool = TaskPool(platform, folder, lock, self._changed)
 
     @property
@@ -127,19 +120,17 @@ class TaskOperations:
 
     def _create_task(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
         self._authorize_creation(caller, request)
-        name = (caller.account, caller.region, str(request["clientToken"]))
-        content = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         with self._lock:
-            known = self._tokens.get(name)
-        if known is None:
-            task = self._new_task(caller, request)
-            with self._lock:
-                known = self._tokens.get(name)
-                if known is None:
-                    self._tasks[task.arn] = task
-                    self._tokens[name] = (task.arn, content)
+            known = self._tokens.arn_of(caller, request)
         if known is not None:
-            return {"quantumTaskArn": _same(known, content)}
+            return {"quantumTaskArn": known}
+        # Its checks call the local AWS, so without the lock.
+        task = self._new_task(caller, request)
+        with self._lock:
+            if known := self._tokens.arn_of(caller, request):
+                return {"quantumTaskArn": known}
+            self._tasks[task.arn] = task
+            self._tokens.remember(caller, request, task.arn)
         self._changed(task)
         self._pool.submit(task)
         return {"quantumTaskArn": task.arn}
@@ -245,21 +236,12 @@ class TaskOperations:
 
     def _task(self, caller: Caller, action: str, arn: object) -> Task:
         self._platform.authorize(caller, action, str(arn), {})
-        task = self.known(str(arn))
-        if task is None or not is_visible(task, caller):
-            raise BraketError("ResourceNotFoundException", f"there is no {arn}")
-        return task
+        return visible(self.known(str(arn)), caller, str(arn))
 
     def _changed(self, task: Task) -> None:
         with self._lock:
             detail = task.event()
         self._platform.put_event(task.caller, _STATE_CHANGE, detail, [task.arn])
-
-
-def is_visible(owned: _Owned, caller: Caller) -> bool:
-    """Whether a caller is in the account of a thing and speaks to its region."""
-    own = owned.caller
-    return (own.account, own.region) == (caller.account, caller.region)
 
 
 def check_not_retired(arn: str) -> None:
@@ -282,17 +264,3 @@ def _device(caller: Caller, arn: str) -> Device:
             "ResourceNotFoundException", f"there is no device {arn} in {caller.region}"
         )
     return device
-
-
-def _same(known: tuple[str, str], content: str) -> str:
-    """Return the task of a client token that was used before.
-
-    The answer of AWS to a token that comes back with another request is not known; this one loses
-    and doubles nothing.
-    """
-    arn, first_content = known
-    if content != first_content:
-        raise BraketError(
-            "ValidationException", "clientToken: it was used for another request before"
-        )
-    return arn
