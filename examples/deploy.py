@@ -81,10 +81,10 @@ def _deploy(scratch: Path, context: Sequence[str], others: Sequence[str]) -> int
     outputs: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
     values = [value for stack in outputs.values() for value in stack.values()]
     arns = list(dict.fromkeys(value for value in values if _JOB_ARN.fullmatch(value)))
-    region = following.region(os.environ, os.environ["AWS_REGION"])
+    region = following.Region(boto3.client("braket"), boto3.client("logs"))
     if not arns:
         _report_step("starting now the state machines that a schedule would start later")
-        arns = scheduled_runs.start()
+        arns = scheduled_runs.start(region)
     jobs = {arn: _follow(arn, region) for arn in arns}
     _show(outputs, jobs, region)
     return 0 if all(job.status == "COMPLETED" for job in jobs.values()) else 1

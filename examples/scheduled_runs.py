@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import boto3
 
+from cdk_braket_local.following import Region
+
 _SECONDS: Final = 60
 _PAUSE: Final = 0.5
 
@@ -14,8 +16,11 @@ class NothingRanError(Exception):
     """No job was started; the message has the reason."""
 
 
-def start() -> list[str]:
+def start(region: Region) -> list[str]:
     """Start the state machine of each schedule, with its input.
+
+    Args:
+        region: The region of the jobs.
 
     Returns:
         The ARNs of the jobs that were started.
@@ -24,7 +29,7 @@ def start() -> list[str]:
         NothingRanError: There is no such schedule, or no job was started.
     """
     states: Any = boto3.client("stepfunctions")
-    before = set(_jobs())
+    before = set(region.jobs())
     executions = [
         states.start_execution(stateMachineArn=target["Arn"], input=target.get("Input", "{}"))
         for target in _targets()
@@ -37,7 +42,7 @@ def start() -> list[str]:
         return bool(found["status"] == "RUNNING")
 
     deadline = time.monotonic() + _SECONDS
-    while not (started := sorted(set(_jobs()) - before)):
+    while not (started := sorted(set(region.jobs()) - before)):
         if time.monotonic() > deadline or not any(map(is_running, executions)):
             names = ", ".join(execution["executionArn"] for execution in executions)
             raise NothingRanError(f"no job was started by {names}")
@@ -51,8 +56,3 @@ def _targets() -> Iterator[Mapping[str, Any]]:
         target = scheduler.get_schedule(Name=summary["Name"])["Target"]
         if ":stateMachine:" in target["Arn"]:
             yield target
-
-
-def _jobs() -> list[str]:
-    found = boto3.client("braket").search_jobs(filters=[])["jobs"]
-    return [job["jobArn"] for job in found]

@@ -110,7 +110,7 @@ class Step(NamedTuple):
 
 
 def set_up(checkout: Checkout, say: Callable[[str], None], *others: Step) -> None:
-    """Update `.venv`, `node_modules` and other folders that do not match the locks.
+    """Update the folders that do not match their locks: `.venv` and `node_modules`, or others.
 
     Raises:
         SetupError: It cannot be done.
@@ -132,14 +132,18 @@ def set_up(checkout: Checkout, say: Callable[[str], None], *others: Step) -> Non
 
 
 def _stale(checkout: Checkout, others: tuple[Step, ...]) -> list[Step]:
+    steps = others or _own_steps(checkout)
+    return [step for step in steps if _read(step.folder / STAMP) != step.fingerprint]
+
+
+def _own_steps(checkout: Checkout) -> tuple[Step, ...]:
     title = "Python packages into .venv, from requirements-dev.lock"
     python = Step(title, checkout.venv, python_fingerprint(checkout), _create_python)
     title = "the CDK CLI into node_modules, from package-lock.json"
     manifest = (checkout.root / "package.json").read_bytes()
     node_fingerprint = digest(checkout.node_lock.read_bytes(), manifest)
     node = Step(title, checkout.node_modules, node_fingerprint, _create_node)
-    steps = (python, node, *others)
-    return [step for step in steps if _read(step.folder / STAMP) != step.fingerprint]
+    return python, node
 
 
 @contextlib.contextmanager

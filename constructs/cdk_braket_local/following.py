@@ -61,24 +61,16 @@ def regions(environment: Mapping[str, str]) -> list[Region]:
     Args:
         environment: The environment of a command that uses the local AWS.
     """
-    available = session(environment).get_available_regions("braket")
-    names = {environment["AWS_REGION"], *available}
-    return [region(environment, name) for name in sorted(names)]
-
-
-def region(environment: Mapping[str, str], name: str) -> Region:
-    """Return one region of a local AWS.
-
-    Args:
-        environment: The environment of a command that uses the local AWS.
-        name: The region's name.
-    """
     ours = session(environment)
     endpoint_url = environment["AWS_ENDPOINT_URL"]
-    return Region(
-        ours.client("braket", region_name=name, endpoint_url=endpoint_url),
-        ours.client("logs", region_name=name, endpoint_url=endpoint_url),
-    )
+    names = {environment["AWS_REGION"], *ours.get_available_regions("braket")}
+    return [
+        Region(
+            ours.client("braket", region_name=name, endpoint_url=endpoint_url),
+            ours.client("logs", region_name=name, endpoint_url=endpoint_url),
+        )
+        for name in sorted(names)
+    ]
 
 
 def unfinished(environment: Mapping[str, str]) -> int:

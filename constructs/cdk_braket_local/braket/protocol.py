@@ -166,8 +166,13 @@ def _rendered(shape: Shape, value: object) -> object:
     if isinstance(shape, MapShape) and isinstance(value, Mapping):
         return {str(key): _rendered(shape.value, item) for key, item in value.items()}
     if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return timestamp(value)
     return value
+
+
+def timestamp(time: datetime) -> str:
+    """Return a time in the form of the API."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def checked(request: Request) -> Request:

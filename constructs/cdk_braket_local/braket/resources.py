@@ -37,6 +37,19 @@ def visible(resource: _R | None, caller: Caller, arn: str) -> _R:
     return resource
 
 
+def queue_place(kind: str, status: str, position: int | None) -> dict[str, str]:
+    """Return the members of QueueInfo for a place in a queue, or for none.
+
+    Args:
+        kind: What the resource is called.
+        status: Its state.
+        position: The place, from 1; None if it is in no queue.
+    """
+    if position is not None:
+        return {"position": str(position)}
+    return {"position": "None", "message": f"The {kind} is {status}: it is in no queue."}
+
+
 class ClientTokens:
     """The client tokens of an operation, each of which creates one resource.
 

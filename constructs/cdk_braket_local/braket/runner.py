@@ -203,7 +203,7 @@ class Runner:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "cdk_braket_local.braket.container"],
                 cwd=plan.workspace,
-                env=_environment(plan.workspace),
+                env=environment(plan.workspace),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -353,7 +353,7 @@ def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
             yield said
 
 
-def _environment(workspace: Path) -> dict[str, str]:
+def environment(workspace: Path) -> dict[str, str]:
     """Return the container's environment: nothing of the server's, which holds its keys."""
     own = {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}
     return own | processes.mark(workspace)

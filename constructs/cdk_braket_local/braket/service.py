@@ -16,7 +16,7 @@ from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
-from cdk_braket_local.braket.resources import ClientTokens, is_visible, visible
+from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
 from cdk_braket_local.braket.runner import Runner
 from cdk_braket_local.braket.task_operations import TaskOperations, check_not_retired
 from cdk_braket_local.braket.tasks import Task
@@ -174,11 +174,8 @@ class BraketService:
         return description
 
     def _queue_info(self, job: Job) -> Mapping[str, object]:
-        position = self._runner.position(job)
-        info = {"queue": "JOBS_QUEUE", "position": "None" if position is None else str(position)}
-        if position is None:
-            info["message"] = f"The job is {job.status.value}: it is in no queue."
-        return info
+        place = queue_place("job", job.status.value, self._runner.position(job))
+        return {"queue": "JOBS_QUEUE", **place}
 
     def _cancel_job(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
         job = self._job(caller, "braket:CancelJob", request["jobArn"])
@@ -225,11 +222,8 @@ class BraketService:
 
     def _tagged(self, caller: Caller, action: str, arn: object) -> Job | Task:
         """Return the job or the quantum task that has an ARN."""
-        task = self._tasks.known(str(arn))
-        if task is None:
-            return self._job(caller, action, arn)
-        self._platform.authorize(caller, action, task.arn, {})
-        return visible(task, caller, task.arn)
+        find = self._job if self._tasks.known(str(arn)) is None else self._tasks.task
+        return find(caller, action, arn)
 
     def _job(self, caller: Caller, action: str, arn: object) -> Job:
         self._platform.authorize(caller, action, str(arn), {})

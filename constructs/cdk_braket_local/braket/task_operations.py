@@ -9,7 +9,7 @@ from cdk_braket_local.braket import search
 from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError
-from cdk_braket_local.braket.resources import ClientTokens, is_visible, visible
+from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
 from cdk_braket_local.braket.task_pool import TaskPool, WorkerLostError
 from cdk_braket_local.braket.tasks import Task, TaskStatus
 
@@ -173,7 +173,7 @@ class TaskOperations:
         return arn
 
     def _problems_of_bucket(self, task: Task) -> list[str]:
-        """Return why the bucket is refused: its caller must reach it, and so must the service."""
+        """Return why the bucket is refused: its caller must reach it."""
         region = self._platform.bucket_region(task.caller, task.bucket)
         if region not in {None, task.caller.region}:
             return [f"outputS3Bucket: expected a bucket in {task.caller.region}, got {region}"]
@@ -189,7 +189,7 @@ class TaskOperations:
         return True
 
     def _get_task(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
-        task = self._task(caller, "braket:GetQuantumTask", request["quantumTaskArn"])
+        task = self.task(caller, "braket:GetQuantumTask", request["quantumTaskArn"])
         with self._lock:
             description = task.description()
             names = request.get("additionalAttributeNames")
@@ -198,18 +198,11 @@ class TaskOperations:
         return description
 
     def _queue_info(self, task: Task) -> Mapping[str, object]:
-        position = self._pool.position(task)
-        info = {
-            "queue": "QUANTUM_TASKS_QUEUE",
-            "queuePriority": task.priority,
-            "position": "None" if position is None else str(position),
-        }
-        if position is None:
-            info["message"] = f"The task is {task.status.value}: it is in no queue."
-        return info
+        place = queue_place("task", task.status.value, self._pool.position(task))
+        return {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": task.priority, **place}
 
     def _cancel_task(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
-        task = self._task(caller, "braket:CancelQuantumTask", request["quantumTaskArn"])
+        task = self.task(caller, "braket:CancelQuantumTask", request["quantumTaskArn"])
         if not self._pool.cancel(task):
             raise BraketError(
                 "ConflictException", f"the task is {task.status.value}: it cannot be cancelled"
@@ -234,7 +227,13 @@ class TaskOperations:
         tasks, token = search.page(request, "SearchQuantumTasksRequest", found, "quantumTaskArn")
         return {"quantumTasks": tasks, "nextToken": token}
 
-    def _task(self, caller: Caller, action: str, arn: object) -> Task:
+    def task(self, caller: Caller, action: str, arn: object) -> Task:
+        """Return a quantum task for an action of a caller.
+
+        Raises:
+            AccessDeniedError: The caller may not do it.
+            BraketError: There is no such task.
+        """
         self._platform.authorize(caller, action, str(arn), {})
         return visible(self.known(str(arn)), caller, str(arn))
 

@@ -15,9 +15,12 @@ from pathlib import Path
 from cdk_braket_local import processes
 from cdk_braket_local.braket.devices import MAXIMUM_SHOTS, Device
 from cdk_braket_local.braket.platform import Platform, RoleNotAssumableError
+from cdk_braket_local.braket.runner import environment
 from cdk_braket_local.braket.tasks import RESULTS_FILE, Task, TaskStatus
 
 _END_SECONDS = 5.0
+# A task uses one processor, and its neighbors the others.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cdk_braket_local.braket.task_worker"],
             cwd=folder,
-            env=_environment(folder),
+            env=environment(folder) | _ONE_THREAD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -66,6 +69,7 @@ class Worker:
             given.flush()
             line = taken.readline()
         except (OSError, ValueError) as error:
+            self.kill()
             raise WorkerLostError from error
         if not line.endswith("\n"):
             code = self._process.wait()
@@ -96,12 +100,11 @@ class TaskPool:
         self._platform = platform
         self._folder = folder
         self._changed = changed
-        self._wake = threading.Condition(lock)
+        self._lock = lock
         self._queue: deque[Task] = deque()
         self._running: dict[str, Worker | None] = {}
         self._free: list[Worker] = []
         self._threads: list[threading.Thread] = []
-        self._idle = 0
         self._closed = False
         self._description_lock = threading.Lock()
         self._capabilities: dict[str, str] = {}
@@ -109,29 +112,27 @@ class TaskPool:
 
     def submit(self, task: Task) -> None:
         """Queue a task; it runs as soon as a process is free."""
-        with self._wake:
+        with self._lock:
+            if task.is_final:
+                return
             task.status = TaskStatus.QUEUED
         # Before it can run: its states are published in their order.
         self._changed(task)
-        with self._wake:
+        with self._lock:
             if task.is_final:
                 return
             self._queue.append(task)
-            if self._idle < len(self._queue) and len(self._threads) < self.size:
-                thread = threading.Thread(target=self._work, daemon=True)
-                self._threads.append(thread)
-                thread.start()
-            self._wake.notify()
+        self._fill()
 
     def position(self, task: Task) -> int | None:
         """Return a task's place among the queued tasks of its priority, from 1, or None."""
-        with self._wake:
+        with self._lock:
             same = [each for each in self._queue if each.priority == task.priority]
             return same.index(task) + 1 if task in same else None
 
     def queued(self, device: Device, priority: str) -> int:
         """Return how many tasks of a priority wait for a device."""
-        with self._wake:
+        with self._lock:
             return sum(each.device is device and each.priority == priority for each in self._queue)
 
     def cancel(self, task: Task) -> bool:
@@ -140,7 +141,7 @@ class TaskPool:
         Returns:
             False when the task is in a final state already.
         """
-        with self._wake:
+        with self._lock:
             if task.is_final:
                 return False
             if task.status is TaskStatus.CANCELLING:
@@ -172,26 +173,28 @@ class TaskPool:
 
     def close(self) -> None:
         """End all tasks and processes."""
-        with self._wake:
+        with self._lock:
             self._closed = True
             self._queue.clear()
-            self._wake.notify_all()
+            threads = list(self._threads)
         processes.kill_marked(self._folder, _END_SECONDS)
-        for thread in self._threads:
+        for thread in threads:
             thread.join(_END_SECONDS)
 
     def _described(self, device: Device) -> str:
         worker = self._borrowed()
-        answer = worker.answer(
-            {
-                "order": "describe",
-                "simulator": device.simulator,
-                "schema": device.schema,
-                "qubits": device.qubits,
-                "shots": MAXIMUM_SHOTS,
-            }
-        )
-        self._give_back(worker)
+        try:
+            answer = worker.answer(
+                {
+                    "order": "describe",
+                    "simulator": device.simulator,
+                    "schema": device.schema,
+                    "qubits": device.qubits,
+                    "shots": MAXIMUM_SHOTS,
+                }
+            )
+        finally:
+            self._give_back(worker)
         if "capabilities" not in answer:
             raise WorkerLostError(str(answer.get("failure")))
         return str(answer["capabilities"])
@@ -200,7 +203,7 @@ class TaskPool:
 
     def _borrowed(self) -> Worker:
         """Return a process for one task: a free one, else a new one."""
-        with self._wake:
+        with self._lock:
             while self._free:
                 worker = self._free.pop()
                 if worker.is_alive:
@@ -208,64 +211,62 @@ class TaskPool:
         return Worker(self._folder)
 
     def _give_back(self, worker: Worker) -> None:
-        with self._wake:
+        if not self._is_kept(worker):
+            worker.kill()
+
+    def _is_kept(self, worker: Worker) -> bool:
+        """Keep a process for another task, if there is room for it."""
+        with self._lock:
             is_kept = not self._closed and len(self._free) < self.size
             if is_kept:
                 self._free.append(worker)
-        if not is_kept:
-            worker.kill()
+        return is_kept
 
-    # --- The threads, each with one task at a time. ---
+    # --- One thread a task. ---
 
-    def _work(self) -> None:
-        while (task := self._next()) is not None:
-            self._changed(task)
-            self._run(task)
-
-    def _next(self) -> Task | None:
-        """Wait for the next task, those of hybrid jobs first; None at the end."""
-        with self._wake:
-            self._idle += 1
-            while not self._queue and not self._closed:
-                self._wake.wait()
-            self._idle -= 1
-            if self._closed:
-                return None
-            task = next((each for each in self._queue if each.job_arn), self._queue[0])
-            self._queue.remove(task)
-            task.status = TaskStatus.RUNNING
-            self._running[task.arn] = None
-            return task
+    def _fill(self) -> None:
+        """Start as many tasks as may run at once, those of hybrid jobs first."""
+        with self._lock:
+            while self._queue and len(self._running) < self.size and not self._closed:
+                task = next((each for each in self._queue if each.job_arn), self._queue[0])
+                self._queue.remove(task)
+                task.status = TaskStatus.RUNNING
+                self._running[task.arn] = None
+                thread = threading.Thread(target=self._run, args=(task,), daemon=True)
+                self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+                thread.start()
 
     def _run(self, task: Task) -> None:
         """Run a task to its end."""
         try:
+            self._changed(task)
             failure = self._outcome(task)
         except (WorkerLostError, RoleNotAssumableError, OSError) as error:
             failure = str(error) or "the simulator's process was lost"
         except Exception as error:  # noqa: BLE001 - the task must end
             _logger.error("%s could not be run: %s", task.arn, type(error).__name__)  # noqa: TRY400
             failure = "InternalServiceException: the task could not be run"
-        with self._wake:
+        with self._lock:
             worker = self._running.pop(task.arn)
             is_cancelled = task.status is TaskStatus.CANCELLING
             if is_cancelled:
                 task.ended(TaskStatus.CANCELLED)
             else:
                 task.ended(TaskStatus.FAILED if failure else TaskStatus.COMPLETED, failure)
-        self._changed(task)
-        if worker is None:
-            return
-        if is_cancelled:
-            # Whoever cancelled the task is about to kill it, if it still lives.
+            # With the slot, so that the next task finds it. The process of a cancelled task may be
+            # killed at any moment.
+            is_kept = worker is not None and not is_cancelled and self._is_kept(worker)
+        if worker is not None and not is_kept:
             worker.kill()
-        else:
-            self._give_back(worker)
+        try:
+            self._changed(task)
+        finally:
+            self._fill()
 
     def _outcome(self, task: Task) -> str | None:
         """Return why a task failed; None if its result is stored."""
         worker = self._borrowed()
-        with self._wake:
+        with self._lock:
             self._running[task.arn] = worker
             if task.status is not TaskStatus.RUNNING:
                 return None
@@ -290,10 +291,3 @@ class TaskPool:
             self._platform.end_session(credentials)
         failure = answer.get("failure")
         return str(failure) if failure else None
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Return a worker's environment: nothing of the server's, which holds its keys."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    own = {"PATH": os.defpath, "HOME": str(folder), "LANG": "C.UTF-8"}
-    return own | threads | processes.mark(folder)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from cdk_braket_local.braket.devices import MAXIMUM_SHOTS, Device
 from cdk_braket_local.braket.job import now
 from cdk_braket_local.braket.platform import Caller
-from cdk_braket_local.braket.protocol import BraketError
+from cdk_braket_local.braket.protocol import BraketError, timestamp
 
 RESULTS_FILE = "results.json"
 
@@ -108,7 +108,6 @@ class Task:
         status: The state.
         ended_at: The time of its final state.
         failure_reason: Why it failed.
-        successful_shots: The shots of its result.
     """
 
     arn: str
@@ -122,7 +121,6 @@ class Task:
     status: TaskStatus = TaskStatus.CREATED
     ended_at: datetime | None = None
     failure_reason: str | None = None
-    successful_shots: int | None = None
 
     @classmethod
     def created(
@@ -184,8 +182,6 @@ class Task:
         self.status = status
         self.failure_reason = reason
         self.ended_at = now()
-        if status is TaskStatus.COMPLETED:
-            self.successful_shots = self.shots
 
     def summary(self) -> dict[str, object]:
         """Return the members of SearchQuantumTasks that describe the task."""
@@ -210,7 +206,7 @@ class Task:
             "jobArn": self.job_arn,
             "associations": self.request.get("associations", []),
             "experimentalCapabilities": self.request.get("experimentalCapabilities"),
-            "numSuccessfulShots": self.successful_shots,
+            "numSuccessfulShots": self.shots if self.status is TaskStatus.COMPLETED else None,
             "actionMetadata": self.action.metadata,
         }
 
@@ -223,9 +219,9 @@ class Task:
             "shots": str(self.shots),
             "outputS3Bucket": self.bucket,
             "outputS3Directory": self.directory,
-            "createdAt": _text(self.created_at),
+            "createdAt": timestamp(self.created_at),
         }
-        ended = {"endedAt": _text(self.ended_at)} if self.ended_at else {}
+        ended = {"endedAt": timestamp(self.ended_at)} if self.ended_at else {}
         return {**detail, **ended}
 
     def problems(self, local_qubits: int) -> list[str]:
@@ -276,7 +272,3 @@ def _largest_target(instructions: object) -> int:
             several = value if isinstance(value, list) else [value]
             numbers += [number for number in several if isinstance(number, int)]
     return max(numbers)
-
-
-def _text(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

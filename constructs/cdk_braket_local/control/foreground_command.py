@@ -137,15 +137,18 @@ def _run(
             return COMMAND_NOT_FOUND, None
         except OSError:
             return COMMAND_NOT_EXECUTABLE, None
-        _let_signals_through()
-        while child.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(1.0)
-            step.meanwhile()
-            if time.monotonic() > deadline:
-                _send(child, signal.SIGKILL, to_group=not in_terminal)
-    if not in_terminal:
-        _end_group(child.pid)
+        try:
+            _let_signals_through()
+            while child.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(1.0)
+                step.meanwhile()
+                if time.monotonic() > deadline:
+                    _send(child, signal.SIGKILL, to_group=not in_terminal)
+        finally:
+            # Also if `meanwhile` raises an error: a command that nobody waits for would go on.
+            if not in_terminal:
+                _end_group(child.pid)
     return child.returncode if child.returncode >= 0 else 128 - child.returncode, received
 
 
