@@ -86,9 +86,7 @@ def _rows(width: int) -> Iterator[tuple[str, list[str]]]:
         if line.startswith("## "):
             section = line.removeprefix("## ")
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        is_row = line.startswith("| ") and not line.startswith(
-            ("| ---", "| action", "| added", "| policy of")
-        )
+        is_row = line.startswith("| ") and not line.startswith(_HEADINGS)
         if is_row and len(cells) == width:
             yield section, cells
 

@@ -28,7 +28,7 @@ from tests.patience import PATIENCE
 
 APP = environments.ROOT / "tests/deploy/apps/guarded"
 CUSTOM_RESOURCE = "Custom::BraketHybridJob"
-# Most of their time, deployments wait for a handler that retries what it is denied.
+# A deployment spends most of its time waiting for a handler that retries a denied call.
 AT_ONCE = 16
 
 # A template is what CloudFormation makes of it: nothing here is typed.

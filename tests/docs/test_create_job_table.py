@@ -151,7 +151,7 @@ def _value(request: object, member: Sequence[str]) -> str:
 
 
 def _resembles(value: str, shown: str) -> bool:
-    """Whether a value is the one that is shown: a part in angle brackets may be any string."""
+    """Whether a value equals the documented one, in which angle brackets stand for any string."""
     if "<" not in shown:
         return value == shown
     parts = [part.partition(">")[2] for part in f">{shown}".split("<")]

@@ -1,4 +1,4 @@
-"""Another MiniStack than the one that the adapter was written for is reported at once."""
+"""A version of MiniStack that the adapter does not support is reported at once."""
 
 import ast
 import importlib

@@ -8,9 +8,10 @@ from typing import Any
 import boto3
 
 from cdk_braket_local.control.instance import LocalAws
-from tests.emulator.jobs import TRUST
+from tests.emulator.jobs import TRUST, Jobs
 from tests.patience import PATIENCE
 
+_TRUST = TRUST | {"Principal": {"Service": "scheduler.amazonaws.com"}}
 _KEYWORDS = ("schedule-arn", "scheduled-time", "execution-id", "attempt-number")
 
 
@@ -28,7 +29,7 @@ def test_the_keywords_of_a_schedules_input_are_filled_in(local_aws: LocalAws) ->
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={
             "Arn": queue["QueueArn"],
-            "RoleArn": _role(local_aws),
+            "RoleArn": Jobs(local_aws, ("sqs:SendMessage",), _TRUST).role_arn,
             "Input": json.dumps(given),
         },
     )["ScheduleArn"]
@@ -39,20 +40,6 @@ def test_the_keywords_of_a_schedules_input_are_filled_in(local_aws: LocalAws) ->
     assert told["attempt-number"] == "1"
     assert len(told["execution-id"]) == 16
     scheduler.delete_schedule(Name="once")
-
-
-def _role(aws: LocalAws) -> str:
-    """Create a role that Scheduler may assume and that may send messages."""
-    iam = boto3.client("iam", **aws.client_settings)
-    trust = TRUST | {"Principal": {"Service": "scheduler.amazonaws.com"}}
-    arn = iam.create_role(
-        RoleName="sends", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
-    )["Role"]["Arn"]
-    allowed = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
-    iam.put_role_policy(
-        RoleName="sends", PolicyName="only", PolicyDocument=json.dumps({"Statement": [allowed]})
-    )
-    return arn
 
 
 def _message(sqs: Any, url: str) -> dict[str, str]:  # noqa: ANN401

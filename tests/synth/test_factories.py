@@ -53,4 +53,4 @@ def test_instances_of_factories_are_immutable_and_compare_by_value() -> None:
     assert first == second
     assert hash(first) == hash(second)
     with pytest.raises(AttributeError):
-        first.content_type = "text/csv"  # type: ignore[misc]  # that is what is tested
+        first.content_type = "text/csv"  # type: ignore[misc]  # the test assigns to a frozen field

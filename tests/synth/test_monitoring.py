@@ -126,6 +126,12 @@ def test_an_embedded_simulator_has_no_metrics() -> None:
     assert [text.partition("=")[0] for text in caught.value.problems] == ["device", "period"]
 
 
+@pytest.mark.parametrize("seconds", [0.0005, 1.001])
+def test_a_period_that_is_no_whole_number_of_milliseconds_is_refused(seconds: float) -> None:
+    with pytest.raises(ValidationError, match=f"period={seconds} s: must be"):
+        Device.AMAZON_SV1.metric_task_count(period=Duration.seconds(seconds))
+
+
 def test_a_dashboard_shows_jobs_in_one_table_by_their_arns() -> None:
     stack = new_stack()
     jobs = [image_job(stack), image_job(stack, "Second")]

@@ -110,7 +110,7 @@ def test_an_imported_jobs_functions_check_too() -> None:
     with pytest.raises(ValidationError, match=r"statuses='FAILED': expected a list of strings"):
         job.on_state_change("Rule", statuses="FAILED")
     with pytest.raises(ValidationError, match=r"grantee='x': expected an iam\.IGrantable"):
-        job.grant_read("x")  # type: ignore[arg-type]  # that is what is tested
+        job.grant_read("x")  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 def test_an_image_is_no_environment() -> None:

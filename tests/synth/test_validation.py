@@ -112,7 +112,7 @@ def test_a_scripts_prefix_is_refused_as_it_would_fail_in_the_container(key: str)
 
 
 @pytest.mark.parametrize(
-    ("entry_point", "told"),
+    ("entry_point", "expected"),
     [
         ("algo.py", "not a file. Use entry_point='algo:main'."),
         ("pkg/algo.py:run", "not a file. Use entry_point='pkg.algo:run'."),
@@ -123,12 +123,12 @@ def test_a_scripts_prefix_is_refused_as_it_would_fail_in_the_container(key: str)
     ],
 )
 def test_an_entry_point_of_a_script_in_s3_is_checked_by_its_form(
-    entry_point: str, told: str
+    entry_point: str, expected: str
 ) -> None:
     bucket = s3.Bucket.from_bucket_name(new_stack(), "Bucket", "amazon-braket-mine")
     source = AlgorithmScript.from_bucket(bucket, "a.tar.gz", entry_point=entry_point)
     [problem] = _refused(algorithm=source).problems
-    assert told in problem
+    assert expected in problem
     assert problem.endswith("(check entry-point)")
     HybridJob(
         new_stack(),

@@ -21,7 +21,7 @@ from tests.synth.support import LOCAL, new_stack, request_of
 def _declare(**options: object) -> dict[str, object]:
     stack = new_stack()
     everything = {"image": ContainerImage.base(), "device": LOCAL, **options}
-    HybridJob(stack, "Job", **everything)  # type: ignore[arg-type]  # that is what is tested
+    HybridJob(stack, "Job", **everything)  # type: ignore[arg-type]  # the test passes a wrong type
     return dict(request_of(stack))
 
 

@@ -347,7 +347,7 @@ def test_a_values_fault_decides_its_fix(options: dict[str, object], fix: str) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "expected"),
     [
         (
             "jobs/vqe",
@@ -361,7 +361,7 @@ def test_a_values_fault_decides_its_fix(options: dict[str, object], fix: str) ->
         ("/no/such/place", "No such file or directory. Check the path."),
     ],
 )
-def test_a_path_that_names_nothing_says_what_it_is(path: str, told: str) -> None:
+def test_a_path_that_names_nothing_says_what_it_is(path: str, expected: str) -> None:
     problems = _refused(
         image=ContainerImage.from_asset(path),
         algorithm=AlgorithmScript.from_asset(path, entry_point="a:b", include_modules=[path]),
@@ -376,7 +376,7 @@ def test_a_path_that_names_nothing_says_what_it_is(path: str, told: str) -> None
     ]
     for argument, problem in by_argument.items():
         assert problem.startswith(f"{argument}={path!r}: "), "as it was given, slash by slash"
-        assert told in problem
+        assert expected in problem
     if path.startswith("s3:"):
         assert "AlgorithmScript.from_bucket(" in by_argument["algorithm"]
         assert "InputChannel.from_s3_uri('s3://bucket/key')" in by_argument["input_data['c']"]

@@ -19,15 +19,14 @@ _IN_S3: Final = {
 _CHANNEL_IN_S3: Final = "Use InputChannel.from_s3_uri('s3://{}') or .from_bucket(…)"
 
 
-def path_issue(argument: str, path: Path, given: str) -> Issue | None:
+def path_issue(argument: str, given: str) -> Issue | None:
     """Return why a path cannot name a file or directory of this machine; None if it exists.
 
     Args:
         argument: The argument that it is given in.
-        path: The path.
         given: The path as the user wrote it: `Path` drops a slash of a URL.
     """
-    rule, fix = _fault(argument, path, given)
+    rule, fix = _fault(argument, Path(given), given)
     return Issue(argument, rule, fix, shorten(given)) if rule else None
 
 

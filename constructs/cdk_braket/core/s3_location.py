@@ -14,7 +14,7 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, i
 from .keys import READ_ACTIONS, key_statements
 from .memo import bucket_name_of, encryption_key_of
 from .statement import Statement
-from .tokens import is_token, is_unknown, settled
+from .tokens import STRING_TOKEN, is_token, is_unknown, settled
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
 # Both styles of https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
@@ -26,7 +26,7 @@ _HTTPS_REGION: Final = re.compile(
     r"https://(?:[^/]+\.)?s3[.-](?P<region>[a-z0-9-]+)\.amazonaws\.com"
 )
 # What a policy reads as more than itself; CDK's markers, which are replaced before, come first.
-_SPECIAL: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|[*?$]")
+_SPECIAL: Final = re.compile(rf"{STRING_TOKEN}|[*?$]")
 
 
 @cache

@@ -26,7 +26,9 @@ _WHOLE: Final = frozenset(
 # https://docs.aws.amazon.com/cdk/v2/guide/tokens.html and `core/lib/private/encoding.ts` of
 # aws-cdk-lib, whose own answer a test compares with this one.
 _STRING_MARK: Final = "Token["
-_STRING_TOKEN: Final = re.compile(r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}|-1\.[0-9]{10,16}e\+289")
+STRING_TOKEN: Final = r"\$\{Token\[[a-zA-Z0-9:._-]+\]\}"  # noqa: S105 - CDK's tokens are no secrets
+"""The pattern of a token in a string. Numbers that are tokens have another one in strings."""
+_STRING_TOKEN: Final = re.compile(rf"{STRING_TOKEN}|-1\.[0-9]{{10,16}}e\+289")
 _NUMBER_MARK: Final = b"\xfb\xff"
 
 

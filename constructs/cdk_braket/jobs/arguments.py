@@ -1,8 +1,7 @@
 """The arguments of a job, as a user gives them: the one list that all steps read."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -25,7 +24,3 @@ class JobArguments(RequestArguments):
     isolated: bool
     removal_policy: RemovalPolicy | None
     disabled_checks: Collection[PreflightCheck]
-
-
-NAMES: Final = tuple(field.name for field in fields(JobArguments))
-"""The names of the arguments."""

@@ -34,6 +34,7 @@ from cdk_braket.core.keys import (
 from cdk_braket.core.late import LateDependency
 from cdk_braket.core.memo import (
     asset_directory_of,
+    bucket_arn_of,
     bucket_name_of,
     encryption_key_of,
     key_arn_of,
@@ -62,7 +63,7 @@ from cdk_braket.environment.hybrid_job_environment import (
     shared_statements,
 )
 from cdk_braket.interfaces import IHybridJobEnvironment
-from cdk_braket.jobs.arguments import NAMES, JobArguments
+from cdk_braket.jobs.arguments import JobArguments
 from cdk_braket.jobs.notes import note
 from cdk_braket.jobs.tags import JobTags
 from cdk_braket.permissions.grants import channel_to_write, granted, write_statements
@@ -141,7 +142,7 @@ def prepare(
     """
     path = f"{path_of(scope)}/{id}".lstrip("/")
     further = dict(more or {})
-    given = {name: getattr(arguments, name) for name in NAMES}
+    given = dict(vars(arguments))
     if wait is not None:
         further["wait_for_completion"] = wait
     faults = wrong_types(construct.__init__, given | further)  # type: ignore[misc]  # its signature
@@ -270,7 +271,9 @@ class BoundJob:
         """The results of all runs, with the keys that encrypt them."""
         output, bucket = self.options.output_data, self.results_bucket
         # Checkpoints, which may be there as well, have the bucket's key.
-        keys = [key for key in (output.encryption_key, bucket.encryption_key) if key is not None]
+        keys = [
+            key for key in (output.encryption_key, encryption_key_of(bucket)) if key is not None
+        ]
         return replace(s3_location.in_bucket(bucket, self.results_prefix), keys=tuple(keys))
 
     @property
@@ -427,7 +430,7 @@ class BoundJob:
             if isinstance(self.environment, HybridJobEnvironment):
                 self.environment.warn_of_key(self.owner)
             return
-        key, stack = bucket.encryption_key, stack_of(self.owner)
+        key, stack = encryption_key_of(bucket), stack_of(self.owner)
         statement = results_key_statement(stack)
         added = key is not None and target_of(key).add_to_resource_policy(statement).statement_added
         if not added and not (key is None and isinstance(bucket, s3.Bucket)):
@@ -439,7 +442,7 @@ class BoundJob:
         statements = _looks(options)
         if self.role is not self.environment.role and not self._has_own_role:
             statements.append(pass_role_statement(self.role))
-        arns = {copy.bucket.bucket_arn for copy in self._copies}
+        arns = {bucket_arn_of(copy.bucket) for copy in self._copies}
         statements += [read_assets_statement(arn) for arn in sorted(arns)]
         source = options.checkpoint_source
         if source is not None and not source.is_known_late:
@@ -472,8 +475,8 @@ class BoundJob:
 
     def _inputs_key_statements(self) -> list[Statement]:
         """Return the statements for the inputs' key, unless the results allow it already."""
-        inputs = self.environment.inputs_bucket.encryption_key
-        written = [bucket.encryption_key for bucket in self._written()]
+        inputs = encryption_key_of(self.environment.inputs_bucket)
+        written = [encryption_key_of(bucket) for bucket in self._written()]
         written.append(self.options.output_data.encryption_key)
         if inputs is None or any(
             each is not None and is_same_key(inputs, each) for each in written
@@ -494,7 +497,7 @@ class BoundJob:
                 statements += location.read_statements()
         for bucket, patterns in self._written().items():
             statements += objects_statements(bucket, sorted(patterns), writes=True)
-            statements += key_statements([bucket.encryption_key], RESULT_ACTIONS)
+            statements += key_statements([encryption_key_of(bucket)], RESULT_ACTIONS)
         statements += key_statements([options.output_data.encryption_key], RESULT_ACTIONS)
         return statements
 
@@ -604,8 +607,9 @@ def _by_bucket(copies: Sequence[Copy], stack: Stack) -> list[dict[str, object]]:
     names: dict[str, str] = {}
     grouped: dict[str, dict[str, str]] = {}
     for copy in copies:
-        resolved = json.dumps(stack.resolve(copy.bucket.bucket_name), sort_keys=True)
-        name = names.setdefault(resolved, copy.bucket.bucket_name)
+        bucket = bucket_name_of(copy.bucket)
+        resolved = json.dumps(stack.resolve(bucket), sort_keys=True)
+        name = names.setdefault(resolved, bucket)
         grouped.setdefault(name, {})[copy.source] = copy.destination
     return [
         {AssetMember.BUCKET.value: name, AssetMember.OBJECTS.value: objects}

@@ -17,6 +17,7 @@ from cdk_braket._lambda.braket_jobs.contract import Attribute, OnDelete, WaitMem
 from cdk_braket._lambda.braket_jobs.contract import Property as ResourceProperty
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
+from cdk_braket.core.durations import seconds_of
 from cdk_braket.core.issue import Issue
 from cdk_braket.core.memo import function_arn_of
 from cdk_braket.core.plain import Hyperparameter
@@ -26,7 +27,6 @@ from cdk_braket.interfaces import IHybridJob, IHybridJobEnvironment
 from cdk_braket.request.algorithm_script import AlgorithmScript
 from cdk_braket.request.checkpoint_source import CheckpointSource
 from cdk_braket.request.container_image import ContainerImage
-from cdk_braket.request.create_job import seconds_of
 from cdk_braket.request.device import Device
 from cdk_braket.request.input_channel import InputChannel
 from cdk_braket.request.job_options import (

@@ -12,7 +12,7 @@ from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
 from cdk_braket.core.plain import plain
 from cdk_braket.validation.tags import check_at_synth
 
-# CDK's own tags have priorities of 50 to 100: what the job is given explicitly is stronger.
+# The job's own tags override the tags of CDK, whose priorities are 50 to 100.
 _EXPLICIT: Final = 1_000_000
 
 

@@ -23,6 +23,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
     RunAction,
     RunProperty,
 )
+from cdk_braket.core.durations import seconds_of
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.plain import Hyperparameter, plain_hyperparameter
 from cdk_braket.core.statement import Statement
@@ -30,7 +31,6 @@ from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
-from cdk_braket.request.create_job import seconds_of
 
 from .binding import BoundJob, records_uri
 

@@ -1,9 +1,8 @@
 """The permissions to run a job, and how roles receive them."""
 
 import json
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from aws_cdk import Arn, ArnComponents, ArnFormat, Stack
 from aws_cdk import aws_iam as iam
@@ -22,10 +21,6 @@ from .managed_policy_role import OwnRole
 
 # Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-metrics.html
 METRICS_NAMESPACE: Final = "/aws/braket"
-
-_GIVEN: Final[MutableMapping[Construct, set[Statement]]] = WeakKeyDictionary()
-_HELD: Final[MutableMapping[Construct, set[str]]] = WeakKeyDictionary()
-_POLICIES: Final[MutableMapping[iam.Role, MutableMapping[Stack, iam.Policy]]] = WeakKeyDictionary()
 
 
 def attach(
@@ -64,13 +59,29 @@ def attach(
 
 def _policy_in(stack: Stack, role: iam.Role) -> iam.Policy:
     """Return the policy of a stack for a role of another one."""
-    policies = _POLICIES.setdefault(role, WeakKeyDictionary())
+    policies = _policies_of(role)
     if stack not in policies:
         name = f"BraketHybridJobs{role.node.addr[-8:]}"
         existing = stack.node.try_find_child(name)
-        is_ours = isinstance(existing, iam.Policy)
-        policies[stack] = existing if is_ours else _policy(stack, name, role)  # type: ignore[assignment]  # a policy
+        policies[stack] = (
+            existing if isinstance(existing, iam.Policy) else _policy(stack, name, role)
+        )
     return policies[stack]
+
+
+@remembered
+def _policies_of(role: iam.Role) -> dict[Stack, iam.Policy]:  # noqa: ARG001 - kept with the role
+    return {}
+
+
+@remembered
+def _held(holder: iam.Role | iam.Policy) -> set[str]:  # noqa: ARG001 - kept with the holder
+    return set()
+
+
+@remembered
+def _given(holder: iam.Role | iam.Policy) -> set[Statement]:  # noqa: ARG001 - kept with the holder
+    return set()
 
 
 def attach_in_own_policy(
@@ -116,7 +127,7 @@ def _new(
     Equal values are found without a call to Node. The rest is compared as the template has it,
     because different tokens can mean the same resource.
     """
-    held = _HELD.setdefault(holder, set())
+    held = _held(holder)
     texts = {
         json.dumps(stack.resolve(statement.to_statement_json()), sort_keys=True): statement
         for statement in rendered(_unseen(holder, statements))
@@ -127,7 +138,7 @@ def _new(
 
 
 def _unseen(holder: iam.Role | iam.Policy, statements: Sequence[Statement]) -> list[Statement]:
-    given = _GIVEN.setdefault(holder, set())
+    given = _given(holder)
     unseen = [each for each in dict.fromkeys(statements) if each not in given]
     given.update(unseen)
     return unseen

@@ -251,7 +251,7 @@ class _AssetImage(ContainerImage):
         recipe = self._directory / (self._file or "Dockerfile")
         if recipe.is_file():
             return None
-        return path_issue("image", self._directory, self._given) or Issue(
+        return path_issue("image", self._given) or Issue(
             "image",
             "holds no such file",
             "Name the folder of a Dockerfile, and file=…",

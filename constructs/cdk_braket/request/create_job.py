@@ -17,6 +17,7 @@ from aws_cdk import Duration, Size, SizeRoundingBehavior, Stack, Tokenization
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import RUN_ID_PLACEHOLDER
 from cdk_braket.core import s3_location
+from cdk_braket.core.durations import seconds_of, whole
 from cdk_braket.core.memo import bucket_name_of, remembered
 from cdk_braket.core.naming import JOBS, stack_uuid
 from cdk_braket.core.plain import Hyperparameter, hyperparameter_text, plain_tree
@@ -387,30 +388,13 @@ def _text(value: Hyperparameter) -> str:
     return value if text is None else text  # type: ignore[return-value]  # refused by its type
 
 
-def seconds_of(duration: Duration) -> float:
-    """Return a duration in seconds: an int if it is a whole number of them."""
-    return _whole(_seconds(duration))
-
-
 def _gibibytes(instance: InstanceConfig) -> float:
-    return _whole(_gibibytes_of(instance.volume_size))
+    return whole(_gibibytes_of(instance.volume_size))
 
 
 @remembered
 def _gibibytes_of(size: Size) -> float:
     return size.to_gibibytes(rounding=SizeRoundingBehavior.NONE)
-
-
-@remembered
-def _seconds(duration: Duration) -> float:
-    return duration.to_seconds(integral=False)
-
-
-def _whole(number: float) -> float:
-    """A whole number as an int: jsii hands some over as floats, and fractions are a problem."""
-    if is_unknown(number) or number != int(number):
-        return number
-    return int(number)
 
 
 def base_prefix(options: JobOptions, target: OutputData | Checkpoint) -> str:

@@ -9,6 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import DEVICE_ARN, LOCAL_DEVICE, is_device
 from cdk_braket.core.argument_types import checked
+from cdk_braket.core.durations import seconds_of
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.tokens import is_unknown
 from cdk_braket.core.validation_error import ValidationError
@@ -241,7 +242,7 @@ def _period_issue(period: Duration | None) -> Issue | None:
     """
     if period is None or period.is_unresolved():
         return None
-    seconds = period.to_milliseconds() / 1000
+    seconds = seconds_of(period)
     if seconds in {1, 5, 10, 30} or (seconds > 0 and seconds % 60 == 0):
         return None
     rule = "must be 1, 5, 10 or 30 seconds, or a multiple of 60"

@@ -16,6 +16,7 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import REACHABLE_PREFIX, i
 from cdk_braket.assets.local_files import LocalData, LocalFiles, LocalScript
 from cdk_braket.assets.packaging import PackagingError
 from cdk_braket.core import s3_location
+from cdk_braket.core.durations import seconds_of
 from cdk_braket.core.issue import Issue, Severity, shorten, without
 from cdk_braket.core.local_paths import path_issue
 from cdk_braket.core.memo import bucket_name_of, key_arn_of, region_of, role_arn_of, stack_of
@@ -36,7 +37,6 @@ from cdk_braket.request.create_job import (
     render,
     render_hyperparameters,
     run_uri,
-    seconds_of,
 )
 from cdk_braket.request.device import device_issue, region_issue
 from cdk_braket.validation.tags import tag_issues
@@ -186,7 +186,7 @@ def _files(
     paths = {owner: source.given} | {
         f"{owner}.include_modules[{index}]": each for index, each in enumerate(source.given_include)
     }
-    issues = [path_issue(argument, Path(given), given) for argument, given in paths.items()]
+    issues = [path_issue(argument, given) for argument, given in paths.items()]
     if any(issues):
         checked.add(issues)
         return None

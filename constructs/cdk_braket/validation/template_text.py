@@ -19,7 +19,6 @@ _Path = tuple[str | int, ...]
 # What CloudFormation fills in with a secret. Source:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
 _SECRETS: Final = ("{{resolve:secretsmanager:", "{{resolve:ssm-secure:")
-_TOKEN_BEGINS: Final = "${Token["  # noqa: S105 - CDK's tokens are no secrets
 
 
 # Node writes the template, whose numbers hold whole ones up to this. Source:
@@ -140,7 +139,7 @@ def _is_known(token: str | float) -> bool:
 def _refers_to_secret(value: object, scope: IConstruct) -> bool:
     if not isinstance(value, str):
         return False
-    if _TOKEN_BEGINS not in value:
+    if not is_token(value):
         return _names_secret(value)
     # `SecretValue.unsafe_unwrap()` makes such a token. What others become is not asked for: they
     # may be known only when the app is rendered.

@@ -41,7 +41,7 @@ def queue_place(kind: str, status: str, position: int | None) -> dict[str, str]:
     """Return the members of QueueInfo for a place in a queue, or for none.
 
     Args:
-        kind: What the resource is called.
+        kind: The noun for the resource.
         status: Its state.
         position: The place, from 1; None if it is in no queue.
     """

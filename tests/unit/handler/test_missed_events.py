@@ -126,7 +126,11 @@ def test_a_call_that_fails_for_a_while_is_made_again(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "reason"), [("put_event", "allow_events"), ("get_job", "could not be looked up")]
+    ("call", "reason"),
+    [
+        ("put_event", "needs events:PutEvents: an environment of another app has allow_events()"),
+        ("get_job", "could not be looked up"),
+    ],
 )
 def test_what_is_not_allowed_fails_the_deployment_with_a_reason(
     world: World, call: str, reason: str

@@ -43,7 +43,7 @@ def test_no_two_members_of_a_structure_share_a_name() -> None:
         members = shape(name).members
         capitalized = {member[:1].upper() + member[1:] for member in members}
         assert len(capitalized) == len(members)
-        assert not capitalized & set(members), "or it could not be told which of them is meant"
+        assert not capitalized & set(members), "two members would have the same property"
 
 
 def test_names_of_the_api_are_kept() -> None:

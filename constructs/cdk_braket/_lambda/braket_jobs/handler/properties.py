@@ -213,13 +213,11 @@ def _entries(
     """
     value = _parsed(properties, name) if name in properties else []
     if isinstance(value, list):
-        found = [(each.get(key), each) for each in value if isinstance(each, Mapping)]
-        is_whole = len(found) == len(value)
+        found = [(each.get(key) if isinstance(each, Mapping) else None, each) for each in value]
     else:
-        found = list(value.items()) if isinstance(value, Mapping) else []
-        is_whole = isinstance(value, Mapping)
+        found = list(value.items()) if isinstance(value, Mapping) else [(None, value)]
     named = [(k, v) for k, v in found if isinstance(k, str) and isinstance(v, Mapping)]
-    if not is_whole or len(named) != len(found):
+    if len(named) != len(found):
         raise Failure(f"The property {name} is not a list of objects that have a {key}.")
     return named
 
