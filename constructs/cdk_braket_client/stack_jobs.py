@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NESTED_STACK: Final = "AWS::CloudFormation::Stack"
 _PATH: Final = "aws:cdk:path"
+# The path of the resource below the job's construct.
+_IN_JOB: Final = "/Resource/Default"
 
 # Templates and their parts are JSON of any shape.
 Json = Any
@@ -116,8 +118,7 @@ def job_resources(template: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[s
 def path_of(logical_id: str, resource: Mapping[str, Json]) -> str:
     """Return the construct path of a job's resource; its logical id without paths."""
     path = resource.get("Metadata", {}).get(_PATH)
-    # The resource is a child of the job's construct.
-    return path.rpartition("/")[0] if isinstance(path, str) and "/" in path else logical_id
+    return path.removesuffix(_IN_JOB) if isinstance(path, str) else logical_id
 
 
 def is_missing_stack(error: ClientError) -> bool:

@@ -19,6 +19,12 @@ Json = Mapping[str, Any]
 Value = Any
 
 
+def new_app(folder: Path) -> App:
+    """An app with the settings of the CDK CLI."""
+    settings = ("aws:cdk:enable-path-metadata", "aws:cdk:enable-asset-metadata")
+    return App(outdir=str(folder), context=dict.fromkeys(settings, True))
+
+
 def job(scope: Construct, id: str = "Vqe", **changes: Value) -> HybridJob:
     given = {"hyperparameters": {"shots": 100}, "max_runtime": Duration.minutes(10), **changes}
     return HybridJob(
@@ -28,7 +34,7 @@ def job(scope: Construct, id: str = "Vqe", **changes: Value) -> HybridJob:
 
 def jobs(folder: Path, *, ids: tuple[str, ...] = ("Vqe",), **changes: Value) -> dict[Key, Json]:
     """The jobs of a stack, as an assembly has them."""
-    app = App(outdir=str(folder))
+    app = new_app(folder)
     stack = Stack(app, "Chemistry")
     for each in ids:
         job(stack, each, **changes)
@@ -123,7 +129,7 @@ def test_hyperparameters_as_a_json_string_are_compared(tmp_path: Path) -> None:
 
 
 def test_jobs_of_nested_stacks_and_stages_are_found(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path))
+    app = new_app(tmp_path)
     stack = Stack(Stage(app, "Prod"), "Chemistry")
     job(stack)
     job(NestedStack(stack, "Inner"), "Deep")

@@ -30,7 +30,7 @@ def role(name: str) -> dict[str, object]:
 
 def program(folder: Path, name: str, version: str) -> None:
     file = folder / name
-    file.write_text(f"#!/bin/sh\necho {version}\n")
+    file.write_text(f"#!/bin/sh\necho '{version}'\n")
     file.chmod(0o755)
 
 

@@ -45,7 +45,7 @@ def has_stack(
     aws.expect("cloudformation", "list_stack_resources", answer, StackName=name)
     if jobs:
         body = {
-            logical_id: {"Type": TYPE, "Metadata": {"aws:cdk:path": f"{path}/Default"}}
+            logical_id: {"Type": TYPE, "Metadata": {"aws:cdk:path": f"{path}/Resource/Default"}}
             for logical_id, path in jobs.items()
         }
         template = {"TemplateBody": json.dumps({"Resources": body})}
