@@ -4,15 +4,15 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import boto3
 import pytest
 
 from cdk_braket_local.control.instance import LocalAws
-from tests.cli.conftest import Cli
+from tests.cli.conftest import HANGS, Cli
 from tests.emulator.jobs import Jobs, Json
 
 SCRIPT = """
@@ -28,7 +28,6 @@ def main():
 """
 FAILS = "def main(): raise ValueError('no convergence')"
 SLOW = "import time\ndef main(): print('a', flush=True); time.sleep(1); print('z')"
-HANGS = "import time\ndef main(): print('begun', flush=True); time.sleep(600)"
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,13 @@ def ended(local_aws: LocalAws) -> Ended:
 
 
 @pytest.fixture
-def running(on_local_aws: LocalAws) -> Iterator[Json]:
+def running(on_local_aws: LocalAws, running_job: str) -> Json:
     """A job that runs until it is cancelled."""
-    jobs = Jobs(on_local_aws)
-    job = jobs.running(jobs.start(HANGS), "begun")
-    yield job
-    if jobs.braket.get_job(jobArn=job["jobArn"])["status"] == "RUNNING":
-        jobs.braket.cancel_job(jobArn=job["jobArn"])
-    jobs.over(job["jobArn"])
+    braket = boto3.client("braket", **on_local_aws.client_settings)
+    [found] = [
+        job for job in braket.search_jobs(filters=[])["jobs"] if job["jobName"] == running_job
+    ]
+    return braket.get_job(jobArn=found["jobArn"])
 
 
 pytestmark = pytest.mark.usefixtures("on_local_aws")
