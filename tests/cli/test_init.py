@@ -13,6 +13,7 @@ def test_the_project_has_its_name_and_no_placeholder(cli: Cli, tmp_path: Path) -
     done = cli("init", str(tmp_path / "my-first_job"), "--json")
     assert done.code == 0
     assert done.json["stack"] == "MyFirstJob"
+    folder = tmp_path / "my-first_job"
     written = {
         str(Path(file).relative_to(tmp_path / "my-first_job")) for file in done.json["files"]
     }

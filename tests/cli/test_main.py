@@ -55,7 +55,7 @@ def test_the_page_lists_each_exit_code() -> None:
     assert codes == listed
 
 
-@pytest.mark.parametrize("command", commands(), ids=lambda command: str(command.name))
+@pytest.mark.parametrize("command", list(commands()), ids=lambda command: str(command.name))
 def test_every_command_has_json_and_a_help(command: click.Command, cli: Cli) -> None:
     options = {name for parameter in command.params for name in parameter.opts}
     assert "--json" in options
