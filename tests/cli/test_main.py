@@ -50,7 +50,7 @@ def test_the_page_lists_each_command_and_no_other() -> None:
 
 
 def test_the_page_lists_each_exit_code() -> None:
-    codes = {value for name, value in vars(exit_codes).items() if name.isupper()}
+    codes = {value for name, value in vars(exit_codes).items() if name.isupper() and name[0] != "_"}
     listed = {int(code) for code in re.findall(r"^\| (\d+)(?: \+ N)? \|", PAGE, re.MULTILINE)}
     assert codes == listed
 
@@ -59,7 +59,7 @@ def test_the_page_lists_each_exit_code() -> None:
 def test_every_command_has_json_and_a_help(command: click.Command, cli: Cli) -> None:
     options = {name for parameter in command.params for name in parameter.opts}
     assert "--json" in options
-    assert all(getattr(each, "help", "x") for each in command.params), "each option has a help"
+    assert all(each.help for each in command.params if isinstance(each, click.Option))
     assert command.help
     if command.name in whole.commands:
         assert cli(str(command.name), "--help").code == 0
@@ -151,7 +151,7 @@ def test_bash_completes_commands_and_options() -> None:
     assert done.stdout == "plain,results\n"
 
 
-# --- Signals and terminals -------------------------------------------------------------------------
+# --- Signals and terminals ------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -213,4 +213,4 @@ def test_a_reader_that_goes_away_is_no_traceback(local_aws: LocalAws) -> None:
     process.stdout.close()
     _, said = process.communicate(timeout=PATIENCE)
     assert b"Traceback" not in said
-    assert process.returncode in {0, 128 + signal.SIGPIPE}
+    assert process.returncode in {0, 1}
