@@ -256,11 +256,14 @@ SWEEP_TYPE = "Custom::BraketHybridJobSweep"
 
 
 class SweepProperty(StrEnum):
-    """The properties of the resource that starts a sweep in a deployment. All are strings."""
+    """The properties of the resource that starts a sweep in a deployment.
+
+    Besides these, it has those of `Property` that are part of the job's definition.
+    """
 
     STATE_MACHINE = "StateMachineArn"
-    DEFINITION = "Definition"
-    """Changes with the points and with the job's definition. The handler does not read more."""
+    POINTS = "Points"
+    """`s3://bucket/key`: the points. An asset has another key once its content changes."""
     RECORDS = "Records"
 
 

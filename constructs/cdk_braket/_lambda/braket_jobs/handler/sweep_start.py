@@ -4,7 +4,7 @@ import itertools
 import json
 import random
 
-from ..contract import SweepAttribute, SweepProperty
+from ..contract import Property, SweepAttribute, SweepProperty
 from .errors import Failure, Kind, ServiceError
 from .gateway import Gateway
 from .invocation import Event, Log, Outcome, RequestType
@@ -61,7 +61,8 @@ class SweepStart:
     def _started(self) -> str:
         machine = self._property(SweepProperty.STATE_MACHINE)
         event = self._event
-        definition = self._property(SweepProperty.DEFINITION)
+        names = (SweepProperty.POINTS, Property.REQUEST, Property.COPY_CHECKPOINTS_FROM)
+        definition = json.dumps([event.properties.get(name) for name in names], sort_keys=True)
         base = digest(f"{event.stack_id}\n{event.logical_id}\n{definition}")
         for number in itertools.count(1):
             name = f"{base}-{number}"

@@ -155,8 +155,10 @@ def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object
 
 def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     records = Location.parse(text_of(event, RunProperty.RECORDS))
-    stopped = event.get(RunProperty.STOPPED_AT)
-    at = float(stopped) / 1000 if isinstance(stopped, int | float) else tools.gateway.now()
+    try:
+        at = float(str(event.get(RunProperty.STOPPED_AT))) / 1000
+    except ValueError:
+        at = tools.gateway.now()
     cancel_all(tools, records, text_of(event, RunProperty.EXECUTION), at)
     return {}
 
