@@ -13,7 +13,9 @@ from cdk_braket_local.ministack_adapter.patches import (
     bucket_hosts,
     buckets,
     custom_resources,
+    distributed_maps,
     event_conditions,
+    function_errors,
     function_needs,
     iam_delay,
     key_conditions,
@@ -25,10 +27,14 @@ from cdk_braket_local.ministack_adapter.patches import (
     object_keys,
     passed_roles,
     principal_arn,
+    redriven_executions,
     rollback,
     schedule_attributes,
     service_linked_role,
     spending_limits,
+    state_machine_roles,
+    state_retries,
+    stopped_executions,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +45,9 @@ _PATCHES = (
     bucket_hosts,
     buckets,
     custom_resources,
+    distributed_maps,
     event_conditions,
+    function_errors,
     iam_delay,
     key_conditions,
     log_keys,
@@ -51,10 +59,14 @@ _PATCHES = (
     object_keys,
     passed_roles,
     principal_arn,
+    redriven_executions,
     rollback,
     schedule_attributes,
     service_linked_role,
     spending_limits,
+    state_machine_roles,
+    state_retries,
+    stopped_executions,
 )
 
 
