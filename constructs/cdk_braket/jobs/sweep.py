@@ -1,6 +1,6 @@
 """A sweep: one hybrid job for each point of a set of hyperparameters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from aws_cdk import ArnFormat, CfnResource, Duration, Resource, Token
@@ -148,6 +148,8 @@ class HybridJobSweep(Resource):
                 another app. All problems are reported at once, before anything is created.
         """
         path = f"{path_of(scope)}/{id}".lstrip("/")
+        if isinstance(parameters, Iterator):
+            parameters = list(parameters)  # read more than once below
         given: dict[str, object] = {
             "definition": definition,
             "parameters": parameters,

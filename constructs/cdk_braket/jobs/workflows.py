@@ -52,7 +52,12 @@ _BEFORE_THEIR_TIME: Final = ("ABORTED", "FAILED", "TIMED_OUT")
 
 # What a function that was killed is told by. Source:
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
-LOST: Final = ("Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout")
+LOST: Final = (
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+)
 
 
 def handler_of(definition: BoundJob, path: str) -> lambda_.IFunction:

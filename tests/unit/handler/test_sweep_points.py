@@ -51,7 +51,7 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def _run(  # noqa: PLR0917 - what the state machine says
+def _run(
     world: World,
     point: Mapping[str, object] | None = None,
     execution: str = EXECUTION,
@@ -60,7 +60,7 @@ def _run(  # noqa: PLR0917 - what the state machine says
     child: str = "",
     began: float = 1_800_000_000.0,
     redriven: tuple[int, float] | None = None,
-    token: str = "mine",
+    token: str = "mine",  # noqa: S107 - a task token
     given: Mapping[str, object] | None = None,
     **more: object,
 ) -> None:
