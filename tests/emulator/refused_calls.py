@@ -5,7 +5,7 @@ suite runs (`recording_server`) answers the next calls whose body has a given te
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,7 @@ def refuse(state_directory: Path, text: str, errors: Sequence[str]) -> None:
         text: A part of the requests that are refused.
         errors: The error of each.
     """
-    waiting = {"text": text, "errors": list(errors)}
-    (state_directory / _FILE).write_text(json.dumps(waiting), encoding="utf-8")
+    _write(state_directory / _FILE, {"text": text, "errors": list(errors)})
 
 
 def left(state_directory: Path) -> int:
@@ -67,5 +66,12 @@ def _next(file: Path, body: bytes) -> str | None:
     if not waiting["errors"] or waiting["text"].encode() not in body:
         return None
     error: str = waiting["errors"].pop(0)
-    file.write_text(json.dumps(waiting), encoding="utf-8")
+    _write(file, waiting)
     return error
+
+
+def _write(file: Path, waiting: Mapping[str, object]) -> None:
+    """Write the file at once: the test reads it meanwhile."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(waiting), encoding="utf-8")
+    new.replace(file)
