@@ -23,7 +23,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
     SweepProperty,
 )
 from cdk_braket.core import s3_location
-from cdk_braket.core.argument_types import wrong_types
+from cdk_braket.core.argument_types import checked, wrong_types
 from cdk_braket.core.durations import seconds_of
 from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.keys import READ_ACTIONS, WRITE_ACTIONS, key_statements
@@ -256,6 +256,7 @@ class HybridJobSweep(Resource):
             raise ValidationError(self.node.path, [issue])
         return Token.as_string(self._resource.get_att(SweepAttribute.EXECUTION_ARN.value))
 
+    @checked
     def schedule(
         self,
         id: str,
@@ -303,6 +304,7 @@ class HybridJobSweep(Resource):
         made.node.add_dependency(*self._prerequisites)
         return made
 
+    @checked
     def start_task(
         self, scope: Construct, id: str, *, run: str | None = None
     ) -> tasks.StepFunctionsStartExecution:

@@ -16,6 +16,7 @@ from cdk_braket.core.factories import FactoryOnly
 from cdk_braket.core.issue import Issue, shorten
 from cdk_braket.core.local_paths import path_issue
 from cdk_braket.core.plain import Hyperparameter
+from cdk_braket.core.validation_error import ValidationError
 
 
 class PointsFormat(StrEnum):
@@ -51,11 +52,24 @@ class Grid:
         Args:
             axes: The values of each hyperparameter, by its name. For a name that Python does not
                 allow: `Grid(**{"learning-rate": [0.1, 0.2]})`.
+
+        Raises:
+            ValidationError: The values of a hyperparameter are not a list.
         """
-        wrong = [name for name, values in axes.items() if isinstance(values, str | bytes)]
+        wrong = [
+            Issue(
+                name, "expected a list of values, got a string", f"Use [{values!r}]", repr(values)
+            )
+            for name, values in axes.items()
+            if isinstance(values, str)
+        ]
+        wrong += [
+            Issue(name, f"expected a list of values, got {type(values).__name__}", "Use [value]")
+            for name, values in axes.items()
+            if not isinstance(values, Iterable)
+        ]
         if wrong:
-            names = ", ".join(wrong)
-            raise TypeError(f"Grid: {names}: expected a list of values, got a string. Use [value].")
+            raise ValidationError("Grid", wrong)
         self._axes: dict[str, tuple[Hyperparameter, ...]] = {
             name: tuple(values) for name, values in axes.items()
         }

@@ -7,7 +7,7 @@ variable, which MiniStack copies to the threads that it starts for tasks.
 import contextvars
 import json
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import boto3
@@ -28,13 +28,13 @@ current: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(
 )
 """The execution that this thread runs."""
 
-_EXECUTORS: Final = {
-    "Pass": "_execute_pass",
-    "Choice": "_execute_choice",
-    "Wait": "_execute_wait",
-    "Task": "_execute_task",
-    "Parallel": "_execute_parallel",
-    "Map": "_execute_map",
+_EXECUTORS: Final[Mapping[str, Callable[..., tuple[object, str | None]]]] = {
+    "Pass": stepfunctions._execute_pass,
+    "Choice": stepfunctions._execute_choice,
+    "Wait": stepfunctions._execute_wait,
+    "Task": stepfunctions._execute_task,
+    "Parallel": stepfunctions._execute_parallel,
+    "Map": stepfunctions._execute_map,
 }
 _WITH_EXECUTION: Final = ("Task", "Parallel", "Map")
 
@@ -144,10 +144,8 @@ def _executed(
         return stepfunctions._apply_output_path(state, taken, context), None
     if kind == "Fail":
         raise failure(*stepfunctions._fail_state_error(state, data, context))
-    run = getattr(stepfunctions, _EXECUTORS[kind])
     arguments = (execution, context) if kind in _WITH_EXECUTION else (context,)
-    output: tuple[object, str | None] = run(state, data, *arguments)
-    return output
+    return _EXECUTORS[kind](state, data, *arguments)
 
 
 def entered(execution: Mapping[str, Any]) -> tuple[str, object] | None:
