@@ -11,7 +11,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_braket_local import bootstrap, coverage, following
+from cdk_braket_local import bootstrap, coverage, following, settings
 from cdk_braket_local.control import (
     client_environment,
     foreground_command,
@@ -130,6 +130,12 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="do not run `cdk bootstrap` first (default: run it if a CDK CLI is found)",
     )
+    parser.add_argument(
+        "--simulate-qpus",
+        action="store_true",
+        help="compute tasks for quantum devices without noise and mark their results; otherwise "
+        f"these devices are offline ({settings.SIMULATE_QPUS}=1 does the same)",
+    )
 
 
 def _port(text: str) -> int:
@@ -144,6 +150,7 @@ def _port(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     command: list[str] = options.command
     _refuse_unknown(command[0], _environment({}))
+    _apply_settings(options)
     with temporary_instance.fresh_local_aws(options.port) as (aws, directory):
         environment = _environment(aws.environment)
         if options.bootstrap:
@@ -157,6 +164,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
+    _apply_settings(options)
     place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
@@ -172,6 +180,11 @@ def _up(options: argparse.Namespace) -> int:
             raise
     elif options.port and not running.endpoint_url.endswith(f":{options.port}"):
         raise _UserError(f"it already runs, at {running.endpoint_url}; `down` stops it")
+    elif settings.given(os.environ) != running.settings:
+        raise _UserError(
+            f"it already runs, with {_settings(running.settings)}, not with "
+            f"{_settings(settings.given(os.environ))}; `down` stops it"
+        )
     print(_summary(running, place))
     return 0
 
@@ -222,6 +235,16 @@ def _env(options: argparse.Namespace) -> int:
 
 def _report(line: str) -> None:
     print(f"cdk-braket-local: {line}", file=sys.stderr, flush=True)
+
+
+def _apply_settings(options: argparse.Namespace) -> None:
+    """Set the variables that the process of the local AWS reads."""
+    if options.simulate_qpus:
+        os.environ[settings.SIMULATE_QPUS] = "1"
+
+
+def _settings(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in given.items()) or "no settings"
 
 
 def _summary(running: kept_instance.Description, place: kept_instance.Place) -> str:

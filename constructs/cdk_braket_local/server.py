@@ -40,6 +40,7 @@ from cdk_braket_local.ministack_adapter.environment import (
     server_environment,
 )
 from cdk_braket_local.request_guard import guarded
+from cdk_braket_local.settings import SettingError, Settings
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
@@ -110,7 +111,8 @@ def _account(text: str) -> str:
 def _run(options: argparse.Namespace, create_braket: "CreateBraket") -> None:
     try:
         iam_delay(os.environ.get(IAM_DELAY, ""))
-    except ValueError as error:
+        Settings.read(os.environ)
+    except (ValueError, SettingError) as error:
         raise ServerError(str(error)) from error
     # For functions and jobs as well.
     os.umask(0o077)
@@ -198,7 +200,8 @@ def _create_braket(platform: Platform, directory: Path) -> "Service":
     # Not at the top: the tests of this process make another.
     from cdk_braket_local.braket.service import BraketService  # noqa: PLC0415
 
-    return BraketService(platform, state_directory=directory)
+    settings = Settings.read(os.environ)
+    return BraketService(platform, state_directory=directory, settings=settings)
 
 
 def _enter_environment(environment: dict[str, str]) -> None:

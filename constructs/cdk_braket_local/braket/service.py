@@ -20,6 +20,7 @@ from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_pl
 from cdk_braket_local.braket.runner import Runner
 from cdk_braket_local.braket.task_operations import TaskOperations, check_not_retired
 from cdk_braket_local.braket.tasks import Task
+from cdk_braket_local.settings import Settings
 
 CONCURRENT_JOBS = 3
 
@@ -39,6 +40,7 @@ class BraketService:
         platform: The local AWS that it is a part of.
         state_directory: The folder for the folders of jobs.
         concurrent_jobs: How many jobs run side by side; the rest queue.
+        settings: The user's settings.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class BraketService:
         *,
         state_directory: Path,
         concurrent_jobs: int = CONCURRENT_JOBS,
+        settings: Settings = Settings(),  # noqa: B008 - immutable
     ) -> None:
         self._platform = platform
         self._lock = threading.RLock()
@@ -56,7 +59,12 @@ class BraketService:
             platform, state_directory / "jobs", concurrent_jobs, self._lock, self._changed
         )
         self._tasks = TaskOperations(
-            platform, state_directory / "tasks", self._lock, self._job_of_token, self._jobs_queued
+            platform,
+            state_directory / "tasks",
+            self._lock,
+            self._job_of_token,
+            self._jobs_queued,
+            simulates_qpus=settings.simulates_qpus,
         )
         self._operations: Mapping[str, _Operation] = {
             "CreateJob": self._create_job,

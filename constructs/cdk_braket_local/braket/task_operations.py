@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_device
 from cdk_braket_local.braket import search
-from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus
+from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus, local_devices
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError
 from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
@@ -28,6 +28,7 @@ class TaskOperations:
         lock: The service's lock.
         job_of_token: Returns the ARN of the running job with a job token, or None.
         jobs_queued: Returns how many hybrid jobs wait for a device.
+        simulates_qpus: Whether tasks for quantum devices are simulated.
     """
 
     def __init__(
@@ -37,11 +38,14 @@ class TaskOperations:
         lock: threading.RLock,
         job_of_token: Callable[[Caller, str], str | None],
         jobs_queued: Callable[[str], int],
+        *,
+        simulates_qpus: bool = False,
     ) -> None:
         self._platform = platform
         self._lock = lock
         self._job_of_token = job_of_token
         self._jobs_queued = jobs_queued
+        self._devices = local_devices(simulates_qpus=simulates_qpus)
         self._tasks: dict[str, Task] = {}
         self._tokens = ClientTokens("ValidationException")
         self._pool = TaskPool(platform, folder, lock, self._changed)
@@ -72,7 +76,7 @@ class TaskOperations:
     def _get_device(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
         arn = str(request["deviceArn"])
         self._platform.authorize(caller, "braket:GetDevice", arn, {})
-        device = _device(caller, arn)
+        device = self._device(caller, arn)
         if device.schema is None:
             raise BraketError(
                 "ResourceNotFoundException",
@@ -104,7 +108,9 @@ class TaskOperations:
 
     def _search_devices(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
         self._platform.authorize(caller, "braket:SearchDevices", "*", {})
-        here = [each for each in DEVICES.values() if each.schema and each.is_in(caller.region)]
+        here = [
+            each for each in self._devices.values() if each.schema and each.is_in(caller.region)
+        ]
         texts: Mapping[str, Callable[[Device], str | None]] = {
             "deviceArn": lambda device: device.arn,
             "deviceName": lambda device: device.name,
@@ -113,8 +119,8 @@ class TaskOperations:
             "providerName": lambda device: device.provider,
         }
         found = [device.description for device in search.matching(request, here, texts)]
-        devices, token = search.page(request, "SearchDevicesRequest", found, "deviceArn")
-        return {"devices": devices, "nextToken": token}
+        page, token = search.page(request, "SearchDevicesRequest", found, "deviceArn")
+        return {"devices": page, "nextToken": token}
 
     # --- Quantum tasks. ---
 
@@ -148,13 +154,14 @@ class TaskOperations:
         Raises:
             BraketError: It does not.
         """
-        device = _device(caller, str(request["deviceArn"]))
+        device = self._device(caller, str(request["deviceArn"]))
         check_not_retired(device.arn)
-        if device.simulator is None:
+        if device.status is DeviceStatus.OFFLINE:
             raise BraketError(
                 "DeviceOfflineException",
                 f"{device.arn} is offline: this is the local AWS, which has no quantum hardware. "
-                "Use a simulator here, or run the task on AWS.",
+                "Use a simulator, start the local AWS with --simulate-qpus, or run the task on "
+                "AWS.",
             )
         task = Task.created(caller, device, request, self._job_arn(caller, request))
         problems = task.problems(device.local_qubits(self._pool.size))
@@ -237,6 +244,16 @@ class TaskOperations:
         self._platform.authorize(caller, action, str(arn), {})
         return visible(self.known(str(arn)), caller, str(arn))
 
+    def _device(self, caller: Caller, arn: str) -> Device:
+        if not is_device(arn):
+            raise BraketError("ValidationException", "deviceArn: expected the ARN of a device")
+        device = self._devices.get(arn)
+        if device is None or not device.is_in(caller.region):
+            raise BraketError(
+                "ResourceNotFoundException", f"there is no device {arn} in {caller.region}"
+            )
+        return device
+
     def _changed(self, task: Task) -> None:
         with self._lock:
             detail = task.event()
@@ -252,14 +269,3 @@ def check_not_retired(arn: str) -> None:
     device = DEVICES.get(arn)
     if device is not None and device.status is DeviceStatus.RETIRED:
         raise BraketError("DeviceRetiredException", f"{arn} is retired: choose another device")
-
-
-def _device(caller: Caller, arn: str) -> Device:
-    if not is_device(arn):
-        raise BraketError("ValidationException", "deviceArn: expected the ARN of a device")
-    device = DEVICES.get(arn)
-    if device is None or not device.is_in(caller.region):
-        raise BraketError(
-            "ResourceNotFoundException", f"there is no device {arn} in {caller.region}"
-        )
-    return device

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdk_braket_local import settings
+
 IAM_DELAY = "CDK_BRAKET_LOCAL_IAM_DELAY"
 """The environment variable with the seconds until a policy of IAM takes effect."""
 
@@ -19,6 +21,7 @@ _LONGEST_IAM_DELAY = 600
 _TAKEN_OVER = frozenset(
     {
         IAM_DELAY,
+        *settings.VARIABLES,
         "HOME",
         "LANG",
         "LD_LIBRARY_PATH",
