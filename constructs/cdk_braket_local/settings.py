@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SIMULATE_QPUS: Final = "CDK_BRAKET_LOCAL_SIMULATE_QPUS"
-"""The variable that enables quantum devices, which are simulated without noise."""
+"""The variable that turns the simulation of quantum devices on."""
 
 VARIABLES: Final = frozenset({SIMULATE_QPUS})
 """All variables that `Settings.read` reads."""

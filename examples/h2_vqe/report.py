@@ -1,12 +1,6 @@
 """Compares the job's result with the exact energy, and draws the convergence."""
 
-import gzip
-import io
-import json
-import posixpath
 import sys
-import tarfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cdk_braket_client import results as job_results
+from cdk_braket_client.errors import ResultsError
 from examples.h2_vqe.algorithm import hamiltonian
 
 TOLERANCE = 1e-3
@@ -25,8 +21,6 @@ It is stricter than chemical accuracy, which is 1 kcal/mol or 1.6e-3 hartree."""
 
 PICTURE = "convergence.png"
 
-_RESULTS = "results.json"
-_ARCHIVE_LIMIT = 64 * 2**20
 _SPARKS = "▁▂▃▄▅▆▇█"
 _PAULI = {
     "I": np.eye(2),
@@ -96,10 +90,10 @@ def report(results_archive: Path, hamiltonian_file: Path, output_directory: Path
         ReportError: The archive does not contain the results of this algorithm, or the Hamiltonian
             cannot be read.
     """
-    results = read_results(results_archive)
     try:
+        results = job_results.read(results_archive)
         exact = exact_energy(hamiltonian.read(hamiltonian_file))
-    except (hamiltonian.HamiltonianError, OSError) as error:
+    except (ResultsError, hamiltonian.HamiltonianError, OSError) as error:
         raise ReportError(str(error)) from error
     trace = _numbers("trace", results.get("trace"))
     parameters = _numbers("parameters", results.get("parameters"))
@@ -125,49 +119,9 @@ def exact_energy(of: hamiltonian.Hamiltonian) -> float:
     return float(np.linalg.eigvalsh(matrix)[0])
 
 
-# --- The archive ----------------------------------------------------------------------------------
-
-
-def read_results(archive: Path) -> dict[str, object]:
-    """Return the values that a job saved with the SDK's `save_job_result`.
-
-    A job's output is not trusted: it is read in memory up to a limit, and pickles are refused.
-
-    Raises:
-        ReportError: There is no readable `results.json` of plain values in the archive.
-    """
-    try:
-        document: object = json.loads(_results_json(archive))
-    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, RecursionError) as error:
-        raise ReportError(f"{archive.name} cannot be read: {error}") from error
-    if not isinstance(document, dict) or document.get("dataFormat") != "plaintext":
-        raise ReportError(f"{_RESULTS} is not in the plain-text format of save_job_result")
-    results = document.get("dataDictionary")
-    if not isinstance(results, dict):
-        raise ReportError(f"{_RESULTS} has no dataDictionary")
-    return results
-
-
-def _results_json(archive: Path) -> bytes:
-    with gzip.open(archive) as stream:
-        content = stream.read(_ARCHIVE_LIMIT + 1)
-    if len(content) > _ARCHIVE_LIMIT:
-        raise ReportError(f"{archive.name} holds more than {_ARCHIVE_LIMIT // 2**20} MiB")
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as members:
-        for member in members:
-            if not member.isreg() or posixpath.normpath(member.name) != _RESULTS:
-                continue
-            # A sparse member may claim any size.
-            if member.size > len(content):
-                raise ReportError(f"{archive.name}: {_RESULTS} is larger than the archive")
-            file = members.extractfile(member)
-            return file.read() if file else b""
-    raise ReportError(f"{archive.name} holds no {_RESULTS}")
-
-
 def _numbers(name: str, values: object) -> tuple[float, ...]:
     if not isinstance(values, list) or not values or not all(map(_is_number, values)):
-        raise ReportError(f"{_RESULTS}: {name} must be finite numbers")
+        raise ReportError(f"{job_results.RESULTS}: {name} must be finite numbers")
     return tuple(float(value) for value in values)
 
 

@@ -47,7 +47,7 @@ def _environment(simulating_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def _device(arn: str) -> AwsDevice:
-    """The device, with a bucket in its region."""
+    """The device, with a new bucket in its region."""
     region = arn.split(":")[3]
     bucket = f"amazon-braket-{uuid.uuid4().hex}"
     client = boto3.client("s3", region_name=region)

@@ -10,6 +10,7 @@ regions, qubits), https://docs.aws.amazon.com/braket/latest/developerguide/brake
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -29,6 +30,22 @@ _SHOTS: Final[Mapping[str, tuple[int, int]]] = {
     "QuEra": (1, 1_000),
 }
 _SHOTS_OF_OTHERS: Final = (1, MAXIMUM_SHOTS)
+
+TASK_PRICE: Final = Decimal("0.30")
+"""The price of a task on any quantum device, in USD, without its shots.
+
+Source of the prices: https://aws.amazon.com/braket/pricing/
+"""
+# In USD; prices change, and only AWS knows the one of today.
+_SHOT_PRICES: Final = {
+    "Ibex-Q1": Decimal("0.0235"),
+    "Forte-1": Decimal("0.08"),
+    "Forte-Enterprise-1": Decimal("0.08"),
+    "Garnet": Decimal("0.00145"),
+    "Emerald": Decimal("0.0016"),
+    "Aquila": Decimal("0.01"),
+    "Cepheus-1-108Q": Decimal("0.000425"),
+}
 
 STATE_VECTOR: Final = "braket_sv"
 DENSITY_MATRIX: Final = "braket_dm"
@@ -92,6 +109,11 @@ class Device:
     def shots(self) -> tuple[int, int]:
         """The fewest and the most shots of a task; 0 shots mean an exact result."""
         return _SHOTS.get(self.provider, _SHOTS_OF_OTHERS)
+
+    @property
+    def shot_price(self) -> Decimal:
+        """The price of a shot, in USD; 0 for simulators and retired devices."""
+        return _SHOT_PRICES.get(self.name, Decimal(0))
 
     @property
     def description(self) -> Mapping[str, object]:

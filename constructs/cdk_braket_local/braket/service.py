@@ -18,6 +18,7 @@ from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
 from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
 from cdk_braket_local.braket.runner import Runner
+from cdk_braket_local.braket.spending_limits import SpendingLimit
 from cdk_braket_local.braket.task_operations import TaskOperations, check_not_retired
 from cdk_braket_local.braket.tasks import Task
 from cdk_braket_local.settings import Settings
@@ -34,7 +35,7 @@ _Operation = Callable[[Caller, _Parameters], Mapping[str, object]]
 
 
 class BraketService:
-    """Amazon Braket's hybrid jobs, devices and quantum tasks, on this machine.
+    """Amazon Braket's hybrid jobs, devices, quantum tasks and spending limits, on this machine.
 
     Args:
         platform: The local AWS that it is a part of.
@@ -228,10 +229,13 @@ class BraketService:
 
     # --- What they share. ---
 
-    def _tagged(self, caller: Caller, action: str, arn: object) -> Job | Task:
-        """Return the job or the quantum task that has an ARN."""
-        find = self._job if self._tasks.known(str(arn)) is None else self._tasks.task
-        return find(caller, action, arn)
+    def _tagged(self, caller: Caller, action: str, arn: object) -> Job | Task | SpendingLimit:
+        """Return the job, the quantum task or the spending limit that has an ARN."""
+        if self._tasks.known(str(arn)) is not None:
+            return self._tasks.task(caller, action, arn)
+        if self._tasks.limits.known(str(arn)) is not None:
+            return self._tasks.limits.limit(caller, action, arn)
+        return self._job(caller, action, arn)
 
     def _job(self, caller: Caller, action: str, arn: object) -> Job:
         self._platform.authorize(caller, action, str(arn), {})

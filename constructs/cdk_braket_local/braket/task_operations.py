@@ -1,4 +1,4 @@
-"""The operations of devices and quantum tasks."""
+"""The operations of devices, quantum tasks and spending limits."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus, local
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError
 from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
+from cdk_braket_local.braket.spending_limits import SpendingLimits
 from cdk_braket_local.braket.task_pool import TaskPool, WorkerLostError
 from cdk_braket_local.braket.tasks import Task, TaskStatus
 
@@ -20,7 +21,10 @@ Operation = Callable[[Caller, Parameters], Mapping[str, object]]
 
 
 class TaskOperations:
-    """The part of the service that knows devices and quantum tasks.
+    """The part of the service that knows devices, quantum tasks and spending limits.
+
+    Attributes:
+        limits: The spending limits.
 
     Args:
         platform: The local AWS.
@@ -49,6 +53,7 @@ class TaskOperations:
         self._tasks: dict[str, Task] = {}
         self._tokens = ClientTokens("ValidationException")
         self._pool = TaskPool(platform, folder, lock, self._changed)
+        self.limits = SpendingLimits(platform, lock, self._device, self._tasks.values)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -60,6 +65,7 @@ class TaskOperations:
             "GetQuantumTask": self._get_task,
             "CancelQuantumTask": self._cancel_task,
             "SearchQuantumTasks": self._search_tasks,
+            **self.limits.operations,
         }
 
     def known(self, arn: str) -> Task | None:
@@ -135,6 +141,7 @@ class TaskOperations:
         with self._lock:
             if known := self._tokens.arn_of(caller, request):
                 return {"quantumTaskArn": known}
+            self.limits.admit(task)
             self._tasks[task.arn] = task
             self._tokens.remember(caller, request, task.arn)
         self._changed(task)

@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
-from cdk_braket_local.braket.devices import ANALOG, Device
+from cdk_braket_local.braket.devices import ANALOG, TASK_PRICE, Device
 from cdk_braket_local.braket.job import now
 from cdk_braket_local.braket.platform import Caller
 from cdk_braket_local.braket.protocol import BraketError, timestamp
@@ -125,6 +126,7 @@ class Task:
         status: The state.
         ended_at: The time of its final state.
         failure_reason: Why it failed.
+        spending_limit: The ARN of the spending limit that it counts for.
     """
 
     arn: str
@@ -138,6 +140,7 @@ class Task:
     status: TaskStatus = TaskStatus.CREATED
     ended_at: datetime | None = None
     failure_reason: str | None = None
+    spending_limit: str | None = None
 
     @classmethod
     def created(
@@ -178,6 +181,11 @@ class Task:
         """The number of shots of the request; 0 for an exact result."""
         shots = self.request["shots"]
         return shots if isinstance(shots, int) else 0
+
+    @property
+    def cost(self) -> Decimal:
+        """The estimated cost on a quantum device, in USD."""
+        return TASK_PRICE + self.shots * self.device.shot_price
 
     @property
     def bucket(self) -> str:

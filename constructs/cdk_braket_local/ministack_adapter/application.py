@@ -54,7 +54,6 @@ _PATCHES = (
     rollback,
     schedule_attributes,
     service_linked_role,
-    spending_limits,
 )
 
 
@@ -70,6 +69,7 @@ class LocalAwsApplication:
         braket_handler.register(braket)
         for patch in _PATCHES:
             patch.install()
+        spending_limits.install(braket)
         self.asgi = custom_resources.with_responses(cast("Application", app.app))
 
     def close(self) -> None:
