@@ -1,6 +1,6 @@
 """How long the suite runs: briefly by default, in full with `./dev test --long`.
 
-A brief run takes fewer steps of random tests, and leaves out tests with the marker `long`.
+A brief run has fewer steps of random tests, and no tests with the marker `long`.
 """
 
 import os

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 USAGE_ERROR = 2
 LONG = "CDK_BRAKET_LONG_TESTS"
-"""The environment variable that makes the suite run in full."""
+"""The environment variable with which the suite runs in full."""
 
 # Each worker has a local AWS of its own.
 _MOST_WORKERS = 4
@@ -141,7 +141,7 @@ COMMANDS = {
     ),
     "test": _Command(
         "[--long] [--cov] [PYTEST ARGUMENTS]",
-        "Run the whole test suite, as CI does. --long runs random tests in full and adds long ones. "
+        "Run the whole test suite, as CI does. --long runs it in full. "
         "--cov reports the branches that are not covered. Other arguments go to pytest.",
         _test,
     ),

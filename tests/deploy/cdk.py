@@ -25,8 +25,8 @@ _App = aws_cdk.App
 class CdkApp:
     """A CDK app as its user sees it: a folder with a cdk.json, and the commands on it.
 
-    The CLI runs an app with a command of its own. An app with the plain command is run in this
-    process: a process for each run would load aws-cdk-lib again, which takes most of the time.
+    An app with the plain command runs in this process, not by the CLI: each process would load
+    aws-cdk-lib again, which is most of its time.
 
     Attributes:
         folder: Where the app's cdk.json is.

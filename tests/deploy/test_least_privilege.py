@@ -1,8 +1,8 @@
 """Each permission that we give is needed: without it, what the stack is for goes wrong.
 
 One stack is deployed over and over, each time without one action of one statement: one of
-each statement, or with `./dev test --long` all. The actions that the local AWS requires are those of
-docs/reference/permissions.md.
+each statement, or with `./dev test --long` all. docs/reference/permissions.md lists the actions
+that the local AWS requires.
 """
 
 import copy
