@@ -25,8 +25,8 @@ _App = aws_cdk.App
 class CdkApp:
     """A CDK app as its user sees it: a folder with a cdk.json, and the commands on it.
 
-    An app with the plain command runs in this process, not by the CLI: each process would load
-    aws-cdk-lib again, which is most of its time.
+    An app with the plain command runs in this process, not by the CLI. Each process would load
+    aws-cdk-lib again.
 
     Attributes:
         folder: Where the app's cdk.json is.
