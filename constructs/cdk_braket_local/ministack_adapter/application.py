@@ -10,9 +10,11 @@ from ministack.core import lambda_runtime
 
 from cdk_braket_local.ministack_adapter import braket_handler
 from cdk_braket_local.ministack_adapter.patches import (
+    braket_images,
     bucket_hosts,
     buckets,
     custom_resources,
+    default_jobs_role,
     event_conditions,
     function_needs,
     iam_delay,
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
     from cdk_braket_local.request_guard import Application
 
 _PATCHES = (
+    braket_images,
     bucket_hosts,
     buckets,
     custom_resources,
+    default_jobs_role,
     event_conditions,
     iam_delay,
     key_conditions,
