@@ -64,7 +64,8 @@ class _Sweep:
             found: Mapping[str, Any] = self.states.describe_execution(executionArn=execution)
             return None if found["status"] == "RUNNING" else found
 
-        return _until(described)
+        ended: Mapping[str, Any] = _until(described)
+        return ended
 
     def counts(self, execution: str) -> Mapping[str, int]:
         """The states of the points."""

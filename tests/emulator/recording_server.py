@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
-    from cdk_braket_local.server import MakeBraket
+    from cdk_braket_local.server import CreateBraket
 
 ISSUED = "issued-secrets"
 WRITTEN = "written"
@@ -53,9 +53,9 @@ class _Lines:
 
 
 def _recording(
-    endpoint_url: str, directory: Path, make_braket: "MakeBraket"
+    endpoint_url: str, directory: Path, create_braket: "CreateBraket"
 ) -> "LocalAwsApplication":
-    application = _application(endpoint_url, directory, make_braket)
+    application = _application(endpoint_url, directory, create_braket)
     # MiniStack reads its environment when it is imported.
     from cdk_braket_local.ministack_adapter.patches import custom_resources
 

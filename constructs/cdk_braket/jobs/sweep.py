@@ -25,7 +25,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked, wrong_types
 from cdk_braket.core.durations import seconds_of
-from cdk_braket.core.issue import Issue, argument_names, without
+from cdk_braket.core.issue import Issue, argument_names, shorten, without
 from cdk_braket.core.keys import READ_ACTIONS, WRITE_ACTIONS, key_statements
 from cdk_braket.core.memo import (
     bucket_arn_of,
@@ -160,7 +160,7 @@ class HybridJobSweep(Resource):
             "start_on_deploy": start_on_deploy,
         }
         interval = Duration.minutes(5) if poll_interval is None else poll_interval
-        faults = wrong_types(HybridJobSweep.__init__, given)
+        faults = _wrong_types(given)
         refused = argument_names(faults)
         limits = without(
             wrong_limits(
@@ -476,6 +476,19 @@ class HybridJobSweep(Resource):
         )
         resource.node.add_dependency(*self._prerequisites, policy, self._machine)
         return resource
+
+
+def _wrong_types(given: Mapping[str, object]) -> list[Issue]:
+    found = wrong_types(HybridJobSweep.__init__, given)
+    parameters = given["parameters"]
+    if not isinstance(parameters, str):
+        return found
+    rule = "expected a list of points, got a string"
+    fix = "Use SweepPoints.from_asset(…) for a file"
+    return [
+        *(issue for issue in found if issue.argument != "parameters"),
+        Issue("parameters", rule, fix, shorten(parameters)),
+    ]
 
 
 def _bound(definition: HybridJobDefinition) -> BoundJob:

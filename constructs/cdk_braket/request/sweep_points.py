@@ -57,9 +57,7 @@ class Grid:
             ValidationError: The values of a hyperparameter are not a list.
         """
         wrong = [
-            Issue(
-                name, "expected a list of values, got a string", f"Use [{values!r}]", repr(values)
-            )
+            Issue(name, "expected a list of values, got a string", "Use [value]", shorten(values))
             for name, values in axes.items()
             if isinstance(values, str)
         ]

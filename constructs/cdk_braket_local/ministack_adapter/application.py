@@ -10,9 +10,11 @@ from ministack.core import lambda_runtime
 
 from cdk_braket_local.ministack_adapter import braket_handler
 from cdk_braket_local.ministack_adapter.patches import (
+    braket_images,
     bucket_hosts,
     buckets,
     custom_resources,
+    default_jobs_role,
     distributed_maps,
     event_conditions,
     function_errors,
@@ -42,9 +44,11 @@ if TYPE_CHECKING:
     from cdk_braket_local.request_guard import Application
 
 _PATCHES = (
+    braket_images,
     bucket_hosts,
     buckets,
     custom_resources,
+    default_jobs_role,
     distributed_maps,
     event_conditions,
     function_errors,

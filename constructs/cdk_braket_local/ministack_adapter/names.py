@@ -122,6 +122,7 @@ NAMES: Mapping[str, tuple[str, ...] | None] = {
     "ministack.services.cloudformation.stacks:_roll_back_operation": _ROLL_BACK,
     "ministack.services.eventbridge:_invoke_target": ("target", "event", "rule", "view"),
     "ministack.services.eventbridge:_put_events": ("data", "allow_aws_source"),
+    "ministack.services.iam:_create_role": ("p",),
     "ministack.services.iam:_create_service_linked_role": ("p",),
     "ministack.services.iam:_roles": None,
     "ministack.services.lambda_svc:_LAMBDA_ASYNC_RETRY_BASE_SECONDS": None,

@@ -303,10 +303,9 @@ def test_a_lost_event_is_replaced_by_the_next_poll(world: World) -> None:
 
 
 def test_a_point_that_is_not_over_in_time_is_cancelled(world: World) -> None:
-    seconds = {RunProperty.TIMEOUT_SECONDS: 60}
-    _run(world, **seconds)
+    _run(world, timeoutSeconds=60)
     world.time += 61
-    _run(world, token="later", **seconds)
+    _run(world, token="later", timeoutSeconds=60)
     [(_, error, cause)] = world.tasks
     assert error == "HybridJob.Timeout"
     assert json.loads(str(cause))["JobArn"] == world.only_job().arn
