@@ -1,4 +1,4 @@
-"""The job's result beside the exact energy, with a picture of the convergence."""
+"""Compares the job's result with the exact energy, and draws the convergence."""
 
 import sys
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from cdk_braket_client.errors import ResultsError
 from examples.h2_vqe.algorithm import hamiltonian
 
 TOLERANCE = 1e-3
-"""How near the exact energy, in hartree, an answer has to be.
+"""The largest accepted distance from the exact energy, in hartree.
 
-Chemists ask for a little less: 1 kcal/mol, which is 1.6e-3 hartree."""
+It is stricter than chemical accuracy, which is 1 kcal/mol or 1.6e-3 hartree."""
 
 PICTURE = "convergence.png"
 
@@ -36,14 +36,14 @@ class ReportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A job's answer and the exact one.
+    """A job's result and the exact one.
 
     Attributes:
-        energy: What the job found, in hartree.
+        energy: The job's energy, in hartree.
         exact_energy: The lowest eigenvalue of the same Hamiltonian, in hartree.
         trace: The energy at the start and after each iteration, in hartree.
         parameters: The angles of the trial state, in radians.
-        picture: The drawing of the convergence, a PNG file.
+        picture: The picture of the convergence, a PNG file.
     """
 
     energy: float
@@ -54,7 +54,7 @@ class Report:
 
     @property
     def difference(self) -> float:
-        """How far the energy is above the exact one, in hartree; sampling can make it negative."""
+        """The energy above the exact one, in hartree. It can be negative due to sampling."""
         return self.energy - self.exact_energy
 
     @property
@@ -70,7 +70,7 @@ class Report:
         return "\n".join(
             [
                 f"Energy       {self.energy:+.6f} hartree",
-                f"Exact        {self.exact_energy:+.6f} hartree, by diagonalisation",
+                f"Exact        {self.exact_energy:+.6f} hartree, by diagonalization",
                 f"Difference   {self.difference:+.1e} hartree, {verdict} {TOLERANCE:g}",
                 f"Convergence  {sparkline(self.trace)} {path}",
                 f"Picture      {self.picture}",
@@ -82,12 +82,12 @@ def report(results_archive: Path, hamiltonian_file: Path, output_directory: Path
     """Compare a job's results with the exact ground state, and draw the convergence.
 
     Args:
-        results_archive: The job's `model.tar.gz`. Nothing of it is unpacked or unpickled.
-        hamiltonian_file: The Hamiltonian that the job was given.
-        output_directory: Where `convergence.png` is written; made if missing.
+        results_archive: The job's `model.tar.gz`. No file is extracted, and no pickle is loaded.
+        hamiltonian_file: The job's input: the Hamiltonian.
+        output_directory: The directory of `convergence.png`; it is created if missing.
 
     Raises:
-        ReportError: The archive does not hold the results of this algorithm, or the Hamiltonian
+        ReportError: The archive does not contain the results of this algorithm, or the Hamiltonian
             cannot be read.
     """
     try:
@@ -139,8 +139,8 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     """Draw values in one line of block characters, the lowest as the lowest block.
 
     Args:
-        values: At least one value; of more than `width`, as many are shown, evenly chosen.
-        width: How many characters there may be, at least 2.
+        values: At least one value; of more than `width`, an evenly spaced selection is shown.
+        width: The maximum number of characters, at least 2.
     """
     if len(values) > width:
         last = len(values) - 1

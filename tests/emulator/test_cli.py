@@ -282,7 +282,7 @@ def test_up_and_down_leave_a_project_as_it_was_and_up_works_again(project: Path)
     before = contents(project)
     for _ in range(2):
         up = local(project, "up")
-        assert (up.returncode, "starting afresh" in up.stderr) == (0, False), up.stderr
+        assert (up.returncode, "starting a new one" in up.stderr) == (0, False), up.stderr
         down = local(project, "down")
         assert (down.returncode, down.stderr) == (0, "")
         assert contents(project) == before
@@ -313,7 +313,8 @@ def test_a_state_directory_that_came_with_a_repository_is_refused(project: Path)
     assert local(project, "down").returncode == 0
     copy.rename(state)
     before = contents(project)
-    assert "not a state directory of ours" in refusal(local(project, "up", "--no-bootstrap"))
+    refused = refusal(local(project, "up", "--no-bootstrap"))
+    assert "not a state directory of cdk-braket-local" in refused
     assert local(project, "down").stdout.startswith("no local AWS is kept in ")
     assert contents(project) == before
 
@@ -392,7 +393,7 @@ def test_what_a_crash_leaves_is_cleared_away(project: Path) -> None:
     assert local(project, "status").returncode == 1
     again = local(project, "up", "--no-bootstrap")
     assert again.returncode == 0
-    assert "starting afresh" in again.stderr
+    assert "starting a new one" in again.stderr
     assert local(project, "status").returncode == 0
 
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from braket.ahs import AnalogHamiltonianSimulation, AtomArrangement, DrivingField
-from braket.aws import AwsDevice, AwsSession
+from braket.aws import AwsDevice, AwsSession, DirectReservation
 from braket.circuits import Circuit, Observable
 from braket.devices import Devices
 from braket.timings import TimeSeries
@@ -154,6 +154,17 @@ def test_a_task_beyond_a_limit_of_its_device_is_refused(
     with pytest.raises(ClientError, match=reason) as raised:
         _device(arn).run(given, shots=shots)
     assert raised.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_tasks_of_a_reservation_name_it() -> None:
+    device = _device(Devices.IonQ.Forte1.value)
+    reservation = f"arn:aws:braket:us-east-1:000000000000:reservation/{uuid.uuid4()}"
+    with DirectReservation(device, reservation_arn=reservation):
+        # Fewer shots than on demand.
+        task = device.run(Circuit().x(0), shots=1, poll_timeout_seconds=PATIENCE)
+    assert task.result().measurement_counts == {"1": 1}
+    (association,) = task.metadata()["associations"]
+    assert association == {"arn": reservation, "type": "RESERVATION_TIME_WINDOW_ARN"}
 
 
 def test_a_retired_device_stays_retired() -> None:

@@ -74,7 +74,7 @@ def test_verdict_is_about_a_thousandth_of_a_hartree_either_way(
 def test_rendering_shows_both_energies_and_the_way_there(tmp_path: Path) -> None:
     assert reported(tmp_path, RESULTS).render().splitlines() == [
         "Energy       -1.145500 hartree",
-        "Exact        -1.145599 hartree, by diagonalisation",
+        "Exact        -1.145599 hartree, by diagonalization",
         "Difference   +9.9e-05 hartree, within 0.001",
         "Convergence  █▂▁ +0.500 to -1.145 in 2 iterations",
         f"Picture      {tmp_path / 'report/convergence.png'}",

@@ -248,7 +248,7 @@ class BraketService:
         arn = f"arn:aws:braket:{caller.region}:{caller.account}:job/{token}"
         with self._lock:
             job = self._jobs.get(arn)
-            return arn if job is not None and not job.is_over else None
+            return arn if job is not None and not job.has_ended else None
 
     def _jobs_queued(self, device: str) -> int:
         with self._lock:

@@ -222,8 +222,8 @@ class TaskOperations:
                 "ConflictException", f"the task is {task.status.value}: it cannot be cancelled"
             )
         with self._lock:
-            is_over = task.status is TaskStatus.CANCELLED
-        status = TaskStatus.CANCELLED if is_over else TaskStatus.CANCELLING
+            is_cancelled = task.status is TaskStatus.CANCELLED
+        status = TaskStatus.CANCELLED if is_cancelled else TaskStatus.CANCELLING
         return {"quantumTaskArn": task.arn, "cancellationStatus": status.value}
 
     def _search_tasks(self, caller: Caller, request: Parameters) -> Mapping[str, object]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from cdk_braket_local import processes
 from cdk_braket_local.control import foreground_command, temporary_instance
 from cdk_braket_local.files import FolderError, OwnedFolder
-from cdk_braket_local.ministack_adapter.environment import taken_over
+from cdk_braket_local.ministack_adapter.environment import inherited
 from cdk_braket_local.settings import given
 
 # How long the keeper may take to stop its local AWS before it is killed.
@@ -148,7 +148,7 @@ class Place:
         with folder.create(_LOG) as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "cdk_braket_local.control.kept_instance", *arguments],
-                env=taken_over(os.environ),
+                env=inherited(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -263,7 +263,7 @@ def _claimed(directory: Path) -> Iterator[OwnedFolder]:
         # Other people's projects need not know of it.
         with folder.create(_IGNORED) as file:
             file.write(b"*\n")
-        folder.make_folders([_SCRATCH])
+        folder.create_folders([_SCRATCH])
         yield folder
 
 
