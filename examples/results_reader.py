@@ -20,7 +20,7 @@ def value(parameter_name: str) -> float:
     """Return the value of a parameter once the function of the stack has written it.
 
     Args:
-        parameter_name: The parameter, which the stack creates with a text.
+        parameter_name: The parameter, whose first value is not a number.
 
     Raises:
         NotReadError: It has no number after two minutes.

@@ -347,12 +347,7 @@ def downloaded_mebibytes(said: str) -> float:
 
 
 def installed_packages(said: str) -> str:
-    """Return the packages that uv or npm names as installed, of many their number; empty without.
-
-    Example:
-        >>> installed_packages(" + click==8.5.1\\n - rich==14.0.0\\n + rich==15.0.0\\n")
-        'click 8.5.1, rich 15.0.0'
-    """
+    """Return the packages that uv or npm names as installed, of many their number; empty without."""
     names = re.findall(r"^ [+~] (\S+)==(\S+)", said, re.MULTILINE)
     if 0 < len(names) <= _MOST_NAMES:
         return ", ".join(f"{name} {version}" for name, version in names)
