@@ -347,7 +347,7 @@ def downloaded_mebibytes(said: str) -> float:
 
 
 def installed_packages(said: str) -> str:
-    """Return the packages that uv or npm names as installed, of many their number; empty without."""
+    """Return the packages that uv or npm names as installed, of many their number."""
     names = re.findall(r"^ [+~] (\S+)==(\S+)", said, re.MULTILINE)
     if 0 < len(names) <= _MOST_NAMES:
         return ", ".join(f"{name} {version}" for name, version in names)
