@@ -176,7 +176,7 @@ def test_the_bill_names_what_the_wheel_needs_and_no_tool_of_ours(bill: Any) -> N
     assert {"pytest", "ruff", "cfn-lint"}.isdisjoint(scopes)
     needs = {entry["ref"]: entry.get("dependsOn", []) for entry in bill["dependencies"]}
     direct = {reference.split("==")[0] for reference in needs["cdk-braket"]}
-    assert direct == {"aws-cdk-lib", "boto3", "constructs", "jsii"}
+    assert direct == {"aws-cdk-lib", "boto3", "click", "constructs", "jsii", "rich"}
     (boto3,) = (reference for reference in needs if reference.startswith("boto3=="))
     assert any(one.startswith("botocore==") for one in needs[boto3])
 
