@@ -5,10 +5,13 @@ reasons are for the person who deploys: what was tried, what was said, what to d
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import TypeVar
 from urllib.parse import quote
+
+_T = TypeVar("_T")
 
 _SHORTEST_SECRET = 4  # shorter hyperparameter values ("1", "sgd") would only garble the text
 _LONGEST_MESSAGE = 1000  # characters of a service's message that are passed on
@@ -72,6 +75,16 @@ class ServiceError(Exception):
         request = f" (request {self.request_id})" if self.request_id else ""
         # The whole message: a value that is to be hidden is not found in one that was cut.
         return f"{self.operation}: {self.code}: {self.message}{request}"
+
+
+def found_or_none(call: Callable[[], _T]) -> _T | None:
+    """Return the result of a call; None if the service says that there is no such thing."""
+    try:
+        return call()
+    except ServiceError as error:
+        if error.kind is Kind.NOT_FOUND:
+            return None
+        raise
 
 
 class Failure(Exception):  # noqa: N818 - the outcome of an event, not an error in a program
