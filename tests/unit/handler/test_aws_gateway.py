@@ -551,7 +551,7 @@ def test_a_missing_asset_is_named_whether_s3_tells_or_hides_it(
     with pytest.raises(ServiceError, match=r"s3://cdk-assets/abc\.tar\.gz") as raised:
         gateway.copy_asset(SOURCE, TARGET)
     assert raised.value.kind is Kind.PERMANENT
-    assert "not there, or the handler's role lacks" in explain(raised.value, {}, "us-east-1")
+    assert "not there, or the handler's role lacks" in str(explain(raised.value, {}, "us-east-1"))
 
 
 # --- The answer to CloudFormation. ---

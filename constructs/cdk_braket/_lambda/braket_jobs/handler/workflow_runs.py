@@ -5,14 +5,12 @@ repeated at any point and is one job, and an execution that is stopped is a Dele
 """
 
 import hashlib
-import itertools
 import json
-import math
-import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
-from ..api.service_rules import is_unicode
+from ..api.service_rules import is_unicode, mapping_in
 from ..contract import (
     COMPLETED,
     RUN_ID,
@@ -23,23 +21,17 @@ from ..contract import (
     RunAction,
     RunProperty,
 )
+from ..issue import Issue
 from .errors import Failure, Kind, LateEventFailure, ServiceError
-from .gateway import Gateway, Job
-from .invocation import NOTHING_STARTED, Event, Log, RequestType
+from .gateway import Job
+from .invocation import NOTHING_STARTED, Event, RequestType
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
-from .retries import (
-    PROPAGATION_SECONDS,
-    PROPAGATION_SECONDS_OF_DELETE,
-    Budget,
-    Calls,
-)
+from .retries import PROPAGATION_SECONDS_OF_DELETE, Calls, Tools
+from .wait_for_job import APPEARS_SECONDS
 
 _LONGEST_CAUSE = 30_000  # characters; Step Functions takes 32,768
 _LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions takes
-
-_APPEARS_SECONDS = 120.0
-"""For how long a GetJob that finds no job is not believed: the job may just have been created."""
 
 _STARTED_AT, _ENDED_AT = 0.0, 1.0
 """The order of a run's two events, as dates: a start that arrives after the end is late. A run
@@ -49,36 +41,19 @@ _STOPPED = "stopped"
 """The name of the object that says that an execution is over. No run has it: theirs are digests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every action is done with."""
-
-    gateway: Gateway
-    budget: Budget
-    log: Log
-    rng: random.Random
-
-    def calls(self, kind: RequestType = RequestType.CREATE) -> Calls:
-        """Return the calls of an action, with retries."""
-        seconds = PROPAGATION_SECONDS
-        if kind is RequestType.DELETE:
-            seconds = PROPAGATION_SECONDS_OF_DELETE
-        return Calls(self.gateway, self.budget, self.rng, seconds)
-
-
-def is_asked(event: object) -> bool:
-    """Say whether an event asks for an action."""
+def is_run_event(event: object) -> bool:
+    """Return whether an event asks for an action."""
     action = event.get(RunProperty.ACTION) if isinstance(event, Mapping) else None
-    # What is not text may not be hashable.
+    # Another value than a string may not be hashable.
     return isinstance(action, str) and action in set(RunAction)
 
 
 def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    """Do what an event asks for.
+    """Do the action that an event asks for.
 
     Args:
         event: The event.
-        tools: What it is done with.
+        tools: The means of the invocation.
 
     Returns:
         For a start, the job's attributes; else nothing.
@@ -96,7 +71,7 @@ def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     try:
         return actions[RunAction(str(event[RunProperty.ACTION]))](event, tools)
     except ServiceError as error:
-        raise Failure(f"{error}.") from error
+        raise Failure(f"{error}") from error
 
 
 # --- The actions. ---
@@ -112,10 +87,10 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     # First, so that an execution that is stopped from now on finds the run to cancel; then, so
     # that one that was stopped before is noticed: either it finds the run, or we find its end.
     _write(tools, _of_execution(records, execution, resource), json.dumps({"run": resource}))
-    if _read(tools, _of_execution(records, execution, _STOPPED)) is not None:
+    if _read(tools, _of_execution(records, execution, _STOPPED))[0] is not None:
         raise LateEventFailure("The execution is over, so no job was started.")
     created = _event(RequestType.CREATE, execution, resource, properties)
-    outcome = _lifecycle(created, tools).handle()
+    outcome = Lifecycle(created, tools).handle()
     answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
     if seconds is not None:
         answer[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
@@ -123,14 +98,14 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
 
 
 def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    started = _mapping(event, RunProperty.RUN)
+    started = mapping_in(event, RunProperty.RUN)
     arn = _text(started, Attribute.JOB_ARN)
     records = Location.parse(_text(event, RunProperty.RECORDS))
     token = _text(event, RunProperty.TASK_TOKEN)
     waiting = {"token": token, "run": started}
     # First, so that a job that ends from now on finds who waits for it.
     _write(tools, _of_job(records, arn), json.dumps(waiting))
-    job = tools.calls().job_or_none(arn, _APPEARS_SECONDS)
+    job = Calls(tools).job_or_none(arn, APPEARS_SECONDS)
     until = started.get(RUN_WAITS_UNTIL)
     if job is None or job.is_over:
         _answer(tools, token, started, job)
@@ -139,26 +114,40 @@ def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
         resource = _digest(_text(started, RUN_ID))
         _cancel(tools, records, execution, resource)
         cause = f"The job {arn} was not over in time, and was cancelled."
-        _send(tools, lambda: tools.gateway.send_task_failure(token, "HybridJob.Timeout", cause))
+        _send(tools, partial(tools.gateway.send_task_failure, token, "HybridJob.Timeout", cause))
     return {}
 
 
 def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     records = Location.parse(_text(event, RunProperty.RECORDS))
     arn = _text(event, RunProperty.JOB_ARN)
-    found = _read(tools, _of_job(records, arn))
+    found, _ = _read(tools, _of_job(records, arn))
     if found is None:
         return {}  # nobody waits for this job: it is another's
     waiting = _loaded(found)
-    job = tools.calls().job_or_none(arn)
+    job = Calls(tools).job_or_none(arn)
     if job is not None and job.is_over:
-        _answer(tools, _text(waiting, "token"), _mapping(waiting, "run"), job)
+        _answer(tools, _text(waiting, "token"), mapping_in(waiting, "run"), job)
     return {}
 
 
 def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
+    """Cancel every run of an execution that is not over, and every one that is still to start."""
     records = Location.parse(_text(event, RunProperty.RECORDS))
-    _cancel_all(tools, records, _text(event, RunProperty.EXECUTION))
+    execution = _text(event, RunProperty.EXECUTION)
+    _write(tools, _of_execution(records, execution, _STOPPED), json.dumps({"run": None}))
+    below = _of_execution(records, execution, "")
+    pages = Calls(tools, PROPAGATION_SECONDS_OF_DELETE).pages
+    keys = list(pages(lambda token: tools.gateway.list_keys(below, token)))
+    failures: list[Failure] = []
+    for name in (key.removeprefix(below.key) for key in keys):
+        try:
+            if name != _STOPPED:
+                _cancel(tools, records, execution, name)
+        except Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
     return {}
 
 
@@ -169,54 +158,34 @@ def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, objec
     return {}
 
 
-def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
-    """Cancel every run of an execution that is not over, and every one that is still to start."""
-    _write(tools, _of_execution(records, execution, _STOPPED), json.dumps({"run": None}))
-    below = _of_execution(records, execution, "")
-    calls = tools.calls(RequestType.DELETE)
-    keys = list(calls.pages(lambda token: tools.gateway.list_keys(below, token)))
-    failures: list[Failure] = []
-    for name in (key.removeprefix(below.key) for key in keys):
-        try:
-            if name != _STOPPED:
-                _cancel(tools, records, execution, name)
-        except Failure as failure:
-            failures.append(failure)
-    if failures:
-        raise failures[0]
-
-
 def _cancel(tools: Tools, records: Location, execution: str, resource: str) -> None:
     """Cancel a run; one whose start did not arrive yet is never started."""
     properties = {Property.RECORDS.value: records.uri}
     deleted = _event(RequestType.DELETE, execution, resource, properties)
-    _lifecycle(deleted, tools).handle()
+    Lifecycle(deleted, tools).handle()
 
 
 # --- What they share. ---
 
 
 def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | None) -> None:
-    """Tell the state that waits what became of its job."""
+    """Report the end of its job to the state that waits."""
     status = "unknown" if job is None else job.status
     tools.log("run_over", {"jobArn": started.get(Attribute.JOB_ARN), "status": status})
     if status == COMPLETED:
         output = {k: v for k, v in started.items() if k != RUN_WAITS_UNTIL}
         output[RUN_STATUS] = status
-        _send(tools, lambda: tools.gateway.send_task_success(token, output))
+        _send(tools, partial(tools.gateway.send_task_success, token, output))
         return
     cause = (job.failure_reason if job else "") or f"The job is {status}."
     error = f"HybridJob.{status.capitalize()}"
-    _send(
-        tools,
-        lambda: tools.gateway.send_task_failure(token, error, cause[:_LONGEST_CAUSE]),
-    )
+    _send(tools, partial(tools.gateway.send_task_failure, token, error, cause[:_LONGEST_CAUSE]))
 
 
 def _send(tools: Tools, send: Callable[[], None]) -> None:
-    """Answer a state; one that does not wait any more is none of ours."""
+    """Answer a state, if it still waits."""
     try:
-        tools.calls().retry(send)
+        Calls(tools).retry(send)
     except ServiceError as error:
         if error.code not in {"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"}:
             raise
@@ -225,17 +194,16 @@ def _send(tools: Tools, send: Callable[[], None]) -> None:
 
 def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, object]:
     """Return the definition's properties with the hyperparameters of this run."""
-    properties = _mapping(event, RunProperty.PROPERTIES)
+    properties = mapping_in(event, RunProperty.PROPERTIES)
     given = event.get(RunProperty.HYPERPARAMETERS) or {}
-    if not isinstance(given, Mapping):
-        raise Failure("The hyperparameters are not an object of texts.")
-    wrong = [k for k, v in given.items() if not isinstance(v, str | int | float)]
-    if wrong:
-        names = ", ".join(sorted(map(str, wrong)))
-        raise Failure(f"Hyperparameters must be text, numbers or bools: {names} are not.")
+    if not isinstance(given, Mapping) or not all(
+        isinstance(value, str | int | float) for value in given.values()
+    ):
+        rule = "must be an object of strings, numbers and bools"
+        raise Failure(Issue(RunProperty.HYPERPARAMETERS, rule))
     request = read_request(properties)
     if given:
-        known = _mapping(request, "hyperParameters")
+        known = mapping_in(request, "hyperParameters")
         merged = {**known, **{str(k): str(v) for k, v in given.items()}}
         request = {**request, "hyperParameters": merged}
     return {**properties, Property.REQUEST.value: request}
@@ -256,10 +224,6 @@ def _event(
     )
 
 
-def _lifecycle(event: Event, tools: Tools) -> Lifecycle:
-    return Lifecycle(event, tools.gateway, tools.budget, tools.log, tools.rng)
-
-
 def _of_execution(records: Location, execution: str, resource: str) -> Location:
     return replace(records, key=f"{records.key}/executions/{_digest(execution)}/{resource}")
 
@@ -268,31 +232,25 @@ def _of_job(records: Location, job_arn: str) -> Location:
     return replace(records, key=f"{records.key}/waiting/{_digest(job_arn)}")
 
 
-def _read(tools: Tools, place: Location) -> str | None:
-    found = tools.calls().retry(lambda: tools.gateway.read_record(place))
-    return None if found is None else found[0]
+def _read(tools: Tools, place: Location) -> tuple[str, str] | tuple[None, None]:
+    """Return an object's text and version, if it exists."""
+    return Calls(tools).retry(lambda: tools.gateway.read_record(place)) or (None, None)
 
 
 def _write(tools: Tools, place: Location, text: str) -> None:
-    """Write a record over what there may be: the last one who waits counts."""
-    calls = tools.calls()
-    for attempt in itertools.count():
-        found = calls.retry(lambda: tools.gateway.read_record(place))
-        if found is not None and found[0] == text:
+    """Write an object over the one that may exist: the last one who waits counts."""
+    calls, attempt = Calls(tools), 0
+    while True:
+        found, version = _read(tools, place)
+        if found == text:
             return
-        if _was_written(tools, place, text, None if found is None else found[1]):
-            return
-        calls.pause(attempt, "others change the record")
-
-
-def _was_written(tools: Tools, place: Location, text: str, version: str | None) -> bool:
-    try:
-        tools.calls().retry(lambda: tools.gateway.write_record(place, text, version))
-    except ServiceError as error:
-        if error.kind is Kind.CONFLICT:
-            return False
-        raise
-    return True
+        try:
+            calls.retry(partial(tools.gateway.write_record, place, text, version))
+        except ServiceError as error:
+            if error.kind is not Kind.CONFLICT:
+                raise
+            calls.pause(attempt, "others change the record")
+            attempt += 1
 
 
 def _digest(text: str) -> str:
@@ -305,7 +263,7 @@ def _loaded(text: str) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Failure("What is to be read is not a JSON object.")
+        raise Failure("The object of the state that waits is damaged")
     return value
 
 
@@ -314,21 +272,15 @@ def _timeout(event: Mapping[str, object]) -> float | None:
     value = event.get(RunProperty.TIMEOUT_SECONDS)
     if value is None:
         return None
-    number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else value
-    if not 0 <= number <= _LONGEST_TIMEOUT:
-        raise Failure(
-            f"{RunProperty.TIMEOUT_SECONDS} is not a number of seconds up to {_LONGEST_TIMEOUT}."
-        )
-    return float(number)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LONGEST_TIMEOUT:
+        name = RunProperty.TIMEOUT_SECONDS
+        raise Failure(f"{name} is not a number of seconds up to {_LONGEST_TIMEOUT}")
+    return float(value)
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
     value = values.get(name)
     if not isinstance(value, str) or not value or not is_unicode(value):
-        raise Failure(f"{name} is missing or is not text.")
+        raise Failure(f"{name} is missing or is not text")
     return value
-
-
-def _mapping(values: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = values.get(name)
-    return value if isinstance(value, Mapping) else {}
