@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from cdk_braket._lambda.braket_jobs.issue import Issue, Severity, one_line
+from cdk_braket._lambda.braket_jobs.issue import Issue, Severity, as_lines, one_line
 
-__all__ = ["Issue", "Severity", "argument_names", "one_line", "shorten", "without"]
+__all__ = ["Issue", "Severity", "argument_names", "as_lines", "one_line", "shorten", "without"]
 
 _SHOWN_LENGTH: Final = 80
 

@@ -68,59 +68,29 @@ class Step(StrEnum):
     """Its job is over."""
 
 
-TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
-    State.WANTED: {
-        Step.ASK: State.WANTED,
-        Step.ANNOUNCE: State.CALLING,
-        Step.START: State.STARTED,
-        Step.RELEASE: State.ENDED,
-        Step.RETAIN: State.ENDED,
-    },
-    State.CALLING: {
-        Step.ASK: State.CALLING,
-        Step.ANNOUNCE: State.CALLING,
-        Step.START: State.STARTED,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RELEASED,
-    },
-    State.STARTED: {
-        Step.ASK: State.STARTED,
-        Step.START: State.STARTED,
-        Step.ACCEPT: State.HELD,
-        Step.FAIL: State.RELEASED,
-        Step.RELEASE: State.RELEASED,
-        # The stack never came to hold it, so its wish is not about this job.
-        Step.RETAIN: State.RELEASED,
-    },
-    State.HELD: {
-        Step.ASK: State.HELD,
-        Step.START: State.HELD,
-        Step.ACCEPT: State.HELD,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RETAINED,
-    },
-    State.RELEASED: {
-        Step.ASK: State.STARTED,
-        Step.START: State.RELEASED,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RELEASED,
-        Step.END: State.ENDED,
-    },
-    State.RETAINED: {
-        Step.ASK: State.STARTED,
-        Step.START: State.RETAINED,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RETAINED,
-    },
-    State.ENDED: {
-        Step.ASK: State.STARTED,
-        # A call that was under way when the run was believed to have no job.
-        Step.START: State.RELEASED,
-        Step.RELEASE: State.ENDED,
-        Step.RETAIN: State.ENDED,
-        Step.END: State.ENDED,
-    },
-}
+_TABLE = """
+          ask      announce  start     accept  fail      release   retain    end
+WANTED    WANTED   CALLING   STARTED   -       -         ENDED     ENDED     -
+CALLING   CALLING  CALLING   STARTED   -       -         RELEASED  RELEASED  -
+STARTED   STARTED  -         STARTED   HELD    RELEASED  RELEASED  RELEASED  -
+HELD      HELD     -         HELD      HELD    -         RELEASED  RETAINED  -
+RELEASED  STARTED  -         RELEASED  -       -         RELEASED  RELEASED  ENDED
+RETAINED  STARTED  -         RETAINED  -       -         RELEASED  RETAINED  -
+ENDED     STARTED  -         RELEASED  -       -         ENDED     ENDED     ENDED
+"""
+# STARTED and retain: the stack never held the job, so its wish is not about it. ENDED and start: a
+# call that was under way when the run was believed to have no job.
+
+
+def _transitions(table: str) -> dict[State, dict[Step, State]]:
+    steps, *rows = (line.split() for line in table.strip().splitlines())
+    return {
+        State(state): {Step(s): State(to) for s, to in zip(steps, row, strict=True) if to != "-"}
+        for state, *row in rows
+    }
+
+
+TRANSITIONS: Mapping[State, Mapping[Step, State]] = _transitions(_TABLE)
 """The state after each step. A step that is not listed changes nothing."""
 
 LET_GO = frozenset({State.RELEASED, State.RETAINED, State.ENDED})

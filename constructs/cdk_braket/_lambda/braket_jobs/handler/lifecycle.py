@@ -210,21 +210,14 @@ class Lifecycle:
         if found is None:
             return None
         attempt, job = found
-        return self._run_with_job(definition.digest, attempt, job.arn, job, definition.tags)
+        return self._new_run(definition.digest, attempt, definition.tags, job.arn, job)
 
     def _chosen(self, run: Run | None, definition: JobProperties) -> Run:
         """Return the run that answers an event which was not seen before."""
         if run is not None and not self._runs_anew(run):
             return run
-        attempt = 1 if run is None else run.attempt + 1
-        token = self._event.token(definition.digest, attempt)
-        return Run(
-            definition=definition.digest,
-            attempt=attempt,
-            token=token,
-            tags={**definition.tags, contract.TOKEN_TAG: token},
-            since=self._calls.now(),
-            tag_keys=tuple(sorted(definition.tags)),
+        return self._new_run(
+            definition.digest, 1 if run is None else run.attempt + 1, definition.tags
         )
 
     def _with_asked(self, record: JobRecord, run: Run, definition: JobProperties) -> JobRecord:
@@ -273,13 +266,18 @@ class Lifecycle:
         if attempt is None:
             known = record.latest_run(old)
             attempt = 1 if known is None else known.attempt + 1
-        run = self._run_with_job(old, attempt, arn, job, old_tags(self._event.old_properties))
+        run = self._new_run(old, attempt, old_tags(self._event.old_properties), arn, job)
         return replace(record.with_run(run), current=run.token)
 
-    def _run_with_job(
-        self, definition: str, attempt: int, arn: str, job: Job | None, tags: Mapping[str, str]
+    def _new_run(
+        self,
+        definition: str,
+        attempt: int,
+        tags: Mapping[str, str],
+        arn: str | None = None,
+        job: Job | None = None,
     ) -> Run:
-        """Return a run that CloudFormation holds, or held, though no record has it."""
+        """Return a run; with an ARN, one that CloudFormation holds, though no record has it."""
         token = self._event.token(definition, attempt)
         return Run(
             definition=definition,
@@ -287,7 +285,7 @@ class Lifecycle:
             token=token,
             tags={**tags, contract.TOKEN_TAG: token},
             since=self._calls.now(),
-            state=State.HELD,
+            state=State.HELD if arn else State.WANTED,
             job=arn,
             tag_keys=tuple(sorted(tags)),
             ended_as=job.status if job is not None and job.is_over else "",

@@ -6,6 +6,7 @@ repeated at any point and is one job, and an execution that is stopped is a Dele
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -273,10 +274,11 @@ def _timeout(event: Mapping[str, object]) -> float | None:
     if value is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= _LONGEST_TIMEOUT:
+    seconds = float(str(value)) if is_number else math.nan
+    if not 0 <= seconds <= _LONGEST_TIMEOUT:
         name = RunProperty.TIMEOUT_SECONDS
         raise Failure(f"{name} is not a number of seconds up to {_LONGEST_TIMEOUT}")
-    return float(value)
+    return seconds
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
