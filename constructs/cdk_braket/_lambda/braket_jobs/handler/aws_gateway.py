@@ -100,10 +100,15 @@ _GUESSED: Final = (Encryption("aws:kms"), Encryption("AES256"))
 """The encryption to request where a bucket refuses objects without a header, and neither the
 environment nor S3 says which one is the bucket's own."""
 
-_HTTP_NOT_FOUND = 404
-_HTTP_TOO_MANY = 429
+_KINDS: Final[Mapping[int, Kind]] = {
+    307: Kind.TRANSIENT,  # S3, while a new bucket's name is not known everywhere
+    404: Kind.NOT_FOUND,
+    408: Kind.TRANSIENT,
+    409: Kind.CONFLICT,
+    412: Kind.CONFLICT,
+    429: Kind.TRANSIENT,
+}
 _HTTP_ERROR = 500
-_CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "ConflictException"})
 
 
 class _StatesClient(Protocol):
@@ -525,11 +530,10 @@ def _from_reply(operation: str, error: ClientError) -> ServiceError:
 
 
 def _kind(code: str, status: int) -> Kind:
-    if code in _CONFLICTS:
-        return Kind.CONFLICT
-    if code in _TRANSIENT_CODES or status == _HTTP_TOO_MANY or status >= _HTTP_ERROR:
+    # S3 puts the name of the service that refused before the code: KMS.ThrottlingException.
+    if code.rpartition(".")[2] in _TRANSIENT_CODES or status >= _HTTP_ERROR:
         return Kind.TRANSIENT
-    return Kind.NOT_FOUND if status == _HTTP_NOT_FOUND else Kind.PERMANENT
+    return _KINDS.get(status, Kind.PERMANENT)
 
 
 if CONNECT_SECONDS + READ_SECONDS > CALL_SECONDS - ANNOUNCED_SECONDS:

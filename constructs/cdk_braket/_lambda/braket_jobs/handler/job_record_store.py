@@ -8,7 +8,7 @@ counts, and all are written. docs/adr/0004-one-job-per-definition.md has the rea
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from .errors import Kind, ServiceError, UnreadableRecordFailure
+from .errors import Failure, Kind, ServiceError, UnreadableRecordFailure
 from .job_record import JobRecord, UnreadableRecordError, key, load
 from .properties import Encryption, Location
 from .retries import Calls
@@ -23,12 +23,14 @@ class _Copy:
         version: The object's version; None where there is no object.
         error: Why the place cannot be used.
         is_damaged: Whether there is an object that is no record.
+        others: The places of all copies, as this one lists them.
     """
 
     record: JobRecord | None = None
     version: str | None = None
     error: ServiceError | None = None
     is_damaged: bool = False
+    others: tuple[Location, ...] = ()
 
 
 class JobRecordStore:
@@ -110,8 +112,7 @@ class JobRecordStore:
         while places:
             place = places.pop(0)
             copies[place] = self._copy(place, is_first=not copies)
-            record = copies[place].record
-            others = [Location.parse(uri) for uri in record.places] if record else []
+            others = copies[place].others
             places += [one for one in others if one not in copies and one not in places]
         self.is_damaged = any(copy.is_damaged for copy in copies.values())
         self.is_certain = not self.is_damaged and not any(c.error for c in copies.values())
@@ -126,9 +127,11 @@ class JobRecordStore:
         if stored is None:
             return _Copy()
         try:
-            return _Copy(load(stored[0]), stored[1])
-        except UnreadableRecordError:
+            record = load(stored[0])
+            others = tuple(Location.parse(uri) for uri in record.places)
+        except (UnreadableRecordError, Failure):
             return _Copy(version=stored[1], is_damaged=True)
+        return _Copy(record, stored[1], others=others)
 
     def _newest(self, copies: Mapping[Location, _Copy]) -> JobRecord:
         # Of two with the same revision, the one that is written last.

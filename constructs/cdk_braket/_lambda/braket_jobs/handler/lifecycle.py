@@ -146,7 +146,8 @@ class Lifecycle:
         run: Run | None,
     ) -> Outcome:
         """Bring the tags of a job that exists up to date, and answer with it."""
-        if job is not None:
+        is_ours = attempt_of(self._event, definition.digest, job) if run is None else run.is_ours
+        if job is not None and is_ours:
             retag(self._invocation, definition, store, job, run)
         is_kept = arn == self._event.physical_id
         self._invocation.log("kept" if is_kept else "adopted", arn, definition, run)
@@ -248,12 +249,14 @@ class Lifecycle:
             return is_known_to_fail or self._calls.now() - run.since < _KNOWN_SECONDS
         if job.status == COMPLETED:
             return False
-        return run.failure is not None or job.status in {FAILED, CANCELLED, CANCELLING}
+        # Another invocation may be about to cancel a released job, so that it is not taken back.
+        is_ending = run.failure is not None or run.state is State.RELEASED
+        return is_ending or job.status in {FAILED, CANCELLED, CANCELLING}
 
     def _with_held_job(self, record: JobRecord) -> JobRecord:
         """Return the record with the job that an Update names, should it be missing there.
 
-        A record that was lost, or damaged, mends itself: the event names the job and its
+        So a record that was lost, or damaged, is restored: the event names the job and its
         definition, and the job's tags its token.
         """
         arn = self._event.physical_id
@@ -267,7 +270,8 @@ class Lifecycle:
             known = record.latest_run(old)
             attempt = 1 if known is None else known.attempt + 1
         run = self._new_run(old, attempt, old_tags(self._event.old_properties), arn, job)
-        return replace(record.with_run(run), current=run.token)
+        is_ours = job is None or _carries(job, run.token)
+        return replace(record.with_run(replace(run, is_ours=is_ours)), current=run.token)
 
     def _new_run(
         self,
@@ -429,7 +433,7 @@ class Lifecycle:
         run = None if record is None else record.run_of(arn)
         is_retained = _retains(self._event.properties) if run is None else False
         if is_retained or (run is not None and run.state is State.RETAINED):
-            self._invocation.log("retained", arn)
+            self._invocation.log("retained" if run is None or run.is_ours else "not_ours", arn)
         if store is not None and record is not None and run is not None:
             self._cancellation.end_released(store, record)
         elif not is_retained and self._is_ours(arn, has_record=record is not None):
