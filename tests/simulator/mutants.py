@@ -36,6 +36,7 @@ from cosmic_ray.mutating import mutate_code
 ROOT: Final = Path(__file__).parents[2]
 CONFIG: Final = ROOT / "tests/simulator/mutation.toml"
 HANDLER: Final = "cdk_braket._lambda.braket_jobs.handler"
+_CONSTANT: Final = re.compile(r"_?[A-Z][A-Z_]*(, _?[A-Z_]+)*(: \S+)? = [\d.]")
 CPU_SECONDS: Final = 240
 WALL_SECONDS: Final = 1800
 _BEFORE_THE_FORK: Final = (
@@ -89,8 +90,10 @@ class Config:
 
 
 def mutants_of(module: str, excluded: Sequence[str]) -> list[Mutant]:
-    """Every mutant of a module, docstrings and annotations aside."""
+    """Every mutant of a module, but for numbers that are constants of the module: times, sizes."""
     nodes = list(ast_nodes(get_ast_from_path(ROOT / module)))
+    lines = (ROOT / module).read_text().splitlines()
+    constants = {n for n, line in enumerate(lines, 1) if _CONSTANT.match(line)}
     found = []
     for name in sorted(plugins.operator_names()):
         operator_class = plugins.get_operator(name)
@@ -98,7 +101,11 @@ def mutants_of(module: str, excluded: Sequence[str]) -> list[Mutant]:
             continue
         operator = operator_class()
         places = (start for node in nodes for start, _ in operator.mutation_positions(node))
-        found += [Mutant(module, name, n, *start) for n, start in enumerate(places)]
+        found += [
+            Mutant(module, name, n, line, column)
+            for n, (line, column) in enumerate(places)
+            if line not in constants
+        ]
     return found
 
 
