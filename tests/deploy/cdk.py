@@ -51,7 +51,7 @@ class CdkApp:
         return finished.stdout
 
     def refactor(self, **context: object) -> str:
-        """Compute a refactoring without making it; return the output of the CLI."""
+        """Compute a refactoring without its execution; return the output of the CLI."""
         return self._run("refactor", "--unstable=refactor", "--dry-run", **context)
 
     def destroy(self, **context: object) -> None:

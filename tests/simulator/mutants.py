@@ -1,8 +1,8 @@
-"""Mutation testing of the handler, on demand: cosmic-ray makes the mutants, and this plays them.
+"""Mutation testing of the handler, on demand: cosmic-ray creates the mutants, this tries them.
 
-Each mutant is tried in a process that is forked after the libraries are imported and before the
-handler is, with the changed source in memory: so no file is changed, and two runs may share a
-checkout. Time is limited by the CPU time of the process, so that a busy machine kills no mutant.
+Each mutant is tried in a forked process, with its source in memory. So no file is changed, and two
+runs can share a checkout. The fork comes after the libraries are imported and before the handler is.
+The limit is the CPU time of the process, so that a busy machine kills no mutant.
 
     python -m tests.simulator.mutants --sample 15 --seed 1 --results mutants.jsonl
 

@@ -701,7 +701,7 @@ def test_a_job_whose_logical_id_was_refactored_does_not_run_again() -> None:
     assert len(cfn.world.jobs) == 1
 
 
-def test_a_released_job_that_still_runs_is_not_taken_back() -> None:
+def test_a_released_job_that_still_runs_is_not_used_again() -> None:
     """Another invocation may be about to cancel it."""
     cfn = deployed()
     first = cfn.held
