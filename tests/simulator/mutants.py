@@ -1,7 +1,7 @@
 """Mutation testing of the handler, on demand: cosmic-ray creates the mutants, this tries them.
 
 Each mutant is tried in a forked process, with its source in memory. So no file is changed, and two
-runs can share a checkout. The fork comes after the libraries are imported and before the handler is.
+runs can share a checkout. The fork comes after the import of the libraries, before the handler's.
 The limit is the CPU time of the process, so that a busy machine kills no mutant.
 
     python -m tests.simulator.mutants --sample 15 --seed 1 --results mutants.jsonl

@@ -37,7 +37,15 @@ from botocore.parsers import ResponseParserError
 
 from ..api import model_rules
 from .create_job import ANNOUNCED_SECONDS, CALL_SECONDS
-from .errors import ASSET_NOT_FOUND, FORBIDDEN, Kind, ServiceError, found_or_none
+from .errors import (
+    ASSET_NOT_FOUND,
+    FORBIDDEN,
+    Kind,
+    ServiceError,
+    found_or_none,
+    hyperparameter_values,
+    redacted,
+)
 from .gateway import Gateway, Job, Page
 from .properties import Encryption, Location
 
@@ -383,7 +391,8 @@ class AwsGateway(Gateway):
             tags=found.get("tags", {}),
             results_path=found["outputDataConfig"]["s3Path"],
             checkpoint_uri=found.get("checkpointConfig", {"s3Uri": ""})["s3Uri"],
-            failure_reason=found.get("failureReason", ""),
+            # The reason is the script's, and may quote hyperparameters.
+            failure_reason=redacted(found.get("failureReason", ""), hyperparameter_values(found)),
         )
 
     def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:

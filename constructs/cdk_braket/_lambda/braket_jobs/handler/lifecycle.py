@@ -358,13 +358,16 @@ class Lifecycle:
         job = outcome.physical_id
         self._invocation.log("waits", job)
         try:
-            became = wait_until_over(self._calls, job, wait, until)
+            became = wait_until_over(self._calls, job, wait, until, self._without_secrets)
         except Failure as failure:
             self.fail_wait(job, str(failure))
             raise
         with self._calls.cleanup_time():
             self._invocation.store().change(lambda old: _held(old, old.run_of(job)))
         return replace(outcome, attributes={**outcome.attributes, **became})
+
+    def _without_secrets(self, text: str) -> str:
+        return redacted(text, hyperparameter_values(request_or_empty(self._event.properties)))
 
     def fail_wait(self, job: str, reason: str) -> None:
         """Note that a job was waited for in vain: unless the stack held it before, nobody does."""
@@ -373,8 +376,7 @@ class Lifecycle:
             run = old.run_of(job)
             return old if run is None else old.with_run(run.after(Step.FAIL, failure=said))
 
-        request = request_or_empty(self._event.properties)
-        said = redacted(reason, hyperparameter_values(request))
+        said = self._without_secrets(reason)
         try:
             with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
                 self._invocation.store().change(failed)
