@@ -172,7 +172,7 @@ def test_what_is_no_record_is_damaged(text: str) -> None:
         load(text)
 
 
-ODD = (None, True, 5, "text", [], [7], {}, {"a": 7})
+ODD: tuple[object, ...] = (None, True, 5, "text", [], [7], {}, {"a": 7})
 
 
 def _with_one_damaged_member(text: str) -> Iterator[str]:
