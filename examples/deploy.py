@@ -17,7 +17,8 @@ import boto3
 from rich.console import Console
 from rich.markup import escape
 
-from cdk_braket_local import bootstrap, following, job_progress
+from cdk_braket_client import job_progress
+from cdk_braket_local import bootstrap, following
 from cdk_braket_local.control.foreground_command import run_step
 from examples import scheduled_runs
 from examples.h2_vqe import report

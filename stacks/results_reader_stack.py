@@ -28,7 +28,7 @@ def handler(event, context):
 
 
 class ResultsReaderStack(Stack):
-    """Puts the energy that a job computed into a parameter, once the job completed."""
+    """Puts the energy that a job computed into a parameter, after the job completed."""
 
     def __init__(self, scope: Construct, id: str, *, job: IHybridJob) -> None:
         """Declare the stack.

@@ -17,44 +17,44 @@ class Line:
     """One line of a table of a role's permissions.
 
     Attributes:
-        section: The heading it stands below.
+        section: The heading above it.
         actions: The actions.
-        resources: On what, in the page's words.
+        resources: The resources, in the page's words.
         conditions: The keys of its conditions.
-        what_for: Why it is needed.
-        seen_by: What shows that it is: removal, a link to another test of a removal, or template.
+        purpose: The reason for it.
+        evidence: Removal, a link to another test of a removal, or template.
     """
 
     section: str
     actions: frozenset[str]
     resources: frozenset[str]
     conditions: frozenset[str]
-    what_for: str
-    seen_by: str
+    purpose: str
+    evidence: str
 
 
 def lines() -> Iterator[Line]:
-    """The lines of the roles' tables."""
+    """Yield the lines of the roles' tables."""
     for section, cells in _rows(5):
-        actions, resources, conditions, what_for, seen_by = cells
+        actions, resources, conditions, purpose, evidence = cells
         yield Line(
             section,
             frozenset(actions.split(", ")),
             frozenset(_quoted(resources)),
             frozenset(_quoted(conditions)),
-            what_for,
-            seen_by,
+            purpose,
+            evidence,
         )
 
 
 def removed(section: str) -> frozenset[str]:
-    """The actions of a role without which a deployment of one job does not go well."""
+    """The actions of a role that a deployment of one job needs."""
     of_role = [line for line in lines() if line.section == section]
-    return frozenset(a for line in of_role if line.seen_by == "removal" for a in line.actions)
+    return frozenset(a for line in of_role if line.evidence == "removal" for a in line.actions)
 
 
 def resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozenset[str]]]:
-    """The places, effect, principal, actions and condition keys of each statement."""
+    """Yield the owners, effect, principal, actions and condition keys of each statement."""
     for _, (holders, effect, who, actions, conditions, _) in _rows(6):
         for holder in holders.split(", "):
             yield (
@@ -67,14 +67,14 @@ def resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozens
 
 
 def of_managed_policy() -> Iterator[tuple[frozenset[str], str, str]]:
-    """The actions of AWS's own policy for jobs: whether they are kept, and why."""
+    """Yield the actions of AWS's own policy for jobs: whether they are kept, and the reason."""
     for section, (actions, kept, why) in _rows(3):
         if section == _COMPARED:
             yield frozenset(actions.split(", ")), kept, why
 
 
 def beyond_managed_policy() -> Iterator[tuple[frozenset[str], str]]:
-    """The actions of a job that AWS's own policy does not have, and why."""
+    """Yield the actions of a job that AWS's own policy does not have, and the reason."""
     for section, (actions, why) in _rows(2):
         if section == _COMPARED:
             yield frozenset(actions.split(", ")), why

@@ -1,1 +1,1 @@
-"""The developer's tools: `./dev` and what it is made of. Not part of the package."""
+"""The developer's tools: `./dev` and its modules. Not part of the package."""

@@ -1,4 +1,4 @@
-"""Runs import-linter, which has no `python -m` of its own, on the rules in pyproject.toml."""
+"""Runs import-linter, which cannot be run with `python -m`, on the rules in pyproject.toml."""
 
 from importlinter.cli import lint_imports_command
 

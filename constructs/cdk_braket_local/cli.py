@@ -11,7 +11,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_braket_local import bootstrap, coverage, following
+from cdk_braket_local import bootstrap, coverage, following, settings
 from cdk_braket_local.control import (
     client_environment,
     foreground_command,
@@ -23,28 +23,28 @@ STATE_DIRECTORY = Path(".cdk-braket-local")
 
 _EPILOG = """\
 examples:
-  cdk-braket-local run -- cdk deploy --all     deploy into a fresh local AWS, then throw it away
+  cdk-braket-local run -- cdk deploy --all     deploy into a fresh local AWS, then remove it
   cdk-braket-local up                          start one and leave it running
-  eval "$(cdk-braket-local env)"               have this shell talk to it
+  eval "$(cdk-braket-local env)"               use it in this shell
   cdk-braket-local down                        stop it and remove its state
 
-The CDK CLI is taken from node_modules/.bin, in this folder or one above, or from PATH.
+The CDK CLI comes from node_modules/.bin, in this folder or one above, or from PATH.
 """
 
 
 class _UserError(Exception):
-    """Something the user can mend; the message is one line."""
+    """An error that the user can fix; the message is one line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: What follows the program's name; by default, what it was called with.
+        arguments: The arguments of the program. Default: those of the process.
 
     Returns:
-        The exit code: 0, that of the user's command, 1 for an error, 2 for a wrong call, or 128
-        plus the number of the signal that stopped us.
+        The exit code: 0, that of the user's command, 1 for an error, or 2 for a wrong call. After
+        a signal it is 128 plus the number of the signal.
     """
     options = parser().parse_args(arguments)
     try:
@@ -57,17 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept_instance.KeptError,
         temporary_instance.NotOpenedError,
     ) as error:
-        _say(str(error))
+        _report(str(error))
         return 1
     except foreground_command.Stopped as stopped:
         return stopped.exit_code
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line, for whoever wants to read it without running it."""
+    """Return the parser of the command line."""
     whole = argparse.ArgumentParser(
         prog="cdk-braket-local",
-        description="A local AWS with Amazon Braket hybrid jobs, for the AWS CDK. Nothing of it "
+        description="A local AWS with Amazon Braket hybrid jobs, for the AWS CDK. It never "
         "reaches a real account.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -83,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
         "--no-wait",
         dest="wait",
         action="store_false",
-        help="discard jobs that still run when the command ends, instead of following them; "
-        "the exit code is the command's, whatever became of jobs",
+        help="discard jobs that still run when the command ends, instead of following them. "
+        "The exit code is that of the command, even if a job failed",
     )
     run.add_argument("command", nargs="+", metavar="CMD", help="the command, after a `--`")
     run.set_defaults(run=_run)
@@ -97,15 +97,15 @@ def parser() -> argparse.ArgumentParser:
 
     for name, function, text in (
         ("down", _down, "stop the local AWS that `up` started and remove its state"),
-        ("status", _status, "tell whether one is running; exit code 1 if none is"),
-        ("env", _env, "print what a shell must evaluate to talk to it"),
+        ("status", _status, "report whether one is running; exit code 1 if none is"),
+        ("env", _env, "print the settings that a shell must evaluate to use it"),
     ):
         commands.add_parser(name, help=text, allow_abbrev=False).set_defaults(run=function)
 
     commands.choices["status"].add_argument(
         "--coverage",
         action="store_true",
-        help="print the decisions of AWS that the local AWS makes, and those that it does not",
+        help="print the decisions of AWS that the local AWS imitates, and those that it does not",
     )
 
     for name, command in commands.choices.items():
@@ -115,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
                 type=Path,
                 default=STATE_DIRECTORY,
                 metavar="DIR",
-                help="where its state is kept (default: %(default)s)",
+                help="the directory of its state (default: %(default)s)",
             )
     return whole
 
@@ -128,7 +128,13 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
         "--no-bootstrap",
         dest="bootstrap",
         action="store_false",
-        help="do not run `cdk bootstrap` first, as is done when a CDK CLI is found",
+        help="do not run `cdk bootstrap` first (default: run it if a CDK CLI is found)",
+    )
+    parser.add_argument(
+        "--simulate-qpus",
+        action="store_true",
+        help="compute tasks for quantum devices without noise and mark their results; otherwise "
+        f"these devices are offline ({settings.SIMULATE_QPUS}=1 does the same)",
     )
 
 
@@ -144,12 +150,13 @@ def _port(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     command: list[str] = options.command
     _refuse_unknown(command[0], _environment({}))
+    _apply_settings(options)
     with temporary_instance.fresh_local_aws(options.port) as (aws, directory):
         environment = _environment(aws.environment)
         if options.bootstrap:
             _bootstrap(environment, directory, command)
         code = foreground_command.run(command, environment)
-        # Whoever interrupts the command does not want to wait for its jobs, either.
+        # A user who interrupts the command does not want to wait for its jobs either.
         if not options.wait or code - 128 in foreground_command.STOP_SIGNALS:
             _count_discarded(environment)
             return code
@@ -157,11 +164,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
+    _apply_settings(options)
     place = kept_instance.Place(options.state_directory)
     running = place.describe()
     if running is None:
         if place.has_remains():
-            _say("the last local AWS here ended without `down`; starting afresh")
+            _report("the last local AWS here ended without `down`; starting a new one")
         running = place.start(options.port)
         try:
             if options.bootstrap:
@@ -172,6 +180,11 @@ def _up(options: argparse.Namespace) -> int:
             raise
     elif options.port and not running.endpoint_url.endswith(f":{options.port}"):
         raise _UserError(f"it already runs, at {running.endpoint_url}; `down` stops it")
+    elif settings.given(os.environ) != running.settings:
+        raise _UserError(
+            f"it already runs, with {_settings(running.settings)}, not with "
+            f"{_settings(settings.given(os.environ))}; `down` stops it"
+        )
     print(_summary(running, place))
     return 0
 
@@ -189,9 +202,9 @@ def _down(options: argparse.Namespace) -> int:
     if stopped.was_running:
         print("stopped; its state is removed")
     else:
-        print("it had ended already, without `down`; what it left is removed")
+        print("it had ended already, without `down`; its remaining files are removed")
     if stopped.left:
-        _say(f"files that are not of the local AWS stay: {', '.join(stopped.left)}")
+        _report(f"files that do not belong to the local AWS stay: {', '.join(stopped.left)}")
     return 0
 
 
@@ -220,8 +233,18 @@ def _env(options: argparse.Namespace) -> int:
 # --- What they share ----------------------------------------------------------------------------
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(f"cdk-braket-local: {line}", file=sys.stderr, flush=True)
+
+
+def _apply_settings(options: argparse.Namespace) -> None:
+    """Set the variables that the process of the local AWS reads."""
+    if options.simulate_qpus:
+        os.environ[settings.SIMULATE_QPUS] = "1"
+
+
+def _settings(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in given.items()) or "no settings"
 
 
 def _summary(running: kept_instance.Description, place: kept_instance.Place) -> str:
@@ -252,7 +275,7 @@ def _follow_jobs(environment: Mapping[str, str]) -> int:
     except (BotoCoreError, ClientError) as error:
         raise _UserError(f"the jobs cannot be followed: {error}") from error
     if failed:
-        _say(f"{_jobs(len(failed))} FAILED")
+        _report(f"{_jobs(len(failed))} FAILED")
     return 1 if failed else 0
 
 
@@ -261,10 +284,10 @@ def _count_discarded(environment: Mapping[str, str]) -> None:
     try:
         count = following.unfinished(environment)
     except (BotoCoreError, ClientError, KeyError) as error:
-        _say(f"running jobs, if there are any, are discarded; they cannot be counted: {error}")
+        _report(f"running jobs, if any, are discarded; they cannot be counted: {error}")
         return
     if count:
-        _say(f"{_jobs(count)} still running, and discarded with the local AWS")
+        _report(f"{_jobs(count)} still running, and discarded with the local AWS")
 
 
 def _jobs(count: int) -> str:
@@ -277,15 +300,15 @@ def _bootstrap(
     """Run the real `cdk bootstrap`, which every `cdk deploy` needs once."""
     cdk = shutil.which("cdk", path=environment["PATH"])
     if cdk is None:
-        _say("no CDK CLI was found, so this local AWS is not bootstrapped")
+        _report("no CDK CLI was found, so this local AWS is not bootstrapped")
         return
     command = bootstrap.command(
         cdk, environment=environment, directory=Path.cwd(), users_command=users_command
     )
-    _say("bootstrapping the local AWS …")
+    _report("bootstrapping the local AWS …")
     with tempfile.TemporaryFile(dir=scratch) as log:
         code = bootstrap.run(
-            command, environment=environment, scratch=scratch, output=log, report=_say
+            command, environment=environment, scratch=scratch, output=log, report=_report
         )
         if code != 0:
             log.seek(0)

@@ -104,7 +104,10 @@ _NOT_MADE: Final = {
     ),
     "quantum-hardware": (
         "the account has accepted the user agreement of a quantum device",
-        "no task on a quantum device is accepted: DeviceOfflineException",
+        (
+            "no task on a quantum device is accepted: DeviceOfflineException. With "
+            "`--simulate-qpus` every account may run them"
+        ),
     ),
     "quotas": (
         "quotas, and sizes of policies and templates, are kept",

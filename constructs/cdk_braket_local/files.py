@@ -1,8 +1,8 @@
 """Folders that a local AWS may change and delete: those with its marker, and no others.
 
-A path alone proves nothing: it may name a folder of the user's, or a link to one that came with a
-cloned repository. So a folder is used only if it is empty or has a marker that names the folder
-itself, is held by a descriptor while it is used, and no link below it is followed.
+A path alone is not enough: it may name a folder of the user's, or a link from a cloned repository.
+So a folder is used only if it is empty or has a marker that names the folder itself. While it is
+used, it is held by a descriptor, and no link below it is followed.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import IO, Self
 
 MARKER = ".cdk-braket-local-folder"
 
-_PURPOSE = "cdk-braket-local made this folder for a local AWS, and deletes it."
+_PURPOSE = "cdk-braket-local created this folder for a local AWS, and deletes it."
 _CANNOT_BE = "cannot be the state directory"
 _READ_LIMIT = 1 << 20
 _LOCK_SECONDS = 10.0
@@ -31,7 +31,7 @@ _OnError = Callable[[object, str, BaseException], None]
 
 
 class FolderError(Exception):
-    """A folder cannot be used, or something in it not be removed; the message is one line."""
+    """A folder cannot be used, or an entry of it not removed; the message is one line."""
 
 
 class OwnedFolder:
@@ -50,17 +50,17 @@ class OwnedFolder:
 
     @classmethod
     def claim(cls, path: Path) -> Self:
-        """Create a folder, or take over an empty one or one that has our marker.
+        """Create a folder, or claim an empty one or one that has our marker.
 
         Args:
-            path: The folder. It is made accessible to this user alone.
+            path: The folder. Only this user can access it afterwards.
 
         Raises:
             FolderError: The folder is a link, another user's, or holds files without our marker.
         """
         path = path.absolute()
         try:
-            created = _make(path)
+            created = _create(path)
             folder = cls(path, os.open(path, _FOLDER))
         except OSError as error:
             raise FolderError(f"{path} {_CANNOT_BE}: {_reason(path, error)}") from error
@@ -98,7 +98,7 @@ class OwnedFolder:
         return True
 
     def create(self, name: str) -> IO[bytes]:
-        """Create a file that this user alone can read, in place of one that was there."""
+        """Create a file that only this user can read; it replaces an existing one."""
         self.unlink(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return os.fdopen(os.open(name, flags, 0o600, dir_fd=self.descriptor), "wb")
@@ -113,11 +113,11 @@ class OwnedFolder:
         with os.fdopen(os.open(name, flags, dir_fd=self.descriptor), "rb") as file:
             return file.read(_READ_LIMIT)
 
-    def make_folders(self, names: Iterable[str]) -> None:
+    def create_folders(self, names: Iterable[str]) -> None:
         """Create folders in this one.
 
         Raises:
-            FolderError: There is something else of such a name, such as a link.
+            FolderError: Another entry has such a name, such as a link.
         """
         for name in names:
             with contextlib.suppress(FileExistsError):
@@ -144,13 +144,13 @@ class OwnedFolder:
             raise FolderError(_not_removed(problems))
 
     def names(self) -> set[str]:
-        """The names of everything in the folder but our marker."""
+        """Return the names of everything in the folder except our marker."""
         return set(os.listdir(self.descriptor)) - {MARKER}  # noqa: PTH208 - of a descriptor
 
     def give_up(self) -> bool:
-        """Remove the folder if nothing but our marker is left in it; return whether it is gone.
+        """Remove the folder if only our marker is left in it; return whether it is gone.
 
-        A folder that was there before us stays, as it was.
+        A folder that existed before us stays.
         """
         if self.names():
             return False
@@ -179,7 +179,7 @@ class OwnedFolder:
             )
 
     def _mark(self, *, created: bool) -> None:
-        """Write the marker into an empty folder; of several that try at once, only one does."""
+        """Write the marker into an empty folder; only one of several processes succeeds."""
         if self._marker() is not None:
             return
         self._wait_for_lock()
@@ -189,8 +189,8 @@ class OwnedFolder:
             if os.listdir(self.descriptor):  # noqa: PTH208 - of a descriptor
                 raise FolderError(
                     f"{self.path} {_CANNOT_BE}: expected an empty folder or one that "
-                    "cdk-braket-local made, got a folder with other files: it is not a state "
-                    "directory of ours. Choose another folder."
+                    "cdk-braket-local created, got a folder with other files: it is not a state "
+                    "directory of cdk-braket-local. Choose another folder."
                 )
             found = os.fstat(self.descriptor)
             mode_before = None if created else stat.S_IMODE(found.st_mode)
@@ -210,8 +210,8 @@ class OwnedFolder:
     def _marker(self) -> dict[str, object] | None:
         """Return the content of our marker, if there is one and it names this very folder.
 
-        The folder's number is in it, so that a marker that came with a cloned repository, or with
-        a copy of a folder, is none.
+        The marker contains the folder's number, so that a marker from a cloned repository or a
+        copied folder is not valid.
         """
         try:
             marker = json.loads(self.read(MARKER))
@@ -229,8 +229,8 @@ class OwnedFolder:
         return False
 
 
-def _make(path: Path) -> bool:
-    """Make a folder, if need be; return whether it was made."""
+def _create(path: Path) -> bool:
+    """Create a folder if it does not exist; return whether it was created."""
     path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
     try:
         path.mkdir(mode=_PRIVATE)
@@ -241,7 +241,7 @@ def _make(path: Path) -> bool:
 
 def _reason(path: Path, error: OSError) -> str:
     if path.is_symlink():
-        return "expected a folder, got a link. Name the folder that it leads to."
+        return "expected a folder, got a link. Use the folder that it leads to."
     return f"{error.strerror}. Choose another folder."
 
 
@@ -249,7 +249,7 @@ def remove(path: Path) -> None:
     """Remove a file or a folder with everything in it; links are removed, and their targets stay.
 
     Args:
-        path: What we made. It may be gone, and may have become a link. Its parent is no link.
+        path: A path of ours. It may be missing or replaced by a link. Its parent is no link.
 
     Raises:
         FolderError: Something could not be removed. Everything else is.
@@ -259,7 +259,7 @@ def remove(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        reason = "its folder has become a link" if path.parent.is_symlink() else error.strerror
+        reason = "its folder was replaced by a link" if path.parent.is_symlink() else error.strerror
         raise FolderError(_not_removed([f"{path}: {reason}"])) from error
     try:
         problems = _remove(path.name, parent, path.parent)
@@ -285,7 +285,7 @@ def _remove(name: str, parent: int, place: Path) -> list[str]:
         return []
     except OSError as error:
         return [f"{place / name}: {error.strerror}"]
-    _make_accessible(name, parent)
+    _grant_access(name, parent)
     problems: list[str] = []
 
     def keep(_function: object, path: str, error: BaseException) -> None:
@@ -296,8 +296,8 @@ def _remove(name: str, parent: int, place: Path) -> list[str]:
     return problems
 
 
-def _make_accessible(name: str, parent: int) -> None:
-    """Let us into every folder below a name: a program may have closed its own to itself."""
+def _grant_access(name: str, parent: int) -> None:
+    """Grant us access to every folder below a name: a program may have removed it."""
     _allow(name, parent)
     for _, folders, _, descriptor in os.fwalk(name, dir_fd=parent, follow_symlinks=False):
         for each in folders:

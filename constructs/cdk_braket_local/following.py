@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import boto3
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL
-from cdk_braket_local import job_progress
-from cdk_braket_local.control import job_failure
+from cdk_braket_client import job_failure, job_progress
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient

@@ -1,13 +1,13 @@
-"""Keeps everyone but local programs away from the local AWS.
+"""Accepts requests to the local AWS from programs of this user only.
 
-Whoever may use it can run code: it runs Lambda functions and jobs. It listens on the loopback
-interface only, but two others reach that as well:
+A client of the local AWS can run code, because it runs Lambda functions and jobs. The local AWS
+listens on the loopback interface only, but two other clients can reach that as well:
 
-- A web page in the user's browser: directly, or under a name of its own that it makes resolve to
-  127.0.0.1. A browser cannot leave out the headers refused here.
-- Another user of the machine. They do not know the access key; requests that name none are
-  refused, and those that name one of the keys which every copy of the emulator takes for the root
-  user's (`test`, any twelve digits).
+- A web page in the user's browser, either directly or through a domain name that resolves to
+  127.0.0.1. A browser cannot omit the headers that are refused here.
+- Another user of the machine. They do not know the access key. Requests without a key are refused.
+  So are requests with a key that every copy of the emulator accepts for the root user (`test`, any
+  twelve digits).
 """
 
 import re
@@ -25,7 +25,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOCAL_HOST = re.compile(
     rb"(127\.0\.0\.1|\[::1\]|([a-z0-9_-]+\.)*localhost)(:[0-9]{1,5})?", re.IGNORECASE
 )
-# Paths of the emulator's that need no key: they tell nothing, or hold a token nobody can guess.
+# Paths of the emulator that need no key: they reveal nothing, or contain a secret token.
 _OPEN_ADMINISTRATION = (
     "/_ministack/health",
     "/_ministack/cfn-response/",
@@ -43,8 +43,8 @@ def guarded(application: Application, access_key_id: str) -> Application:
         access_key_id: The root user's access key; it may look like the refused ones.
 
     Returns:
-        The application to serve. The one within takes every request for one that came over TLS:
-        nothing leaves this machine, and policies that demand `aws:SecureTransport`, such as that
+        The application to serve. For the wrapped one, every request appears to have come over TLS.
+        Nothing leaves this machine, and policies that require `aws:SecureTransport`, such as that
         of the CDK's bootstrap bucket, must not fail here.
     """
 
@@ -65,9 +65,9 @@ def guarded(application: Application, access_key_id: str) -> Application:
 
 
 def refusal(scope: Scope, access_key_id: str) -> str | None:
-    """Why a request is refused, or None."""
+    """Return the reason to refuse a request, or None."""
     hosts = _values(scope, b"host")
-    # Of two, MiniStack might read the other one.
+    # If there are two, MiniStack might read the other one.
     if len(hosts) != 1 or not _LOCAL_HOST.fullmatch(hosts[0]):
         return "the Host header does not name this machine's loopback interface"
     if _values(scope, b"origin") or any(
@@ -95,7 +95,7 @@ def _key_problem(keys: set[str], access_key_id: str) -> str | None:
 
 
 def _access_keys(scope: Scope) -> Iterator[str]:
-    """Every access key that a request names, in whichever way."""
+    """Yield every access key in a request, in the header or the query."""
     for value in _values(scope, b"authorization"):
         yield from _KEY_OF_HEADER.findall(value.decode("latin-1"))
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)

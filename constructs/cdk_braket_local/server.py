@@ -1,7 +1,7 @@
 """The process of a local AWS: `python -m cdk_braket_local.server --state-directory DIR`.
 
-Its one line of output, on the standard output, is what went wrong, or else `ready` and, as JSON,
-what its parent needs to reach it. That holds its root user's key, and so is in no file.
+The process prints one line on standard output: an error message, or `ready` followed by JSON with
+the connection details for its parent. These contain the root user's key, and so are in no file.
 """
 
 import argparse
@@ -40,6 +40,7 @@ from cdk_braket_local.ministack_adapter.environment import (
     server_environment,
 )
 from cdk_braket_local.request_guard import guarded
+from cdk_braket_local.settings import SettingError, Settings
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
     from cdk_braket_local.ministack_adapter.braket_handler import Service
 
-    MakeBraket = Callable[[Platform, Path], Service]
+    CreateBraket = Callable[[Platform, Path], Service]
 
 HOST = "127.0.0.1"
 READY = "ready"
@@ -55,10 +56,10 @@ DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# What only a running server needs: jobs' folders, functions' and its own.
+# Folders that only a running server needs: of jobs, of functions and its own.
 _PASSING = ("braket", "tmp")
 _HEALTH_PATH = "/_ministack/health"
-# What jobs and functions get to end on SIGTERM, and how long stopping may take in all.
+# The time for jobs and functions to end on SIGTERM, and the time limit for stopping in total.
 _GRACE_SECONDS = 1.0
 _STOP_SECONDS = 15.0
 
@@ -67,12 +68,14 @@ class ServerError(Exception):
     """The server cannot start; the message is one line for the user."""
 
 
-def main(arguments: Sequence[str] | None = None, make_braket: "MakeBraket | None" = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, create_braket: "CreateBraket | None" = None
+) -> int:
     """Run a local AWS until a signal, or the end of its parent, stops it.
 
     Args:
-        arguments: The command line; by default the one that the process was called with.
-        make_braket: Makes the Braket service, given the platform and a directory of its own.
+        arguments: The command line. Default: that of the process.
+        create_braket: Creates the Braket service from the platform and a separate directory.
     """
     options = _parser().parse_args(arguments)
     if options.exit_with_parent:
@@ -80,9 +83,9 @@ def main(arguments: Sequence[str] | None = None, make_braket: "MakeBraket | None
     _lead_a_process_group()
     processes.adopt_orphans()
     try:
-        _run(options, make_braket or _make_braket)
+        _run(options, create_braket or _create_braket)
     except (ServerError, names.IncompatibleError) as error:
-        _say(str(error))
+        _report(str(error))
         return 1
     return 0
 
@@ -105,10 +108,11 @@ def _account(text: str) -> str:
     return text
 
 
-def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
+def _run(options: argparse.Namespace, create_braket: "CreateBraket") -> None:
     try:
         iam_delay(os.environ.get(IAM_DELAY, ""))
-    except ValueError as error:
+        Settings.read(os.environ)
+    except (ValueError, SettingError) as error:
         raise ServerError(str(error)) from error
     # For functions and jobs as well.
     os.umask(0o077)
@@ -122,7 +126,7 @@ def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
         secret_access_key=secrets.token_hex(20),
     )
     _enter_environment(server_environment(os.environ, identity, port, folder.path))
-    application = _application(f"http://{HOST}:{port}", folder.path, make_braket)
+    application = _application(f"http://{HOST}:{port}", folder.path, create_braket)
     try:
         asyncio.run(_serve(application, listener, identity))
     finally:
@@ -131,25 +135,25 @@ def _run(options: argparse.Namespace, make_braket: "MakeBraket") -> None:
 
 
 def _new_access_key_id() -> str:
-    """A key that nobody else can know: the emulator does not check the root user's signatures."""
+    """Return a random key: it is a secret, as the emulator does not check the root's signatures."""
     letters = string.ascii_uppercase + string.digits
     return "AKIA" + "".join(secrets.choice(letters) for _ in range(16))
 
 
 def _own_folder(path: Path) -> OwnedFolder:
-    """Create the state directory, or take over an empty one or one of a local AWS before us.
+    """Create the state directory, or claim an empty one or one of an earlier local AWS.
 
-    It is locked for as long as we live: two would mix their files up, and whoever sweeps what dead
-    ones left sees by the lock that we are alive.
+    It is locked while this process lives, because two would mix up their files. The lock also
+    protects it from a clean-up of the files of dead processes.
     """
     try:
         folder = OwnedFolder.claim(path)
         if not folder.lock():
             raise ServerError(f"another local AWS has {folder.path} for its state")
-        # Of one that was killed here.
+        # Files of a process that was killed.
         processes.kill_marked(folder.path, _GRACE_SECONDS)
         folder.remove(_PASSING)
-        folder.make_folders(FOLDERS)
+        folder.create_folders(FOLDERS)
     except FolderError as error:
         raise ServerError(str(error)) from error
     except OSError as error:
@@ -161,16 +165,16 @@ def _remove_passing_files(folder: OwnedFolder) -> None:
     try:
         folder.remove(_PASSING)
     except FolderError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - our log
+        print(error, file=sys.stderr)  # noqa: T201 - the server's log
 
 
 def _listen(port: int) -> socket.socket:
-    """Take the port now, so that nobody else can have it when we report it."""
+    """Bind the port now, so that no other process can use it after it is reported."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-        # Another process could still share a port that nobody listens on.
+        # Another process could still share a port before it listens.
         listener.listen()
     except OSError as error:
         listener.close()
@@ -181,26 +185,27 @@ def _listen(port: int) -> socket.socket:
 
 
 def _application(
-    endpoint_url: str, directory: Path, make_braket: "MakeBraket"
+    endpoint_url: str, directory: Path, create_braket: "CreateBraket"
 ) -> "LocalAwsApplication":
     # MiniStack reads its environment when it is imported.
     names.check()
     from cdk_braket_local.ministack_adapter.application import LocalAwsApplication  # noqa: PLC0415
     from cdk_braket_local.ministack_adapter.platform import MinistackPlatform  # noqa: PLC0415
 
-    braket = make_braket(MinistackPlatform(endpoint_url), directory / "braket")
+    braket = create_braket(MinistackPlatform(endpoint_url), directory / "braket")
     return LocalAwsApplication(braket)
 
 
-def _make_braket(platform: Platform, directory: Path) -> "Service":
+def _create_braket(platform: Platform, directory: Path) -> "Service":
     # Not at the top: the tests of this process make another.
     from cdk_braket_local.braket.service import BraketService  # noqa: PLC0415
 
-    return BraketService(platform, state_directory=directory)
+    settings = Settings.read(os.environ)
+    return BraketService(platform, state_directory=directory, settings=settings)
 
 
 def _enter_environment(environment: dict[str, str]) -> None:
-    """Make an environment our own; MiniStack reads it, and functions and jobs inherit it."""
+    """Replace this process's environment; MiniStack reads it, functions and jobs inherit it."""
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None
@@ -223,7 +228,7 @@ async def _serve(
         asyncio.to_thread(_announce, listener.getsockname()[1], identity)
     )
     guarded_application = cast("ASGIFramework", guarded(application.asgi, identity.access_key_id))
-    # hypercorn closes the copy of the socket that it is given.
+    # hypercorn closes the copy of the socket that it receives.
     configuration = _configuration(os.dup(listener.fileno()))
     await serve(guarded_application, configuration, shutdown_trigger=stopped)
     await announcement
@@ -239,11 +244,11 @@ def _configuration(descriptor: int) -> Config:
 
 
 def _announce(port: int, identity: Identity) -> None:
-    """Tell that we answer, once we do."""
+    """Report that the server responds, as soon as it does."""
     while not _is_healthy(port):
         time.sleep(0.01)
     facts = {"endpoint_url": f"http://{HOST}:{port}", **asdict(identity)}
-    _say(f"{READY} {json.dumps(facts)}")
+    _report(f"{READY} {json.dumps(facts)}")
 
 
 def _is_healthy(port: int) -> bool:
@@ -254,8 +259,8 @@ def _is_healthy(port: int) -> bool:
     return False
 
 
-def _say(line: str) -> None:
-    """Say the one line, then leave the pipe: its reader must not wait for us."""
+def _report(line: str) -> None:
+    """Print the one line, then close the pipe: its reader must not wait for this process."""
     print(line, flush=True)  # noqa: T201 - the protocol with our parent
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
@@ -263,7 +268,7 @@ def _say(line: str) -> None:
 
 
 def _stop_at_end_of_input() -> None:
-    """Stop as soon as our parent is gone: the system then closes the pipe that it holds."""
+    """Stop when the parent is gone: the system then closes the parent's end of the pipe."""
     pipe = os.dup(sys.stdin.fileno())
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
@@ -278,13 +283,13 @@ def _stop_at_end_of_input() -> None:
 
 
 def _lead_a_process_group() -> None:
-    """What we start joins our process group, so that none of it is missed at the end."""
+    """Start a process group, which all child processes join, so that none is missed at the end."""
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
 
 
 def _die_late() -> None:
-    """However stopping goes wrong, it comes to an end."""
+    """Kill this process after a timeout."""
 
     def kill() -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -1,12 +1,6 @@
-"""The job's result beside the exact energy, with a picture of the convergence."""
+"""Compares the job's result with the exact energy, and draws the convergence."""
 
-import gzip
-import io
-import json
-import posixpath
 import sys
-import tarfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +10,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cdk_braket_client import results as job_results
+from cdk_braket_client.errors import ResultsError
 from examples.h2_vqe.algorithm import hamiltonian
 
 TOLERANCE = 1e-3
-"""How near the exact energy, in hartree, an answer has to be.
+"""The largest accepted distance from the exact energy, in hartree.
 
-Chemists ask for a little less: 1 kcal/mol, which is 1.6e-3 hartree."""
+It is stricter than chemical accuracy, which is 1 kcal/mol or 1.6e-3 hartree."""
 
 PICTURE = "convergence.png"
 
-_RESULTS = "results.json"
-_ARCHIVE_LIMIT = 64 * 2**20
 _SPARKS = "▁▂▃▄▅▆▇█"
 _PAULI = {
     "I": np.eye(2),
@@ -42,14 +36,14 @@ class ReportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A job's answer and the exact one.
+    """A job's result and the exact one.
 
     Attributes:
-        energy: What the job found, in hartree.
+        energy: The job's energy, in hartree.
         exact_energy: The lowest eigenvalue of the same Hamiltonian, in hartree.
         trace: The energy at the start and after each iteration, in hartree.
         parameters: The angles of the trial state, in radians.
-        picture: The drawing of the convergence, a PNG file.
+        picture: The picture of the convergence, a PNG file.
     """
 
     energy: float
@@ -60,7 +54,7 @@ class Report:
 
     @property
     def difference(self) -> float:
-        """How far the energy is above the exact one, in hartree; sampling can make it negative."""
+        """The energy above the exact one, in hartree. It can be negative due to sampling."""
         return self.energy - self.exact_energy
 
     @property
@@ -76,7 +70,7 @@ class Report:
         return "\n".join(
             [
                 f"Energy       {self.energy:+.6f} hartree",
-                f"Exact        {self.exact_energy:+.6f} hartree, by diagonalisation",
+                f"Exact        {self.exact_energy:+.6f} hartree, by diagonalization",
                 f"Difference   {self.difference:+.1e} hartree, {verdict} {TOLERANCE:g}",
                 f"Convergence  {sparkline(self.trace)} {path}",
                 f"Picture      {self.picture}",
@@ -88,18 +82,18 @@ def report(results_archive: Path, hamiltonian_file: Path, output_directory: Path
     """Compare a job's results with the exact ground state, and draw the convergence.
 
     Args:
-        results_archive: The job's `model.tar.gz`. Nothing of it is unpacked or unpickled.
-        hamiltonian_file: The Hamiltonian that the job was given.
-        output_directory: Where `convergence.png` is written; made if missing.
+        results_archive: The job's `model.tar.gz`. No file is extracted, and no pickle is loaded.
+        hamiltonian_file: The job's input: the Hamiltonian.
+        output_directory: The directory of `convergence.png`; it is created if missing.
 
     Raises:
-        ReportError: The archive does not hold the results of this algorithm, or the Hamiltonian
+        ReportError: The archive does not contain the results of this algorithm, or the Hamiltonian
             cannot be read.
     """
-    results = read_results(results_archive)
     try:
+        results = job_results.read(results_archive)
         exact = exact_energy(hamiltonian.read(hamiltonian_file))
-    except (hamiltonian.HamiltonianError, OSError) as error:
+    except (ResultsError, hamiltonian.HamiltonianError, OSError) as error:
         raise ReportError(str(error)) from error
     trace = _numbers("trace", results.get("trace"))
     parameters = _numbers("parameters", results.get("parameters"))
@@ -125,49 +119,9 @@ def exact_energy(of: hamiltonian.Hamiltonian) -> float:
     return float(np.linalg.eigvalsh(matrix)[0])
 
 
-# --- The archive ----------------------------------------------------------------------------------
-
-
-def read_results(archive: Path) -> dict[str, object]:
-    """Return what a job saved with the SDK's `save_job_result`.
-
-    A job's output is not trusted: it is read in memory up to a limit, and pickles are refused.
-
-    Raises:
-        ReportError: There is no readable `results.json` of plain values in the archive.
-    """
-    try:
-        document: object = json.loads(_results_json(archive))
-    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, RecursionError) as error:
-        raise ReportError(f"{archive.name} cannot be read: {error}") from error
-    if not isinstance(document, dict) or document.get("dataFormat") != "plaintext":
-        raise ReportError(f"{_RESULTS} is not what save_job_result writes in plain text")
-    results = document.get("dataDictionary")
-    if not isinstance(results, dict):
-        raise ReportError(f"{_RESULTS} holds no dataDictionary")
-    return results
-
-
-def _results_json(archive: Path) -> bytes:
-    with gzip.open(archive) as stream:
-        content = stream.read(_ARCHIVE_LIMIT + 1)
-    if len(content) > _ARCHIVE_LIMIT:
-        raise ReportError(f"{archive.name} holds more than {_ARCHIVE_LIMIT // 2**20} MiB")
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as members:
-        for member in members:
-            if not member.isreg() or posixpath.normpath(member.name) != _RESULTS:
-                continue
-            # A sparse member may claim any size.
-            if member.size > len(content):
-                raise ReportError(f"{archive.name}: {_RESULTS} is larger than the archive")
-            file = members.extractfile(member)
-            return file.read() if file else b""
-    raise ReportError(f"{archive.name} holds no {_RESULTS}")
-
-
 def _numbers(name: str, values: object) -> tuple[float, ...]:
     if not isinstance(values, list) or not values or not all(map(_is_number, values)):
-        raise ReportError(f"{_RESULTS}: {name} must be finite numbers")
+        raise ReportError(f"{job_results.RESULTS}: {name} must be finite numbers")
     return tuple(float(value) for value in values)
 
 
@@ -185,8 +139,8 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     """Draw values in one line of block characters, the lowest as the lowest block.
 
     Args:
-        values: At least one value; of more than `width`, as many are shown, evenly chosen.
-        width: How many characters there may be, at least 2.
+        values: At least one value; of more than `width`, an evenly spaced selection is shown.
+        width: The maximum number of characters, at least 2.
     """
     if len(values) > width:
         last = len(values) - 1

@@ -22,10 +22,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from cdk_braket_cli import main as commands
 from cdk_braket_local import cli
 from tools import dev
 
@@ -234,6 +236,22 @@ def _check_local(arguments: list[str]) -> None:
     check_command(getattr(options, "command", []))
 
 
+def _check_cli(arguments: list[str]) -> None:
+    command: click.Command = commands.cli
+    others = arguments
+    while isinstance(command, click.Group) and others and others != ["--help"]:
+        name, *others = others
+        if name not in command.commands:
+            raise ValueError(f"cdk-braket has no command {name!r}")
+        command = command.commands[name]
+    if others == ["--help"]:
+        return
+    try:
+        command.make_context(command.name, others)
+    except click.UsageError as error:
+        raise ValueError(f"cdk-braket {shlex.join(arguments)}: {error.message}") from error
+
+
 def _check_cdk(arguments: list[str]) -> None:
     command, *options = arguments
     cdk = str(ROOT / "node_modules/.bin/cdk")
@@ -316,6 +334,7 @@ def _nothing_to_check(arguments: list[str]) -> None:
 _PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "./dev": _check_dev,
     ".ci/run": _nothing_to_check,
+    "cdk-braket": _check_cli,
     "cdk-braket-local": _check_local,
     "aws": _check_aws,
     "cdk": _check_cdk,

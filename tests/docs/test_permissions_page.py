@@ -99,20 +99,20 @@ def test_the_page_has_each_permission_of_the_roles_and_no_other(section: str) ->
 
 def test_each_line_names_its_evidence() -> None:
     for line in permissions.lines():
-        removal = re.sub(r"^\[(\w+)\]\((?:\.\./)+tests/deploy/\w+\.py\)$", r"\1", line.seen_by)
+        removal = re.sub(r"^\[(\w+)\]\((?:\.\./)+tests/deploy/\w+\.py\)$", r"\1", line.evidence)
         assert removal in {"removal", "template"}, line
 
 
 def test_each_wildcard_has_a_reason() -> None:
     for line in permissions.lines():
         if any("*" in resource for resource in line.resources):
-            assert line.what_for not in {"", "the same", "as above"}, line
+            assert line.purpose not in {"", "the same", "as above"}, line
 
 
 def test_an_action_without_resources_has_a_source() -> None:
     """In the line, or in the line of another role with the same action."""
     unlimited = [line for line in permissions.lines() if line.resources == {"*"}]
-    sourced = {a for line in unlimited if "https://" in line.what_for for a in line.actions}
+    sourced = {a for line in unlimited if "https://" in line.purpose for a in line.actions}
     assert {action for line in unlimited for action in line.actions} == sourced
 
 
@@ -132,12 +132,12 @@ def _resource_policies() -> Iterator[tuple[str, str, str, frozenset[str], frozen
 
 def _principal(principal: Json | str) -> str:
     if isinstance(principal, str):
-        return "everybody"
+        return "any principal"
     if "Service" in principal:
         return str(principal["Service"])
     named = text(principal["AWS"])
     if named == "*":
-        return "everybody"
+        return "any principal"
     assert named.endswith(f":{ACCOUNT}:root"), named
     return "the account"
 

@@ -20,13 +20,13 @@ from cdk_braket_local import server
 # The server is run by its path: the suite is no package of its.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.emulator import lost_answers
+from tests.emulator import lost_answers, refused_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
-    from cdk_braket_local.server import MakeBraket
+    from cdk_braket_local.server import CreateBraket
 
 ISSUED = "issued-secrets"
 WRITTEN = "written"
@@ -53,9 +53,9 @@ class _Lines:
 
 
 def _recording(
-    endpoint_url: str, directory: Path, make_braket: "MakeBraket"
+    endpoint_url: str, directory: Path, create_braket: "CreateBraket"
 ) -> "LocalAwsApplication":
-    application = _application(endpoint_url, directory, make_braket)
+    application = _application(endpoint_url, directory, create_braket)
     # MiniStack reads its environment when it is imported.
     from cdk_braket_local.ministack_adapter.patches import custom_resources
 
@@ -68,6 +68,7 @@ def _recording(
     application.asgi = lost_answers.losing(
         application.asgi, directory, custom_resources.RESPONSE_PATH
     )
+    application.asgi = refused_calls.refusing(application.asgi, directory)
     return application
 
 

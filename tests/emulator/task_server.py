@@ -12,7 +12,7 @@ from cdk_braket_local.braket.platform import Caller
 
 if TYPE_CHECKING:
     from cdk_braket_local.ministack_adapter.application import LocalAwsApplication
-    from cdk_braket_local.server import MakeBraket
+    from cdk_braket_local.server import CreateBraket
 
 CREDENTIALS = "service-linked-credentials"
 
@@ -20,9 +20,9 @@ _application = server._application
 
 
 def _leaving(
-    endpoint_url: str, directory: Path, make_braket: "MakeBraket"
+    endpoint_url: str, directory: Path, create_braket: "CreateBraket"
 ) -> "LocalAwsApplication":
-    application = _application(endpoint_url, directory, make_braket)
+    application = _application(endpoint_url, directory, create_braket)
     # MiniStack reads its environment when it is imported.
     from cdk_braket_local.ministack_adapter.platform import MinistackPlatform
 

@@ -136,7 +136,7 @@ def test_a_log_that_is_slow_holds_nobody_up(client: _Client, stream: LogStream) 
     numbers = [str(number) for number in range(100_000)]
     assert client.messages[:first] == numbers[:first]
     assert "the log is full" in client.messages[first]
-    assert f"{100_000 - first - last} lines are left out" in client.messages[first + 1]
+    assert f"{100_000 - first - last} lines are omitted here" in client.messages[first + 1]
     assert client.messages[first + 2 :] == numbers[-last:]
 
 
@@ -203,12 +203,12 @@ def test_the_maximum_run_time_is_the_scripts_own(monkeypatch: pytest.MonkeyPatch
     run = runner._Run(Job.created(Caller("1" * 12, "us-east-1", "key"), request))
     ours = runner.Runner.__new__(runner.Runner)
     monkeypatch.setattr(ours, "_lock", threading.RLock(), raising=False)
-    ours._heard(run, {"event": "DOWNLOADING_DATA"})
+    ours._on_message(run, {"event": "DOWNLOADING_DATA"})
     assert run.limit is None, "the download does not count"
-    ours._heard(run, {"event": "RUNNING"})
+    ours._on_message(run, {"event": "RUNNING"})
     assert run.limit is not None
     assert run.limit.is_alive()
-    ours._heard(run, {"event": "UPLOADING_RESULTS"})
+    ours._on_message(run, {"event": "UPLOADING_RESULTS"})
     run.limit.join(60)
     assert not run.limit.is_alive(), "neither does the upload"
 

@@ -282,7 +282,7 @@ def test_up_and_down_leave_a_project_as_it_was_and_up_works_again(project: Path)
     before = contents(project)
     for _ in range(2):
         up = local(project, "up")
-        assert (up.returncode, "starting afresh" in up.stderr) == (0, False), up.stderr
+        assert (up.returncode, "starting a new one" in up.stderr) == (0, False), up.stderr
         down = local(project, "down")
         assert (down.returncode, down.stderr) == (0, "")
         assert contents(project) == before
@@ -313,7 +313,8 @@ def test_a_state_directory_that_came_with_a_repository_is_refused(project: Path)
     assert local(project, "down").returncode == 0
     copy.rename(state)
     before = contents(project)
-    assert "not a state directory of ours" in refusal(local(project, "up", "--no-bootstrap"))
+    refused = refusal(local(project, "up", "--no-bootstrap"))
+    assert "not a state directory of cdk-braket-local" in refused
     assert local(project, "down").stdout.startswith("no local AWS is kept in ")
     assert contents(project) == before
 
@@ -392,7 +393,7 @@ def test_what_a_crash_leaves_is_cleared_away(project: Path) -> None:
     assert local(project, "status").returncode == 1
     again = local(project, "up", "--no-bootstrap")
     assert again.returncode == 0
-    assert "starting afresh" in again.stderr
+    assert "starting a new one" in again.stderr
     assert local(project, "status").returncode == 0
 
 
@@ -431,6 +432,27 @@ def test_another_port_than_the_running_ones_is_refused(project: Path) -> None:
     port = port_of(project)
     assert local(project, "up", "--no-bootstrap", "--port", str(port)).returncode == 0
     assert "it already runs" in refusal(local(project, "up", "--port", str(port + 1)))
+
+
+STATUS = (
+    "import boto3; print(boto3.client('braket').get_device("
+    "deviceArn='arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1')['deviceStatus'])"
+)
+
+
+def test_quantum_devices_are_simulated_on_demand(project: Path) -> None:
+    done = local(project, "run", "--no-bootstrap", "--simulate-qpus", *python(STATUS))
+    assert done.stdout == "ONLINE\n", done.stderr
+    assert local(project, "run", "--no-bootstrap", *python(STATUS)).stdout == "OFFLINE\n"
+
+
+def test_other_settings_than_the_running_ones_are_refused(project: Path) -> None:
+    assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0
+    assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0
+    assert refusal(local(project, "up", "--no-bootstrap")) == (
+        "it already runs, with CDK_BRAKET_LOCAL_SIMULATE_QPUS=1, not with no settings; "
+        "`down` stops it"
+    )
 
 
 def test_a_folder_of_the_users_own_is_not_taken_for_state(project: Path) -> None:

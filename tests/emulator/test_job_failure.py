@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdk_braket_local.control import job_failure
+from cdk_braket_client import job_failure
 from cdk_braket_local.control.instance import LocalAws
 from tests.emulator.jobs import Jobs
 

@@ -244,17 +244,25 @@ def test_an_unknown_device_is_not_found(session: AwsSession) -> None:
 
 @pytest.mark.parametrize(
     "arn",
-    [Devices.IonQ.Forte1.value, Devices.IQM.Garnet.value, Devices.Rigetti.Cepheus1108Q.value],
+    [
+        Devices.AQT.IbexQ1.value,
+        Devices.IonQ.Forte1.value,
+        Devices.IQM.Garnet.value,
+        Devices.QuEra.Aquila.value,
+        Devices.Rigetti.Cepheus1108Q.value,
+    ],
 )
-def test_a_qpu_has_properties_and_refuses_tasks_as_this_is_the_local_aws(
+def test_a_qpu_is_offline_and_refuses_tasks_as_this_is_the_local_aws(
     local_aws: LocalAws, arn: str
 ) -> None:
     region = arn.split(":")[3]
     settings: Json = {**local_aws.client_settings, "region_name": region}
     bucket = f"amazon-braket-{uuid.uuid4().hex}"
     device = AwsDevice(arn, _session(settings, bucket))
-    assert device.status == "ONLINE"  # so that jobs on it deploy
+    assert device.status == "OFFLINE"
+    assert not device.is_available
     assert device.properties.paradigm.qubitCount == DEVICES[arn].qubits
+    assert tuple(device.properties.service.shotsRange) == DEVICES[arn].shots
     with pytest.raises(ClientError, match="this is the local AWS") as raised:
         boto3.client("braket", **settings).create_quantum_task(**_request(arn, bucket))
     assert raised.value.response["Error"]["Code"] == "DeviceOfflineException"
@@ -279,6 +287,7 @@ def _request(device: str, bucket: str, source: str = "qubit[1] q;", **changes: J
         ("qubit[35] q;", {}, "at most 34 qubits on SV1"),
         ("qubit[34] q;", {}, "the local AWS has memory for"),
         ("qubit[1] q;", {"action": "no JSON"}, "braketSchemaHeader"),
+        ("qubit[1] q;" + " " * 5 * 10**6, {}, "at most 5000000 bytes"),
         ("qubit[1] q;", {"outputS3Bucket": "amazon-braket-not-there"}, "amazon-braket-not-there"),
         ("qubit[1] q;", {"jobToken": "of no job"}, "jobToken"),
     ],

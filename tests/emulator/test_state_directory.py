@@ -335,7 +335,7 @@ def test_an_empty_folder_is_taken_and_given_back_as_it_was(tmp_path: Path) -> No
     folder.chmod(0o750)
     with OwnedFolder.claim(folder) as owned:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        owned.make_folders(["a"])
+        owned.create_folders(["a"])
         assert not owned.give_up()
         owned.remove(["a"])
         assert owned.give_up()

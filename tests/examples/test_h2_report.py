@@ -10,6 +10,8 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
+from cdk_braket_client import results as job_results
+from cdk_braket_client.errors import ResultsError
 from examples.h2_vqe import report as job_report
 
 DATA = Path(__file__).resolve().parents[2] / "examples/h2_vqe/data/h2_hamiltonian.json"
@@ -72,7 +74,7 @@ def test_verdict_is_about_a_thousandth_of_a_hartree_either_way(
 def test_rendering_shows_both_energies_and_the_way_there(tmp_path: Path) -> None:
     assert reported(tmp_path, RESULTS).render().splitlines() == [
         "Energy       -1.145500 hartree",
-        "Exact        -1.145599 hartree, by diagonalisation",
+        "Exact        -1.145599 hartree, by diagonalization",
         "Difference   +9.9e-05 hartree, within 0.001",
         "Convergence  █▂▁ +0.500 to -1.145 in 2 iterations",
         f"Picture      {tmp_path / 'report/convergence.png'}",
@@ -120,7 +122,7 @@ def test_long_sparkline_keeps_both_ends() -> None:
 def test_name_with_a_leading_dot_is_the_same_file(tmp_path: Path) -> None:
     path = archive(tmp_path, member("other", b"x"), member("./results.json", saved(RESULTS)))
 
-    assert job_report.read_results(path) == RESULTS
+    assert job_results.read(path) == RESULTS
 
 
 @pytest.mark.parametrize(
@@ -129,8 +131,8 @@ def test_name_with_a_leading_dot_is_the_same_file(tmp_path: Path) -> None:
 def test_other_members_are_never_read(tmp_path: Path, name: str) -> None:
     path = archive(tmp_path, member(name, saved(RESULTS)))
 
-    with pytest.raises(job_report.ReportError, match=r"holds no results\.json"):
-        job_report.read_results(path)
+    with pytest.raises(ResultsError, match=r"holds no results\.json"):
+        job_results.read(path)
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -138,8 +140,8 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     link.type, link.linkname = tarfile.SYMTYPE, "other.json"
     path = archive(tmp_path, (link, b""), member("other.json", saved(RESULTS)))
 
-    with pytest.raises(job_report.ReportError, match=r"holds no results\.json"):
-        job_report.read_results(path)
+    with pytest.raises(ResultsError, match=r"holds no results\.json"):
+        job_results.read(path)
 
 
 def test_an_archive_that_grows_beyond_the_limit_is_refused(tmp_path: Path) -> None:
@@ -148,8 +150,8 @@ def test_an_archive_that_grows_beyond_the_limit_is_refused(tmp_path: Path) -> No
         for _ in range(70):
             stream.write(bytes(2**20))
 
-    with pytest.raises(job_report.ReportError, match="more than 64 MiB"):
-        job_report.read_results(path)
+    with pytest.raises(ResultsError, match="more than 64 MiB"):
+        job_results.read(path)
 
 
 def test_a_sparse_member_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
@@ -163,8 +165,8 @@ def test_a_sparse_member_that_claims_to_be_huge_is_refused(tmp_path: Path) -> No
     }
     path = archive(tmp_path, (info, content))
 
-    with pytest.raises(job_report.ReportError, match="larger than the archive"):
-        job_report.read_results(path)
+    with pytest.raises(ResultsError, match="larger than the archive"):
+        job_results.read(path)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +185,8 @@ def test_results_that_the_sdk_did_not_write_in_plain_text_are_refused(
 ) -> None:
     path = archive(tmp_path, member("results.json", content))
 
-    with pytest.raises(job_report.ReportError, match=complaint):
-        job_report.read_results(path)
+    with pytest.raises(ResultsError, match=complaint):
+        job_results.read(path)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 100])
@@ -192,8 +194,8 @@ def test_a_broken_archive_is_refused_in_one_line(tmp_path: Path, cut: int) -> No
     path = archive(tmp_path, member("results.json", saved(RESULTS)))
     path.write_bytes(path.read_bytes()[:cut])
 
-    with pytest.raises(job_report.ReportError, match=r"model\.tar\.gz") as refusal:
-        job_report.read_results(path)
+    with pytest.raises(ResultsError, match=r"model\.tar\.gz") as refusal:
+        job_results.read(path)
 
     assert "\n" not in str(refusal.value)
 
@@ -204,8 +206,8 @@ def test_an_archive_with_a_wrong_byte_is_refused(tmp_path: Path) -> None:
     content[30:34] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
 
-    with pytest.raises(job_report.ReportError, match=r"model\.tar\.gz cannot be read"):
-        job_report.read_results(path)
+    with pytest.raises(ResultsError, match=r"model\.tar\.gz cannot be read"):
+        job_results.read(path)
 
 
 def test_a_missing_archive_is_refused(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ def test_it_holds_the_handler_the_type_marker_and_the_licence(wheel: Path) -> No
         for path in (ROOT / "constructs/cdk_braket/_lambda").rglob("*.py")
     }
     assert handler <= set(names)
-    assert {"cdk_braket/py.typed", "cdk_braket_local/py.typed"} <= set(names)
+    packages = ("cdk_braket", "cdk_braket_cli", "cdk_braket_client", "cdk_braket_local")
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
@@ -148,6 +149,8 @@ def test_it_holds_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
         "cdk_braket",
+        "cdk_braket_cli",
+        "cdk_braket_client",
         "cdk_braket_local",
     }
 
@@ -231,6 +234,7 @@ def test_an_installation_from_an_index_names_the_index(installed: Path, tmp_path
     assert said == 'pip install "cdk-braket[local]"\n'
 
 
-def test_its_command_starts(installed: Path, tmp_path: Path) -> None:
-    said = run([installed.parent / "cdk-braket-local", "--help"], cwd=tmp_path)
-    assert said.startswith("usage: cdk-braket-local")
+@pytest.mark.parametrize("name", ["cdk-braket", "cdk-braket-local"])
+def test_its_command_starts(installed: Path, tmp_path: Path, name: str) -> None:
+    said = run([installed.parent / name, "--help"], cwd=tmp_path)
+    assert said.lower().startswith(f"usage: {name} ")

@@ -21,6 +21,8 @@ _FORBIDDEN = {
     "cdk_braket_local/braket/plan.py": "import cdk_braket.request.device",
     "cdk_braket_local/server.py": "import ministack",
     "cdk_braket_local/control/instance.py": "import cdk_braket_local.server",
+    "cdk_braket_client/results.py": "import cdk_braket_cli.output",
+    "cdk_braket_client/job_log.py": "import rich",
     "cdk_braket/unknown_folder.py": "",
 }
 

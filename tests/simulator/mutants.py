@@ -36,7 +36,7 @@ from cosmic_ray.mutating import mutate_code
 ROOT: Final = Path(__file__).parents[2]
 CONFIG: Final = ROOT / "tests/simulator/mutation.toml"
 HANDLER: Final = "cdk_braket._lambda.braket_jobs.handler"
-_CONSTANT: Final = re.compile(r"_?[A-Z][A-Z_]*(, _?[A-Z_]+)*(: \S+)? = [\d.]")
+_CONSTANT: Final = re.compile(r"_?[A-Z][A-Z_]*(, _?[A-Z_]+)*(: \S+)? = [\d.(]")
 CPU_SECONDS: Final = 240
 WALL_SECONDS: Final = 1800
 _BEFORE_THE_FORK: Final = (

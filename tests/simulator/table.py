@@ -42,13 +42,13 @@ def _at_first(faults: Faults) -> FaultsOf:
 
 
 def killed_once(cfn: CloudFormation) -> bool:
-    """The function is killed after CreateJob, and tried again"""
+    """The function is killed after CreateJob, and retried"""
     answer = cfn.create(A, _at_first(Faults(after=_killed_after_create)))
     return _ok(answer) and _holds(cfn)
 
 
 def killed_each_time(cfn: CloudFormation) -> bool:
-    """It is killed each time; CloudFormation deletes under a made-up id"""
+    """It is killed each time; CloudFormation deletes with a generated id"""
     cfn.create(A, lambda _attempt: Faults(after=_killed_after_create))
     return _ok(cfn.delete(MADE_UP, A)) and not cfn.world.alive()
 
@@ -125,19 +125,19 @@ def retagged(cfn: CloudFormation) -> bool:
 
 
 def answer_refused(cfn: CloudFormation) -> bool:
-    """The answer is met with HTTP 500, once"""
+    """The response gets HTTP 500, once"""
     cfn.world.answer_statuses = [500]
     return _ok(cfn.create(A)) and _holds(cfn)
 
 
 def answer_lost(cfn: CloudFormation) -> bool:
-    """The connection is reset under the answer, three times"""
+    """The connection of the response is reset three times"""
     failing = Failing(_RESET, frozenset({"put_answer"}), 0, 3)
     return _ok(cfn.create(A, _at_first(Faults(before=failing)))) and _holds(cfn)
 
 
 def deleted_when_over(cfn: CloudFormation) -> bool:
-    """The resource of a job that is over is deleted"""
+    """The resource of an ended job is deleted"""
     cfn.create(A)
     cfn.world.finish(cfn.held, COMPLETED)
     return _ok(cfn.delete(cfn.held, A))

@@ -84,7 +84,7 @@ def test_a_simulator_that_nobody_knows_is_a_warning(name: str, is_warned_of: boo
     stack = new_stack(region="us-east-1")
     HybridJob(stack, "Job", image=ContainerImage.base(), device=Device.local(name))
     found = Annotations.from_stack(stack).find_warning(
-        "*", Match.string_like_regexp("no image of Amazon Braket is known to have this simulator")
+        "*", Match.string_like_regexp("no known image of Amazon Braket contains this simulator")
     )
     assert bool(found) == is_warned_of
 

@@ -98,7 +98,7 @@ def test_what_no_template_can_carry_is_told_wherever_it_is(text: str, told: str)
     ("uri", "told"),
     [
         ("s3://amazon-braket-mine/a\x00b", "must not hold NUL"),
-        ("https://[/x", "must be a URL, and its host is none"),
+        ("https://[/x", "must be a URL with a valid host"),
     ],
 )
 def test_what_no_container_can_be_given_is_told(uri: str, told: str) -> None:

@@ -27,7 +27,7 @@ def test_a_job_by_its_arn_tells_what_the_arn_tells() -> None:
 )
 def test_what_an_arn_does_not_tell_is_an_error(attribute: str) -> None:
     job = HybridJob.from_hybrid_job_arn(new_stack(), "Job", _ARN)
-    with pytest.raises(ValidationError, match=f"{attribute}: cannot be told from a job's ARN"):
+    with pytest.raises(ValidationError, match=f"{attribute}: cannot be derived from a job's ARN"):
         getattr(job, attribute)
 
 
@@ -93,7 +93,7 @@ def test_the_prefix_of_a_token_cannot_be_told() -> None:
     stack = new_stack()
     job = _known(stack, image_job(stack).results_s3_uri)
     assert "Fn::Split" in str(stack.resolve(job.results_bucket.bucket_name))
-    with pytest.raises(ValidationError, match="results_prefix: cannot be told from a token"):
+    with pytest.raises(ValidationError, match="results_prefix: cannot be derived from a token"):
         job.results_prefix  # noqa: B018 - asking is what is tested
 
 

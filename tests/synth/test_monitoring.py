@@ -188,7 +188,7 @@ def test_a_dashboard_that_could_not_be_is_refused() -> None:
     job = HybridJob.from_hybrid_job_attributes(stack, "Job", job_arn=_ARN, job_name="vqe")
     with pytest.raises(ValidationError, match="jobs: is empty"):
         HybridJobDashboard(stack, "Board", jobs=[])
-    with pytest.raises(ValidationError, match="is none that the SDK reads") as caught:
+    with pytest.raises(ValidationError, match="is not a name that the SDK can read") as caught:
         HybridJobDashboard(stack, "Board", jobs=[job] * 300, algorithm_metrics=["energy per site"])
     assert "601 widgets" in caught.value.problems[1]
     arn_only = HybridJob.from_hybrid_job_arn(stack, "Other", _ARN)

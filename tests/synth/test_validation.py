@@ -179,7 +179,7 @@ def test_a_bucket_that_s3_cannot_have_is_refused_wherever_it_is_read(name: str) 
         *(f"input_data['{channel}']" for channel in ("s3", "https", "path", "partly")),
         "copy_checkpoints_from",
     ]
-    assert all("S3 has no bucket of such a name" in problem for problem in error.problems)
+    assert all("S3 does not allow such a name" in problem for problem in error.problems)
     assert f"input_data['s3']={uri!r}: " in error.problems[0]
 
 
@@ -191,7 +191,8 @@ def test_a_bucket_that_s3_can_have_is_taken(name: str) -> None:
 def test_checkpoints_of_a_job_that_only_its_arn_is_known_of_cannot_be_told() -> None:
     arn = "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"
     job = HybridJob.from_hybrid_job_arn(new_stack(), "Other", arn)
-    with pytest.raises(ValidationError, match="checkpoint_s3_uri: cannot be told from a job's ARN"):
+    expected = "checkpoint_s3_uri: cannot be derived from a job's ARN"
+    with pytest.raises(ValidationError, match=expected):
         CheckpointSource.from_job(job)
 
 
@@ -233,7 +234,7 @@ def test_a_function_that_does_not_take_what_distribution_adds_is_told_why(tmp_pa
         distribution=Distribution.DATA_PARALLEL,
     )
     assert len(error.problems) == 2
-    assert all("It comes with distribution: take **hyper" in text for text in error.problems)
+    assert all("It comes with distribution: accept **hyper" in text for text in error.problems)
 
 
 def test_a_check_can_be_turned_off_by_its_name(tmp_path: Path) -> None:

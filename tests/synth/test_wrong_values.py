@@ -247,7 +247,7 @@ def test_values_of_other_libraries_are_rendered() -> None:
 @pytest.mark.parametrize(
     ("value", "kind", "fix"),
     [
-        (None, "None", "Leave the key out."),
+        (None, "None", "Remove the key."),
         (Path("a"), "PosixPath", "Put the file into an input channel"),
         (PurePosixPath("/a"), "PurePosixPath", "Put the file into an input channel"),
         (_Other.ONE, "_Other", "Use _Other.ONE.value"),
@@ -336,9 +336,9 @@ def test_no_stage_of_the_checks_hides_another(tmp_path: Path) -> None:
     [
         ({"hyperparameters": {"h": "x" * 3000}}, "Put it into an input channel"),
         ({"hyperparameters": {"h": "a\nb"}}, "several lines into an input channel"),
-        ({"hyperparameters": {"h": ""}}, "Leave it out"),
+        ({"hyperparameters": {"h": ""}}, "Remove it"),
         ({"hyperparameters": {"k" * 257: "v"}}, "Use a shorter key."),
-        ({"job_name": ""}, "Leave it out."),
+        ({"job_name": ""}, "Remove it."),
     ],
 )
 def test_a_values_fault_decides_its_fix(options: dict[str, object], fix: str) -> None:

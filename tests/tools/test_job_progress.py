@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from cdk_braket._lambda.braket_jobs.api import model_rules
-from cdk_braket_local import job_progress
+from cdk_braket_client import job_log, job_progress
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 ARN = "arn:aws:braket:us-east-1:123456789012:job/0c8e2a6e-6a5b-4d0a-9a3e-0d2a1f9f3f11"
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-STREAM = "h2/algo-1-1767323045"
+PREFIX = f"h2/{ARN.rpartition('/')[2]}"
+STREAM = f"{PREFIX}/algo-1-1767323045"
 
 
 class Terminal(io.StringIO):
@@ -60,17 +61,19 @@ class Service:
         self.logs.add_response(
             "describe_log_streams",
             {"logStreams": [{"logStreamName": name} for name in names]},
-            {"logGroupName": "/aws/braket/jobs", "logStreamNamePrefix": "h2/"},
+            {"logGroupName": "/aws/braket/jobs", "logStreamNamePrefix": PREFIX},
         )
 
     def has_lines(self, *lines: tuple[int, str], stream: str = STREAM) -> None:
         self.logs.add_response(
             "get_log_events",
-            {"events": [{"timestamp": time, "message": text} for time, text in lines]},
+            {
+                "events": [{"timestamp": time, "message": text} for time, text in lines],
+                "nextForwardToken": "f/end",
+            },
             {
                 "logGroupName": "/aws/braket/jobs",
                 "logStreamName": stream,
-                "startTime": int(CREATED.timestamp() * 1000),
                 "startFromHead": False,
                 "limit": 10,
             },
@@ -190,9 +193,9 @@ def test_newest_line_of_all_streams_is_shown() -> None:
     stream = io.StringIO()
     with service() as aws:
         aws.describes("COMPLETED", endedAt=CREATED)
-        aws.has_streams("h2/algo-1-1", "h2/algo-2-1")
-        aws.has_lines((5, "older"), (9, "first of two"), (9, "newest"), stream="h2/algo-1-1")
-        aws.has_lines((7, "other"), (8, "  \n"), stream="h2/algo-2-1")
+        aws.has_streams(f"{PREFIX}/algo-1-1", f"{PREFIX}/algo-2-1")
+        aws.has_lines((5, "older"), (9, "first of two"), (9, "newest"), stream=f"{PREFIX}/algo-1-1")
+        aws.has_lines((7, "other"), (8, "  \n"), stream=f"{PREFIX}/algo-2-1")
         aws.follow(stream)
 
     assert stream.getvalue() == "COMPLETED  0:00  newest\n"
@@ -250,7 +253,7 @@ def test_a_clock_behind_the_services_shows_no_negative_time() -> None:
     ],
 )
 def test_log_lines_are_shortened_for_people(message: str, shown: str) -> None:
-    assert job_progress.readable(message) == shown
+    assert job_log.readable(message) == shown
 
 
 @pytest.mark.parametrize(

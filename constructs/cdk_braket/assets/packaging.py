@@ -1,11 +1,11 @@
-"""One file or directory becomes one `source.tar.gz`, the same bytes on every machine.
+"""Packs files into one `source.tar.gz`, with the same bytes on every machine.
 
-The layout is the one the Braket SDK makes: a directory is packed under its own base name, a file
-stands at the top level. What differs is that nothing of the machine enters the archive: no times,
-owners, modes or directory entries, and no compressor, since zlib and its replacements turn the
-same input into different bytes (`docs/adr/0005-packaging-scripts.md` has the numbers).
+The layout is that of the Braket SDK: a directory is packed under its own base name, a file at the
+top level. Unlike the SDK's archive, this one depends on no property of the machine. It contains no
+times, owners, modes or directory entries. It is not compressed, because zlib and its replacements
+produce different bytes (`docs/adr/0005-packaging-scripts.md` has the numbers).
 
-Standard library only, and without patterns of the user's it starts neither jsii nor Node.
+Standard library only. Without exclude patterns, it starts neither jsii nor Node.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from cdk_braket.core.issue import Issue, as_lines
 
 ARCHIVE_NAME: Final = "source.tar.gz"
 
-# Left out of every archive: what tools leave behind, what other machines lack, and `.env`, which is
-# either a virtual environment or a file of secrets. Earlier than the user's patterns, so that
-# `!.env` brings one back.
+# Excluded from every archive: files that tools leave behind or that exist only on one machine, and
+# `.env`, which is either a virtual environment or a file of secrets. These patterns come before the
+# user's, so that `!.env` includes it again.
 DEFAULT_EXCLUDES: Final = (
     "__pycache__",
     "*.py[co]",
@@ -60,16 +60,16 @@ DEFAULT_EXCLUDES: Final = (
     "*~",
 )
 
-# Whether an entry is left out, by its path in the source and whether it is a directory.
+# Returns whether an entry is excluded, by its path in the source and whether it is a directory.
 IgnoreRule = Callable[[str, bool], bool]
 
-# Links to directories are followed, so a few of them can make a tree without end.
+# Links to directories are followed, so a few of them can form an endless tree.
 MAX_ENTRIES: Final = 100_000
-# To look where a link leads takes some 0.1 ms, and links among a few directories are as many as the
-# ways through them: a dozen directories with links to each other have millions.
+# Resolving a link takes about 0.1 ms. A dozen directories with links to each other contain millions
+# of paths.
 MAX_LINKS: Final = 10_000
-# A limit of our own. An archive is as large as its files, and it is written, hashed and uploaded
-# from here, and copied by S3 in one request, which takes 5 GB: what is large does not belong in it.
+# A limit of this library. An archive is as large as its files. It is written, hashed and uploaded
+# from this machine, and S3 copies it in one request, which is limited to 5 GB.
 # Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 MAX_BYTES: Final = 1 << 30
 
@@ -78,7 +78,7 @@ MAX_BYTES: Final = 1 << 30
 _MODE: Final = 0o755
 
 # Text files, by their names: their line ends are those of the checkout, not of the author. Git
-# decides by the content, where a file of data may look like text by chance.
+# decides by the content, by which a data file can be mistaken for text.
 _TEXT_SUFFIXES: Final = frozenset(
     {
         ".cfg", ".conf", ".css", ".csv", ".html", ".in", ".ini", ".ipynb", ".jl", ".js", ".json",
@@ -99,7 +99,7 @@ class PackagingError(ValueError):
 
     Attributes:
         issues: The reasons: a path in the place of an argument, the rule and the fix.
-        problems: One line for each.
+        problems: One line for each problem, with the path and the fix.
     """
 
     def __init__(self, issues: Iterable[Issue]) -> None:
@@ -110,7 +110,7 @@ class PackagingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PackagedSource:
-    """What `package_source` made.
+    """An archive from `package_source`.
 
     Attributes:
         archive: The archive, `<destination>/<asset_hash>/source.tar.gz`.
@@ -129,12 +129,12 @@ class PackagedSource:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """The properties of a file that change when somebody writes it.
+    """The properties of a file that change when a program writes it.
 
     Attributes:
         size: Bytes.
         modified: Nanoseconds since the epoch.
-        inode: The file's number, which another file that takes its name does not have.
+        inode: The file's number. Another file under the same name has a different one.
     """
 
     size: int
@@ -154,7 +154,7 @@ class SourceFile:
     Attributes:
         name: Its name there.
         path: Where its content is read.
-        state: Its size and time of change, when it was found.
+        state: Its size and modification time when it was found.
     """
 
     name: str
@@ -163,7 +163,7 @@ class SourceFile:
 
     @property
     def size(self) -> int:
-        """Its bytes on this machine, when it was found."""
+        """Its size in bytes on this machine when it was found."""
         return self.state.size
 
 
@@ -199,17 +199,18 @@ def package_source(
     """Pack a file or a directory into a `source.tar.gz` that depends on its content alone.
 
     Equal content gives equal bytes on every machine, Python and zlib. Links that stay inside the
-    source are packed as what they point to, as the Braket SDK does. Directories that hold no packed
-    file are left out, since Git does not keep them either. A text file whose every line ends in
-    CRLF is packed with LF, since Git checks the same file out with either.
+    source are packed as their targets, as the Braket SDK does. Directories without packed files
+    are omitted, since Git does not keep them either. A plain-text file in which every line ends in
+    CRLF is packed with LF, since Git can check out the same file with either.
 
     Args:
         path: The file or directory. A link is resolved first, as the Braket SDK does, so the name
             in the archive is the target's.
-        destination: A directory, made if need be. The archive is written under a directory named
-            after its hash, in one step, so a run that is broken off leaves no half archive.
+        destination: A directory. It is created if it does not exist. The archive is written in one
+            step under a directory named after its hash, so an interrupted run leaves no partial
+            archive.
         exclude: Patterns as in CDK's `IgnoreMode.GIT`, relative to the source directory, applied
-            after `DEFAULT_EXCLUDES`; `!pattern` brings a file back. Without meaning for a file.
+            after `DEFAULT_EXCLUDES`; `!pattern` includes a file again. Ignored for a file.
         include: Further files and directories. Each is packed at the archive's top level under
             its own base name, and `exclude` holds for each directory.
 
@@ -217,11 +218,11 @@ def package_source(
         The archive, its hash and its sizes.
 
     Raises:
-        PackagingError: The source is missing, empty or the destination itself, or it holds a link
-            that leads outside, is broken or goes in a circle, a special file, a file that cannot
-            be read, a name that is not UTF-8, more than `MAX_ENTRIES` files and directories, more
-            than `MAX_LINKS` links or more than `MAX_BYTES`, two of the sources have one name, or
-            a file changed while it was packed. All reasons are given at once, and no archive is
+        PackagingError: The source is missing, empty or the destination itself. A link leads
+            outside, is broken or leads to a directory that contains it. A file is special or
+            cannot be read, or its name is not UTF-8. There are more than `MAX_ENTRIES` files and
+            directories, `MAX_LINKS` links or `MAX_BYTES` bytes. Two sources have the same name. A
+            file changed while it was packed. All problems are reported at once, and no archive is
             left.
 
     Example:
@@ -263,8 +264,8 @@ def _too_large(path: Path, tree: SourceTree) -> Iterator[Issue]:
     if size > MAX_BYTES:
         rule = f"holds {size} bytes, and at most {MAX_BYTES} are packed"
         fix = (
-            "Exclude what the job does not read, and put data in a bucket: "
-            "InputChannel.from_bucket(…). For a script of this size there is "
+            "Exclude files that the job does not read, and put data in a bucket: "
+            "InputChannel.from_bucket(…). For a script of this size, use "
             "AlgorithmScript.from_bucket(…)"
         )
         yield Issue(shown(path), rule, fix)
@@ -286,7 +287,7 @@ def read_trees(
         omit: As in `read_tree`.
 
     Returns:
-        The files of all sources by their name in the archive, and every problem.
+        The files of all sources by their name in the archive, and all problems.
 
     Raises:
         PackagingError: A source does not exist, or is neither a file nor a directory.
@@ -309,7 +310,7 @@ def read_trees(
 
 
 def _same_names(roots: Sequence[Path]) -> Iterator[Issue]:
-    """Report sources that the archive would hold under one name."""
+    """Report sources that would have the same name in the archive."""
     first: dict[str, Path] = {}
     for root in roots:
         known = first.setdefault(root.name, root)
@@ -319,7 +320,7 @@ def _same_names(roots: Sequence[Path]) -> Iterator[Issue]:
 
 
 def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = None) -> SourceTree:
-    """List what an archive of `path` would hold, without reading a file's content.
+    """List the files for an archive of `path`, without reading a file's content.
 
     Args:
         path: The file or directory.
@@ -327,7 +328,7 @@ def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = No
         omit: A directory that is never part of the source, such as the archive's own destination.
 
     Returns:
-        The files by their name in the archive, and every problem found on the way.
+        The files by their name in the archive, and all problems found.
 
     Raises:
         PackagingError: `path` does not exist, or is neither a file nor a directory.
@@ -355,7 +356,7 @@ def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = No
 
 
 def _right_path(path: Path) -> str:
-    """The fix for a path that does not exist."""
+    """Return the fix for a path that does not exist."""
     if path.name and not path.suffix and _exists(path.with_suffix(".py")):
         return f"Name the file: {shown(path.with_suffix('.py'))}"
     return "Check the path"
@@ -363,7 +364,7 @@ def _right_path(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """A directory to walk: its place in the source, and the real paths from the root down to it."""
+    """A directory to visit: its place in the source, and the real paths from the root to it."""
 
     relative: str
     real: tuple[str, ...]
@@ -374,7 +375,7 @@ class _Walk:
     """One pass over a source; issues are collected, not raised."""
 
     root: Path
-    left_out: IgnoreRule
+    is_excluded: IgnoreRule
     omit: Path | None
     files: list[SourceFile] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
@@ -382,7 +383,7 @@ class _Walk:
     links: int = 0
 
     def descend(self) -> None:
-        # A stack of our own: a tree may be deeper than Python's recursion limit.
+        # An explicit stack: a tree may be deeper than Python's recursion limit.
         pending = [_Directory("", (str(self.root),))]
         while pending and not self._is_too_much():
             here = pending.pop()
@@ -392,13 +393,13 @@ class _Walk:
                 if below is not None:
                     pending.append(below)
         if self.links > MAX_LINKS:
-            # Alone: what was found on the way are the same links over and over.
-            rule = f"holds more than {MAX_LINKS} links, with those behind links"
-            fix = "Put what they lead to in their place, or exclude them"
+            # Reported alone: the other problems are of the same links again and again.
+            rule = f"holds more than {MAX_LINKS} links, including links behind links"
+            fix = "Replace them with their targets, or exclude them"
             self.issues = [Issue(shown(self.root), rule, fix)]
         elif self._is_too_much():
             rule = f"holds more than {MAX_ENTRIES} files and directories"
-            fix = "Exclude what the job does not read, or make it an input channel"
+            fix = "Exclude files that the job does not read, or use an input channel for them"
             self.issues.append(Issue(shown(self.root), rule, fix))
 
     def _is_too_much(self) -> bool:
@@ -410,14 +411,14 @@ class _Walk:
                 return list(entries)
         except OSError as error:
             name = f"{self.root.name}/{here.relative}"
-            self._refuse(name, str(error.strerror), "Make it readable, or exclude it")
+            self._refuse(name, str(error.strerror), "Grant read permission, or exclude it")
             return []
 
     def _visit(self, here: _Directory, entry: os.DirEntry[str]) -> _Directory | None:
-        """Take one entry in: a file is added, a directory is returned for later."""
+        """Add a file; return a directory, which is visited later."""
         name = f"{here.relative}/{entry.name}" if here.relative else entry.name
         is_directory = _is_directory(entry)
-        if self._is_left_out(name, entry, is_directory=is_directory):
+        if self._is_excluded(name, entry, is_directory=is_directory):
             return None
         packed_name = f"{self.root.name}/{name}"
         real = entry.path
@@ -432,12 +433,12 @@ class _Walk:
         self.add(packed_name, Path(real))
         return None
 
-    def _is_left_out(self, name: str, entry: os.DirEntry[str], *, is_directory: bool) -> bool:
-        if self.left_out(name, is_directory):
+    def _is_excluded(self, name: str, entry: os.DirEntry[str], *, is_directory: bool) -> bool:
+        if self.is_excluded(name, is_directory):
             return True
         if not is_directory:
             return False
-        # A virtual environment under any name; PEP 405 names the file.
+        # A virtual environment under any name, recognized by the file that PEP 405 defines.
         if _exists(Path(entry.path, "pyvenv.cfg")):
             return True
         return self.omit is not None and self.omit == Path(entry.path)
@@ -455,11 +456,11 @@ class _Walk:
         return None
 
     def add(self, name: str, path: Path) -> None:
-        """Take in one file under its name in the archive."""
+        """Add one file under its name in the archive."""
         if not is_unicode(name):
             self._refuse(name, "its name is not UTF-8", "Rename it, or exclude it")
         elif not os.access(path, os.R_OK):
-            self._refuse(name, "cannot be read", "Make it readable, or exclude it")
+            self._refuse(name, "cannot be read", "Grant read permission, or exclude it")
         elif not path.is_file():
             self._refuse(name, "is a socket, pipe or device", "Remove it, or exclude it")
         else:
@@ -484,24 +485,24 @@ def _exists(path: Path) -> bool:
 
 
 def _ignore_rule(root: Path, exclude: Sequence[str]) -> IgnoreRule:
-    """The rule for what is left out.
+    """Return the rule for excluded entries.
 
-    CDK's own strategy reads the user's patterns, as nothing else means the same by them. It costs
-    a call to Node for each entry, so that a source without patterns does without.
+    CDK's own strategy reads the user's patterns, because no other implementation gives them the
+    same meaning. It calls Node for each entry, so a source without patterns does not use it.
     """
     if not exclude:
         return _is_default_exclude
-    from aws_cdk import IgnoreStrategy  # noqa: PLC0415 - starts Node, only for who needs it
+    from aws_cdk import IgnoreStrategy  # noqa: PLC0415 - starts Node, only where it is needed
 
     strategy = IgnoreStrategy.git(str(root), [*DEFAULT_EXCLUDES, *exclude])
 
-    def left_out(name: str, is_directory: bool) -> bool:
+    def is_excluded(name: str, is_directory: bool) -> bool:
         if not is_unicode(name) or not name.partition("/")[0].strip("."):
-            return False  # CDK takes neither for a path; the caller refuses or packs it
+            return False  # CDK accepts neither as a path; the caller refuses or packs it
         path = f"{root}/{name}"
         return strategy.completely_ignores(path) if is_directory else strategy.ignores(path)
 
-    return left_out
+    return is_excluded
 
 
 _DEFAULT_EXCLUDE: Final = re.compile(
@@ -514,7 +515,7 @@ def _is_default_exclude(name: str, is_directory: bool) -> bool:  # noqa: ARG001 
 
 
 def shown(name: str | Path) -> str:
-    """A name fit for one line of an error."""
+    """Format a name for one line of an error message."""
     text = str(name).encode("utf-8", "backslashreplace").decode()
     return text if text.isprintable() else repr(text)
 
@@ -568,7 +569,7 @@ def _chunks(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _crlf_only(source: BinaryIO) -> int:
-    """Return how many line ends a text has if all are CRLF; 0 if one is not, or it is no text."""
+    """Return the number of line ends if all are CRLF; 0 if one is not, or the file is binary."""
     breaks = 0
     held = b""
     for chunk in _chunks(source):
@@ -598,14 +599,14 @@ def _changed(files: Iterable[SourceFile]) -> PackagingError:
 
 
 def _check_unchanged(tree: SourceTree) -> None:
-    """Refuse an archive of files that are of different moments."""
+    """Raise an error if a file changed while the archive was written."""
     changed = [file for file in tree.files if has_changed(file.path, file.state)]
     if changed:
         raise _changed(changed)
 
 
 def has_changed(path: Path, state: FileState) -> bool:
-    """Whether a file was written, replaced or removed since its state was read."""
+    """Return whether a file was written, replaced or removed since its state was read."""
     try:
         return FileState.of(path.stat()) != state
     except OSError:
@@ -613,7 +614,7 @@ def has_changed(path: Path, state: FileState) -> bool:
 
 
 class _StoredGzip:
-    """A gzip stream of stored blocks: each byte is fixed by the standard, none by a compressor."""
+    """A gzip stream of stored blocks: the standard determines each byte, not a compressor."""
 
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
@@ -625,23 +626,23 @@ class _StoredGzip:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what has been written, in hex."""
+        """Return the SHA-256 of the written bytes, in hex."""
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Append data. Where it is cut into blocks does not depend on how it arrives."""
+        """Append data. The blocks do not depend on the sizes of the pieces."""
         self._crc = zlib.crc32(data, self._crc)
         self._size += len(data)
         self._pending += data
         whole = len(self._pending) // _STORED_BLOCK * _STORED_BLOCK
-        # One block always stays back, as the last one is marked.
+        # Keep one block back, as the last one is marked.
         for start in range(0, whole - _STORED_BLOCK, _STORED_BLOCK):
             self._block(self._pending[start : start + _STORED_BLOCK], final=False)
         if whole > _STORED_BLOCK:
             del self._pending[: whole - _STORED_BLOCK]
 
     def close(self) -> None:
-        """Write what is left, the checksum and the length."""
+        """Write the remaining data, the checksum and the length."""
         while len(self._pending) > _STORED_BLOCK:
             self._block(self._pending[:_STORED_BLOCK], final=False)
             del self._pending[:_STORED_BLOCK]

@@ -178,14 +178,14 @@ def _hyperparameter_issues(name: str, value: object) -> Iterator[Issue]:
 
 def _hyperparameter_fix(value: object) -> str:
     if value is None:
-        return "Leave the key out"
+        return "Remove the key"
     if hasattr(value, "__fspath__"):
         return "Put the file into an input channel, or use str(…) for a path on the instance"
     if isinstance(value, enum.Enum):
         return f"Use {type(value).__name__}.{value.name}.value, as a string or a number"
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         return "Use json.dumps(…), or put it into an input channel"
-    return "Use str(…), if its text is meant"
+    return "Use str(…)"
 
 
 def _origin(expected: Annotation) -> object:
@@ -217,13 +217,13 @@ def _fits_scalar(value: object, expected: type) -> bool:
 
 
 def _has(value: object, member: str) -> bool:
-    # Of the class first: to read a property of an object of CDK's takes a call to Node.
+    # Check the class first: reading a property of a CDK object calls Node.
     return hasattr(type(value), member) or hasattr(value, member)
 
 
 @cache
 def _first_member(protocol: type) -> str:
-    """A member that distinguishes an interface from others: its first property or method."""
+    """Return a member that distinguishes an interface from others: its first property or method."""
     own = {name: each for name, each in vars(protocol).items() if not name.startswith("_")}
     properties = [name for name, each in own.items() if isinstance(each, property)]
     return next(iter(properties or own))
@@ -256,7 +256,7 @@ def _noun(expected: Annotation) -> str:
     if _origin(expected) is Literal:
         return " or ".join(repr(each) for each in get_args(expected))
     name = _name(expected)
-    # "an iam.IRole", "an s3.IBucket", "an sqs.IQueue": as one says the first letter.
+    # "an iam.IRole", "an s3.IBucket", "an sqs.IQueue": depends on how the first letter sounds.
     vowel = name[0] in "AEIOaeio" or name.startswith(_SAID_WITH_VOWEL)
     return f"{'an' if vowel else 'a'} {name}"
 
@@ -296,7 +296,7 @@ def _usual_fix(expected: Annotation) -> str:
 
 
 def _amount(value: object) -> str | None:
-    """The amount of a number or a time of Python's, as code."""
+    """Return the amount of a Python number or duration, as code."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
     found = plain(value)
@@ -343,7 +343,7 @@ def _source_fix(value: object) -> str:
 
 
 def _in_scope(call: str) -> Callable[[object], str]:
-    """A fix that names an import of CDK's, with the text that was given."""
+    """Return a fix that calls an import function of CDK with the given string."""
     return lambda value: f"Use {call}(self, 'Id', {_text(value)})"
 
 

@@ -58,9 +58,9 @@ def key_statement(key: kms.IKey, actions: Sequence[str]) -> Statement:
 def results_key_statement(stack: Stack) -> iam.PolicyStatement:
     """Return the statement of a key's policy that results of quantum tasks need.
 
-    Amazon Braket writes them as its service-linked role, whose own policy has no action of KMS and
-    cannot be extended. The role is not named as principal: a key policy that names a missing role
-    is refused, and the role exists only once Braket was enabled. Sources:
+    Amazon Braket writes them as its service-linked role, whose own policy contains no KMS actions
+    and cannot be extended. The role is not named as principal. KMS refuses a key policy that names
+    a missing role, and the role exists only after you enable Braket. Sources:
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonBraketServiceRolePolicy.html
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
 
@@ -97,7 +97,7 @@ def is_same_key(one: kms.IKey, other: kms.IKey) -> bool:
 def _alias(key: kms.IKey) -> tuple[str, str | None]:
     """Split the ARN of an alias before its name. For a key, return its ARN and None."""
     arn = key_arn_of(key)
-    # As a string, an ARN whose region is a token can be cut, too.
+    # As a string, an ARN whose region is a token can also be split.
     before, colon, name = arn.rpartition(f":{_ALIAS}")
     if colon:
         return f"{before}:", f"{_ALIAS}{name}"

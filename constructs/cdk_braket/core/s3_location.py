@@ -25,7 +25,7 @@ _HTTPS_URI: Final = re.compile(
 _HTTPS_REGION: Final = re.compile(
     r"https://(?:[^/]+\.)?s3[.-](?P<region>[a-z0-9-]+)\.amazonaws\.com"
 )
-# What a policy reads as more than itself; CDK's markers, which are replaced before, come first.
+# Characters with a special meaning in policies. CDK's markers, which are replaced before, first.
 _SPECIAL: Final = re.compile(rf"{STRING_TOKEN}|[*?$]")
 
 
@@ -35,9 +35,10 @@ def _partition() -> str:
 
 
 def literal(text: str) -> str:
-    """Escape a string for policies: its wildcards and variables stand for themselves.
+    """Escape a string for policies, so that its wildcards and variables are literal.
 
-    Values that only the deployment knows cannot be escaped so: a `*` in it is one to IAM.
+    Values that are known only at deploy time cannot be escaped: IAM reads a `*` in them as a
+    wildcard.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 
@@ -100,7 +101,7 @@ class Location:
     @property
     def is_reachable(self) -> bool:
         """Whether the bucket's name is known, and is one that Braket reaches by name."""
-        # A token is no such text either.
+        # A token does not match either.
         return self.bucket_name.startswith(REACHABLE_PREFIX)
 
     @property
@@ -139,7 +140,7 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
     uri = settled(uri)
     keys = () if key is None else (key,)
     if is_token(uri):
-        # What is written around a token can be escaped, what the token becomes cannot.
+        # The string around a token can be escaped, the token's value cannot.
         rest = Fn.select(1, Fn.split("s3://", literal(uri)))
         bucket_name = Fn.select(2, Fn.split("/", uri))
         return _TokenLocation(uri, bucket_name, rest, keys)
@@ -156,8 +157,8 @@ def at_uri(uri: str, key: kms.IKey | None = None) -> Location:
 class _TokenLocation(Location):
     """A location whose URI is known only at deploy time: `prefix` is `bucket/prefix` here.
 
-    Wildcards of the URI's reach the policies. The handler refuses those in the bucket's name before
-    it creates a job, so that the most they add is other keys of a bucket which the URI names.
+    Wildcards in the URI reach the policies. The handler refuses those in the bucket's name before
+    it creates a job. So the most they can add is other keys of the bucket that the URI names.
     """
 
     def _written_bucket(self) -> str:
@@ -176,19 +177,19 @@ class _TokenLocation(Location):
         objects = f"arn:{_partition()}:s3:::{self.prefix}*"
         return [
             Statement(actions=["s3:GetObject"], resources=[objects]),
-            # Which prefix may be listed cannot be told from the URI, so the bucket's names can be.
+            # The prefix is not known, so the whole bucket may be listed.
             Statement(actions=["s3:ListBucket"], resources=[self.bucket_arn]),
             *key_statements(self.keys, READ_ACTIONS),
         ]
 
 
 def objects_statement(actions: list[str], bucket_arn: str, patterns: list[str]) -> Statement:
-    """Allow actions on the objects of a bucket whose keys match."""
+    """Allow actions on the objects of a bucket with matching keys."""
     return Statement(actions=actions, resources=[f"{bucket_arn}/{pattern}" for pattern in patterns])
 
 
 def list_statement(bucket_arn: str, patterns: list[str]) -> Statement:
-    """Allow to list the keys of a bucket that match."""
+    """Allow listing the keys of a bucket that match."""
     return Statement(
         actions=["s3:ListBucket"],
         resources=[bucket_arn],

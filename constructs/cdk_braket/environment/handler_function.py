@@ -39,23 +39,23 @@ _ID: Final = "BraketHybridJobHandler"
 _ASSET: Final = Path(__file__).parents[1] / "_lambda"
 _GO_ON: Final = "BraketHybridJobHandlerGoOn"
 
-# The function divides what it has by itself and answers before it ends; CloudFormation waits a
-# little longer than that, and not its default of an hour, should the function never answer.
+# The function divides its time itself and responds before its timeout. CloudFormation waits a
+# little longer than that, instead of its default of an hour, if the function never responds.
 _TIMEOUT: Final = Duration.minutes(14)
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerSettings:
-    """How a function differs from the one that a stack's jobs share.
+    """The settings of a function that differs from the one that a stack's jobs share.
 
     Attributes:
         log_retention: How long its log is kept.
-        vpc: Where it runs; None for outside of any.
-        vpc_subnets: In which of its subnets.
-        security_groups: With which security groups.
-        is_bounded: Whether its role is to have a permissions boundary.
-        reserved_concurrent_executions: How many calls of it may run at once.
-        dead_letter_queue: Where calls go that it failed to take; None for a queue that is made.
+        vpc: The VPC it runs in; None for no VPC.
+        vpc_subnets: The subnets it runs in.
+        security_groups: Its security groups.
+        is_bounded: Whether its role gets a permissions boundary.
+        reserved_concurrent_executions: The number of its invocations that may run at once.
+        dead_letter_queue: The queue for failed invocations. Default: a new queue.
     """
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR
@@ -110,7 +110,7 @@ class JobHandler(Construct):
         if settings.vpc is not None:
             vpc = settings.vpc
             endpoints = LateDependency(self, "Endpoints", lambda: _endpoints(self, vpc))
-            # Of the resource alone: an endpoint's policy may name the role.
+            # Only on the resource: an endpoint's policy may name the role.
             cast("IConstruct", self.function.node.default_child).node.add_dependency(endpoints)
         drop_role_dependency(self.function, self.role)
         self.role.allow(_braket_statements(Stack.of(self)))
@@ -120,9 +120,9 @@ class JobHandler(Construct):
 
     @staticmethod
     def of(scope: Construct, settings: HandlerSettings) -> "JobHandler":
-        """Return the handler of the scope's stack, or one of the scope's own.
+        """Return the handler of the scope's stack, or a separate one for the scope.
 
-        All that ask for nothing special share one.
+        Scopes with default settings share the handler of the stack.
         """
         if settings != HandlerSettings():
             return JobHandler(scope, "Handler", settings)
@@ -138,11 +138,11 @@ class JobHandler(Construct):
     def encrypt(self, key: kms.Key, *, lasts: bool) -> None:
         """Encrypt the log and the dead letters with a key.
 
-        Of several environments' keys, one that is kept goes before one that is not.
+        If several environments have a key, one that is retained has priority.
 
         Args:
             key: The key, of this app.
-            lasts: Whether it is kept when its environment leaves the stack.
+            lasts: Whether it is retained when its environment is removed from the stack.
         """
         group = cast("logs.CfnLogGroup", self._log_group.node.default_child)
         if group.kms_key_id is not None and (self._key_lasts or not lasts):
@@ -158,20 +158,20 @@ class JobHandler(Construct):
 
 
 def code() -> lambda_.Code:
-    """The code of all functions: one asset, whose modules have the entry points."""
+    """Return the code of all functions: one asset, whose modules have the entry points."""
     return lambda_.Code.from_asset(
         str(_ASSET), exclude=["__pycache__", "*.pyc"], ignore_mode=IgnoreMode.GIT
     )
 
 
 def drop_role_dependency(function: lambda_.Function, role: iam.Role) -> None:
-    """Leave the role out of what the function names to come after: it names the role already.
+    """Remove the role from the function's dependencies: the function refers to it already.
 
-    CDK adds it, and cfn-lint has a finding for it (W3005). The role's policy stays.
+    CDK adds it, and cfn-lint reports it (W3005). The dependency on the role's policy stays.
     """
     named = role.node.default_child
     if named is None:
-        return  # iam.Role.customize_roles: the role is made elsewhere
+        return  # iam.Role.customize_roles: the role is created elsewhere
     resource = cast("lambda_.CfnFunction", function.node.default_child)
     resource.add_override("DependsOn", Lazy.uncached_any(_Dependencies(resource, named)))
 
@@ -193,9 +193,9 @@ class _Dependencies:
 
 
 def _endpoints(scope: Construct, vpc: ec2.IVpc) -> list[IConstruct]:
-    """Return a VPC's endpoints in the scope's stack and in its own: the function needs them.
+    """Return the endpoints of a VPC in the scope's stack and in its own: the function needs them.
 
-    Whatever invokes the function comes after them, and is deleted before them.
+    Resources that invoke the function are created after the endpoints and deleted before them.
     """
     found: dict[str, IConstruct] = {}
     for stack in (Stack.of(scope), Stack.of(vpc)):
@@ -220,14 +220,13 @@ def _queue(scope: Construct) -> sqs.Queue:
 
 
 def _logs_statement(stack: Stack) -> iam.PolicyStatement:
-    """What CloudWatch Logs needs of a key, for log groups of a stack alone.
+    """Allow CloudWatch Logs to use a key, for the log groups of one stack.
 
-    Their names are made up by CloudFormation, and begin with the stack's.
-
+    CloudFormation generates their names, which begin with the stack's name.
     Source:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
-    # Not `Aws.STACK_NAME`, which is the name of the stack that renders it, maybe that of the key.
+    # `Aws.STACK_NAME` would be the name of the stack that renders it, which may be the key's stack.
     # The names of nested stacks begin with those of their parents.
     root = stack
     while root.nested_stack_parent is not None:
@@ -253,18 +252,18 @@ def _logs_statement(stack: Stack) -> iam.PolicyStatement:
 
 
 def read_assets_statement(bucket_arn: str) -> Statement:
-    """What it takes to read a bootstrap bucket's assets.
+    """Allow reading the assets of a bootstrap bucket.
 
-    Their keys are content hashes, and can be so many that no policy could name them all.
+    Their keys are content hashes, which are too many to name in a policy.
     """
     return s3_location.objects_statement(["s3:GetObject"], bucket_arn, ["*"])
 
 
 def go_on(function: lambda_.IFunction) -> iam.ManagedPolicy | None:
-    """Allow a function to have itself run again, to go on waiting for a job.
+    """Allow a function to invoke itself again, to continue waiting for a job.
 
     Returns:
-        What has to be there before; None for a function of another app.
+        The policy, which must exist before; None for a function of another app.
     """
     role = function.role
     if not isinstance(role, iam.Role):
@@ -274,7 +273,7 @@ def go_on(function: lambda_.IFunction) -> iam.ManagedPolicy | None:
     existing = stack.node.try_find_child(name)
     if isinstance(existing, iam.ManagedPolicy):
         return existing
-    # A policy of its own: the role's comes before the function, and cannot name it.
+    # A separate policy: the role's is created before the function, and cannot name it.
     statement = iam.PolicyStatement(
         actions=["lambda:InvokeFunction"], resources=[function.function_arn]
     )
@@ -288,7 +287,7 @@ def go_on(function: lambda_.IFunction) -> iam.ManagedPolicy | None:
 
 
 def script_look_statements(script: s3_location.Location) -> list[Statement]:
-    """What it takes to see whether a script of the user's is there."""
+    """Allow checking whether a script of the user's exists."""
     return [
         s3_location.objects_statement(["s3:GetObject"], script.bucket_arn, [script.prefix]),
         missing_object_statement(script.bucket_arn),
@@ -296,12 +295,12 @@ def script_look_statements(script: s3_location.Location) -> list[Statement]:
 
 
 def tags_look_statement(bucket_arn: str) -> Statement:
-    """What it takes to see whether Braket reaches a bucket by its tags."""
+    """Allow checking whether Braket can reach a bucket by its tags."""
     return Statement(actions=["s3:GetBucketTagging"], resources=[bucket_arn])
 
 
 def copy_statements(source: s3_location.Location, target: s3_location.Location) -> list[Statement]:
-    """What it takes to copy objects from one place to another."""
+    """Allow copying objects from one location to another."""
     return [
         *source.read_statements(),
         s3_location.objects_statement(
@@ -313,9 +312,9 @@ def copy_statements(source: s3_location.Location, target: s3_location.Location) 
 
 
 def _network_statements(stack: Stack) -> list[Statement]:
-    """What a function takes to run in a VPC.
+    """Allow a function to run in a VPC.
 
-    What describes knows no resource, and the interfaces are not known beforehand.
+    Describe actions support no resource, and the network interfaces are not known in advance.
 
     Each type of resource is named: a wildcard in the place of a type matches none. Sources:
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html,
@@ -352,7 +351,7 @@ def _braket_statements(stack: Stack) -> list[Statement]:
         resource_name="*",
         arn_format=ArnFormat.SLASH_RESOURCE_NAME,
     )
-    # Of a role that is not there, the path is not known either.
+    # Without a role, its path is not known either.
     service_linked_roles = [
         stack.format_arn(service="iam", region="", resource="role", resource_name=name)
         for name in (
@@ -361,12 +360,12 @@ def _braket_statements(stack: Stack) -> list[Statement]:
         )
     ]
     return [
-        # To tell an account in which Amazon Braket is not enabled.
+        # To detect an account in which Amazon Braket is not enabled.
         Statement(actions=["iam:GetRole"], resources=service_linked_roles),
-        # Neither has a resource before there is a job. Source:
+        # Neither has a resource before the job exists. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
         Statement(actions=["braket:CreateJob", "braket:SearchJobs"], resources=["*"]),
-        # A job's ARN is made up by the service, so that the stack's own cannot be told apart.
+        # The service generates a job's ARN, so the stack's own jobs cannot be distinguished.
         Statement(
             actions=[
                 "braket:CancelJob",

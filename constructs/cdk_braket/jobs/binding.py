@@ -1,4 +1,4 @@
-"""A job's definition: checked before anything of it exists, then bound to where it will run."""
+"""Checks a job's definition before anything is created, then binds it to its environment."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -101,14 +101,14 @@ from cdk_braket.validation.usable_arguments import policy_issues, usable_argumen
 
 _WARNING: Final = "cdk-braket"
 _LEFT_AS_IT_IS: Final = (
-    "role: is not of this app, and nothing was attached to it. It has to allow what "
-    "execution_policy says; an environment of another app has allow_device and allow_image for it."
+    "role: is not of this app, and nothing was attached to it. It must allow everything in "
+    "execution_policy. An environment of another app has allow_device and allow_image for this."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedJob:
-    """A definition that was checked, and of which nothing exists yet."""
+    """A definition that passed the checks. No construct of it exists yet."""
 
     scope: Construct
     arguments: JobArguments
@@ -127,7 +127,7 @@ def prepare(
 ) -> CheckedJob:
     """Check the arguments, all at once. Creates no construct.
 
-    An argument of a wrong type is left out of the further checks, so that these can still run.
+    An argument of a wrong type is excluded from the further checks, so that these can still run.
 
     Args:
         construct: The class whose arguments they are.
@@ -159,7 +159,7 @@ def prepare(
         environment=usable.environment,
         tags=usable.tags or {},
         disabled=usable.disabled_checks,
-        scratch=_scratch(scope),
+        scratch=scratch_of(scope),
         refused=refused,
     )
     checked = check(options, around)
@@ -195,8 +195,8 @@ def _contradictions(given: JobArguments) -> Iterator[Issue]:
             "Use HybridJobEnvironment(…, removal_policy=…)",
         )
     if given.isolated and given.role is not None:
-        rule = "gives the job a role of its own, and role=… is another"
-        yield Issue("isolated", rule, "Leave one of them out")
+        rule = "gives the job a separate role, and role=… is another"
+        yield Issue("isolated", rule, "Remove one of them")
 
 
 class BoundJob:
@@ -205,19 +205,19 @@ class BoundJob:
     Attributes:
         owner: The construct whose definition it is.
         options: The job.
-        environment: What it stands on.
-        role: What it runs as.
-        statements: What that role has to be allowed.
+        environment: The buckets, key, role and handler that it uses.
+        role: The execution role.
+        statements: The permissions that the role needs.
         tags: The job's tags.
-        prerequisites: What has to be there before a job is started, and go after it is over.
+        prerequisites: Constructs that must exist before a job starts, and until it ends.
     """
 
     def __init__(self, owner: Construct, prepared: CheckedJob) -> None:
-        """Make what the jobs need.
+        """Create the resources that the jobs need.
 
         Args:
-            owner: The construct whose definition it is; what is made are its children.
-            prepared: What was checked.
+            owner: The construct whose definition it is, and the parent of new constructs.
+            prepared: The checked definition.
         """
         given, self._checked = prepared.arguments, prepared.checked
         self._disabled_checks = given.disabled_checks
@@ -248,29 +248,29 @@ class BoundJob:
         )
         beyond, late = self._statements_beyond(), _late_statements(self.options)
         self.statements = [*base, *beyond, *late]
-        # The environment's role is allowed the rest already.
+        # The environment's role has the other permissions already.
         missing = beyond if self.role is self.environment.role else [*base, *beyond]
         self.prerequisites = [*self._attach(missing, late), *self._bucket_parts()]
         self._let_braket_write_task_results()
         if (missing or late) and not isinstance(self.role, iam.Role):
-            # On the role, so that it is reported once, and not for each of its jobs.
+            # Reported once, on the role, and not for each of its jobs.
             Annotations.of(self.role).add_info(_LEFT_AS_IT_IS)
 
     @property
     def results_bucket(self) -> s3.IBucket:
-        """Where the results go."""
+        """The bucket of the results."""
         return self.options.output_data.bucket or self.environment.results_bucket
 
     @property
     def results_prefix(self) -> str:
-        """What the keys of the results of all runs begin with."""
+        """The key prefix of the results of all runs."""
         return base_prefix(self.options, self.options.output_data)
 
     @property
     def results_location(self) -> s3_location.Location:
         """The results of all runs, with the keys that encrypt them."""
         output, bucket = self.options.output_data, self.results_bucket
-        # Checkpoints, which may be there as well, have the bucket's key.
+        # Checkpoints, which may be there as well, use the bucket's key.
         keys = [
             key for key in (output.encryption_key, encryption_key_of(bucket)) if key is not None
         ]
@@ -278,16 +278,16 @@ class BoundJob:
 
     @property
     def checkpoint_bucket(self) -> s3.IBucket:
-        """Where the checkpoints go."""
+        """The bucket of the checkpoints."""
         return self.options.checkpoint.bucket or self.environment.results_bucket
 
     @property
     def checkpoint_prefix(self) -> str:
-        """What the keys of the checkpoints of all runs begin with."""
+        """The key prefix of the checkpoints of all runs."""
         return base_prefix(self.options, self.options.checkpoint)
 
     def properties(self) -> dict[str, object]:
-        """The properties that the handler starts the job by, for a resource or an event."""
+        """Return the properties with which the handler starts the job, for a resource or event."""
         stack = stack_of(self.owner)
         properties: dict[ResourceProperty, object] = {
             ResourceProperty.REQUEST: nested(REQUEST, self._request(), stack.to_json_string),
@@ -303,7 +303,7 @@ class BoundJob:
         return {name.value: value for name, value in properties.items()}
 
     def _encryption(self) -> list[dict[str, str]]:
-        """The encryption of the buckets that the handler writes to, as far as it is known.
+        """Return the encryption of the buckets that the handler writes to, where it is known.
 
         A policy may deny writes without the header that names it. The encryption of an imported
         environment's buckets is not known.
@@ -328,11 +328,11 @@ class BoundJob:
     def hyperparameter_issues(
         self, more: Mapping[str, Hyperparameter], refused: Collection[str] = ()
     ) -> list[Issue]:
-        """Check the hyperparameters of one run as those of the definition are.
+        """Check the hyperparameters of one run in the same way as those of the definition.
 
         Args:
-            more: Hyperparameters besides those of the definition, or in their place.
-            refused: Arguments that are refused already for their types.
+            more: Hyperparameters that add to or replace those of the definition.
+            refused: Arguments that were already refused because of their types.
         """
         options = self.options.changed(hyperparameters={**self.options.hyperparameters, **more})
         return check_hyperparameters(
@@ -342,7 +342,7 @@ class BoundJob:
     def _request(self) -> dict[str, object]:
         options = self.options
         results = bucket_name_of(self.environment.results_bucket)
-        # Rendered for the checks already: only the places are new.
+        # Already rendered for the checks: only the locations are new.
         places = Places(
             role_arn=role_arn_of(self.role),
             script_uri=self._script_uri(),
@@ -385,7 +385,7 @@ class BoundJob:
         return copies
 
     def _attach(self, missing: Sequence[Statement], late: Sequence[Statement]) -> list[IDependable]:
-        """Allow the roles what they need beyond what the environment allows them already."""
+        """Grant the roles the permissions that the environment has not granted them already."""
         environment, owner = self.environment, self.owner
         function = environment.handler_function
         outlasts = (
@@ -396,7 +396,7 @@ class BoundJob:
         found: list[IDependable | None] = [
             *outlasts,
             attach(owner, self.role, missing),
-            # Once that is attached. The role itself is named in the request.
+            # After the policies are attached. The request refers to the role itself.
             permissions_of(self.role),
             attach_in_own_policy(owner, "LatePolicy", self.role, late),
             attach(owner, role_of(function), self._handler_statements()),
@@ -408,7 +408,7 @@ class BoundJob:
         return [each for each in found if each is not None]
 
     def _bucket_parts(self) -> list[IDependable]:
-        """What belongs to the user's buckets: it goes after the job."""
+        """Return the parts of the user's buckets that are deleted after the job."""
         targets = (self.options.output_data, self.options.checkpoint)
         buckets = [each.bucket for each in targets if each.bucket is not None]
         if not any(isinstance(bucket, s3.Bucket) for bucket in buckets):
@@ -437,7 +437,7 @@ class BoundJob:
             warn_of_key(self.owner, bucket)
 
     def _handler_statements(self) -> list[Statement]:
-        """What the handler has to be allowed for this definition."""
+        """Return the permissions that the handler needs for this definition."""
         options = self.options
         statements = _looks(options)
         if self.role is not self.environment.role and not self._has_own_role:
@@ -450,7 +450,7 @@ class BoundJob:
         return statements
 
     def _late_handler_statements(self) -> list[Statement]:
-        """What the handler has to be allowed besides, of what may come after other jobs."""
+        """Return further permissions of the handler, on resources that may depend on other jobs."""
         late = {place.bucket_arn for place in _locations(self.options) if place.is_known_late}
         statements = [tags_look_statement(arn) for arn in sorted(late)]
         if self._has_own_role:
@@ -465,7 +465,7 @@ class BoundJob:
         return copy_statements(source, target)
 
     def _isolated_statements(self) -> list[Statement]:
-        """What every job needs, but of this job's objects alone."""
+        """Return the permissions that every job needs, limited to this job's objects."""
         environment = self.environment
         files = [self._checked.script, *self._checked.inputs.values()]
         keys = sorted({f"{each.key.rpartition('/')[0]}/*" for each in files if each is not None})
@@ -485,7 +485,7 @@ class BoundJob:
         return key_statements([inputs], READ_ACTIONS)
 
     def _statements_beyond(self) -> list[Statement]:
-        """What this definition needs beyond what every job of its environment does."""
+        """Return the permissions of this definition that not every job of its environment needs."""
         options = self.options
         statements = [] if self._image is None else self._image.pull_statements()
         if not options.device.is_local:
@@ -522,7 +522,7 @@ class BoundJob:
 
 
 class JobConstruct:
-    """What a construct can tell that has a definition."""
+    """The properties of a construct that has a definition."""
 
     _definition: BoundJob
 
@@ -538,15 +538,14 @@ class JobConstruct:
 
     @property
     def environment(self) -> IHybridJobEnvironment:
-        """What the job stands on: the environment that was given, or its own."""
+        """The environment: the given one, or the job's own."""
         return self._definition.environment
 
     @property
     def execution_policy(self) -> iam.PolicyDocument:
-        """What the execution role has to be allowed.
+        """The permissions that the execution role needs.
 
-        A role that is imported is given nothing: attach this to it, as text or as a
-        `iam.ManagedPolicy`.
+        An imported role is not changed: attach this to it, as JSON or as an `iam.ManagedPolicy`.
         """
         return iam.PolicyDocument(statements=rendered(self._definition.statements))
 
@@ -557,7 +556,7 @@ class JobConstruct:
 
     @property
     def results_prefix(self) -> str:
-        """What the keys of the results of all runs begin with."""
+        """The key prefix of the results of all runs."""
         return self._definition.results_prefix
 
     @property
@@ -567,19 +566,19 @@ class JobConstruct:
 
     @property
     def checkpoint_prefix(self) -> str:
-        """What the keys of the checkpoints of all runs begin with."""
+        """The key prefix of the checkpoints of all runs."""
         return self._definition.checkpoint_prefix
 
     @checked
     def grant_write_input(self, grantee: iam.IGrantable, channel: str | None = None) -> iam.Grant:
-        """Allow to put data where the job reads it, and not to read it.
+        """Allow writing data to the job's input location, but not reading it.
 
         Args:
-            grantee: Who may, of the same account.
+            grantee: The user, role or resource in the same account.
             channel: The input channel. Default: the only one whose data is in a bucket.
 
         Raises:
-            ValidationError: There is no such channel, or the default is not clear.
+            ValidationError: There is no such channel, or the default is ambiguous.
         """
         options = self._definition.options
         sources = {name: each.source for name, each in options.input_data.items()}
@@ -588,7 +587,7 @@ class JobConstruct:
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """Who gets what is granted to the job: its execution role."""
+        """The principal that receives permissions granted to the job: its execution role."""
         return self._definition.role
 
     @property
@@ -598,12 +597,12 @@ class JobConstruct:
 
 
 def records_uri(environment: IHybridJobEnvironment) -> str:
-    """Where the handler keeps its records of an environment's jobs."""
+    """Return the location of the handler's records of an environment's jobs."""
     return f"s3://{bucket_name_of(environment.inputs_bucket)}/{RECORDS}"
 
 
 def _by_bucket(copies: Sequence[Copy], stack: Stack) -> list[dict[str, object]]:
-    """Group copies by the bucket they come from: each asset has a token of its own for it."""
+    """Group copies by their source bucket. Each asset has a separate token for the same bucket."""
     names: dict[str, str] = {}
     grouped: dict[str, dict[str, str]] = {}
     for copy in copies:
@@ -619,7 +618,7 @@ def _by_bucket(copies: Sequence[Copy], stack: Stack) -> list[dict[str, object]]:
 
 def _annotate(owner: Construct, checked: Checked) -> None:
     for warning in checked.warnings:
-        # The region is the stack's: to report it for each job says nothing more.
+        # The region is the stack's: one report is enough for all its jobs.
         where = stack_of(owner) if warning.check == REGION else owner
         Annotations.of(where).add_warning_v2(f"{_WARNING}:{warning.check}", str(warning))
     note(owner, checked.script, checked.hours)
@@ -635,13 +634,13 @@ def _own_role(owner: Construct) -> iam.Role:
 
 
 def _late_statements(options: JobOptions) -> list[Statement]:
-    """What a role needs of what only the deployment knows."""
+    """Return the permissions on resources that are known only at deploy time."""
     late = [location for location in _locations(options) if location.is_known_late]
     return [statement for location in late for statement in location.read_statements()]
 
 
 def _looks(options: JobOptions) -> list[Statement]:
-    """What the handler needs to see what is missing before a job is created."""
+    """Return the permissions of the handler for checks before it creates a job."""
     statements = []
     if not options.device.is_local:
         statements.append(device_look_statement(options.device.arn))
@@ -658,14 +657,14 @@ def _looks(options: JobOptions) -> list[Statement]:
 
 
 def _locations(options: JobOptions) -> list[s3_location.Location]:
-    """What a job reads that is in S3 already."""
+    """Return the S3 locations that a job reads."""
     sources: list[object] = [channel.source for channel in options.input_data.values()]
     if options.algorithm is not None:
         sources.append(options.algorithm.source)
     return [source for source in sources if isinstance(source, s3_location.Location)]
 
 
-def _scratch(scope: Construct) -> Path:
-    """Where archives are made: beside the assets, so that CDK finds them until it is done."""
+def scratch_of(scope: Construct) -> Path:
+    """Return the directory for archives: next to the assets, so that CDK finds them."""
     stage = stage_of(scope)
     return Path(asset_directory_of(stage) if stage else ".") / "braket-scripts"

@@ -30,7 +30,7 @@ _LINES: Final = 100
 # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
 _MOST_WIDGETS: Final = 500
 
-# What the SDK's own reader takes for the name of a metric. Source:
+# The metric names that the SDK's own parser accepts. Source:
 # https://github.com/amazon-braket/amazon-braket-sdk-python (log_metrics_parser.py)
 _METRIC_NAME: Final = re.compile(r"\w+", re.ASCII)
 
@@ -38,14 +38,15 @@ _METRIC_NAME: Final = re.compile(r"\w+", re.ASCII)
 class HybridJobDashboard(Construct):
     """A CloudWatch dashboard: status and runtime, algorithm metrics and logs of jobs.
 
-    - Status and runtime come from a function of the dashboard's own, which may look at just these
-      jobs: Amazon Braket publishes neither as a metric. CloudWatch asks a viewer whether it may
-      be called, and the viewer needs `lambda:InvokeFunction` on it.
-    - Algorithm metrics are what a script logs with `braket.jobs.metrics.log_metric`. They are read
-      from the job's own log streams by CloudWatch Logs Insights, which bills for what it reads.
-    - Of managed devices, how many tasks they were sent and how long these took.
+    - The status and runtime come from a function of the dashboard, which can read only these jobs:
+      Amazon Braket publishes neither as a metric. CloudWatch prompts a viewer before it calls the
+      function, and the viewer needs `lambda:InvokeFunction` on it.
+    - The algorithm metrics are those that a script logs with `braket.jobs.metrics.log_metric`.
+      CloudWatch Logs Insights reads them from the job's own log streams, and bills by the amount
+      of data that it scans.
+    - For managed devices, the dashboard shows the number of tasks and their duration.
 
-    The log group of jobs needs not exist when the dashboard is deployed.
+    The log group of jobs does not have to exist when the dashboard is deployed.
 
     Example:
         >>> from aws_cdk import App, Stack
@@ -77,13 +78,13 @@ class HybridJobDashboard(Construct):
             id: The id in the scope.
             jobs: The jobs, of the dashboard's account and region.
             algorithm_metrics: Names of metrics that their scripts log. Default: none are shown.
-            dashboard_name: The dashboard's name. Default: CloudFormation makes one.
-            default_interval: How far back it shows at first. Default: 3 hours.
+            dashboard_name: The dashboard's name. Default: CloudFormation generates one.
+            default_interval: The time range that it shows at first. Default: 3 hours.
             log_retention: How long the log of its function is kept. Default: a month.
 
         Raises:
-            ValidationError: There is no job, a name is none that the SDK reads, or there are more
-                widgets than a dashboard has. Nothing was created.
+            ValidationError: There is no job, the SDK cannot read a metric name, or there are more
+                widgets than a dashboard can have. Nothing was created.
         """
         arguments = {
             "jobs": jobs,
@@ -153,7 +154,7 @@ class HybridJobDashboard(Construct):
 
 
 def algorithm_query(job: IHybridJob, names: Sequence[str]) -> list[str]:
-    """The query for metrics that a job's script logs, as the SDK writes them.
+    """Return the query for metrics that a job's script logs in the format of the SDK.
 
     Source: `log_metric` of `braket.jobs.metrics` in amazon-braket-sdk.
     """
@@ -169,7 +170,7 @@ def algorithm_query(job: IHybridJob, names: Sequence[str]) -> list[str]:
 
 
 def log_query(job: IHybridJob) -> list[str]:
-    """The query for the last lines of a job's log."""
+    """Return the query for the last lines of a job's log."""
     return [
         "fields @timestamp, @message",
         rf"filter @logStream like /^{job.job_name}\//",
@@ -201,7 +202,7 @@ def _log(job: IHybridJob) -> cloudwatch.IWidget:
 
 
 def _on_managed_devices(jobs: Sequence[IHybridJob]) -> list[HybridJob]:
-    """One job for each managed device that this app knows of."""
+    """Return one job for each managed device that is known in this app."""
     defined = [job for job in jobs if isinstance(job, HybridJob) and not job.device.is_local]
     return list({job.device.arn: job for job in reversed(defined)}.values())
 
@@ -246,8 +247,8 @@ def _wrong_jobs(scope: Construct, jobs: Sequence[IHybridJob]) -> Iterator[Issue]
 def _wrong_names(names: Sequence[str]) -> Iterator[Issue]:
     for name in names:
         if not is_unknown(name) and not _METRIC_NAME.fullmatch(name):
-            rule = "is none that the SDK reads: letters, digits and underscores"
-            fix = "Use the name that log_metric is given"
+            rule = "is not a name that the SDK can read: letters, digits and underscores"
+            fix = "Use the name that you pass to log_metric"
             yield Issue("algorithm_metrics", rule, fix, shorten(name))
 
 
@@ -263,12 +264,12 @@ def _too_many(jobs: Sequence[IHybridJob], names: Sequence[str]) -> Iterator[Issu
 def _wrong_interval(interval: Duration) -> Iterator[Issue]:
     seconds = interval.to_seconds(integral=False)
     if seconds <= 0:
-        rule = "must be longer than nothing"
+        rule = "must be longer than 0 s"
         yield Issue("default_interval", rule, "Use Duration.hours(3)", f"{seconds:g} s")
 
 
 def _nameless(jobs: Sequence[IHybridJob]) -> Iterator[Issue]:
-    """Say which jobs cannot be shown: logs are found by a job's name."""
+    """Return an issue for each job without a known name, by which its logs are found."""
     for job in jobs:
         try:
             _ = job.job_name

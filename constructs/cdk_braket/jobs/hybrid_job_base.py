@@ -1,4 +1,4 @@
-"""What a hybrid job is to others, whoever deploys it."""
+"""The common interface of hybrid jobs, both deployed and imported."""
 
 from abc import abstractmethod
 
@@ -14,7 +14,7 @@ from cdk_braket.permissions.grants import Grants
 
 
 class HybridJobBase(Grants, Events, Alarms, Resource):
-    """What every hybrid job can do, whether this app deploys it or knows it by its attributes."""
+    """The methods of every hybrid job, whether this app deploys it or imports its attributes."""
 
     @property
     @abstractmethod
@@ -34,29 +34,29 @@ class HybridJobBase(Grants, Events, Alarms, Resource):
     @property
     @abstractmethod
     def results_prefix(self) -> str:
-        """What the keys of the results of all the job's runs begin with."""
+        """The key prefix of the results of all the job's runs."""
 
     @property
     @abstractmethod
     def log_stream_prefix(self) -> str:
-        """What the names of the job's log streams begin with."""
+        """The prefix of the names of the job's log streams."""
 
     @abstractmethod
     def _results_location(self) -> s3_location.Location:
-        """Where the results of all the job's runs are, and with which key."""
+        """Return the location and the key of the results of all the job's runs."""
 
     def _template_digest(self) -> str:
-        """Text that changes with what the job is to be; always the same where that is not known."""
+        """Return a string that changes with the definition; constant where it is not known."""
         return ""
 
     def _replay_function(self) -> lambda_.IFunction | None:
-        """What tells a rule of the job's state; None when nothing does."""
+        """Return the function that replays the job's state; None if there is none."""
         return None
 
     @property
     def console_url(self) -> str:
         """The job's page in the AWS console, a token.
 
-        The console's addresses are not documented; this one is as a browser shows it. *Unverified.*
+        The console's URLs are not documented; this is the URL that a browser shows. *Unverified.*
         """
         return contract.console_url(self.env.region, self.job_arn)

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HybridJobAttributes:
-    """What is known of a job; see `HybridJob.from_hybrid_job_attributes`."""
+    """The known attributes of a job; see `HybridJob.from_hybrid_job_attributes`."""
 
     job_arn: str
     job_name: str | None = None
@@ -44,10 +44,10 @@ _TEXTS: Final = (
 
 
 def imported(scope: Construct, id: str, attributes: HybridJobAttributes) -> IHybridJob:
-    """Take a job by its attributes.
+    """Import a job by its attributes.
 
     Raises:
-        ValidationError: One of them is not of its form.
+        ValidationError: An attribute does not have the expected format.
     """
     problems = [
         Issue("job_arn", problem.message, "Use a job's ARN", shorten(attributes.job_arn))
@@ -147,7 +147,7 @@ class _ImportedHybridJob(HybridJobBase):
 
     def _prefix(self, name: str, uri: str) -> str:
         if is_unknown(uri):
-            rule = "cannot be told from a token. Grants work without it"
+            rule = "cannot be derived from a token. Grants work without it"
             raise ValidationError(self.node.path, [Issue(name, rule)])
         return s3_location.at_uri(uri).key_prefix
 
@@ -161,5 +161,5 @@ class _ImportedHybridJob(HybridJobBase):
             f"Use HybridJob.from_hybrid_job_attributes(…, {name}=…), or pass it from where the job "
             "is declared"
         )
-        issue = Issue(name, "cannot be told from a job's ARN", fix)
+        issue = Issue(name, "cannot be derived from a job's ARN", fix)
         raise ValidationError(self.node.path, [issue])

@@ -1,4 +1,4 @@
-"""What is reported of an app's jobs when nothing is wrong: one line for the app."""
+"""The summary that synth prints when nothing is wrong: one line for the app."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,12 +16,12 @@ _INFO: Final = "aws:cdk:info"
 
 
 def note(owner: Construct, script: LocalFiles | None, hours: float | None) -> None:
-    """Add a job to the line of its app. It is at the stack of the app's first such job.
+    """Add a job to the app's line, which is printed for the stack of the first such job.
 
     Args:
         owner: The job, or its definition.
         script: The script that was packed.
-        hours: The most instance hours that it takes; None where that is not known, or not asked.
+        hours: The maximum of its instance hours; None if unknown or not relevant.
     """
     if script is None and hours is None:
         return
@@ -29,7 +29,7 @@ def note(owner: Construct, script: LocalFiles | None, hours: float | None) -> No
     notes = _NOTES.get(root)
     if notes is None:
         notes = _NOTES[root] = _Notes()
-        # Once all jobs are declared.
+        # After all jobs are declared.
         owner.node.add_validation(_AddLine(Stack.of(owner), notes))
     if script is not None:
         notes.scripts[script.key] = script.summary

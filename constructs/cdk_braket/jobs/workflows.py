@@ -37,9 +37,9 @@ from .binding import BoundJob, records_uri
 _SHORTEST: Final = 1
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 _LONGEST: Final = 365 * 24 * 60 * 60
-# An execution ends when its history has 25,000 events; a look at a job takes six. The rest is for
-# retries and for the user's other states. Source: as above.
-MOST_LOOKS: Final = 3_500
+# An execution ends when its history has 25,000 events; each check of a job adds six. The rest is
+# for retries and for the user's other states. Source: as above.
+MOST_CHECKS: Final = 3_500
 _RESULT_PATH: Final = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 _RULE_OF_JOBS: Final = "JobEnded"
@@ -50,31 +50,36 @@ _STATES: Final = "aws.states"
 _EXECUTION_STATUS_CHANGE: Final = "Step Functions Execution Status Change"
 _BEFORE_THEIR_TIME: Final = ("ABORTED", "FAILED", "TIMED_OUT")
 
-# What a function that was killed is told by. Source:
+# The errors that report a killed function. Source:
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
-_LOST: Final = ("Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout")
+LOST: Final = (
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+)
 
 
-def _handler_of(definition: BoundJob, path: str) -> lambda_.IFunction:
+def handler_of(definition: BoundJob, path: str) -> lambda_.IFunction:
     """Return the function that runs a definition's jobs outside of deployments.
 
-    Once for each environment, that function is told of jobs and of executions that are over, and
-    allowed to answer state machines.
+    The first call for each environment also creates rules that report ended jobs and executions to
+    that function, and permissions to respond to state machines.
 
     Raises:
-        ValidationError: The environment is of another app, whose function is told of nothing.
+        ValidationError: The environment is of another app, whose function has no such rules.
     """
     environment = definition.environment
     if not isinstance(environment, HybridJobEnvironment):
         text = (
-            "environment: is of another app, whose handler hears of no state machines. Declare "
-            "the definition in that app, or give it an environment of this one."
+            "environment: is of another app, whose handler receives no events of state machines. "
+            "Declare the definition in that app, or use an environment of this app."
         )
         raise ValidationError(path, [text])
     function = environment.handler_function
     if environment.node.try_find_child(_RULE_OF_JOBS) is None:
         _add_event_rules(environment, function)
-        # A task token knows no resource. Source:
+        # Actions with task tokens support no resource. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
         actions = ["states:SendTaskFailure", "states:SendTaskSuccess"]
         statement = Statement(actions=actions, resources=["*"])
@@ -87,7 +92,7 @@ def _add_event_rules(environment: HybridJobEnvironment, function: lambda_.IFunct
     events.Rule(
         environment,
         _RULE_OF_JOBS,
-        description="Tells state machines that their hybrid job is over (cdk-braket)",
+        description="Notifies state machines when their hybrid job ends (cdk-braket)",
         event_pattern=events.EventPattern(
             source=[JOB_EVENT_SOURCE],
             detail_type=[JOB_STATE_CHANGE],
@@ -98,6 +103,7 @@ def _add_event_rules(environment: HybridJobEnvironment, function: lambda_.IFunct
         ],
     )
     execution = events.EventField.from_path("$.detail.executionArn")
+    stopped = events.EventField.from_path("$.detail.stopDate")
     events.Rule(
         environment,
         _RULE_OF_EXECUTIONS,
@@ -112,7 +118,7 @@ def _add_event_rules(environment: HybridJobEnvironment, function: lambda_.IFunct
                 environment,
                 function,
                 RunAction.EXECUTION_ENDED,
-                {RunProperty.EXECUTION: execution},
+                {RunProperty.EXECUTION: execution, RunProperty.STOPPED_AT: stopped},
             ),
         ],
     )
@@ -124,18 +130,19 @@ def _event_target(
     action: RunAction,
     members: Mapping[RunProperty, str],
 ) -> events.IRuleTarget:
-    payload = _payload(action, {RunProperty.RECORDS: records_uri(environment), **members})
-    event = events.RuleTargetInput.from_object(payload)
+    event_payload = payload(action, {RunProperty.RECORDS: records_uri(environment), **members})
+    event = events.RuleTargetInput.from_object(event_payload)
     return as_target(HandlerTarget(environment, function, event))
 
 
-def _payload(action: RunAction, members: Mapping[RunProperty, object]) -> dict[str, object]:
-    payload: dict[str, object] = {RunProperty.ACTION.value: action.value}
-    return payload | {name.value: value for name, value in members.items()}
+def payload(action: RunAction, members: Mapping[RunProperty, object]) -> dict[str, object]:
+    """Return an event that requests an action of the handler."""
+    asked: dict[str, object] = {RunProperty.ACTION.value: action.value}
+    return asked | {name.value: value for name, value in members.items()}
 
 
 class RunJobTask(sfn.StateMachineFragment):
-    """States that run a hybrid job: it is started, waited for, and cancelled if given up."""
+    """The states that start a hybrid job, wait for it, and cancel it if the wait fails."""
 
     def __init__(
         self,
@@ -153,13 +160,13 @@ class RunJobTask(sfn.StateMachineFragment):
         Args:
             scope: The scope.
             id: The id in the scope, which the states are named after.
-            definition: What is run.
-            hyperparameters: Hyperparameters besides those of the definition.
-            timeout: How long the job may take, its queue included.
-            poll_interval: How often the job is looked at.
-            result_path: Where in the state's data the run is.
+            definition: The definition to run.
+            hyperparameters: Hyperparameters that add to or replace those of the definition.
+            timeout: The longest duration of the job, queue included.
+            poll_interval: The interval between two checks of the job.
+            result_path: The location of the run in the state's data.
         """
-        function = _handler_of(definition, f"{scope.node.path}/{id}".lstrip("/"))
+        function = handler_of(definition, f"{scope.node.path}/{id}".lstrip("/"))
         super().__init__(scope, id)
         self._function = function
         self._records = records_uri(definition.environment)
@@ -168,11 +175,11 @@ class RunJobTask(sfn.StateMachineFragment):
             self,
             "Name",
             state_name=f"{id}: name",
-            comment="What tells this run from others, also when its start is repeated",
+            comment="Identifies this run, also when its start is retried",
             parameters={RUN_ID: sfn.JsonPath.uuid()},
             result_path=result_path,
         )
-        start = self._ask(
+        start = self._invoke_state(
             "Start",
             RunAction.START,
             {
@@ -186,7 +193,7 @@ class RunJobTask(sfn.StateMachineFragment):
         )
         self._wait = self._wait_state(poll_interval)
         failure = f"{result_path}Error"
-        cancel = self._ask(
+        cancel = self._invoke_state(
             "Cancel",
             RunAction.CANCEL,
             {
@@ -203,7 +210,7 @@ class RunJobTask(sfn.StateMachineFragment):
             error_path=f"{failure}.Error",
             cause_path=f"{failure}.Cause",
         )
-        # What is not over in time is looked at, and waited for again.
+        # If the job is not done in time, it is checked, and the wait starts again.
         self._wait.add_catch(
             self._wait, errors=[sfn.Errors.TIMEOUT], result_path=sfn.JsonPath.DISCARD
         )
@@ -220,14 +227,14 @@ class RunJobTask(sfn.StateMachineFragment):
 
     @property
     def end_states(self) -> list[sfn.INextable]:
-        """What other states follow."""
+        """The states after which other states can follow."""
         return [self._wait]
 
     @property
     def _run_id(self) -> str:
         return sfn.JsonPath.string_at(f"{self._result_path}.{RUN_ID}")
 
-    def _ask(
+    def _invoke_state(
         self,
         id: str,
         action: RunAction,
@@ -239,7 +246,7 @@ class RunJobTask(sfn.StateMachineFragment):
             id,
             state_name=f"{self.node.id}: {id.lower()}",
             lambda_function=self._function,
-            payload=sfn.TaskInput.from_object(_payload(action, members)),
+            payload=sfn.TaskInput.from_object(payload(action, members)),
             payload_response_only=True,
             result_path=result_path,
         )
@@ -256,10 +263,10 @@ class RunJobTask(sfn.StateMachineFragment):
             self,
             "Wait",
             state_name=f"{self.node.id}: wait",
-            comment="Until the event of the job's end gives the token back",
+            comment="Until the event of the job's end returns the token",
             lambda_function=self._function,
             integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
-            payload=sfn.TaskInput.from_object(_payload(RunAction.WAIT, members)),
+            payload=sfn.TaskInput.from_object(payload(RunAction.WAIT, members)),
             task_timeout=sfn.Timeout.duration(poll_interval),
             result_path=self._result_path,
         )
@@ -271,10 +278,8 @@ def _plain_values(hyperparameters: Mapping[str, Hyperparameter]) -> dict[str, Hy
 
 
 def _patient(state: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
-    """Repeat what was lost; what the function refuses it would refuse again."""
-    state.add_retry(
-        errors=list(_LOST), interval=Duration.seconds(2), max_attempts=6, backoff_rate=2
-    )
+    """Retry lost invocations, but not those that the function refused."""
+    state.add_retry(errors=list(LOST), interval=Duration.seconds(2), max_attempts=6, backoff_rate=2)
     return state
 
 
@@ -285,21 +290,21 @@ def schedule_target(
     hyperparameters: Mapping[str, Hyperparameter],
     dead_letter_queue: sqs.IQueue | None,
 ) -> scheduler.IScheduleTarget:
-    """Return what a schedule invokes to start a definition's job.
+    """Return the target with which a schedule starts a definition's job.
 
     Args:
-        definition: What is run.
+        definition: The definition to run.
         path: The schedule's path.
-        hyperparameters: Hyperparameters besides those of the definition.
-        dead_letter_queue: Where calls go that did not reach the function.
+        hyperparameters: Hyperparameters that add to or replace those of the definition.
+        dead_letter_queue: The queue for invocations that did not reach the function.
 
     Raises:
         ValidationError: The environment is of another app.
     """
-    function = _handler_of(definition, path)
-    # The same for all deliveries of one time, and no other's.
+    function = handler_of(definition, path)
+    # The same for all deliveries of one scheduled time, and different for any other.
     time = f"{scheduler.ContextAttribute.schedule_arn} {scheduler.ContextAttribute.scheduled_time}"
-    payload = _payload(
+    start = payload(
         RunAction.START,
         {
             RunProperty.EXECUTION: time,
@@ -310,7 +315,7 @@ def schedule_target(
     )
     target = scheduler_targets.LambdaInvoke(
         function,
-        input=scheduler.ScheduleTargetInput.from_object(payload),
+        input=scheduler.ScheduleTargetInput.from_object(start),
         dead_letter_queue=dead_letter_queue,
     )
     return cast("scheduler.IScheduleTarget", target)
@@ -322,21 +327,21 @@ def _timeout(timeout: Duration | None, poll_interval: Duration) -> dict[RunPrope
         return {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}
     if poll_interval.is_unresolved():
         return {}
-    seconds = min(_LONGEST, MOST_LOOKS * seconds_of(poll_interval))
+    seconds = min(_LONGEST, MOST_CHECKS * seconds_of(poll_interval))
     return {RunProperty.TIMEOUT_SECONDS: seconds}
 
 
-def _too_many_looks(timeout: Duration | None, poll_interval: Duration | None) -> Iterator[Issue]:
-    """Return that a run would fill the history of its execution, which has 25,000 events."""
+def _too_many_checks(timeout: Duration | None, poll_interval: Duration | None) -> Iterator[Issue]:
+    """Return an issue if a run would exceed the execution's history of 25,000 events."""
     if timeout is None or poll_interval is None:
         return
     if timeout.is_unresolved() or poll_interval.is_unresolved():
         return
-    least = math.ceil(seconds_of(timeout) / MOST_LOOKS)
+    least = math.ceil(seconds_of(timeout) / MOST_CHECKS)
     if seconds_of(poll_interval) < least:
         yield Issue(
             "poll_interval",
-            f"must be at least 1/{MOST_LOOKS} of timeout, because the history of an execution has "
+            f"must be at least 1/{MOST_CHECKS} of timeout, because the history of an execution has "
             "25,000 events",
             f"Use Duration.seconds({least}) or more",
             f"{seconds_of(poll_interval):g} s",
@@ -346,7 +351,7 @@ def _too_many_looks(timeout: Duration | None, poll_interval: Duration | None) ->
 def wrong_task(
     timeout: Duration | None, poll_interval: Duration | None, result_path: str | None
 ) -> Iterator[Issue]:
-    """Return what is wrong with how a state machine runs a job; None is passed over."""
+    """Return the issues of a state machine's task for a job. None values are skipped."""
     for name, duration in {"timeout": timeout, "poll_interval": poll_interval}.items():
         if duration is None or duration.is_unresolved():
             continue
@@ -358,11 +363,11 @@ def wrong_task(
                 "Use Duration.minutes(5)",
                 f"{seconds:g} s",
             )
-    yield from _too_many_looks(timeout, poll_interval)
+    yield from _too_many_checks(timeout, poll_interval)
     if result_path is not None and not _RESULT_PATH.fullmatch(result_path):
         yield Issue(
             "result_path",
-            "must name a member of the state's data, which holds the run from its start on",
+            "must name a member of the state's data, which holds the run from its start",
             'Use "$.hybridJob"',
             shorten(result_path),
         )

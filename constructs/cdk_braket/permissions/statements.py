@@ -26,11 +26,11 @@ METRICS_NAMESPACE: Final = "/aws/braket"
 def attach(
     scope: Construct, role: iam.IRole | None, statements: Sequence[Statement]
 ) -> iam.Policy | None:
-    """Give a role statements, in a way that its stack never depends on the scope's.
+    """Add statements to a role such that the role's stack does not depend on the scope's.
 
-    A role of the scope's stack gets them itself. One of another stack of the app gets them by one
-    policy in the scope's stack. One that is imported is left as it is. A statement that the role
-    has already creates nothing.
+    A role of the scope's stack receives them itself. A role of another stack of the app receives
+    them in one policy in the scope's stack. An imported role is not changed. A statement that the
+    role already has creates nothing.
 
     Args:
         scope: The construct that needs them.
@@ -38,8 +38,8 @@ def attach(
         statements: The permissions.
 
     Returns:
-        A policy that has to be there before the role may; None if there is none besides the role's
-        own.
+        A policy that must exist before the role has the permissions; None if there is only the
+        role's own.
     """
     if not isinstance(role, iam.Role) or not statements:
         return None
@@ -87,15 +87,15 @@ def _given(holder: iam.Role | iam.Policy) -> set[Statement]:  # noqa: ARG001 - k
 def attach_in_own_policy(
     scope: Construct, id: str, role: iam.IRole | None, statements: Sequence[Statement]
 ) -> iam.Policy | None:
-    """Give a role statements by a policy of the scope's own.
+    """Add statements to a role in a separate policy of the scope.
 
-    For permissions on what comes after other jobs: those wait for the role's other policies, and
-    would wait for themselves.
+    Use this for permissions on resources that depend on other jobs. Those jobs wait for the role's
+    other policies, so that a shared policy would be a circular dependency.
 
     Args:
         scope: The construct that needs them.
         id: The policy's id in the scope.
-        role: The role; one that is not of this app is left as it is.
+        role: The role; an imported role is not changed.
         statements: The permissions.
 
     Returns:
@@ -121,9 +121,9 @@ def _policy(scope: Construct, id: str, role: iam.Role) -> iam.Policy:
 def _new(
     holder: iam.Role | iam.Policy, stack: Stack, statements: Sequence[Statement]
 ) -> list[iam.PolicyStatement]:
-    """Leave out the statements that a role or policy holds already.
+    """Return the statements that a role or policy does not contain yet.
 
-    CDK does so too, but only after it has split a policy that is too long with the repetitions.
+    CDK also removes duplicates, but only after it has split a policy that they enlarged.
     Equal values are found without a call to Node. The rest is compared as the template has it,
     because different tokens can mean the same resource.
     """
@@ -145,7 +145,7 @@ def _unseen(holder: iam.Role | iam.Policy, statements: Sequence[Statement]) -> l
 
 
 def braket_principal(stack: Stack, *, checks_caller: bool) -> iam.IPrincipal:
-    """Amazon Braket, whoever's jobs it runs, or only those of the stack's account."""
+    """Return the principal of Amazon Braket, for any job or only for jobs of this account."""
     principal = iam.ServicePrincipal("braket.amazonaws.com")
     if not checks_caller:
         return principal
@@ -158,7 +158,7 @@ def braket_principal(stack: Stack, *, checks_caller: bool) -> iam.IPrincipal:
 def objects_statements(
     bucket: s3.IBucket, patterns: list[str], *, writes: bool = False
 ) -> list[Statement]:
-    """What it takes to reach the objects of a bucket whose keys match, without its key."""
+    """Allow actions on the objects of a bucket with matching keys; the KMS key is not included."""
     actions = ["s3:GetObject", "s3:PutObject"] if writes else ["s3:GetObject"]
     return [
         s3_location.objects_statement(actions, bucket_arn_of(bucket), patterns),
@@ -167,7 +167,7 @@ def objects_statements(
 
 
 def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[Statement]:
-    """What it takes to copy a bucket's objects to another as they are written.
+    """Allow replicating new objects of a bucket to another bucket.
 
     Source:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
@@ -197,7 +197,7 @@ def replication_statements(source: s3.IBucket, target: s3.IBucket) -> list[State
 
 
 def pass_role_statement(role: iam.IRole) -> Statement:
-    """What it takes to start jobs as a role.
+    """Allow starting jobs with a role.
 
     Source of the two services:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
@@ -215,7 +215,7 @@ def pass_role_statement(role: iam.IRole) -> Statement:
 
 @remembered
 def log_statements(stack: Stack) -> list[Statement]:
-    """What it takes to write a job's logs and metrics."""
+    """Allow writing a job's logs and metrics."""
     log_group = stack.format_arn(
         service="logs",
         resource="log-group",
@@ -230,10 +230,10 @@ def log_statements(stack: Stack) -> list[Statement]:
                 "logs:DescribeLogStreams",
                 "logs:PutLogEvents",
             ],
-            # Streams begin with the job's name and an id that the service makes up.
+            # Stream names begin with the job's name and an id that the service generates.
             resources=[f"{log_group}:*"],
         ),
-        # PutMetricData knows no resource, only the namespace. Source:
+        # PutMetricData supports no resource, only a condition on the namespace. Source:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
         Statement(
             actions=["cloudwatch:PutMetricData"],
@@ -244,16 +244,16 @@ def log_statements(stack: Stack) -> list[Statement]:
 
 
 def device_statements(stack: Stack, device_arn: str, results: s3.IBucket) -> list[Statement]:
-    """What it takes to run tasks on a managed device.
+    """Allow running tasks on a managed device.
 
-    A task is in the region that it was created in: that of a QPU, and for a simulator, which is in
-    any, that of the job. A job runs in its device's region, so that a device which only the
-    deployment knows is in the stack's, too.
+    A task is in the region in which it was created: for a QPU, the device's region; for a
+    simulator, the job's region. A job runs in its device's region, so a device that is known only
+    at deploy time is also in the stack's region.
 
     Args:
-        stack: Where the job is.
+        stack: The job's stack.
         device_arn: The device.
-        results: The bucket of the job's results, and so of its tasks'.
+        results: The bucket of the job's results, and thus of its tasks' results.
     """
     tasks = Arn.format(
         ArnComponents(
@@ -266,26 +266,26 @@ def device_statements(stack: Stack, device_arn: str, results: s3.IBucket) -> lis
     )
     return [
         Statement(actions=["braket:GetDevice"], resources=[device_arn]),
-        # A task's id is made up by the service. CreateQuantumTask is checked on the device, and,
-        # as the published reference does not say so for every version of it, on the task.
+        # The service generates a task's id. CreateQuantumTask is authorized on the device and, as
+        # not every version of the published reference excludes it, on the task.
         Statement(actions=["braket:CreateQuantumTask"], resources=[device_arn, tasks]),
         Statement(actions=["braket:CancelQuantumTask", "braket:GetQuantumTask"], resources=[tasks]),
-        # CreateQuantumTask is refused to a caller who does not reach the bucket ("Caller doesn't
-        # have access to … or it doesn't exist"). HeadBucket, which tells, has no prefix. Source:
+        # Braket refuses CreateQuantumTask if the caller cannot access the bucket ("Caller doesn't
+        # have access to … or it doesn't exist"). It checks with HeadBucket, without prefix. Source:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         missing_object_statement(bucket_arn_of(results)),
     ]
 
 
 def device_look_statement(device_arn: str) -> Statement:
-    """What it takes to see whether a device is online."""
+    """Allow checking whether a device is online."""
     return Statement(actions=["braket:GetDevice"], resources=[device_arn])
 
 
 def missing_object_statement(bucket_arn: str) -> Statement:
-    """What it takes to be told 404, not 403, of an object that is not there.
+    """Allow S3 to respond with 404 instead of 403 for a missing object.
 
-    A condition on the prefix would not do: such a request has none.
+    A condition on the prefix is not possible: such a request has none.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """

@@ -1,4 +1,4 @@
-"""Everything that can be said against a job before any construct of it exists."""
+"""All checks of a job that run before any of its constructs exists."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ REGION: Final = "region"
 
 _HOUR: Final = 3600
 _NO_UUID: Final = "00000000-0000-0000-0000-000000000000"
-# To the preflight, a value that is known later.
+# A value that the preflight treats as known later.
 _UNKNOWN: Final = "${Token[unknown.0]}"
 
 
@@ -59,8 +59,8 @@ class Checked:
     """The results of the checks, and the files that they read.
 
     Attributes:
-        problems: What stops the synthesis.
-        warnings: What does not; each has the id that acknowledges it.
+        problems: Problems that stop the synthesis.
+        warnings: Problems that do not; each has the id that acknowledges it.
         script: The packed script, if it comes from this machine.
         inputs: The channels' files, by channel name, where they come from this machine.
         hours: Instance hours at most; None where they are unbounded or not known.
@@ -84,7 +84,7 @@ class Checked:
         self.warnings.append(warning)
 
     def add(self, issues: Iterable[Issue | None]) -> None:
-        """Add issues by their severity; None is passed over."""
+        """Add issues by their severity; None is skipped."""
         for issue in issues:
             if issue is not None:
                 found = self.problems if issue.severity is Severity.ERROR else self.warnings
@@ -96,14 +96,14 @@ class Surroundings:
     """Where a job is declared, and the constructs that it uses.
 
     Attributes:
-        scope: Where the job is to be.
+        scope: The scope in which the job will be declared.
         role: The execution role, if it is the user's.
         environment: The environment, if it is the user's.
         tags: The job's own tags.
         disabled: Checks of the script that are turned off.
         scratch: A directory for archives.
-        refused: Arguments that are refused already for their types; the options have other values
-            in their place, of which nothing is reported.
+        refused: Arguments that were already refused because of their types. The options contain
+            placeholders for them, of which nothing is reported.
     """
 
     scope: Construct
@@ -147,14 +147,14 @@ def check_hyperparameters(
     scope: Construct,
     refused: Collection[str] = (),
 ) -> list[Issue]:
-    """Check the hyperparameters alone of options that were checked with others.
+    """Check only the hyperparameters, for options of which the rest was checked before.
 
     Args:
         options: The job.
         packed: The results of the check of the rest.
         disabled: Checks of the script that are turned off.
         scope: Where the job is.
-        refused: Arguments that are refused already for their types.
+        refused: Arguments that were already refused because of their types.
     """
     request = {"hyperParameters": render_hyperparameters(options)}
     checked = Checked(script=packed.script, request=request)
@@ -204,10 +204,10 @@ def _check_device(checked: Checked, options: JobOptions, region: str) -> None:
     issue = device_issue(device)
     checked.add([issue, region_issue(device, region, "a job runs")])
     if issue is None and device.is_unknown_simulator and not is_unknown(device.arn):
-        rule = "no image of Amazon Braket is known to have this simulator"
+        rule = "no known image of Amazon Braket contains this simulator"
         fix = (
             "Use Device.local('braket/default') or 'pennylane/lightning.qubit', unless the job's "
-            "image has it"
+            "image contains it"
         )
         checked.warn("device", "device", rule, fix, shorten(device.arn))
 
@@ -237,7 +237,7 @@ def _check_owned(checked: Checked, options: JobOptions) -> None:
 
 
 def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
-    """The API has no rule for it: the handler copies the checkpoints, by s3:// alone."""
+    """Check the URI: the API has no rule for it, and the handler copies from s3:// only."""
     source = options.checkpoint_source
     if source is None:
         return
@@ -266,9 +266,9 @@ def _check_wait(checked: Checked, options: JobOptions) -> None:
 
 
 def _check_cost(checked: Checked, options: JobOptions) -> None:
-    """Compute the worst case of what is billed by the hour, and warn where nobody bounded it.
+    """Compute the maximum of the billed instance hours, and warn if you did not set a limit.
 
-    Not of embedded simulators: no device is billed for, and nobody has to be asked.
+    Jobs on embedded simulators are skipped, because no device is billed for them.
     """
     instance = options.instance
     if options.device.is_local:
@@ -290,8 +290,8 @@ def _check_cost(checked: Checked, options: JobOptions) -> None:
         return
     kind = instance.instance_type.value
     text = (
-        "is not given, and the device is billed for. The job may run as long as the service lets "
-        f"it: {hours:.3g} instance hours at most, on {instances:g} of {kind}"
+        "is not set, and the device is billed. The job may run as long as the service allows: "
+        f"{hours:.3g} instance hours at most, on {instances:g} of {kind}"
     )
     checked.warn("max-runtime", "max_runtime", text, "Use max_runtime=Duration.hours(…)")
 
@@ -301,25 +301,25 @@ def _check_buckets(checked: Checked, options: JobOptions) -> None:
         shown = shorten(location.uri)
         if location.has_impossible_bucket:
             text = (
-                "S3 has no bucket of such a name: it is 3 to 63 lower-case letters, digits, dots "
-                "and hyphens"
+                "S3 does not allow such a name: it must be 3 to 63 lower-case letters, digits, "
+                "dots and hyphens"
             )
             checked.refuse(owner, text, "Use the name of a bucket", shown)
             continue
         if location.is_object and is_prefix(location.prefix):
-            text = "is a prefix, and the job would fail once its instance runs"
+            text = "is a prefix, and the job would fail after its instance has started"
             checked.refuse(owner, text, "Use the key of one object", shown)
         if location.is_unreachable:
             text = (
-                f"Braket reaches a bucket by a name that begins with {REACHABLE_PREFIX}, or by the "
-                "tag AmazonBraket=true together with S3's attribute-based access control, which "
-                "cannot be seen from here"
+                f"Braket can reach a bucket whose name begins with {REACHABLE_PREFIX}, or that has "
+                "the tag AmazonBraket=true and S3's attribute-based access control. Synth cannot "
+                "check the tag"
             )
             checked.warn("bucket-name", owner, text, shown=shown)
 
 
 def _check_placement(checked: Checked, options: JobOptions, around: Surroundings) -> None:
-    """A job's buckets and keys are in its region, its role is in its account."""
+    """Check that a job's buckets and keys are in its region, and its role in its account."""
     scope, region = around.scope, around.region
     output, checkpoint = options.output_data, options.checkpoint
     places: dict[str, object] = {
@@ -340,7 +340,7 @@ def _check_placement(checked: Checked, options: JobOptions, around: Surroundings
 
 
 def _locations(options: JobOptions) -> dict[str, s3_location.Location]:
-    """Where in S3 a job's data is and will be, by argument; none of what comes from here."""
+    """Return the S3 locations of a job's data by argument, without those of local files."""
     places: dict[str, object] = {
         f"input_data[{name!r}]": c.source for name, c in options.input_data.items()
     }
@@ -354,12 +354,12 @@ def _locations(options: JobOptions) -> dict[str, s3_location.Location]:
 
 @cache
 def _pending() -> str:
-    """A token for what does not exist yet."""
+    """Return a token for a resource that does not exist yet."""
     return Token.as_string({"Ref": "AWS::NoValue"})
 
 
 def _request(checked: Checked, options: JobOptions, around: Surroundings) -> Mapping[str, object]:
-    """The request as it will be, with stand-ins for what does not exist yet."""
+    """Return the request, with placeholders for resources that do not exist yet."""
     role, buckets = around.role, _Buckets.of(around.environment)
     pending = _pending()
     key = options.output_data.encryption_key
@@ -401,7 +401,7 @@ def _check_request(
 def _texts(
     options: JobOptions, request: Mapping[str, object], scope: Construct
 ) -> Iterator[tuple[Problem, str]]:
-    # A number that looks like a token is rendered as one of CDK's own, which hides it.
+    # A number that looks like a token is rendered as one of CDK's tokens, which hides it.
     given = {key: value for key, value in options.hyperparameters.items() if is_unknown(value)}
     rendered = _hyperparameters(request)
     yield from text_problems({**request, "hyperParameters": {**rendered, **given}}, scope)
@@ -412,7 +412,7 @@ def _hyperparameters(request: Mapping[str, object]) -> Mapping[str, str]:
 
 
 def _without_bad_name(options: JobOptions) -> JobOptions:
-    """The options without a name that is refused: the places made of it are not at fault."""
+    """Return the options without a refused name, so that locations with it are not reported."""
     shape = model_rules.shape_of(REQUEST, "jobName")
     is_bad = options.given.job_name is not None and model_rules.check(
         shape, options.given.job_name, skip=is_unknown
@@ -421,7 +421,7 @@ def _without_bad_name(options: JobOptions) -> JobOptions:
 
 
 def _first_of_each_path(problems: Sequence[Problem]) -> list[Problem]:
-    """What is too short, say, does not match the pattern either: one line is enough."""
+    """Return one problem for each path. A string that is too short also breaks the pattern."""
     return list({problem.path: problem for problem in reversed(problems)}.values())[::-1]
 
 
@@ -468,7 +468,7 @@ class _Buckets:
 
 
 def pretended_bucket(purpose: str) -> str:
-    """A name as long as that of the bucket which does not exist yet."""
+    """Return a name as long as that of the bucket, which does not exist yet."""
     return bucket_name(purpose, "0000", _NO_UUID)
 
 
@@ -510,5 +510,5 @@ def _findings(
 
 
 def _image_uri(options: JobOptions) -> str | None:
-    """The URI of the job's image, in whatever region; None for the image of jobs without one."""
+    """Return the URI of the job's image in some region; None if the job sets no image."""
     return None if options.image is None else options.image.known_uri(REGIONS[0])

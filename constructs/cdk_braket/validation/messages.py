@@ -1,4 +1,4 @@
-"""What the service model has against a request, in the words of our properties."""
+"""Describes violations of the service model in terms of the constructs' properties."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -24,12 +24,12 @@ def property_at(path: Sequence[str | int]) -> Property | None:
 
 
 def issue_of(problem: Problem, channels: Sequence[str], fix: str | None = None) -> Issue:
-    """Say what is wrong with a request in the words of the property that it comes from.
+    """Describe a problem of a request in terms of the property that it comes from.
 
     Args:
-        problem: What is wrong.
+        problem: The problem.
         channels: The names of the input channels.
-        fix: The fix, where it is not the property's.
+        fix: The fix, if it differs from the property's.
     """
     found = property_at(problem.path)
     if found is None:
@@ -63,15 +63,15 @@ def _words(problem: Problem, found: Property) -> tuple[str, str]:
 
 
 def _fix(problem: Problem, found: Property) -> str:
-    """The fix belongs to the fault: a value that is too long is not fixed by another type."""
+    """Return the fix for the fault: a value that is too long is not fixed by another type."""
     if problem.rule is Rule.UNKNOWN_MEMBER:
-        return "Leave it out"
+        return "Remove it"
     if found.is_optional and problem.value is None:
-        return "Leave the key out"
+        return "Remove the key"
     if problem.path[0] == "hyperParameters" and len(problem.path) > 1:
         return _hyperparameter_fix(problem, found)
     if found.is_optional and problem.value == "":
-        return "Leave it out"
+        return "Remove it"
     return found.fix
 
 
@@ -86,8 +86,8 @@ _KEY_FIXES: Final[Mapping[Rule, str]] = {
 }
 _VALUE_FIXES: Final[Mapping[Rule, str]] = {
     Rule.MAX_LENGTH: "Put it into an input channel: input_data={'…': InputChannel.from_asset(…)}",
-    Rule.MIN_LENGTH: "Leave it out, and have the script use a default",
-    Rule.PATTERN: "Put text of several lines into an input channel",
+    Rule.MIN_LENGTH: "Remove it, and use a default in the script",
+    Rule.PATTERN: "Put strings with several lines into an input channel",
 }
 
 

@@ -1,10 +1,10 @@
 """A job's container, as a process: fetches, runs the script, keeps checkpoints, stores results.
 
-The server starts it, tells it the plan on its standard input, and leaves that open: a line `stop`
-asks it to end the script, and the end of the input, which comes when the server dies, makes it kill
-everything at once. What it has to say goes to standard output, one JSON object a line.
+The server starts this process and sends the plan on its standard input, which stays open. The line
+`stop` ends the script. The end of the input means that the server has died, and kills everything at
+once. The process reports to the server on standard output, one JSON object a line.
 
-The steps are those of the job container on AWS; the folders lie in the job's workspace instead of
+The steps are those of the job container on AWS. The folders are in the job's workspace instead of
 below /opt.
 """
 
@@ -45,11 +45,11 @@ from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
 
 SYNC_SECONDS = 1.0
 GRACE_SECONDS = 3.0
-# Nobody writes to the output any more, and no more than a pipe holds is left to be read.
+# After the last writer has closed the output, at most the content of one pipe is left to read.
 _READ_SECONDS = 60.0
 
-# The local AWS answers in milliseconds, under load in seconds: there is no point in waiting for
-# botocore's minute, and longer than this is worth a line in the server's log.
+# The local AWS responds in milliseconds, under load in seconds. Botocore's timeout of a minute is
+# too long, and slower calls are worth a line in the server's log.
 _CLIENT = Config(
     s3={"addressing_style": "path"},
     retries={"total_max_attempts": 3},
@@ -58,13 +58,13 @@ _CLIENT = Config(
 )
 SLOW_SECONDS = 5.0
 
-# What a call of AWS can raise; an upload that is refused raises one of boto3's own.
+# The errors of AWS calls; boto3 has a separate error for a refused upload.
 _CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError, UnfitNameError, ChangingFileError)
 
-# As much of what a script says of its failure as is read; GetJob shows less.
+# The length of a script's failure message that is read; GetJob shows less.
 _LONGEST_FAILURE = 64 * 1024
 
-# Not part of a line, and the end of none: what `splitlines` takes for one as well.
+# Control characters in a line, including those that `splitlines` treats as line ends.
 _STOP = "stop"
 
 
@@ -73,11 +73,11 @@ class _SetUpError(Exception):
 
 
 def main() -> int:
-    """Run one job; its outcome is the last line of output."""
+    """Run one job; the last line of output is its outcome."""
     told = sys.stdin.readline()
     if not told:
-        return 1  # the server is gone, and nobody listens
-    threading.excepthook = _say_kind
+        return 1  # the server is gone
+    threading.excepthook = _report_error_type
     processes.adopt_orphans()
     processes.wake_at_end_of_parent()
     _report(outcome=_outcome(Plan.from_json(told)))
@@ -89,13 +89,13 @@ def _outcome(plan: Plan) -> Mapping[str, object]:
         container = _Container(plan)
         threading.Thread(target=container.obey, args=(sys.stdin,), daemon=True).start()
         return container.run()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the job ends with a reason
-        # Only what kind of error: its text and its trace may hold parts of the job.
+    except Exception as error:  # noqa: BLE001 - for any error, the job ends with a reason
+        # Only the type of the error: its message and trace may contain parts of the job.
         kind = type(error).__name__
         return {"failure": f"InternalServiceException: the job could not be run: {kind}"}
 
 
-def _say_kind(failed: threading.ExceptHookArgs) -> None:
+def _report_error_type(failed: threading.ExceptHookArgs) -> None:
     sys.stderr.write(f"a thread failed: {failed.exc_type.__name__}\n")
 
 
@@ -104,13 +104,13 @@ _reporting = threading.Lock()
 
 def _report(**message: object) -> None:
     with _reporting:
-        # On a line of its own, whatever a script may have written there.
+        # On a separate line: a script may have written to the same output.
         sys.stdout.write(f"\n{json.dumps(message)}\n")
         sys.stdout.flush()
 
 
 def report_slow_calls(events: BaseEventHooks) -> None:
-    """Report each call of AWS that takes longer than `SLOW_SECONDS`, with its retries."""
+    """Report each AWS call that takes longer than `SLOW_SECONDS`, with its retries."""
 
     def begin(context: dict[str, object], **_: object) -> None:
         context["began"] = time.monotonic()
@@ -144,10 +144,10 @@ class _Container:
         self._log = LogStream(logs, LOG_GROUP, stream)
         self._stopped = threading.Event()
 
-    # --- What the server says. ---
+    # --- Commands of the server. ---
 
     def obey(self, orders: IO[str]) -> None:
-        """Follow the server's orders; end everything when it is gone."""
+        """Follow the server's commands; end everything when the server is gone."""
         for line in orders:
             if line.strip() == _STOP:
                 self._stopped.set()
@@ -156,8 +156,8 @@ class _Container:
         os.killpg(0, signal.SIGKILL)
 
     def _end_script(self) -> None:
-        # Not by its id, which is another process's when it has ended: by what we have started,
-        # wherever that has gone.
+        # Not by process id, which may belong to another process by now: signal the processes that
+        # this one started.
         processes.end_others(os.getpgrp(), GRACE_SECONDS)
 
     # --- The job. ---
@@ -179,7 +179,7 @@ class _Container:
 
     def _run(self) -> str | None:
         _report(event="DOWNLOADING_DATA")
-        self._make_folders()
+        self._create_folders()
         mirror = self._fetched_checkpoints()
         for name, uri in self._plan.channels.items():
             self._fetch_channel(name, uri)
@@ -195,7 +195,7 @@ class _Container:
     def _store(self, mirror: Mirror | None, *, script_failed: bool) -> None:
         """Store checkpoints and results, each even if the other cannot be stored.
 
-        The failure of a script is the job's failure, whatever else fails after it.
+        If the script failed, its failure stays the reason, even if a later step also fails.
         """
         problems: list[Exception] = []
         for store in ([mirror.push_all] if mirror else []) + [self._store_results]:
@@ -208,7 +208,7 @@ class _Container:
         for problem in problems:
             self._log.write(str(problem))
 
-    def _make_folders(self) -> None:
+    def _create_folders(self) -> None:
         plan = self._plan
         for folder in (plan.code, plan.inputs, plan.results, plan.checkpoints):
             folder.mkdir(parents=True)
@@ -220,7 +220,7 @@ class _Container:
         uri = self._plan.text("checkpointConfig", "s3Uri")
         if uri is None:
             return None
-        # The slash keeps out neighbours whose names only begin alike.
+        # The slash excludes other keys with the same beginning.
         self._objects.download_tree(f"{uri.rstrip('/')}/", self._plan.checkpoints)
         return Mirror(self._objects, self._plan.checkpoints, Place.parse(uri))
 
@@ -235,8 +235,8 @@ class _Container:
         entry_point = self._plan.text("algorithmSpecification", "scriptModeConfig", "entryPoint")
         if uri is None or entry_point is None:
             raise _SetUpError(
-                "the local AWS runs scripts only: a container image without a script has nothing "
-                "that could be run here"
+                "the local AWS runs scripts only: a container image without a script cannot be run "
+                "here"
             )
         original = self._plan.workspace / "original"
         original.mkdir()
@@ -254,7 +254,7 @@ class _Container:
         return entry_point
 
     def _python_with_requirements(self) -> str:
-        """Return the interpreter: the host's, or one of the job's own with what it requires."""
+        """Return the interpreter: the host's, or that of an environment with the requirements."""
         found = sorted(self._plan.code.rglob("requirements.txt"))
         if not found:
             return sys.executable
@@ -265,16 +265,16 @@ class _Container:
             self._show_host_packages(python)
         except (subprocess.SubprocessError, OSError) as error:
             kind = type(error).__name__
-            raise _SetUpError(f"no environment for its requirements can be made: {kind}") from error
+            raise _SetUpError(f"no environment for its requirements: {kind}") from error
         for requirements in found:
-            # The container ignores the exit code, too: the script then fails at its import.
+            # The container also ignores the exit code: the script then fails at its import.
             self._logged([str(python), "-m", "pip", "install", "-r", str(requirements)])
         return str(python)
 
     def _show_host_packages(self, python: Path) -> None:
-        """Let the job's environment see the host's packages, behind its own."""
-        asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        own = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True)
+        """Add the host's packages to the job's environment, after its own packages."""
+        query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        own = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True)
         host = [path for path in sys.path if path.endswith("site-packages")]
         lines = [f"import site; site.addsitedir({path!r})" for path in host]
         Path(own.stdout.strip(), "host.pth").write_text("\n".join(lines) + "\n", "utf-8")
@@ -283,7 +283,7 @@ class _Container:
         script = Path(__file__).with_name("script.py")
         arguments = [str(self._plan.code), entry_point, str(self._plan.failure_file)]
         command = [python, "-P", "-u", str(script), *arguments]
-        # At once: reading its output and sending its log is not the script's time.
+        # Immediately: reading the output and sending the log do not count as the script's time.
         return self._logged(command, ended=lambda: _report(event="UPLOADING_RESULTS"))
 
     def _logged(self, command: list[str], ended: Callable[[], None] = lambda: None) -> int:
@@ -306,7 +306,7 @@ class _Container:
         reader.start()
         code = process.wait()
         ended()
-        # What it left running would hold the pipe open, and the job with it.
+        # Processes that it left running would hold the pipe open, and the job with it.
         processes.kill_descendants(os.getpid(), GRACE_SECONDS)
         reader.join(_READ_SECONDS)
         if process.stdin:
@@ -314,7 +314,7 @@ class _Container:
         return code
 
     def _read_output(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None  # noqa: S101 - it was asked for
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
         with process.stdout:
             for lines in lines_of(process.stdout.fileno()):
                 self._log.write_lines(lines)
@@ -367,14 +367,14 @@ class _Container:
             self._objects.upload(packed, place.below(RESULTS_KEY))
 
     def _failure(self, code: int) -> str:
-        reason = _said_in(self._plan.failure_file)
+        reason = _failure_message(self._plan.failure_file)
         return f"AlgorithmError: {reason}, exit code: {code if code > 0 else 128 - code}"
 
 
-def _said_in(path: Path) -> str:
-    """Return what stands in a file of the script's, which may be anything, or nothing."""
+def _failure_message(path: Path) -> str:
+    """Return the content of a file of the script's, which may be anything or missing."""
     try:
-        # A pipe is not waited for, and a link not followed.
+        # Pipes are not waited for, and links not followed.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return ""
@@ -386,19 +386,19 @@ def _said_in(path: Path) -> str:
 
 @contextlib.contextmanager
 def _pushing(mirror: Mirror | None) -> Iterator[None]:
-    """Keep checkpoints in step while the script runs."""
+    """Upload checkpoints while the script runs."""
     if mirror is None:
         yield
         return
     over = threading.Event()
 
-    def push_until_over() -> None:
+    def push_until_end() -> None:
         while not over.wait(SYNC_SECONDS):
-            # What fails now is tried again, at last when the script has ended.
+            # A failed upload is tried again, the last time after the script has ended.
             with contextlib.suppress(*_CALL_ERRORS):
                 mirror.push()
 
-    thread = threading.Thread(target=push_until_over, daemon=True)
+    thread = threading.Thread(target=push_until_end, daemon=True)
     thread.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""A hybrid job, as the service remembers it."""
+"""The service's record of a hybrid job."""
 
 import uuid
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 @dataclass(slots=True)
 class Job:
-    """One job. Whoever changes or reads it holds the service's lock.
+    """One job. Hold the service's lock while you change or read it.
 
     Attributes:
-        arn: It ends in a UUID, not in the name.
-        caller: Who created it.
+        arn: The ARN. It ends in a UUID, not in the name.
+        caller: The identity that created it.
         request: The CreateJob request.
-        tags: The tags as they are now.
+        tags: The current tags.
         status: The state.
-        created_at: When it was created.
-        started_at: When it began to run.
-        ended_at: When it was over.
-        failure_reason: Why it failed.
-        events: What happened to it: type, time, message.
+        created_at: The time of its creation.
+        started_at: The time at which it began to run.
+        ended_at: The time at which it ended.
+        failure_reason: The reason of its failure.
+        events: Its events: type, time, message.
     """
 
     arn: str
@@ -74,23 +74,23 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The name: a label that other jobs may bear."""
+        """The name: a label that other jobs may also have."""
         return str(self.request["jobName"])
 
     @property
-    def is_over(self) -> bool:
-        """Whether the state is final."""
+    def has_ended(self) -> bool:
+        """Whether the state is terminal."""
         return self.status in FINAL
 
     def happened(self, event_type: str, message: str) -> None:
-        """Remember an event; the API shows the latest."""
+        """Record an event; the API shows the latest."""
         most = model_rules.bounds("JobEvents").maximum
         longest = model_rules.bounds(model_rules.shape_of("JobEventDetails", "message")).maximum
         event = {"eventType": event_type, "timeOfEvent": now(), "message": message[:longest]}
         self.events = [*self.events, event][-(most or 0) :]
 
     def ended(self, status: Status, reason: str | None = None) -> None:
-        """Make the state final."""
+        """Set a terminal state."""
         self.status = status
         self.ended_at = now()
         longest = model_rules.bounds(
@@ -99,7 +99,7 @@ class Job:
         self.failure_reason = reason[:longest] if reason else None
 
     def description(self) -> dict[str, object]:
-        """Return what GetJob answers."""
+        """Return the response of GetJob."""
         shown = (
             "jobName", "roleArn", "hyperParameters", "inputDataConfig", "outputDataConfig",
             "stoppingCondition", "checkpointConfig", "algorithmSpecification", "instanceConfig",
@@ -119,7 +119,7 @@ class Job:
         }
 
     def summary(self) -> dict[str, object]:
-        """Return what SearchJobs answers of one job."""
+        """Return the job's entry in the response of SearchJobs."""
         device = self.request["deviceConfig"]
         return {
             "jobArn": self.arn,

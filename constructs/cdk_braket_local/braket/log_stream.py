@@ -19,7 +19,7 @@ LAST_LINES = 2_000
 LAST_BYTES = 1024**2
 LONGEST_LINE = 64 * 1024
 """The limits of a job's log, in lines and bytes. The local AWS keeps all logs in memory, about one
-kilobyte an event. A log that grew with its job's output would fill the machine."""
+kilobyte an event. Without a limit, a job's log could fill the memory."""
 
 _FLUSH_SECONDS = 0.3
 _READ_BYTES = 64 * 1024
@@ -64,10 +64,10 @@ def _split(line: bytes) -> list[bytes]:
 
 
 class _Lines:
-    """The lines that are still to be sent: of much output, the first and the last ones.
+    """The lines to send: the first and the last lines of long output.
 
-    The first lines are sent as they come. When there are more than a log may have, the newest are
-    kept until the output ends, and those between are counted.
+    The first lines are sent as they arrive. When there are more than the limit, the newest are kept
+    until the output ends, and those in between are counted.
     """
 
     def __init__(self) -> None:
@@ -99,14 +99,14 @@ class _Lines:
             self._left_out += 1
 
     def end(self) -> None:
-        """The output is complete: the last lines are due as well."""
+        """Mark the output as complete, so that the last lines are sent."""
         if self._left_out:
-            self._note(f"{self._left_out} lines are left out here")
+            self._note(f"{self._left_out} lines are omitted here")
         self._due += self._last
         self._last.clear()
 
-    def take(self) -> list[tuple[int, bytes]]:
-        """Return the next lines for one call; none when nothing is due."""
+    def next_batch(self) -> list[tuple[int, bytes]]:
+        """Return the next lines for one call; empty when there are none."""
         batch: list[tuple[int, bytes]] = []
         size = 0
         while self._due and len(batch) < _MOST_EVENTS:
@@ -127,8 +127,8 @@ def _milliseconds() -> int:
 class LogStream:
     """One log stream; lines are collected and sent a few times a second.
 
-    Writing never waits for the log, so that it costs the script no time. A job goes on when its log
-    cannot be written, as it does on AWS; `problem` then has the reason.
+    Writing never waits for the log, so that it does not slow down the script. If the log cannot be
+    written, the job continues, as it does on AWS, and `problem` has the reason.
     """
 
     def __init__(self, client: "CloudWatchLogsClient", group: str, stream: str) -> None:
@@ -174,7 +174,7 @@ class LogStream:
         self._flush()
 
     def _flush(self) -> None:
-        while batch := self._take():
+        while batch := self._next_batch():
             try:
                 self._client.put_log_events(
                     logGroupName=self._names["logGroupName"],
@@ -188,9 +188,9 @@ class LogStream:
             except (ClientError, BotoCoreError) as error:
                 self.problem = str(error)
 
-    def _take(self) -> list[tuple[int, bytes]]:
+    def _next_batch(self) -> list[tuple[int, bytes]]:
         with self._lock:
-            return self._lines.take()
+            return self._lines.next_batch()
 
 
 def _text(line: bytes) -> str:

@@ -166,7 +166,8 @@ def _rendered(shape: Shape, value: object) -> object:
     if isinstance(shape, MapShape) and isinstance(value, Mapping):
         return {str(key): _rendered(shape.value, item) for key, item in value.items()}
     if isinstance(value, datetime):
-        return timestamp(value)
+        is_number = shape.serialization.get("timestampFormat") == "unixTimestamp"
+        return value.timestamp() if is_number else timestamp(value)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Runs jobs: some side by side, the rest in the order in which they came."""
+"""Runs jobs: a limited number in parallel, the rest in the order of their creation."""
 
 import json
 import logging
@@ -23,12 +23,12 @@ from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.plan import Plan
 from cdk_braket_local.braket.platform import Credentials, Platform, RoleNotAssumableError
 
-# What a stopped job gets for its last checkpoints and results before it is killed.
+# The time for a stopped job to store its last checkpoints and results before it is killed.
 STOP_SECONDS = 60.0
-# What a container gets to kill its processes.
+# The time for a container to kill its processes.
 KILL_SECONDS = 5.0
 
-# The longest line of a container's that is listened to, and the most of its errors that is shown.
+# The limits of a container's line that is read, and of its errors that are shown.
 _LONGEST_LINE = 2**20
 _MOST_ERRORS = 2**16
 
@@ -39,14 +39,14 @@ Changed = Callable[[Job], None]
 
 @dataclass(slots=True)
 class _Run:
-    """A job that runs, or is about to.
+    """A running job, or one that is about to run.
 
     Attributes:
         job: The job.
         process: Its container.
-        stopping: Why it is being stopped: the state and the reason that it will have.
-        outcome: Its container's last word.
-        limit: Stops it when its script runs too long.
+        stopping: The state and the reason that a stopped job will have.
+        outcome: The last message of its container.
+        limit: Stops it when its script exceeds the maximum run time.
     """
 
     job: Job
@@ -61,8 +61,8 @@ class Runner:
 
     Args:
         platform: The local AWS.
-        workspaces: Where the jobs' folders are made; a job's folder is gone when it is over.
-        concurrent_jobs: How many run side by side.
+        workspaces: The parent of the jobs' folders. A job's folder is removed when the job ends.
+        concurrent_jobs: The number of jobs that run in parallel.
         lock: Guards all jobs.
         changed: Called, without the lock, when a job's state has changed.
     """
@@ -86,13 +86,13 @@ class Runner:
         self._closed = False
 
     def submit(self, job: Job) -> None:
-        """Queue a job; it runs as soon as there is room."""
+        """Queue a job; it runs as soon as there is a free place."""
         with self._lock:
             self._queue.append(job)
         self._fill()
 
     def position(self, job: Job) -> int | None:
-        """Return a job's place in the queue, from 1, or None when it is not in it."""
+        """Return a job's place in the queue, from 1, or None if it is not in the queue."""
         with self._lock:
             return self._queue.index(job) + 1 if job in self._queue else None
 
@@ -100,10 +100,10 @@ class Runner:
         """Cancel a job: at once in the queue, else as soon as its script has ended.
 
         Returns:
-            False when the job is over already.
+            False if the job has ended already.
         """
         with self._lock:
-            if job.is_over:
+            if job.has_ended:
                 return False
             if job.status is Status.CANCELLING:
                 return True
@@ -114,7 +114,7 @@ class Runner:
                 job.ended(Status.CANCELLED)
             else:
                 job.status = Status.CANCELLING
-                # Now, not when it is told: it may end of itself before.
+                # Now, not when the container is stopped: it may end by itself before.
                 run.stopping = run.stopping or (Status.CANCELLED, None)
         self._changed(job)
         if run is not None:
@@ -184,7 +184,7 @@ class Runner:
         try:
             return self._run_process(run, self._plan(job, workspace, credentials))
         finally:
-            # What is left of the job, or has been sent away by it, may do nothing more.
+            # From here on, remaining processes of the job have no permissions.
             self._platform.end_session(credentials)
 
     def _bucket_problem(self, job: Job) -> str | None:
@@ -210,7 +210,7 @@ class Runner:
                 encoding="utf-8",
                 errors="replace",
                 start_new_session=True,
-                # As in AWS's containers; nobody else gets into the workspace.
+                # As in AWS's containers; no other user can access the workspace.
                 umask=0o022,
             )
             try:
@@ -218,13 +218,13 @@ class Runner:
             finally:
                 if run.limit:
                     run.limit.cancel()
-                run.process = process  # even if it was never told its plan
+                run.process = process  # even if it never receives its plan
                 self._kill(run)
-                # What a script has left that killed its container.
+                # The output of a container that was killed by its script.
                 processes.kill_marked(plan.workspace, KILL_SECONDS)
                 errors.seek(0)
                 if text := errors.read(_MOST_ERRORS):
-                    _logger.warning("the container of %s says: %s", run.job.arn, text)
+                    _logger.warning("the container of %s wrote: %s", run.job.arn, text)
 
     def _plan(self, job: Job, workspace: Path, credentials: Credentials) -> Plan:
         return Plan(
@@ -256,7 +256,7 @@ class Runner:
     def _accompany(
         self, run: _Run, process: subprocess.Popen[str], plan: Plan
     ) -> tuple[Status, str | None]:
-        """Tell the container its plan, and listen to it until it ends."""
+        """Send the container its plan, and read its messages until it ends."""
         if process.stdin is None or process.stdout is None:
             raise OSError("the container has no pipes")
         process.stdin.write(plan.to_json() + "\n")
@@ -268,7 +268,7 @@ class Runner:
             self._stop(run, *stopping)
         with process.stdout:
             for message in _messages(process.stdout):
-                self._heard(run, message)
+                self._on_message(run, message)
         process.wait()
         if run.outcome is None:
             return Status.FAILED, "InternalServiceException: the job's container was lost"
@@ -277,7 +277,7 @@ class Runner:
             return Status.COMPLETED, None
         return Status.FAILED, str(failure)
 
-    def _heard(self, run: _Run, message: Mapping[str, object]) -> None:
+    def _on_message(self, run: _Run, message: Mapping[str, object]) -> None:
         with self._lock:
             event = message.get("event")
             if isinstance(event, str) and event in _EVENT_TYPES:
@@ -293,12 +293,12 @@ class Runner:
             run.limit.cancel()
 
     def _stop(self, run: _Run, status: Status, reason: str | None) -> None:
-        """Have a job end its script and store what there is; kill it if that takes long."""
+        """Stop a job's script, so that it can store its results; kill it after a timeout."""
         with self._lock:
             run.stopping = run.stopping or (status, reason)
             process = run.process
         if process is None or process.stdin is None:
-            return  # it is told when it has started
+            return  # it is stopped when it has started
         with suppress(OSError, ValueError):
             process.stdin.write("stop\n")
             process.stdin.flush()
@@ -309,11 +309,11 @@ class Runner:
         killer.start()
 
     def _kill(self, run: _Run) -> None:
-        """End whatever is left of a job's processes."""
+        """Kill all remaining processes of a job."""
         process = run.process
         if process is None or process.stdin is None:
             return
-        # At the end of its orders the container kills all that it started, and itself.
+        # At the end of its input, the container kills all processes that it started, and itself.
         with suppress(OSError, ValueError):
             process.stdin.close()
         process.send_signal(signal.SIGCONT)
@@ -324,8 +324,8 @@ class Runner:
             process.kill()
 
 
-# Between these two a job's maximum run time counts. The download of its data and the upload of its
-# results and its log are the local AWS's own time.
+# A job's maximum run time counts between these two. The download of its data and the upload of its
+# results and log do not count.
 _SCRIPT_BEGINS = "RUNNING"
 _SCRIPT_ENDS = "UPLOADING_RESULTS"
 
@@ -335,7 +335,7 @@ _EVENT_TYPES = frozenset(
 
 
 def _remove(workspace: Path) -> None:
-    """Remove a job's folder, whatever its script has left in it."""
+    """Remove a job's folder with everything that its script has left in it."""
     try:
         files.remove(workspace)
     except files.FolderError as error:
@@ -343,7 +343,7 @@ def _remove(workspace: Path) -> None:
 
 
 def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
-    """Yield what a container says; what its script may have written between it is no message."""
+    """Yield the messages of a container, without other output that its script may have written."""
     while line := output.readline(_LONGEST_LINE):
         try:
             said = json.loads(line)
@@ -354,6 +354,6 @@ def _messages(output: IO[str]) -> Iterator[Mapping[str, object]]:
 
 
 def environment(workspace: Path) -> dict[str, str]:
-    """Return the container's environment: nothing of the server's, which holds its keys."""
+    """Return the container's environment, without the server's variables, such as its keys."""
     own = {"PATH": os.defpath, "HOME": str(workspace), "LANG": "C.UTF-8"}
     return own | processes.mark(workspace)

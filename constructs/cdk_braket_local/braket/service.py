@@ -18,8 +18,10 @@ from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
 from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
 from cdk_braket_local.braket.runner import Runner
+from cdk_braket_local.braket.spending_limits import SpendingLimit
 from cdk_braket_local.braket.task_operations import TaskOperations, check_not_retired
 from cdk_braket_local.braket.tasks import Task
+from cdk_braket_local.settings import Settings
 
 CONCURRENT_JOBS = 3
 
@@ -33,12 +35,13 @@ _Operation = Callable[[Caller, _Parameters], Mapping[str, object]]
 
 
 class BraketService:
-    """Amazon Braket's hybrid jobs, devices and quantum tasks, on this machine.
+    """Amazon Braket's hybrid jobs, devices, quantum tasks and spending limits, on this machine.
 
     Args:
         platform: The local AWS that it is a part of.
         state_directory: The folder for the folders of jobs.
         concurrent_jobs: How many jobs run side by side; the rest queue.
+        settings: The user's settings.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class BraketService:
         *,
         state_directory: Path,
         concurrent_jobs: int = CONCURRENT_JOBS,
+        settings: Settings = Settings(),  # noqa: B008 - immutable
     ) -> None:
         self._platform = platform
         self._lock = threading.RLock()
@@ -56,7 +60,12 @@ class BraketService:
             platform, state_directory / "jobs", concurrent_jobs, self._lock, self._changed
         )
         self._tasks = TaskOperations(
-            platform, state_directory / "tasks", self._lock, self._job_of_token, self._jobs_queued
+            platform,
+            state_directory / "tasks",
+            self._lock,
+            self._job_of_token,
+            self._jobs_queued,
+            simulates_qpus=settings.simulates_qpus,
         )
         self._operations: Mapping[str, _Operation] = {
             "CreateJob": self._create_job,
@@ -220,10 +229,13 @@ class BraketService:
 
     # --- What they share. ---
 
-    def _tagged(self, caller: Caller, action: str, arn: object) -> Job | Task:
-        """Return the job or the quantum task that has an ARN."""
-        find = self._job if self._tasks.known(str(arn)) is None else self._tasks.task
-        return find(caller, action, arn)
+    def _tagged(self, caller: Caller, action: str, arn: object) -> Job | Task | SpendingLimit:
+        """Return the job, the quantum task or the spending limit that has an ARN."""
+        if self._tasks.known(str(arn)) is not None:
+            return self._tasks.task(caller, action, arn)
+        if self._tasks.limits.known(str(arn)) is not None:
+            return self._tasks.limits.limit(caller, action, arn)
+        return self._job(caller, action, arn)
 
     def _job(self, caller: Caller, action: str, arn: object) -> Job:
         self._platform.authorize(caller, action, str(arn), {})
@@ -236,7 +248,7 @@ class BraketService:
         arn = f"arn:aws:braket:{caller.region}:{caller.account}:job/{token}"
         with self._lock:
             job = self._jobs.get(arn)
-            return arn if job is not None and not job.is_over else None
+            return arn if job is not None and not job.has_ended else None
 
     def _jobs_queued(self, device: str) -> int:
         with self._lock:

@@ -1,4 +1,4 @@
-"""The operations of devices and quantum tasks."""
+"""The operations of devices, quantum tasks and spending limits."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -6,10 +6,11 @@ from pathlib import Path
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_device
 from cdk_braket_local.braket import search
-from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus
+from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus, local_devices
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError
 from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
+from cdk_braket_local.braket.spending_limits import SpendingLimits
 from cdk_braket_local.braket.task_pool import TaskPool, WorkerLostError
 from cdk_braket_local.braket.tasks import Task, TaskStatus
 
@@ -20,7 +21,10 @@ Operation = Callable[[Caller, Parameters], Mapping[str, object]]
 
 
 class TaskOperations:
-    """The part of the service that knows devices and quantum tasks.
+    """The part of the service that knows devices, quantum tasks and spending limits.
+
+    Attributes:
+        limits: The spending limits.
 
     Args:
         platform: The local AWS.
@@ -28,6 +32,7 @@ class TaskOperations:
         lock: The service's lock.
         job_of_token: Returns the ARN of the running job with a job token, or None.
         jobs_queued: Returns how many hybrid jobs wait for a device.
+        simulates_qpus: Whether tasks for quantum devices are simulated.
     """
 
     def __init__(
@@ -37,14 +42,18 @@ class TaskOperations:
         lock: threading.RLock,
         job_of_token: Callable[[Caller, str], str | None],
         jobs_queued: Callable[[str], int],
+        *,
+        simulates_qpus: bool = False,
     ) -> None:
         self._platform = platform
         self._lock = lock
         self._job_of_token = job_of_token
         self._jobs_queued = jobs_queued
+        self._devices = local_devices(simulates_qpus=simulates_qpus)
         self._tasks: dict[str, Task] = {}
         self._tokens = ClientTokens("ValidationException")
         self._pool = TaskPool(platform, folder, lock, self._changed)
+        self.limits = SpendingLimits(platform, lock, self._device, self._tasks.values)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -56,6 +65,7 @@ class TaskOperations:
             "GetQuantumTask": self._get_task,
             "CancelQuantumTask": self._cancel_task,
             "SearchQuantumTasks": self._search_tasks,
+            **self.limits.operations,
         }
 
     def known(self, arn: str) -> Task | None:
@@ -72,7 +82,7 @@ class TaskOperations:
     def _get_device(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
         arn = str(request["deviceArn"])
         self._platform.authorize(caller, "braket:GetDevice", arn, {})
-        device = _device(caller, arn)
+        device = self._device(caller, arn)
         if device.schema is None:
             raise BraketError(
                 "ResourceNotFoundException",
@@ -104,7 +114,9 @@ class TaskOperations:
 
     def _search_devices(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
         self._platform.authorize(caller, "braket:SearchDevices", "*", {})
-        here = [each for each in DEVICES.values() if each.schema and each.is_in(caller.region)]
+        here = [
+            each for each in self._devices.values() if each.schema and each.is_in(caller.region)
+        ]
         texts: Mapping[str, Callable[[Device], str | None]] = {
             "deviceArn": lambda device: device.arn,
             "deviceName": lambda device: device.name,
@@ -113,8 +125,8 @@ class TaskOperations:
             "providerName": lambda device: device.provider,
         }
         found = [device.description for device in search.matching(request, here, texts)]
-        devices, token = search.page(request, "SearchDevicesRequest", found, "deviceArn")
-        return {"devices": devices, "nextToken": token}
+        page, token = search.page(request, "SearchDevicesRequest", found, "deviceArn")
+        return {"devices": page, "nextToken": token}
 
     # --- Quantum tasks. ---
 
@@ -129,6 +141,7 @@ class TaskOperations:
         with self._lock:
             if known := self._tokens.arn_of(caller, request):
                 return {"quantumTaskArn": known}
+            self.limits.admit(task)
             self._tasks[task.arn] = task
             self._tokens.remember(caller, request, task.arn)
         self._changed(task)
@@ -148,13 +161,14 @@ class TaskOperations:
         Raises:
             BraketError: It does not.
         """
-        device = _device(caller, str(request["deviceArn"]))
+        device = self._device(caller, str(request["deviceArn"]))
         check_not_retired(device.arn)
-        if device.simulator is None:
+        if device.status is DeviceStatus.OFFLINE:
             raise BraketError(
                 "DeviceOfflineException",
                 f"{device.arn} is offline: this is the local AWS, which has no quantum hardware. "
-                "Use a simulator here, or run the task on AWS.",
+                "Use a simulator, start the local AWS with --simulate-qpus, or run the task on "
+                "AWS.",
             )
         task = Task.created(caller, device, request, self._job_arn(caller, request))
         problems = task.problems(device.local_qubits(self._pool.size))
@@ -208,8 +222,8 @@ class TaskOperations:
                 "ConflictException", f"the task is {task.status.value}: it cannot be cancelled"
             )
         with self._lock:
-            is_over = task.status is TaskStatus.CANCELLED
-        status = TaskStatus.CANCELLED if is_over else TaskStatus.CANCELLING
+            is_cancelled = task.status is TaskStatus.CANCELLED
+        status = TaskStatus.CANCELLED if is_cancelled else TaskStatus.CANCELLING
         return {"quantumTaskArn": task.arn, "cancellationStatus": status.value}
 
     def _search_tasks(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
@@ -237,6 +251,16 @@ class TaskOperations:
         self._platform.authorize(caller, action, str(arn), {})
         return visible(self.known(str(arn)), caller, str(arn))
 
+    def _device(self, caller: Caller, arn: str) -> Device:
+        if not is_device(arn):
+            raise BraketError("ValidationException", "deviceArn: expected the ARN of a device")
+        device = self._devices.get(arn)
+        if device is None or not device.is_in(caller.region):
+            raise BraketError(
+                "ResourceNotFoundException", f"there is no device {arn} in {caller.region}"
+            )
+        return device
+
     def _changed(self, task: Task) -> None:
         with self._lock:
             detail = task.event()
@@ -252,14 +276,3 @@ def check_not_retired(arn: str) -> None:
     device = DEVICES.get(arn)
     if device is not None and device.status is DeviceStatus.RETIRED:
         raise BraketError("DeviceRetiredException", f"{arn} is retired: choose another device")
-
-
-def _device(caller: Caller, arn: str) -> Device:
-    if not is_device(arn):
-        raise BraketError("ValidationException", "deviceArn: expected the ARN of a device")
-    device = DEVICES.get(arn)
-    if device is None or not device.is_in(caller.region):
-        raise BraketError(
-            "ResourceNotFoundException", f"there is no device {arn} in {caller.region}"
-        )
-    return device

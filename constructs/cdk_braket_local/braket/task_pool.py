@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cdk_braket_local import processes
-from cdk_braket_local.braket.devices import MAXIMUM_SHOTS, Device
+from cdk_braket_local.braket.devices import Device
 from cdk_braket_local.braket.platform import Platform, RoleNotAssumableError
 from cdk_braket_local.braket.runner import environment
 from cdk_braket_local.braket.tasks import RESULTS_FILE, Task, TaskStatus
@@ -190,7 +190,7 @@ class TaskPool:
                     "simulator": device.simulator,
                     "schema": device.schema,
                     "qubits": device.qubits,
-                    "shots": MAXIMUM_SHOTS,
+                    "shots": device.shots,
                 }
             )
         finally:
@@ -280,6 +280,7 @@ class TaskPool:
                     "shots": task.shots,
                     "task_arn": task.arn,
                     "device_arn": task.device.arn,
+                    "is_qpu": task.device.is_qpu,
                     "bucket": task.bucket,
                     "key": f"{task.directory}/{RESULTS_FILE}",
                     "endpoint_url": self._platform.endpoint_url,

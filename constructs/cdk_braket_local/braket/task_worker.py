@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any, Final
 
+from cdk_braket_local.braket import qpu_capabilities
+
 MAXIMUM_REASON = 1024
 
 # Everything here is read from JSON or comes from the SDK, which has no types.
@@ -22,11 +24,7 @@ Json = dict[str, Any]
 
 _POLL_MILLISECONDS = 500
 _RESULT_PRAGMA = "braket_result_type_"
-_ALWAYS_OPEN: Final = {
-    "executionDay": "Everyday",
-    "windowStartHour": "00:00",
-    "windowEndHour": "23:59:59",
-}
+_OPENQASM = "braket.ir.openqasm.program"
 
 
 def main() -> None:
@@ -58,12 +56,12 @@ def answer(order: Json) -> Json:
 
 def _describe(order: Json) -> Json:
     """Return a device's capabilities in its schema."""
-    if order["simulator"] is None:
-        return {"capabilities": _qpu_capabilities(order)}
+    if order["schema"] != "simulators":
+        return {"capabilities": qpu_capabilities.of_schema(order, _simulator(order["simulator"]))}
     content = json.loads(_simulator(order["simulator"]).properties.json())
     content["paradigm"]["qubitCount"] = order["qubits"]
     content["service"] |= {
-        "shotsRange": [0, order["shots"]],
+        "shotsRange": order["shots"],
         "getTaskPollIntervalMillis": _POLL_MILLISECONDS,
     }
     from braket.device_schema.simulators import (  # noqa: PLC0415
@@ -71,38 +69,6 @@ def _describe(order: Json) -> Json:
     )
 
     return {"capabilities": GateModelSimulatorDeviceCapabilities.parse_obj(content).json()}
-
-
-def _qpu_capabilities(order: Json) -> str:
-    """Return capabilities of a QPU with its number of qubits.
-
-    Its gates and the connections of its qubits change with each calibration: none are listed.
-    """
-    from braket.device_schema.ionq import IonqDeviceCapabilities  # noqa: PLC0415
-    from braket.device_schema.iqm import IqmDeviceCapabilities  # noqa: PLC0415
-    from braket.device_schema.oqc import OqcDeviceCapabilities  # noqa: PLC0415
-    from braket.device_schema.rigetti.rigetti_device_capabilities_v2 import (  # noqa: PLC0415
-        RigettiDeviceCapabilities,
-    )
-
-    schemas = {
-        "ionq": IonqDeviceCapabilities,
-        "iqm": IqmDeviceCapabilities,
-        "oqc": OqcDeviceCapabilities,
-        "rigetti": RigettiDeviceCapabilities,
-    }
-    openqasm = "braket.ir.openqasm.program"
-    content = {
-        "service": {"executionWindows": [_ALWAYS_OPEN], "shotsRange": [1, order["shots"]]},
-        "action": {openqasm: {"actionType": openqasm, "version": ["1"], "supportedOperations": []}},
-        "paradigm": {
-            "connectivity": {"fullyConnected": False, "connectivityGraph": {}},
-            "qubitCount": order["qubits"],
-            "nativeGateSet": [],
-        },
-        "deviceParameters": {},
-    }
-    return str(schemas[order["schema"]].parse_obj(content).json())
 
 
 def _compute(order: Json) -> Json:
@@ -117,8 +83,10 @@ def _compute(order: Json) -> Json:
 
 def _check_result_types(simulator: Any, action: str) -> None:  # noqa: ANN401 - of the SDK
     """Refuse result types that the simulator forbids: it would compute others in their place."""
-    forbidden = simulator.properties.action["braket.ir.openqasm.program"].forbiddenPragmas
-    for pragma in forbidden:
+    actions = simulator.properties.action
+    if _OPENQASM not in actions:
+        return
+    for pragma in actions[_OPENQASM].forbiddenPragmas:
         kind = pragma.removeprefix(_RESULT_PRAGMA)
         if kind != pragma and re.search(rf"#pragma\s+braket\s+result\s+{kind}\b", action):
             raise ValueError(
@@ -150,6 +118,12 @@ def _store(order: Json, body: str) -> Json:
 
 
 def _simulator(name: str) -> Any:  # noqa: ANN401 - of the SDK
+    if name == "braket_ahs":
+        from braket.analog_hamiltonian_simulator.rydberg.rydberg_simulator import (  # noqa: PLC0415
+            RydbergAtomSimulator,
+        )
+
+        return RydbergAtomSimulator()
     from braket.default_simulator import (  # noqa: PLC0415
         DensityMatrixSimulator,
         StateVectorSimulator,
@@ -160,7 +134,7 @@ def _simulator(name: str) -> Any:  # noqa: ANN401 - of the SDK
 
 def _program(action: str) -> Any:  # noqa: ANN401 - of the SDK
     """Read a program by the schema that its header names, as the SDK does."""
-    from braket.ir import jaqcd, openqasm  # noqa: F401, PLC0415 - the schemas that it may name
+    from braket.ir import ahs, jaqcd, openqasm  # noqa: F401, PLC0415 - the schemas that it may name
     from braket.schema_common import BraketSchemaBase  # noqa: PLC0415
 
     return BraketSchemaBase.parse_raw_schema(action)
@@ -178,6 +152,8 @@ def _rendered(result: Any, order: Json, milliseconds: int) -> str:  # noqa: ANN4
     metadata = content.get("additionalMetadata")
     if isinstance(metadata, dict):
         metadata["simulatorMetadata"] = SimulatorMetadata(executionDuration=milliseconds).dict()
+    if order["is_qpu"]:
+        content["simulatedQpu"] = {"simulator": order["simulator"], "noise": "none"}
     return json.dumps(_without_empty(content), default=_plain)
 
 

@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
-from cdk_braket_local.braket.devices import MAXIMUM_SHOTS, Device
+from cdk_braket_local.braket.devices import ANALOG, TASK_PRICE, Device
 from cdk_braket_local.braket.job import now
 from cdk_braket_local.braket.platform import Caller
 from cdk_braket_local.braket.protocol import BraketError, timestamp
@@ -17,7 +18,16 @@ RESULTS_FILE = "results.json"
 
 OPENQASM = "braket.ir.openqasm.program"
 PROGRAM_SET = "braket.ir.openqasm.program_set"
+# The size of an action, in bytes. Source:
+# https://docs.aws.amazon.com/braket/latest/developerguide/braket-quotas.html
+_MAXIMUM_ACTION = 5 * 10**6
+
 JAQCD = "braket.ir.jaqcd.program"
+AHS = "braket.ir.ahs.program"
+
+SIMULATED_QPU = "cdk-braket-local:simulated-qpu"
+"""The tag of a task whose result does not come from the device that it names."""
+NOISELESS = "noiseless"
 
 # A register of qubits whose size is a number; the simulator computes other sizes.
 _REGISTER = re.compile(r"\bqubit\s*\[\s*(\d+)\s*\]|\bqreg\s+\w+\s*\[\s*(\d+)\s*\]")
@@ -57,6 +67,12 @@ class Action:
         Raises:
             BraketError: It is no JSON object with a schema's header.
         """
+        size = len(text.encode())
+        if size > _MAXIMUM_ACTION:
+            raise BraketError(
+                "ValidationException",
+                f"action: expected at most {_MAXIMUM_ACTION} bytes, got {size}",
+            )
         try:
             content = json.loads(text)
             return cls(str(content["braketSchemaHeader"]["name"]), content)
@@ -80,6 +96,8 @@ class Action:
     @property
     def declared_qubits(self) -> int:
         """The most qubits that a program declares by number; 0 if none does."""
+        if self.kind == AHS:
+            return _sites(self.content)
         if self.kind == JAQCD:
             return _largest_target(self.content.get("instructions")) + 1
         programs = self._programs if self.kind == PROGRAM_SET else [self.content]
@@ -108,6 +126,7 @@ class Task:
         status: The state.
         ended_at: The time of its final state.
         failure_reason: Why it failed.
+        spending_limit: The ARN of the spending limit that it counts for.
     """
 
     arn: str
@@ -121,6 +140,7 @@ class Task:
     status: TaskStatus = TaskStatus.CREATED
     ended_at: datetime | None = None
     failure_reason: str | None = None
+    spending_limit: str | None = None
 
     @classmethod
     def created(
@@ -138,7 +158,10 @@ class Task:
             device=device,
             request=request,
             action=Action.parse(str(request["action"])),
-            tags=dict(tags) if isinstance(tags, Mapping) else {},
+            tags={
+                **(tags if isinstance(tags, Mapping) else {}),
+                **({SIMULATED_QPU: NOISELESS} if device.is_qpu else {}),
+            },
             created_at=now(),
             job_arn=job_arn,
         )
@@ -158,6 +181,11 @@ class Task:
         """The number of shots of the request; 0 for an exact result."""
         shots = self.request["shots"]
         return shots if isinstance(shots, int) else 0
+
+    @property
+    def cost(self) -> Decimal:
+        """The estimated cost on a quantum device, in USD."""
+        return TASK_PRICE + self.shots * self.device.shot_price
 
     @property
     def bucket(self) -> str:
@@ -231,12 +259,15 @@ class Task:
             local_qubits: The most qubits that fit in this machine's memory.
         """
         found = []
-        kinds = (OPENQASM, PROGRAM_SET, JAQCD)
+        kinds = (AHS,) if self.device.simulator == ANALOG else (OPENQASM, PROGRAM_SET, JAQCD)
         if self.action.kind not in kinds:
             found.append(f"action: expected one of {', '.join(kinds)}, got {self.action.kind}")
-        if self.shots > MAXIMUM_SHOTS:
+        fewest, most = self.device.shots
+        # A reservation has no minimum but one shot.
+        fewest = min(fewest, 1) if self.request.get("associations") else fewest
+        if not fewest <= self.shots <= most:
             found.append(
-                f"shots: expected 0 to {MAXIMUM_SHOTS} on {self.device.name}, got {self.shots}"
+                f"shots: expected {fewest} to {most} on {self.device.name}, got {self.shots}"
             )
         qubits = self.action.declared_qubits
         if qubits > self.device.qubits:
@@ -257,6 +288,14 @@ def _executables(program: Mapping[str, object]) -> int:
     inputs = program.get("inputs")
     values = inputs.values() if isinstance(inputs, Mapping) else ()
     return max((len(value) for value in values if isinstance(value, list)), default=1)
+
+
+def _sites(program: Mapping[str, object]) -> int:
+    """Return the number of atoms of an analog program."""
+    setup = program.get("setup")
+    register = setup.get("ahs_register") if isinstance(setup, Mapping) else None
+    filling = register.get("filling") if isinstance(register, Mapping) else None
+    return sum(atom == 1 for atom in filling) if isinstance(filling, list) else 0
 
 
 def _declared(source: str) -> int:

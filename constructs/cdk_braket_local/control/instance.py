@@ -14,7 +14,7 @@ from typing import IO, Self, TypedDict
 
 from cdk_braket_local import processes
 from cdk_braket_local.files import FolderError, OwnedFolder
-from cdk_braket_local.ministack_adapter.environment import taken_over, without_proxy
+from cdk_braket_local.ministack_adapter.environment import inherited, without_proxy
 
 LOG_FILE = "server.log"
 
@@ -95,7 +95,7 @@ class LocalAws:
         with _new_log(state_directory) as log:
             process = subprocess.Popen(
                 [sys.executable, *_SERVER, "--exit-with-parent", *arguments],
-                env=taken_over(os.environ),
+                env=inherited(os.environ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

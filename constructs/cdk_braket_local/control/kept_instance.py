@@ -19,7 +19,8 @@ from pathlib import Path
 from cdk_braket_local import processes
 from cdk_braket_local.control import foreground_command, temporary_instance
 from cdk_braket_local.files import FolderError, OwnedFolder
-from cdk_braket_local.ministack_adapter.environment import taken_over
+from cdk_braket_local.ministack_adapter.environment import inherited
+from cdk_braket_local.settings import given
 
 # How long the keeper may take to stop its local AWS before it is killed.
 STOP_SECONDS = 30.0
@@ -40,12 +41,14 @@ class Description:
         started: When it was started, in seconds since the epoch.
         environment: The variables for a command that uses it. It holds credentials, if only
             local ones.
+        settings: The variables with its settings, as far as they were set.
     """
 
     keeper: int
     born: int
     started: float
     environment: Mapping[str, str] = field(repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def endpoint_url(self) -> str:
@@ -145,7 +148,7 @@ class Place:
         with folder.create(_LOG) as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "cdk_braket_local.control.kept_instance", *arguments],
-                env=taken_over(os.environ),
+                env=inherited(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -184,7 +187,9 @@ class Place:
                 temporary_instance.local_aws(self.directory / _DATA, port) as aws,
             ):
                 born = processes.start_time(os.getpid())
-                description = Description(os.getpid(), born, time.time(), dict(aws.environment))
+                description = Description(
+                    os.getpid(), born, time.time(), dict(aws.environment), given(os.environ)
+                )
                 with folder.create(_DESCRIPTION) as file:
                     file.write(json.dumps(asdict(description)).encode())
                 _report(_READY)
@@ -258,7 +263,7 @@ def _claimed(directory: Path) -> Iterator[OwnedFolder]:
         # Other people's projects need not know of it.
         with folder.create(_IGNORED) as file:
             file.write(b"*\n")
-        folder.make_folders([_SCRATCH])
+        folder.create_folders([_SCRATCH])
         yield folder
 
 

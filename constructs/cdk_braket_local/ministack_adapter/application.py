@@ -10,10 +10,14 @@ from ministack.core import lambda_runtime
 
 from cdk_braket_local.ministack_adapter import braket_handler
 from cdk_braket_local.ministack_adapter.patches import (
+    braket_images,
     bucket_hosts,
     buckets,
     custom_resources,
+    default_jobs_role,
+    distributed_maps,
     event_conditions,
+    function_errors,
     function_needs,
     iam_delay,
     key_conditions,
@@ -25,10 +29,14 @@ from cdk_braket_local.ministack_adapter.patches import (
     object_keys,
     passed_roles,
     principal_arn,
+    redriven_executions,
     rollback,
     schedule_attributes,
     service_linked_role,
     spending_limits,
+    state_machine_roles,
+    state_retries,
+    stopped_executions,
 )
 
 if TYPE_CHECKING:
@@ -36,10 +44,14 @@ if TYPE_CHECKING:
     from cdk_braket_local.request_guard import Application
 
 _PATCHES = (
+    braket_images,
     bucket_hosts,
     buckets,
     custom_resources,
+    default_jobs_role,
+    distributed_maps,
     event_conditions,
+    function_errors,
     iam_delay,
     key_conditions,
     log_keys,
@@ -51,10 +63,13 @@ _PATCHES = (
     object_keys,
     passed_roles,
     principal_arn,
+    redriven_executions,
     rollback,
     schedule_attributes,
     service_linked_role,
-    spending_limits,
+    state_machine_roles,
+    state_retries,
+    stopped_executions,
 )
 
 
@@ -70,6 +85,7 @@ class LocalAwsApplication:
         braket_handler.register(braket)
         for patch in _PATCHES:
             patch.install()
+        spending_limits.install(braket)
         self.asgi = custom_resources.with_responses(cast("Application", app.app))
 
     def close(self) -> None:

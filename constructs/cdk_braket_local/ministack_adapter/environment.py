@@ -1,8 +1,8 @@
 """The environment that MiniStack, Lambda functions and jobs run in.
 
-MiniStack reads about a hundred variables, most of them at import, and hands its whole environment
-on to Lambda functions. So nothing of the user's is taken over but what programs need to run at all;
-above all no AWS setting: a real profile must never be used.
+MiniStack reads about a hundred variables, most of them at import, and passes its whole environment
+to Lambda functions. So only those variables of the user are passed that programs need in order to
+run. No AWS setting is among them: a real profile must never be used.
 """
 
 import os
@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from cdk_braket_local import settings
 
 IAM_DELAY = "CDK_BRAKET_LOCAL_IAM_DELAY"
 """The environment variable with the seconds until a policy of IAM takes effect."""
@@ -19,6 +21,7 @@ _LONGEST_IAM_DELAY = 600
 _TAKEN_OVER = frozenset(
     {
         IAM_DELAY,
+        *settings.VARIABLES,
         "HOME",
         "LANG",
         "LD_LIBRARY_PATH",
@@ -34,7 +37,7 @@ _TAKEN_OVER = frozenset(
         "VIRTUAL_ENV",
     }
 )
-# How jobs install their requirements: pip's and uv's settings, and the way through a proxy.
+# How jobs install their requirements: settings of pip and uv, and of a proxy.
 _TAKEN_OVER_PREFIXES = ("LC_", "PIP_", "UV_", "PYTHONWARNINGS", "PYTHONDONTWRITE")
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 # The folders of the state directory that `server_environment` names.
@@ -44,7 +47,7 @@ _LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the local AWS is: what its one root user signs with, and where.
+    """The identity of the local AWS: the region and the credentials of its one root user.
 
     Attributes:
         account: Its twelve-digit account.
@@ -59,12 +62,12 @@ class Identity:
     secret_access_key: str = field(repr=False)
 
 
-def taken_over(base: Mapping[str, str]) -> dict[str, str]:
-    """What of a user's environment the local AWS knows.
+def inherited(base: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of the user's environment that the local AWS inherits.
 
-    Whoever starts its server passes no more on: jobs can read what a process was started with.
+    Start its server with these only: jobs can read the environment that a process started with.
     """
-    return {name: value for name, value in base.items() if _is_taken_over(name)}
+    return {name: value for name, value in base.items() if _is_inherited(name)}
 
 
 def iam_delay(text: str) -> float:
@@ -88,15 +91,15 @@ def iam_delay(text: str) -> float:
 def server_environment(
     base: Mapping[str, str], identity: Identity, port: int, state_directory: Path
 ) -> dict[str, str]:
-    """The whole environment of the server process.
+    """Return the whole environment of the server process.
 
     Args:
-        base: The environment of whoever starts it.
-        identity: Who the local AWS is.
-        port: The port of 127.0.0.1 that it answers on.
-        state_directory: Where it keeps all its files; nothing is shared with another local AWS.
+        base: The environment of the process that starts it.
+        identity: The identity of the local AWS.
+        port: Its port on 127.0.0.1.
+        state_directory: The folder of all its files; nothing is shared with another local AWS.
     """
-    kept = taken_over(base)
+    kept = inherited(base)
     programs = [kept.get("PATH", os.defpath), str(Path(sys.executable).parent)]
     kept["PATH"] = os.pathsep.join(programs)
     modules = [kept.get("NODE_PATH"), *_node_modules(Path.cwd())]
@@ -106,20 +109,20 @@ def server_environment(
 
 
 def _node_modules(directory: Path) -> list[str]:
-    """Where Node functions find what Lambda has for them, above all the AWS SDK."""
+    """Return the folders of the modules that Lambda provides to Node functions (the AWS SDK)."""
     above = (folder / "node_modules" for folder in directory.parents)
-    # What is installed here later is found as well.
+    # Modules that are installed here later are also found.
     nearest = directory / "node_modules"
     return [str(nearest), *(str(candidate) for candidate in above if candidate.is_dir())]
 
 
 def without_proxy(hosts: str) -> str:
-    """The value of NO_PROXY that keeps the loopback out of any proxy's hands."""
+    """Return the value of NO_PROXY that excludes the loopback from any proxy."""
     named = [host for host in hosts.split(",") if host]
     return ",".join([*named, *(host for host in _LOCAL_HOSTS if host not in named)])
 
 
-def _is_taken_over(name: str) -> bool:
+def _is_inherited(name: str) -> bool:
     return name in _TAKEN_OVER or name.upper() in _PROXIES or name.startswith(_TAKEN_OVER_PREFIXES)
 
 
@@ -150,11 +153,11 @@ def _ministack_settings(identity: Identity, port: int, state_directory: Path) ->
         "STATE_DIR": str(state_directory / "state"),
         "S3_DATA_DIR": str(state_directory / "s3"),
         "TMPDIR": str(state_directory / "tmp"),
-        # It would listen on a port of its own, on all interfaces.
+        # Otherwise it would listen on another port, on all interfaces.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # It would remove containers that another MiniStack of the user's may own.
+        # Otherwise it would remove containers that another MiniStack of the user's may own.
         "DOCKER_HOST": f"unix://{state_directory / 'no-docker'}",
-        # INFO shows what Lambda functions print and whom they are called with.
+        # INFO shows the output of Lambda functions and their events.
         "LOG_LEVEL": "WARNING",
     }

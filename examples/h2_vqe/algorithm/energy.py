@@ -18,9 +18,9 @@ def trial_state(angles: Sequence[float]) -> Circuit:
     """Return the circuit that prepares the trial state.
 
     Two rotations can create any real product state, and so the Hartree-Fock state |10>. The unitary
-    coupled-cluster factor exp(-i angles[2]/2 X0 Y1) then excites both electrons, which is all the
-    correlation that hydrogen has in a minimal basis (O'Malley et al. 2016, section II.B). The
-    energy is sinusoidal in each angle.
+    coupled-cluster factor exp(-i angles[2]/2 X0 Y1) then excites both electrons. This is the whole
+    correlation of hydrogen in a minimal basis (O'Malley et al. 2016, section II.B). The energy is
+    sinusoidal in each angle.
 
     Args:
         angles: The `ANGLES` angles, in radians.
@@ -39,7 +39,7 @@ class EnergyMeter:
     Attributes:
         hamiltonian: The Hamiltonian of the energy.
         device: A Braket device, local or on AWS.
-        shots: How often each circuit is run; 0 requests exact expectations of a simulator.
+        shots: Runs of each circuit; 0 requests exact expectations from a simulator.
     """
 
     hamiltonian: Hamiltonian
@@ -49,7 +49,8 @@ class EnergyMeter:
     def energies(self, points: Sequence[Sequence[float]]) -> list[float]:
         """Return the energy at each point, in hartree.
 
-        Everything is sent before anything is waited for: on AWS the tasks then queue together.
+        All circuits are submitted before the first result is awaited: on AWS, the tasks then queue
+        together.
         """
         groups = _measured_together(list(self.hamiltonian.measured))
         tasks = [

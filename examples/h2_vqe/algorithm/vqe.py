@@ -1,11 +1,11 @@
 """Finds the ground-state energy of a molecule: a variational quantum eigensolver.
 
-Runs as an Amazon Braket hybrid job with the entry point `algorithm.vqe:main`, anywhere that gives
-it what Braket gives a job. Needs the Braket SDK only.
+Runs as an Amazon Braket hybrid job with the entry point `algorithm.vqe:main`, or in any environment
+with the variables and files of a Braket job. Needs the Braket SDK only.
 
-The optimizer is Rotosolve (Ostaszewski, Grant, Benedetti, Quantum 5, 391 (2021)): the energy is
-a + b cos(x) + c sin(x) in each single angle x, so that three energies tell where its minimum is.
-One iteration moves one angle there, in turn. There is no step size to choose.
+The optimizer is Rotosolve (Ostaszewski, Grant, Benedetti, Quantum 5, 391 (2021)). The energy is
+a + b cos(x) + c sin(x) in each single angle x, so that three energies determine its minimum. Each
+iteration moves one angle to its minimum, in turn. There is no step size to choose.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ CHECKPOINT_EVERY = ANGLES
 
 
 class HyperparameterError(ValueError):
-    """A hyperparameter is not what the algorithm takes; the message never shows a value."""
+    """A hyperparameter has an unexpected value; the message never shows the value."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Settings:
     Attributes:
         shots: Runs of each circuit; 0 for exact expectations, which simulators alone can give.
             Sampling leaves an error of about 0.25/sqrt(shots) hartree.
-        iterations: How many times an angle is moved. From any start 24 were enough in 1,000 of
+        iterations: How many times an angle is moved. From any start, 24 were enough in 1,000 of
             1,000 trials with exact expectations.
-        seed: Chooses the angles to start from.
+        seed: Determines the initial angles.
     """
 
     shots: int = 0
@@ -59,13 +59,13 @@ class Settings:
 
     @classmethod
     def of(cls, hyperparameters: Mapping[str, str]) -> "Settings":
-        """Read the job's hyperparameters; one that is missing has its default.
+        """Read the job's hyperparameters; a missing one has its default.
 
-        The container calls the entry function without any when one of them does not fit, and the
-        defaults would be taken silently. Hence we read and check them ourselves.
+        The container calls the entry function without any argument if one of them does not match.
+        The function would then use its defaults without an error. So they are checked here.
 
         Raises:
-            HyperparameterError: One is unknown, no whole number, or too small.
+            HyperparameterError: A value is unknown, not a whole number, or too small.
         """
         lowest = {"shots": 0, "iterations": 1, "seed": 0}
         known = [field.name for field in fields(cls)]
@@ -89,11 +89,11 @@ def _whole(name: str, text: str, lowest: int) -> int:
 
 @dataclass
 class Progress:
-    """How far the optimisation is.
+    """The progress of the optimization.
 
     Attributes:
-        problem: Tells this input and these settings from others.
-        angles: The angles now, in radians.
+        problem: Identifies this input and these settings.
+        angles: The current angles, in radians.
         trace: The energy at the start and after each iteration, in hartree.
     """
 
@@ -103,7 +103,7 @@ class Progress:
 
     @property
     def iterations(self) -> int:
-        """How many iterations are done."""
+        """The number of completed iterations."""
         return len(self.trace) - 1
 
     def save(self) -> None:
@@ -114,8 +114,8 @@ class Progress:
 def resumed(problem: str) -> Progress | None:
     """Return the furthest progress on the problem among the checkpoints, if there is any.
 
-    A job that follows another one has another name, and the checkpoint's file bears the name of
-    the job that wrote it. So the name is not asked for.
+    A job that continues another one has a different name, and the checkpoint's file contains the
+    name of the job that wrote it. So files of any name are used.
     """
     suffix = f"_{CHECKPOINT}.json"
     names = [
@@ -130,21 +130,21 @@ def _load(job_name: str) -> dict[str, Any]:
     try:
         data: dict[str, Any] = load_job_checkpoint(job_name, CHECKPOINT)
     except ValueError:
-        # The job that wrote it was killed in the midst of that.
+        # The job that wrote it was killed while writing.
         print(f"The checkpoint of {job_name} cannot be read, so it is not used.", flush=True)
         return {}
     return data
 
 
 def started(problem: str, seed: int, meter: EnergyMeter) -> Progress:
-    """Return the start of an optimisation, at angles drawn from the whole circle."""
-    source = random.Random(seed)  # noqa: S311 - chooses where to start, guards nothing
+    """Return the start of an optimization, at angles drawn from the whole circle."""
+    source = random.Random(seed)  # noqa: S311 - chooses the initial angles
     angles = [source.uniform(-pi, pi) for _ in range(ANGLES)]
     return Progress(problem, angles, trace=meter.energies([angles]))
 
 
 def advance(progress: Progress, meter: EnergyMeter) -> None:
-    """Do one iteration: move the angle whose turn it is to the minimum along it."""
+    """Do one iteration: move the next angle to its minimum."""
     index = progress.iterations % ANGLES
     here = progress.trace[-1]
     ahead, behind = meter.energies(
@@ -164,7 +164,7 @@ def _moved(angles: Sequence[float], index: int, step: float) -> list[float]:
 def device(arn: str) -> Device:
     """Return the job's device: an embedded simulator `local:<provider>/<simulator>`, or AWS's.
 
-    `local:none/none` is what the SDK says outside a job, so that the script can be tried there.
+    The SDK returns `local:none/none` outside a job, so that you can run the script there.
     """
     if not arn.startswith("local:"):
         return AwsDevice(arn)

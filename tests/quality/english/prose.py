@@ -101,8 +101,11 @@ class _Module(ast.NodeVisitor):
                 self.generic_visit(node)
 
     def _message(self, line: int, text: str) -> None:
-        if self._with_messages and _WORDS.search(text) and "\\" not in text:
-            self.lines += [(line, _CODE.sub("X", " ".join(text.split()))), (line, "")]
+        if not (self._with_messages and _WORDS.search(text) and "\\" not in text):
+            return
+        # Lines of a help text or of code do not form one sentence.
+        for each in text.splitlines():
+            self.lines += [(line, _CODE.sub("X", " ".join(each.split()))), (line, "")]
 
 
 def _part(node: ast.expr) -> str:

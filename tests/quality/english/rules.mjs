@@ -20,7 +20,7 @@ const PHRASES = [
   [String.raw`no part of`, "outside, not part of"],
   [String.raw`(?:is|are|was|were) to be`, "must be, will be"],
   [String.raw`of (?:its|their|our|your|his|one's) own`, "its own …, a separate …"],
-  [String.raw`leave (?:\S+ ){0,4}out`, "remove, omit"],
+  [String.raw`leave (?:\S+ ){0,4}out\b`, "remove, omit"],
   [String.raw`long since`, "already"],
   [String.raw`there and back`, "reverting"],
   [String.raw`has no use`, "cannot be combined, has no effect"],
@@ -44,7 +44,7 @@ function* paragraphs(text) {
 
 function* sentences(text) {
   for (const [index, paragraph] of paragraphs(text)) {
-    for (const found of paragraph.matchAll(/\S[\s\S]*?(?:[.!?](?=\s)|$(?![\s\S]))/g)) {
+    for (const found of paragraph.matchAll(/\S[\s\S]*?(?:[.!?]\**(?=\s)|$(?![\s\S]))/g)) {
       yield [index + found.index, found[0]];
     }
   }

@@ -331,8 +331,8 @@ def test_a_maze_of_links_ends_in_one_error(tmp_path: Path) -> None:
     [problem] = problems(source, tmp_path / "out")
     assert time.process_time() - began < 20, "without a bound it takes minutes"
     assert problem == (
-        f"{source}: holds more than {MAX_LINKS} links, with those behind links. Put what they lead "
-        "to in their place, or exclude them."
+        f"{source}: holds more than {MAX_LINKS} links, including links behind links. Replace "
+        "them with their targets, or exclude them."
     )
 
 

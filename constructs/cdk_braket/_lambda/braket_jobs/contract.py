@@ -14,7 +14,7 @@ RESOURCE_TYPE = "Custom::BraketHybridJob"
 """The custom resource's type in the template."""
 
 CATCH_UP_TYPE = "Custom::BraketHybridJobCatchUp"
-"""The type of the resource that tells a rule what its job became before there was the rule."""
+"""The type of the resource that replays a job's state for a rule that did not exist before."""
 
 JOB_EVENT_SOURCE = "aws.braket"
 JOB_STATE_CHANGE = "Braket Job State Change"
@@ -24,8 +24,8 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-braket.htm
 """
 
 CATCH_UP_SOURCE = "cdk-braket."
-"""What the source begins with of an event that makes good for one that a rule missed. The rule's
-own id follows, so that the job's other rules do not hear it twice."""
+"""The prefix of the source of replayed events. The rule's own id follows, so that the job's other
+rules do not match the event."""
 
 JOB_ARNS = "jobArns"
 """The parameter of a dashboard's table: which jobs it shows."""
@@ -46,26 +46,27 @@ FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
 """The terminal states of a job. A state that is not known here counts as alive."""
 
 SERVICE_TIMEOUT_SECONDS = 15 * 60
-"""How long CloudFormation waits for the answer to an event, unless the deployment waits for the
-job. The function divides its own time-out and answers before it ends."""
+"""How long CloudFormation waits for the response to an event, unless the deployment waits for the
+job. The function responds before this timeout ends."""
 
 ANSWER_SECONDS = 5 * 60
-"""How much longer than for the job CloudFormation waits where a deployment waits for its job."""
+"""The time that CloudFormation waits in addition to the job when a deployment waits for its job."""
 
 RUN_ID_PLACEHOLDER = "RUNID0000000"
-"""Stands in `jobName`, `outputDataConfig.s3Path` and `checkpointConfig.s3Uri` for the run id.
+"""The placeholder for the run id in `jobName`, `outputDataConfig.s3Path` and
+`checkpointConfig.s3Uri`.
 
-The run id tells one run of a job from the next in places that runs would otherwise share. It is
-known only at deploy time. The placeholder has the run id's length and alphabet, so that what is
-valid with the one is valid with the other.
+The run id separates the runs of a job in places that they would otherwise share. It is known only
+at deploy time. The placeholder has the run id's length and alphabet, so that both pass the same
+checks.
 """
 
 RUN_ID_LENGTH = len(RUN_ID_PLACEHOLDER)
 
 
 TOKEN_TAG = "cdk-braket:client-token"  # noqa: S105 - a name, not a secret
-"""The job's tag that carries its client token. By it a job is found again when the answer to
-CreateJob was lost and the service has forgotten the token. Never removed by a change of tags."""
+"""The job's tag that contains its client token. With this tag, the handler finds a job again after
+the response to CreateJob was lost and the token expired. Changes of tags never remove it."""
 
 JOB_LOG_GROUP = "/aws/braket/jobs"
 """Where the service writes the logs of hybrid jobs.
@@ -90,8 +91,7 @@ def log_stream_prefix(job_name: str, job_arn: str) -> str:
 def console_url(region: str, job_arn: str) -> str:
     """Return the address of a job's page in the AWS console. Both may be tokens of CDK.
 
-    The addresses of the console are not documented; this one is as a browser shows it.
-    *Unverified.*
+    The console's URLs are not documented; this is the URL that a browser shows. *Unverified.*
     """
     home = f"https://{region}.console.aws.amazon.com/braket/home"
     return f"{home}?region={region}#/job/{job_arn}"
@@ -115,37 +115,37 @@ class Property(StrEnum):
     that CloudFormation sends."""
 
     TAGS = "Tags"
-    """The job's tags. Left out if there are none. A JSON string if a key cannot be in a
+    """The job's tags. Omitted if there are none. A JSON string if a key cannot be in a
     template."""
 
     ASSETS = "Assets"
     """`[{"Bucket": name, "Objects": {key: key in the inputs bucket}}]`: the objects that the
-    handler copies to the bucket of its records before it creates the job. Left out if there are
+    handler copies to the bucket of its records before it creates the job. Omitted if there are
     none."""
 
     COPY_CHECKPOINTS_FROM = "CopyCheckpointsFrom"
     """`s3://bucket/prefix`: the checkpoints that the handler copies below the run's own
-    `checkpointConfig.s3Uri` before it creates the job. Left out if nothing is copied. Part of the
+    `checkpointConfig.s3Uri` before it creates the job. Omitted if nothing is copied. Part of the
     definition."""
 
     RERUN_TOKEN = "RerunToken"  # noqa: S105 - a name, not a secret
-    """A string that is part of the definition and of nothing else: another string starts another
-    job. Left out if the user gives none."""
+    """A string that is part of the definition and has no other effect: another string starts
+    another job. Omitted if you do not set it."""
 
     WAIT_FOR_COMPLETION = "WaitForCompletion"
-    """`{"TimeoutSeconds": number, "FailStack": bool}`. Left out if the deployment does not wait.
+    """`{"TimeoutSeconds": number, "FailStack": bool}`. Omitted if the deployment does not wait.
     Not part of the definition."""
 
     ON_DELETE = "OnDelete"
-    """An `OnDelete` value: the fate of a job that still runs. Left out for `CANCEL_JOB`."""
+    """An `OnDelete` value for a running job. Omitted for `CANCEL_JOB`."""
 
     RECORDS = "Records"
     """`s3://bucket/prefix`: the handler's records of the job that each definition started."""
 
     ENCRYPTION = "Encryption"
     """`[{"Bucket": name, "Key": ARN}]`: the server-side encryption that the handler requests for
-    objects it writes to that bucket, which is aws:kms with a key and AES256 without. Buckets whose
-    encryption is not known during synth are left out. Not part of the definition."""
+    objects that it writes to that bucket: aws:kms with a key, AES256 without. Buckets whose
+    encryption is not known during synth are omitted. Not part of the definition."""
 
 
 class AssetMember(StrEnum):
@@ -170,68 +170,139 @@ class WaitMember(StrEnum):
 
 
 class CatchUpProperty(StrEnum):
-    """The properties of the resource that tells a rule what its job became. All are strings."""
+    """The properties of the resource that replays a job's state for a rule. All are strings."""
 
     JOB_ARN = "JobArn"
     EVENT_SOURCE = "EventSource"
-    """The source of the event, which only this rule listens to."""
+    """The source of the event, which only this rule matches."""
     STATUSES = "Statuses"
-    """The statuses that the rule is for. The handler does not read them: when they change, the
-    rule is to hear of the job anew."""
+    """The statuses that the rule matches. The handler does not read them: a change replays the
+    job's state again."""
     DEFINITION = "Definition"
     """For a rule in another stack than its job's: changes with the job's definition. The handler
-    does not read it. Nothing else in the text of that stack's template would change with the job,
-    and the CDK CLI deploys no stack whose template is what it was."""
+    does not read it. Without it, that stack's template would not change with the job, and the CDK
+    CLI does not deploy a stack whose template is the same."""
 
 
 class RunAction(StrEnum):
-    """What a state machine, a schedule or a rule has the handler do."""
+    """The operations of the handler for state machines, schedules and rules."""
 
     START = "start"
-    """Start a job, and answer with its attributes."""
+    """Start a job, and return its attributes."""
     WAIT = "wait"
-    """Keep a task token until the job is over; look at the job now."""
+    """Check the job once now, and keep a task token until the job ends."""
     JOB_ENDED = "jobEnded"
-    """A job is over: give the token back that waits for it."""
+    """A job ended: return its task token to the state machine."""
     EXECUTION_ENDED = "executionEnded"
-    """An execution is over before its time: cancel what it started."""
+    """An execution was stopped: cancel the job that it started."""
     CANCEL = "cancel"
-    """A run will not be waited for any more: cancel its job."""
+    """A run was abandoned: cancel its job."""
+    RUN_POINT = "runPoint"
+    """Start the job of a point of a sweep, or find it; keep a task token until it is over."""
+    COLLECT_POINTS = "collectPoints"
+    """All points of a sweep are over: write their table."""
 
 
 class RunProperty(StrEnum):
-    """The members of an event that asks for a `RunAction`."""
+    """The members of an event with a `RunAction`."""
 
     ACTION = "cdkBraketAction"
     EXECUTION = "execution"
-    """The execution's ARN, or what tells one time of a schedule from the next."""
+    """The execution's ARN, or a key that identifies one scheduled time."""
     RUN_ID = "runId"
-    """What tells one run of an execution from the others."""
+    """A key that identifies one run of an execution."""
     PROPERTIES = "properties"
-    """The definition: what the custom resource has as properties."""
+    """The definition: the same properties as those of the custom resource."""
     HYPERPARAMETERS = "hyperparameters"
-    """Hyperparameters besides those of the definition, or in their place."""
+    """Hyperparameters that add to or replace those of the definition."""
     TIMEOUT_SECONDS = "timeoutSeconds"
-    """How long the job may take from its start, its queue included. Left out for any time."""
+    """The longest time between the job's start and end, queue included. Omitted if unlimited."""
     TASK_TOKEN = "taskToken"  # noqa: S105 - a name, not a secret
     RUN = "run"
-    """What a start was answered with."""
+    """The response to a start request."""
     RECORDS = "records"
     JOB_ARN = "jobArn"
+    STOPPED_AT = "stoppedAt"
+    """When an execution ended before its time (milliseconds since the epoch)."""
+    POINT = "point"
+    """A point of a sweep: what `PointMember` names."""
+    CHILD = "childExecution"
+    """The context object's `Execution` of the child execution that runs a point."""
+    MANIFEST = "manifest"
+    """`{"Bucket": name, "Key": key}`: what the ResultWriter wrote."""
 
+
+class PointMember(StrEnum):
+    """The input of the child execution of a point."""
+
+    EXECUTION = "Execution"
+    """ARN of the sweep's execution."""
+    STATE_MACHINE = "StateMachine"
+    """ARN of the sweep's state machine."""
+    INPUT = "Input"
+    """The input of the sweep's execution."""
+    INDEX = "Index"
+    """The number of the point, from 0."""
+    PARAMETERS = "Parameters"
+    """Its hyperparameters besides those of the definition."""
+
+
+SWEEP_RUN = "run"
+"""The member of a sweep's input that tells one run of all points from the next. Executions with the
+same value share their jobs: a point whose job has completed starts no other. Default: empty."""
+
+SWEEP_TYPE = "Custom::BraketHybridJobSweep"
+"""The type of the resource that starts a sweep in a deployment."""
+
+
+class SweepProperty(StrEnum):
+    """The properties of the resource that starts a sweep in a deployment.
+
+    Besides these, it has those of `Property` that are part of the job's definition.
+    """
+
+    STATE_MACHINE = "StateMachineArn"
+    POINTS = "Points"
+    """`s3://bucket/key`: the points. An asset has another key once its content changes."""
+    RECORDS = "Records"
+
+
+class SweepAttribute(StrEnum):
+    """The attributes of that resource, for `Fn::GetAtt`."""
+
+    EXECUTION_ARN = "ExecutionArn"
+
+
+SWEEP_TAG = "cdk-braket:sweep"
+"""The tag of a point's job with the name of the sweep's state machine."""
+
+SWEEP_POINT_TAG = "cdk-braket:sweep-point"
+"""The tag of a point's job with the number of the point."""
+
+SWEEPS = "sweeps"
+"""Where the tables of sweeps are in the results bucket."""
+
+TABLE_FILE = "table.csv"
+"""The name of a sweep's table, beside the manifest of its ResultWriter."""
+
+THROTTLED_ERROR = "HybridJobThrottlingError"
+"""The error of a state whose start Amazon Braket refused for its rate, or that ran out of time."""
+
+QUOTA_ERROR = "HybridJobQuotaError"
+"""The error of a state whose start Amazon Braket refused for a quota, such as concurrent jobs."""
 
 RUN_ID = "RunId"
-"""In the answer to a start: the run's id, as it was asked for."""
+"""The member of the response to a start: the run's id, as requested."""
 
 RUN_WAITS_UNTIL = "WaitsUntil"
-"""In the answer to a start: when the job has to be over, in seconds since the epoch."""
+"""The member of the response to a start: the job's deadline in seconds since the epoch."""
 
 RUN_STATUS = "JobStatus"
-"""In what a run ends with: what became of the job."""
+"""The member of a run's result: the final state of the job."""
 
 
 class OnDelete(StrEnum):
-    """What happens to a job that is not over when its resource is deleted or replaced.
+    """The handling of a running job when its resource is deleted or replaced.
 
     Example:
         >>> from cdk_braket import OnDelete
@@ -245,14 +316,14 @@ class OnDelete(StrEnum):
     """It is cancelled, and the deployment fails if that cannot be confirmed."""
 
     RETAIN_JOB = "RETAIN_JOB"
-    """It runs on, and costs what it costs, until it is over by itself.
+    """The job keeps running, at its usual cost, until it ends by itself.
 
-    Only a job that the stack came to hold: one whose creation failed, or that was waited for in
-    vain, is cancelled all the same."""
+    This holds only for a job of a successful deployment. If the creation of the job failed, or the
+    deployment waited for the job without success, the job is cancelled."""
 
 
 class Attribute(StrEnum):
-    """The attributes that the custom resource answers with, for `Fn::GetAtt`."""
+    """The attributes that the custom resource returns, for `Fn::GetAtt`."""
 
     JOB_ARN = "JobArn"
     JOB_ID = "JobId"
@@ -268,7 +339,7 @@ class Attribute(StrEnum):
 
 
 def definition_digest(request: Mapping[str, object]) -> str:
-    """Return the digest that names a definition: equal requests, whatever their order, agree."""
+    """Return the digest of a definition. Requests that differ only in their order are equal."""
     canonical = json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -277,9 +348,9 @@ def client_token(stack_id: str, logical_id: str, definition: str, attempt: int) 
     """Return the client token of one attempt at a definition in one stack.
 
     Args:
-        stack_id: The stack's ARN, so that a stack that is deployed anew starts anew.
+        stack_id: The stack's ARN, which is new when a stack is deleted and deployed again.
         logical_id: The resource's logical id.
-        definition: What `definition_digest` returned.
+        definition: The digest from `definition_digest`.
         attempt: 1 for the first run of the definition, one more for each later one.
     """
     text = "\n".join((stack_id, logical_id, definition, str(attempt)))

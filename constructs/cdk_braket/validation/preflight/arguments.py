@@ -1,8 +1,8 @@
-"""Whether the entry function gets the hyperparameters it was meant to get.
+"""Checks that the entry function receives the hyperparameters.
 
-The container binds all hyperparameters by name, or none: where the signature does not take exactly
-them, it calls the function without any. A bound value is text, which it casts by calling the
-argument's annotation. Source: `try_bind_hyperparameters_to_customer_method` in
+The container binds either all hyperparameters by name, or none. If they do not match the signature
+exactly, it calls the function without any. Values are strings, and the container casts each one by
+calling the argument's annotation. Source: `try_bind_hyperparameters_to_customer_method` in
 `src/braket_container.py` of https://github.com/amazon-braket/amazon-braket-containers.
 """
 
@@ -17,7 +17,7 @@ from .credentials import TOKEN
 from .finding import Finding, PreflightCheck, Severity
 from .program import Function, Module
 
-# A script that reads its hyperparameters itself names one of these: the SDK's function, the
+# A script that reads its hyperparameters itself contains one of these: the SDK's function, the
 # container's variable and file, SageMaker's variables.
 _READS_ITSELF: Final = re.compile(
     rb"get_hyperparameters|AMZN_BRAKET_HP_FILE|hyperparameters\.json|SM_HPS?\b|SM_HP_"
@@ -29,7 +29,7 @@ _CASTS: Final[Mapping[str, Callable[[str], object]]] = {
     "complex": complex,
 }
 
-# Annotations that are no cast: called with a text they raise, or cut it into characters.
+# Annotations that cannot cast: called with a string, they raise an error or split it.
 _NO_CASTS: Final = frozenset(
     {
         "Any", "Callable", "Collection", "Dict", "FrozenSet", "Iterable", "List", "Literal",
@@ -41,28 +41,27 @@ _NO_CASTS: Final = frozenset(
 
 _SHOWN_LENGTH: Final = 60
 
-# What the hyperparameters begin with that data parallelism adds.
+# The prefix of the hyperparameters that data parallelism adds.
 _OF_DISTRIBUTION: Final = "sagemaker_"
 
 _POSTPONED: Final = (
-    "the container casts it by its annotation, which `from __future__ import annotations` makes a "
-    "text, so the job fails with a TypeError. Remove that import."
+    "the container casts it by its annotation, which `from __future__ import annotations` turns "
+    "into a string, so the job fails with a TypeError. Remove that import."
 )
 _QUOTED: Final = (
-    "the container casts it by its annotation, which is a text in quotes, so the job fails with a "
-    "TypeError. Remove the quotes."
+    "the container casts it by its annotation, which is a string in quotes, so the job fails with "
+    "a TypeError. Remove the quotes."
 )
 _BOOL: Final = (
-    'the container calls bool() on the text, and bool("False") is True. Annotate it as str and '
+    'the container calls bool() on the string, and bool("False") is True. Annotate it as str and '
     'compare: {} == "True".'
 )
 _NO_CAST: Final = (
-    "the container casts the text by calling `{}`, which does not convert it. Annotate it as str "
+    "the container casts the string by calling `{}`, which does not convert it. Annotate it as str "
     "and convert it in the function."
 )
 _WRONG_VALUE: Final = (
-    "its value is not what `{}` takes, so the cast fails. Give another value, or change the "
-    "annotation."
+    "`{}` cannot convert its value, so the cast fails. Use another value, or change the annotation."
 )
 
 
@@ -74,17 +73,17 @@ class _Signature:
         by_name: Those that a keyword reaches.
         required: Those of `by_name` without a default.
         by_position: Those that no keyword reaches, and whether they are required.
-        takes_any: Whether there is `**kwargs`.
+        accepts_any: Whether there is `**kwargs`.
     """
 
     by_name: Mapping[str, ast.arg]
     required: Sequence[str]
     by_position: Mapping[str, bool]
-    takes_any: bool
+    accepts_any: bool
 
     @property
     def is_empty(self) -> bool:
-        return not (self.by_name or self.by_position or self.takes_any)
+        return not (self.by_name or self.by_position or self.accepts_any)
 
 
 def check_arguments(
@@ -95,7 +94,7 @@ def check_arguments(
     Args:
         function: The entry function, without a decorator.
         hyperparameters: Rendered values by name.
-        modules: What the entry point imports, to see who reads hyperparameters otherwise.
+        modules: The modules that the entry point imports, which may also read hyperparameters.
     """
     signature = _signature(function.node.args)
     misfits = list(_misfits(function, signature, hyperparameters))
@@ -110,19 +109,19 @@ def check_arguments(
 def check_read(
     modules: Sequence[Module], hyperparameters: Mapping[str, str], subject: str
 ) -> Iterator[Finding]:
-    """Warn where nothing seems to read the hyperparameters."""
+    """Warn if nothing seems to read the hyperparameters."""
     if hyperparameters and not reads_itself(modules):
         yield Finding(
             PreflightCheck.HYPERPARAMETERS,
             Severity.WARNING,
             subject,
             f"nothing seems to read the hyperparameters {_listed(hyperparameters)}. "
-            "Name a function that takes them, or read braket.jobs.get_hyperparameters().",
+            "Use a function that has them as arguments, or read braket.jobs.get_hyperparameters().",
         )
 
 
 def reads_itself(modules: Sequence[Module]) -> bool:
-    """Whether any of the modules mentions a way to read hyperparameters."""
+    """Return whether a module contains a call or variable that reads hyperparameters."""
     return any(_READS_ITSELF.search(module.source) for module in modules)
 
 
@@ -140,7 +139,7 @@ def _signature(arguments: ast.arguments) -> _Signature:
         by_name,
         [name for name in by_name if name in required],
         {argument.arg: argument.arg in required for argument in arguments.posonlyargs},
-        takes_any=arguments.kwarg is not None,
+        accepts_any=arguments.kwarg is not None,
     )
 
 
@@ -152,8 +151,8 @@ def _misfits(
         if is_required or argument in hyperparameters:
             yield _misfit(
                 _subject(function),
-                f"{name}() takes {argument!r} by position only, and the container passes by name. "
-                "Remove the '/' from its arguments.",
+                f"{name}() accepts {argument!r} by position only, but the container passes "
+                "names. Remove the '/' from its arguments.",
             )
     for argument in signature.required:
         if argument not in hyperparameters:
@@ -167,19 +166,19 @@ def _misfits(
                 f"fails. {fix}, or give the argument a default.",
             )
     for key in hyperparameters:
-        if key in signature.by_name or key in signature.by_position or signature.takes_any:
+        if key in signature.by_name or key in signature.by_position or signature.accepts_any:
             continue
         yield _misfit(
             f"hyperparameter {key!r}",
-            f"{name}() takes no {key!r}, and then the container passes none of them at all. "
-            f"{_way_out(key, signature)}.",
+            f"{name}() has no argument {key!r}, so the container passes no hyperparameter at all. "
+            f"{_fix(key, signature)}.",
         )
 
 
-def _way_out(key: str, signature: _Signature) -> str:
+def _fix(key: str, signature: _Signature) -> str:
     if key.startswith(_OF_DISTRIBUTION):
         return (
-            "It comes with distribution: take **hyperparameters, or no argument and read "
+            "It comes with distribution: accept **hyperparameters, or no argument and read "
             "braket.jobs.get_hyperparameters()"
         )
     near = difflib.get_close_matches(key, list(signature.by_name), n=1)
@@ -241,7 +240,7 @@ def _casts(cast: Callable[[str], object], value: str) -> bool:
 
 
 def _annotation_name(annotation: ast.expr) -> str:
-    """The last name of `int`, `typing.Optional` or `list[int]`."""
+    """Return the last name of `int`, `typing.Optional` or `list[int]`."""
     match annotation:
         case ast.Constant(value=None):
             return "None"

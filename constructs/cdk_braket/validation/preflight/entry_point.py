@@ -1,7 +1,7 @@
-"""Whether the container finds the entry point and can run it.
+"""Checks that the container finds the entry point and can run it.
 
-The container takes `module:function`, imports the module and calls the function; without a colon it
-runs the module as `__main__`. Source: `extract_customer_code` in `src/braket_container.py` of
+The container splits `module:function`, imports the module and calls the function. Without a colon
+it runs the module as `__main__`. Source: `extract_customer_code` in `src/braket_container.py` of
 https://github.com/amazon-braket/amazon-braket-containers.
 """
 
@@ -23,12 +23,12 @@ _NESTED_SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, as
 
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
-    """An entry point taken apart, as the container does it.
+    """The parts of an entry point, split as in the container.
 
     Attributes:
-        text: As given.
-        module: What stands before the first colon.
-        function: What stands after it; None without a colon.
+        text: The given string.
+        module: The part before the first colon.
+        function: The part after the first colon; None without a colon.
     """
 
     text: str
@@ -43,28 +43,28 @@ class EntryPoint:
 
     @property
     def names_a_file(self) -> bool:
-        """Whether it is a file's path, not a module's name."""
+        """Return whether it is a file's path, not a module's name."""
         return "/" in self.text or re.search(r"\.(?:py|ipynb)(?::|$)", self.text) is not None
 
     @property
     def subject(self) -> str:
-        """How findings name it."""
+        """The entry point as it appears in findings."""
         return f"entry_point={self.text!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """What the entry point names, as far as syntax shows it."""
+    """The target of the entry point, as far as the syntax shows it."""
 
     module: Module | None = None
     function: Function | None = None
 
 
 def locate(program: Program, entry: EntryPoint) -> tuple[Located, list[Finding]]:
-    """Find what the entry point names.
+    """Find the target of the entry point.
 
     Returns:
-        What was found, and what is wrong with it.
+        The target, and the problems with it.
     """
     module = program.modules.get(entry.module)
     if module is None:
@@ -90,7 +90,7 @@ def locate(program: Program, entry: EntryPoint) -> tuple[Located, list[Finding]]
 
 
 def check_form(entry: EntryPoint) -> Iterator[Finding]:
-    """Check what can be told of an entry point whose script cannot be read."""
+    """Check the form of an entry point whose script cannot be read."""
     if entry.names_a_file:
         module = entry.module.removesuffix(".py").removesuffix(".ipynb")
         module = module.removeprefix("./").strip("/").replace("/", ".")
@@ -103,7 +103,7 @@ def check_form(entry: EntryPoint) -> Iterator[Finding]:
 
 
 def check_module_name(program: Program, entry: EntryPoint, image: Image) -> Iterator[Finding]:
-    """Refuse top-level names that the container finds elsewhere first.
+    """Refuse top-level names that the container imports from elsewhere.
 
     It appends the script's directory to `sys.path`, so the standard library and the packages of
     the image come before it.
@@ -124,7 +124,7 @@ def check_module_name(program: Program, entry: EntryPoint, image: Image) -> Iter
                 PreflightCheck.MODULE_NAME,
                 Severity.ERROR,
                 subject,
-                f"no import reaches {path.name!r}, as a dot separates modules. "
+                f"{path.name!r} cannot be imported, because a dot separates modules. "
                 f"Rename it to {top.replace('.', '_')!r}.",
             )
 
@@ -134,7 +134,7 @@ def _error(entry: EntryPoint, why: str, fix: str) -> Finding:
 
 
 def _check_script(program: Program, module: Module, entry: EntryPoint) -> Iterator[Finding]:
-    """A module without a function: the container runs it as `__main__`."""
+    """Check a module without a function: the container runs it as `__main__`."""
     script: Module | None = module
     if module.is_package:
         script = program.modules.get(f"{module.name}.__main__")
@@ -169,7 +169,7 @@ def _acts(node: ast.stmt) -> bool:
 
 
 def _notebook(program: Program, entry: EntryPoint) -> Finding | None:
-    """Explain that a notebook is no module."""
+    """Explain that a notebook is not a module."""
     notebooks = [file.name for file in program.tree.files if file.name.endswith(".ipynb")]
     wanted = entry.module.removesuffix(".ipynb").replace(".", "/").rpartition("/")[2]
     only = len(program.tree.files) == 1
@@ -187,7 +187,7 @@ def _notebook(program: Program, entry: EntryPoint) -> Finding | None:
 
 
 def _method(program: Program, module: Module, entry: EntryPoint) -> Finding | None:
-    """Explain that a method is no entry point: the container looks up one name in the module."""
+    """Explain that a method is not an entry point: the container looks up a name in the module."""
     owner, dot, method = (entry.function or "").partition("(")[0].partition(".")
     if not dot or not owner.isidentifier():
         return None
@@ -203,7 +203,7 @@ def _method(program: Program, module: Module, entry: EntryPoint) -> Finding | No
 
 
 def _check_unseen(program: Program, module: Module, entry: EntryPoint) -> Iterator[Finding]:
-    """Check a name that is bound to something else than a function."""
+    """Check a name that is not bound to a function."""
     match program.definition(module, entry.function or ""):
         case ast.ClassDef() as node:
             yield _class(node, entry)
@@ -221,7 +221,7 @@ def _check_unseen(program: Program, module: Module, entry: EntryPoint) -> Iterat
 
 
 def _class(node: ast.ClassDef, entry: EntryPoint) -> Finding:
-    """A class: the container creates an instance and drops it."""
+    """Report a class: the container creates an instance and does not use it."""
     methods = {each.name: each for each in node.body if isinstance(each, FunctionNode)}
     runs = [name for name in methods if not name.startswith("_")]
     is_plain = not (node.bases or node.keywords or node.decorator_list)
@@ -237,7 +237,7 @@ def _class(node: ast.ClassDef, entry: EntryPoint) -> Finding:
 
 
 def _check_kind(found: Function, entry: EntryPoint) -> Iterator[Finding]:
-    """The container calls the function and drops what it returns."""
+    """Check the kind of function: the container calls it and ignores its return value."""
     name = found.node.name
     if any(_last_name(each) == "hybrid_job" for each in found.node.decorator_list):
         why = f"{name!r} is decorated with @hybrid_job, so the job would create another job"
@@ -275,7 +275,7 @@ def _is_generator(function: FunctionNode) -> bool:
 
 
 def _suggest(program: Program, entry: EntryPoint) -> str:
-    """The nearest entry point that works, as one sentence."""
+    """Return the nearest entry point that works, as one sentence."""
     head, _, tail = entry.module.rpartition(".")
     if entry.function is None and entry.module not in program.modules and head:
         module = _nearest_module(program, head)  # a dot in the colon's place
@@ -294,12 +294,12 @@ def _suggest(program: Program, entry: EntryPoint) -> str:
         )
     best = f"{module.name}:{function}" if function else module.name
     if best == entry.text:
-        return "Call what the job must run at the end of the module."
+        return "Call the functions that the job must run at the end of the module."
     return f"Use entry_point={best!r}."
 
 
 def _module_with(program: Program, function: str, *, near: str) -> Module | None:
-    """The module that defines a function, one inside `near` first."""
+    """Return the module that defines a function, first inside `near`."""
     found = [
         module for module in program.modules.values()
         if isinstance(program.resolve(module, function), Function)

@@ -1,4 +1,4 @@
-"""The script as the container's import system would see it, from its syntax alone."""
+"""The script as the container's import system sees it, read from its syntax only."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,16 +23,16 @@ IMPORT_ERRORS: Final = frozenset(
     {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 )
 
-# A condition with one of these is about where the script runs.
+# A condition with one of these depends on the platform.
 _PLATFORM: Final = frozenset({"version_info", "platform", "find_spec", "system", "hexversion"})
 
 # A module that calls one of these may bind names that its syntax does not show.
 _BINDS_UNSEEN: Final = frozenset({"exec", "eval", "globals", "setattr", "vars", "locals"})
-# `setattr(self, …)` and `vars(anything)` are everyday code about objects, not about the module.
+# `setattr(self, …)` and `vars(anything)` are common in code about objects, not about the module.
 _OF_AN_OBJECT: Final = frozenset({"self", "cls"})
 
 
-# Names that are bound to names that are bound to names: more are a circle.
+# The longest chain of names bound to names. A longer one is a circle.
 _STEPS: Final = 50
 
 
@@ -46,7 +46,7 @@ class Binding:
 
 
 class Context(IntEnum):
-    """Whether a statement runs when its module is imported; the later, the less is known."""
+    """Whether a statement runs when its module is imported. Later members are less certain."""
 
     ALWAYS = 0
     """It runs."""
@@ -60,14 +60,14 @@ class Context(IntEnum):
 
 @dataclass(frozen=True)
 class Import:
-    """One name that an import statement asks for.
+    """One name in an import statement.
 
     Attributes:
         module: The absolute name of the module; None if relative dots lead out of the top level.
-        name: The name taken from it, `*`, or None for `import module`.
+        name: The imported name, `*`, or None for `import module`.
         relative: Whether it was written with leading dots.
         context: Whether it is run.
-        line: Where it stands.
+        line: Its line number.
     """
 
     module: str | None
@@ -95,7 +95,7 @@ class Module:
 
     @property
     def label(self) -> str:
-        """How findings name it: its place in the archive, on one line."""
+        """The module's place in the archive, on one line, for findings."""
         return shown(self.file.name if self.file else self.name)
 
     @cached_property
@@ -106,7 +106,7 @@ class Module:
         try:
             return self.file.path.read_bytes()
         except OSError:
-            return b""  # packaging reports what cannot be read
+            return b""  # packaging reports unreadable files
 
     @cached_property
     def _parsed(self) -> tuple[ast.Module | None, SyntaxFault | None]:
@@ -116,22 +116,22 @@ class Module:
 
     @property
     def tree(self) -> ast.Module | None:
-        """The syntax tree; None for an extension module and for what does not parse."""
+        """The syntax tree; None for an extension module and for a file that does not parse."""
         return self._parsed[0]
 
     @property
     def fault(self) -> SyntaxFault | None:
-        """What is wrong with the syntax."""
+        """The syntax error."""
         return self._parsed[1]
 
     @property
     def package(self) -> str:
-        """What relative imports in it are relative to."""
+        """The package that relative imports start from."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
     @cached_property
     def imports(self) -> Sequence[Import]:
-        """Its imports, but those for type checkers alone."""
+        """Its imports, without those for type checkers only."""
         return tuple(imports(self))
 
     @cached_property
@@ -167,7 +167,7 @@ class Module:
 
     @cached_property
     def binds_unseen(self) -> bool:
-        """Whether names may exist that the syntax does not show."""
+        """Return whether names may exist that the syntax does not show."""
         if self.tree is None:
             return self.file is not None
         if "__getattr__" in self.bindings:
@@ -243,14 +243,14 @@ class Program:
             return
         name = ".".join([*directories, stem])
         known = self.modules.get(name)
-        # What Python takes first: a package, then a compiled module, then a source, and last a
+        # The order in which Python searches: a package, a compiled module, a source, and a
         # directory without __init__.py.
         compiled_first = suffix != "py" and known is not None and not known.is_package
         if known is None or known.file is None or compiled_first:
             self.modules[name] = self._module(name, file, is_package=False)
 
     def path_of(self, name: str) -> str | None:
-        """Return the path below its source of a module that exists and is not in the archive."""
+        """Return the path of an existing module that is not in the archive, below its source."""
         top, _, rest = name.partition(".")
         root = self.tops.get(top)
         if root is None or not rest or not root.is_dir():
@@ -265,10 +265,10 @@ class Program:
         return Module(name, file, is_package, self.python)
 
     def resolve(self, module: Module, name: str) -> Function | Unseen | None:
-        """Find what `getattr(module, name)` is, through aliases and imports of this source.
+        """Resolve `getattr(module, name)`, through aliases and imports of this source.
 
         Returns:
-            The function, `Unseen` for what syntax does not decide, None if there is no such name.
+            The function, `Unseen` if the syntax is not enough, None if there is no such name.
         """
         pending = [(module, name)]
         seen: set[tuple[str, str]] = set()
@@ -349,7 +349,7 @@ def _top(path: Path) -> str:
 
 
 def absolute(module: Module, node: ast.ImportFrom) -> str | None:
-    """The absolute name of the module that a `from … import` names."""
+    """Return the absolute name of the module in a `from … import`."""
     if not node.level:
         return node.module
     base = module.package.split(".") if module.package else []
@@ -360,7 +360,7 @@ def absolute(module: Module, node: ast.ImportFrom) -> str | None:
 
 
 def imports(module: Module) -> Iterator[Import]:
-    """Every import of a module but those for type checkers alone."""
+    """Yield every import of a module, without those for type checkers only."""
     for node, context in nodes(module):
         match node:
             case ast.Import(names=names):
@@ -398,7 +398,7 @@ def _imported_by_call(module: Module, node: ast.Call, context: Context) -> Itera
 
 
 def nodes(module: Module) -> Iterator[tuple[ast.AST, Context]]:
-    """Every node of a module's syntax, with whether it runs at import."""
+    """Yield every node of a module's syntax, with whether it runs at import."""
     pending: list[tuple[ast.AST, Context]] = [(module.tree, Context.ALWAYS)] if module.tree else []
     while pending:
         node, context = pending.pop()
@@ -423,7 +423,7 @@ def children(
             return
         case ast.If() if is_main_guard(node):
             body = max(context, Context.MAIN)
-        case ast.If(test=test) if _asks_for_platform(test):
+        case ast.If(test=test) if _checks_platform(test):
             body = rest = Context.HANDLED
         case ast.If() | ast.For() | ast.AsyncFor() | ast.While() | ast.Match():
             body = rest = max(context, Context.PERHAPS)
@@ -443,7 +443,7 @@ def _body(node: ast.AST) -> Sequence[ast.AST]:
     return body if isinstance(body, list) else [body] if body else ()
 
 
-def _asks_for_platform(test: ast.expr) -> bool:
+def _checks_platform(test: ast.expr) -> bool:
     return any(_name_of(node) in _PLATFORM for node in ast.walk(test))
 
 
@@ -468,7 +468,7 @@ def _name_of(node: ast.AST) -> str:
 
 
 def is_main_guard(node: ast.stmt) -> bool:
-    """Whether a statement is `if __name__ == "__main__":`."""
+    """Return whether a statement is `if __name__ == "__main__":`."""
     match node:
         case ast.If(test=ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()])):
             return True
@@ -515,7 +515,7 @@ def _bound_by(
 
 
 def _stored_names(node: ast.AST) -> Iterator[str]:
-    """Names that a statement assigns to, its blocks left out."""
+    """Yield the names that a statement assigns to, without its blocks."""
     blocks = {id(child) for block in _BLOCKS for child in getattr(node, block, ())}
     for child in ast.iter_child_nodes(node):
         if id(child) in blocks:

@@ -1,8 +1,8 @@
 r"""The requirements.txt files of an archive, as the container's pip would read them.
 
-The container runs `pip install -r` on every requirements.txt of the archive. The current directory
-is the archive's top level, and pip's exit code is ignored: a file that pip refuses installs no
-package, and the job fails later, at the import. Source: `install_additional_requirements` in
+The container runs `pip install -r` on every requirements.txt of the archive, in the archive's top
+level. It ignores pip's exit code. So a file that pip refuses installs no package, and the job fails
+later, at the import. Source: `install_additional_requirements` in
 `src/braket_container.py` of https://github.com/amazon-braket/amazon-braket-containers. The syntax
 is that of https://pip.pypa.io/en/stable/reference/requirements-file-format/ and PEP 508.
 """
@@ -178,7 +178,7 @@ class _File:
             self._report(
                 number,
                 f"names {_cut(value)!r}, which is not in the archive, so pip refuses the file. "
-                "Pack that file, too, or write its lines here.",
+                "Pack that file as well, or write its lines here.",
             )
         elif name in {"-r", "--requirement"}:
             self.found.is_open = True
@@ -275,7 +275,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_marker(text: str | None) -> bool:
-    """Whether a string is an environment marker or empty."""
+    """Return whether a string is an environment marker or empty."""
     if text is None:
         return True
     kinds, position = "", 0

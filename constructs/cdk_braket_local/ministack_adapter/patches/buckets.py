@@ -1,7 +1,7 @@
-"""S3 buckets as CloudFormation makes and deletes them.
+"""S3 buckets as CloudFormation creates and deletes them.
 
-MiniStack's CloudFormation leaves out many properties of a bucket, and deletes buckets with what is
-in them, which CloudFormation refuses.
+MiniStack's CloudFormation omits many properties of a bucket. It also deletes buckets with their
+content, which CloudFormation refuses.
 """
 
 import functools
@@ -30,13 +30,13 @@ _Answer = tuple[int, Mapping[str, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A property of a bucket that S3 has an operation of its own for.
+    """A property of a bucket that S3 sets with a separate operation.
 
     Attributes:
         operation: S3's operation.
-        parameters: Makes its parameters of the property's value.
-        put: MiniStack's function for it, which takes the bucket's name and the request's body.
-        delete: MiniStack's function that takes the setting back.
+        parameters: Returns its parameters for the property's value.
+        put: MiniStack's function for it, with the bucket's name and the request's body.
+        delete: MiniStack's function that removes the setting.
     """
 
     operation: str
@@ -46,7 +46,7 @@ class _Setting:
 
 
 def install() -> None:
-    """Have MiniStack's CloudFormation make and delete buckets through here."""
+    """Replace the functions with which MiniStack's CloudFormation creates and deletes buckets."""
     handler = provisioners._RESOURCE_HANDLERS[BUCKET]
     create, update = handler["create"], handler["update"]
 
@@ -72,7 +72,7 @@ def install() -> None:
         headers: Mapping[str, str], bucket: str
     ) -> tuple[Mapping[str, str] | None, _Answer | None]:
         kept, refusal = resolve(_with_managed_key(headers), bucket)
-        # The bucket's default, too, may name no key.
+        # The bucket's default may also name no key.
         return kept and _with_managed_key(kept), refusal
 
     s3._resolve_sse_write_headers = resolve_with_key
@@ -81,7 +81,7 @@ def install() -> None:
 
 
 def _with_managed_key(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Name the key that S3 takes when `aws:kms` is asked for and no key is named.
+    """Return the headers with the key that S3 uses for `aws:kms` without a key.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     """
@@ -93,29 +93,29 @@ def _with_managed_key(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 def _delete(name: str, _props: Properties) -> None:
     status, _, body = s3._delete_bucket(name)
-    # It is what the user wants if it is gone already.
+    # A bucket that is gone already is not an error.
     if status not in (204, 404):
         raise ValueError(_message(body, status))
 
 
 def _set_up(name: str, props: Properties) -> None:
-    """Set the properties of a new bucket; if one is refused, there is no bucket."""
+    """Set the properties of a new bucket; if one is refused, remove the bucket."""
     try:
         _apply(name, {}, props)
     except ValueError:
-        # MiniStack rolls back what was created, and takes this for one that was not.
+        # MiniStack rolls back created resources, but does not count this one as created.
         s3._delete_bucket(name)
         raise
 
 
 def _apply(name: str, old_props: Properties, new_props: Properties) -> None:
-    """Set the properties that MiniStack leaves out, where they differ."""
+    """Set the properties that MiniStack omits, where they differ."""
     old_tags, new_tags = (
         {tag["Key"]: tag["Value"] for tag in props.get("Tags", [])}
         for props in (old_props, new_props)
     )
     if old_tags != new_tags:
-        # Not through the API's function, which is for users: CloudFormation sets tags of AWS's.
+        # Not through the API's function, which is for users: CloudFormation also sets AWS's tags.
         others = {
             key: value
             for key, value in s3._bucket_tags.get(name, {}).items()
@@ -146,7 +146,7 @@ def _message(body: bytes, status: int) -> str:
 
 
 def _body(operation: str, parameters: Parameters) -> bytes:
-    """The body that an AWS SDK would send."""
+    """Return the body that an AWS SDK would send."""
     serializer = botocore.serialize.create_serializer("rest-xml", include_validation=False)
     request = serializer.serialize_to_request(parameters, _model().operation_model(operation))
     body: bytes = request["body"]

@@ -1,8 +1,8 @@
-"""Custom resources as CloudFormation treats them, in place of MiniStack's own way.
+"""Custom resources as CloudFormation handles them, in place of MiniStack's implementation.
 
-Sources: "Custom resource provider request and response objects" and "Custom resource reference" of
-the CloudFormation user guide for the messages and their limits; "Asynchronous invocation" of the
-Lambda developer guide for the retries.
+Sources in the CloudFormation user guide, for the messages and their limits: "Custom resource
+provider request and response objects" and "Custom resource reference". For the retries:
+"Asynchronous invocation" in the Lambda developer guide.
 """
 
 import contextvars
@@ -43,7 +43,7 @@ class CustomResourceError(Exception):
 
 @dataclass(slots=True)
 class _Exchange:
-    """A request that waits for its response; the first settles it."""
+    """A request that waits for its response; the first response counts."""
 
     settled: threading.Event = field(default_factory=threading.Event)
     body: bytes | None = None
@@ -64,12 +64,12 @@ _exchanges: dict[str, _Exchange] = {}
 
 
 def install() -> None:
-    """Have MiniStack's CloudFormation send the requests of custom resources through here."""
+    """Replace the function with which MiniStack's CloudFormation sends custom resource requests."""
     custom_resource.invoke_custom_resource = invoke_custom_resource
 
 
 def with_responses(application: "Application") -> "Application":
-    """Wrap MiniStack's application so that what is put to a ResponseURL arrives here."""
+    """Wrap MiniStack's application so that responses to a ResponseURL arrive here."""
 
     async def receiving(scope: "Scope", receive: "Receive", send: "Send") -> None:
         is_response = scope["type"] == "http" and scope["path"].startswith(RESPONSE_PATH)
@@ -81,7 +81,7 @@ def with_responses(application: "Application") -> "Application":
         exchange = _exchanges.get(f"{name}?{scope['query_string'].decode('latin-1')}")
         if exchange:
             exchange.answer(body)
-        # As S3 does with a presigned URL: it takes anything, and nothing after its time.
+        # As S3 does with a presigned URL: it accepts any body, and nothing after it expired.
         status = 200 if exchange else 403
         headers = [(b"content-length", b"0")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -91,7 +91,7 @@ def with_responses(application: "Application") -> "Application":
 
 
 async def _body(receive: "Receive") -> bytes:
-    """The body of a request, or its beginning if it is too long for any response."""
+    """Return the body of a request, or its beginning if it is longer than any valid response."""
     body = b""
     while True:
         message = await receive()
@@ -113,7 +113,7 @@ def invoke_custom_resource(  # noqa: PLR0917 - MiniStack calls it so
 ) -> tuple[str, Properties]:
     """Send a request to a custom resource's function and wait for its response.
 
-    Must run in a thread of its own: the response comes over HTTP.
+    Run it in a separate thread: the response arrives over HTTP.
 
     Returns:
         The physical id and the attributes that the response gives.
@@ -148,7 +148,7 @@ def invoke_custom_resource(  # noqa: PLR0917 - MiniStack calls it so
 
 
 def _sent(resource_type: str, props: Properties) -> Properties:
-    """The properties as the function gets them: all values are strings."""
+    """Return the properties as the function receives them: all values are strings."""
     sent: Properties = custom_resource._normalise_resource_properties(props)
     if resource_type == "Custom::AWS":
         # CDK's function would install modules into /tmp, which here is the whole machine's, and
@@ -172,7 +172,7 @@ def _function_arn(props: Properties) -> str:
 def _converse(
     function: Mapping[str, object], event: Properties, timeout: int
 ) -> tuple[str, Properties]:
-    """Send one request and judge its response."""
+    """Send one request and evaluate its response."""
     name = presigned(responses.new_uuid())
     exchange = _exchanges[name] = _Exchange()
     event["ResponseURL"] = custom_resource._response_url(name)
@@ -198,7 +198,7 @@ def _converse(
 
 
 def presigned(name: str) -> str:
-    """Add to the name of a request what lets answer it.
+    """Add the secret to the name of a request, without which it cannot be answered.
 
     As on AWS, that is in the query: libraries, the CDK's own among them, log the rest of the URL.
     """
@@ -213,7 +213,7 @@ def _service_timeout(props: Properties) -> int:
 
 
 def _deliver(function: Mapping[str, object], event: Properties, exchange: _Exchange) -> None:
-    """Invoke a function as asynchronous invocation does: again, if it fails."""
+    """Invoke a function as asynchronous invocation does, with retries if it fails."""
     attempts = 1 + _retries(function)
     for attempt in range(attempts):
         if attempt:
@@ -221,7 +221,7 @@ def _deliver(function: Mapping[str, object], event: Properties, exchange: _Excha
         result = lambda_svc._execute_function_with_config_scope(function, event)
         if not result.get("error"):
             return
-    # AWS would wait until the ServiceTimeout, an hour by default. Nobody wants that here.
+    # AWS would wait until the ServiceTimeout, an hour by default, which is too long for tests.
     exchange.give_up(
         f"the function ended in an error {attempts} times and gave no response: "
         f"{_shown_error(result.get('body'), event)}"
@@ -244,12 +244,12 @@ def _delay(attempt: int) -> float:
 
 def _shown_error(body: object, event: Properties) -> str:
     message = body.get("errorMessage", "") if isinstance(body, dict) else ""
-    # An error of urllib's may show the URL, which lets anyone answer.
+    # An error of urllib may show the URL, with which anyone could respond.
     return str(message).replace(str(event["ResponseURL"]), "<ResponseURL>")
 
 
 def _judged(body: bytes, event: Properties) -> tuple[str, Properties]:
-    """What a response says, by CloudFormation's rules."""
+    """Return the content of a response, checked by CloudFormation's rules."""
     if len(body) > RESPONSE_BYTES:
         raise CustomResourceError("Response object is too long.")
     try:
@@ -282,13 +282,13 @@ def _is_physical_id(value: object) -> TypeGuard[str]:
 def _record_failed_create(
     stack_name: str, event: Properties, props: Properties, error: CustomResourceError
 ) -> None:
-    """Keep a resource whose Create failed: it may be half made, so it is deleted with the rest."""
+    """Record a resource whose Create failed. It may be incomplete, so it is deleted later."""
     stack = cloudformation._stacks.get(stack_name)
     if stack is None:
         return
     logical_id = event["LogicalResourceId"]
     stack.setdefault("_resources", {})[logical_id] = {
-        "PhysicalResourceId": error.physical_id or _made_up_id(stack_name, str(logical_id)),
+        "PhysicalResourceId": error.physical_id or _generated_id(stack_name, str(logical_id)),
         "ResourceType": event["ResourceType"],
         "ResourceStatus": "CREATE_FAILED",
         "ResourceStatusReason": str(error),
@@ -299,6 +299,6 @@ def _record_failed_create(
     }
 
 
-def _made_up_id(stack_name: str, logical_id: str) -> str:
+def _generated_id(stack_name: str, logical_id: str) -> str:
     letters = string.ascii_uppercase + string.digits
     return f"{stack_name}-{logical_id}-{''.join(secrets.choice(letters) for _ in range(12))}"

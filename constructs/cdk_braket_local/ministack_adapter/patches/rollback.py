@@ -1,7 +1,7 @@
 """Rollback of custom resources as CloudFormation does it.
 
-MiniStack omits two requests: the Delete after a failed Create, and the Update with the old
-properties when an update that has replaced a resource is rolled back.
+MiniStack omits two requests. One is the Delete after a failed Create. The other is the Update with
+the old properties, when an update that has replaced a resource is rolled back.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ RollBack = Callable[[str, str, Record, Record, str], Awaitable[None]]
 
 
 def install() -> None:
-    """Have MiniStack's CloudFormation roll back through here."""
+    """Replace the function with which MiniStack's CloudFormation rolls back."""
     roll_back = _corrected(stacks._roll_back_operation)
     stacks._roll_back_operation = roll_back
     handlers._roll_back_operation = roll_back
@@ -52,7 +52,7 @@ def _failed_creates(stack: Record, operation: Record) -> list[str]:
 
 
 def _replaced(stack: Record, operation: Record) -> dict[str, Record]:
-    """The custom resources that the operation has given a new physical id, by logical id."""
+    """Return the custom resources with a new physical id in the operation, by logical id."""
     previous = (operation.get("previous_stack") or {}).get("_resources", {})
     found = {}
     for logical_id in operation["created"]:
@@ -76,7 +76,7 @@ def _is_custom(resource_type: str) -> bool:
 async def _clean_up(
     stack_name: str, stack_id: str, stack: Record, replaced: dict[str, Record]
 ) -> None:
-    """Delete the update's resource if the Update back has answered another id."""
+    """Delete the update's resource if the Update back returned another id."""
     left = {
         logical_id: record
         for logical_id, record in replaced.items()
@@ -84,7 +84,7 @@ async def _clean_up(
     }
     if not left or stack["StackStatus"] != "UPDATE_ROLLBACK_COMPLETE":
         return
-    # Nobody has seen the end of the rollback yet: there was no await since.
+    # No caller has seen the end of the rollback yet: there was no await since.
     final = cloudformation._stack_events[stack_id].pop()
     stack["StackStatus"] = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
     for logical_id, record in left.items():
@@ -109,7 +109,7 @@ async def _delete(stack_name: str, stack_id: str, logical_id: str, record: Recor
             stack_name,
             logical_id,
         )
-    except Exception as error:  # noqa: BLE001 - whatever it is, it does not fail a clean-up
+    except Exception as error:  # noqa: BLE001 - no error fails a clean-up
         send("DELETE_FAILED", str(error))
     else:
         send("DELETE_COMPLETE")

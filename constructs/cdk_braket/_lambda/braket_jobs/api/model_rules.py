@@ -1,10 +1,10 @@
-"""What the Braket API refuses, told from botocore's service model.
+"""The constraints of the Braket API, read from botocore's service model.
 
-One implementation for all three who must know: the constructs at synth, the handler when the
-tokens have become values, and the local Braket service. Pure: no AWS CDK, no client, no network.
+The constructs use this module during synth, the handler uses it after tokens are resolved, and so
+does the local Braket service. It is pure: no AWS CDK, no client, no network.
 
-Where this is stricter than botocore's own parameter validation, the service is too: botocore
-leaves maxima, patterns and enumerations to the service, and takes a bool for an integer.
+These rules are stricter than botocore's own parameter validation. Botocore leaves maxima, patterns
+and enumerations to the service, and accepts a bool for an integer. The service refuses them.
 
 Example:
     >>> from cdk_braket._lambda.braket_jobs.api import model_rules
@@ -24,7 +24,7 @@ from functools import cache
 from .service_model import Shape, UnknownShapeError, shape
 
 _NAMED_ENUM_VALUES = 8  # more than this in one message is a wall of text
-_LONGEST_NAME = 100  # characters compared when looking for what was meant
+_LONGEST_NAME = 100  # characters compared when looking for a similar name
 _LONGEST_NUMBER = 10**30  # Python refuses to print integers of thousands of digits
 
 
@@ -67,12 +67,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What limits a shape: length, size or value, and pattern.
+    """The limits of a shape: length, size or value, and pattern.
 
     Attributes:
         minimum: Least length, size or value; None when the model has none.
         maximum: Greatest length, size or value; None when the model has none.
-        pattern: Regular expression for the whole text; None when the model has none.
+        pattern: Regular expression for the whole string; None when the model has none.
     """
 
     minimum: int | None
@@ -90,13 +90,13 @@ def never(_value: object) -> bool:
 
 
 def check(shape_name: str, value: object, *, skip: Skip = never) -> list[Problem]:
-    """Return everything that the service model has against a value.
+    """Return all problems of a value according to the service model.
 
     Args:
         shape_name: Name of the shape that the value is for, such as `CreateJobRequest`.
-        value: The value, as one would pass it to boto3.
-        skip: Says of a value (a map key included) that it is not known yet and must be passed
-            over with all it holds: an unresolved CDK token. Default: nothing is skipped.
+        value: The value, as you would pass it to boto3.
+        skip: Returns True for a value or map key that is not known yet, such as an unresolved CDK
+            token. Such a value is skipped with everything in it. Default: nothing is skipped.
 
     Returns:
         The problems in the order of the value; an empty list when there are none.
@@ -146,7 +146,7 @@ def shape_of(shape_name: str, *path: str | int) -> str:
         *path: Member names; for a list any index, for a map any key (the value's shape is meant).
 
     Raises:
-        UnknownShapeError: There is nothing at that path.
+        UnknownShapeError: That path does not exist.
 
     Example:
         >>> shape_of("CreateJobRequest", "inputDataConfig", 0, "channelName")
@@ -181,7 +181,7 @@ def _inner(outer: Shape, step: str | int) -> str | None:
 
 
 def describe(shape_name: str) -> str:
-    """Say in words what the model allows for a shape.
+    """Describe in words the values that the model allows for a shape.
 
     Meant for errors and documentation; ends without a full stop.
 

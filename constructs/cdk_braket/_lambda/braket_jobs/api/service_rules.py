@@ -1,7 +1,7 @@
-"""What cannot become a hybrid job and that the service model does not tell. Pure.
+"""Rules of Amazon Braket for hybrid jobs that the service model does not contain. Pure.
 
-The constructs ask here for what is known at synth, the handler for all of a request once tokens
-have their values, and the local service as Amazon Braket does.
+The constructs check the values that are known during synth. The handler checks the whole request
+after tokens are resolved. The local service checks requests as Amazon Braket does.
 """
 
 import re
@@ -9,17 +9,16 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 LOCAL_DEVICE = "local:"
-"""What the name of an embedded simulator begins with."""
+"""The prefix of the names of embedded simulators."""
 
 SERVICE_LINKED_ROLE = "AWSServiceRoleForAmazonBraket"
-"""The role by which Amazon Braket acts in an account.
+"""The service-linked role of Amazon Braket.
 
 Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-slr.html
 """
 
 REACHABLE_PREFIX = "amazon-braket-"
-"""What the name of a bucket begins with that Braket reaches by name.
-
+"""The prefix of the names of buckets that Braket can reach by name.
 Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
 """
 
@@ -36,16 +35,16 @@ DEVICE_ARN = re.compile(
 """arn:partition:braket:region:account:device/kind/provider/name"""
 
 
-# Names that S3 gave before 2018 are other ones, and Amazon Braket is younger. Source:
+# Names that S3 gave before 2018 follow other rules, but Amazon Braket is younger. Source:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 MemberPath = tuple[str | int, ...]
-"""Where something stands in a request."""
+"""The path of a member in a request."""
 
 
 def is_device(device: str) -> bool:
-    """Say whether a text names a device: an ARN, or `local:<provider>/<simulator>`."""
+    """Return whether a string names a device: an ARN, or `local:<provider>/<simulator>`."""
     if not is_passable(device):
         return False
     if not device.startswith(LOCAL_DEVICE):
@@ -55,40 +54,41 @@ def is_device(device: str) -> bool:
 
 
 def device_region(device: str) -> str | None:
-    """Return the region that a device is in; None when it is in any."""
+    """Return the region of a device; None if the device is not in a single region."""
     match = DEVICE_ARN.fullmatch(device)
     return match["region"] or None if match else None
 
 
 def is_prefix(key: str) -> bool:
-    """Say whether a key of S3 names no single object.
+    """Return whether an S3 key is a prefix, and not the key of a single object.
 
-    The container would fail on it once the instance runs, and is billed for.
+    Otherwise the container would fail after its instance was started and billed.
     """
     return not key or key.endswith("/")
 
 
 def is_bucket_name(name: str) -> bool:
-    """Say whether S3 can have a bucket of a name.
+    """Return whether S3 allows a bucket name.
 
-    Policies are made of names: to them `*`, say, is every bucket.
+    Policies contain these names: `*`, for example, would match every bucket.
     """
     return _BUCKET_NAME.fullmatch(name) is not None
 
 
 def is_passable(text: str) -> bool:
-    """Say whether a text can become a variable of a process or a key in S3.
+    """Return whether a string can be an environment variable and an S3 key.
 
-    The container would fail on one that cannot: no variable holds a NUL, and half of a surrogate
-    pair, which JSON can hold, is nothing in UTF-8.
+    Otherwise the container would fail: an environment variable cannot hold NUL. JSON can hold half
+    of a surrogate pair, but UTF-8 cannot.
     """
     return "\x00" not in text and is_unicode(text)
 
 
 def is_unicode(text: str) -> bool:
-    """Say whether a text can be written as UTF-8.
+    """Return whether a string can be written as UTF-8.
 
-    JSON can hold half of a surrogate pair, and names of files that are none come as such (PEP 383).
+    JSON can hold half of a surrogate pair, and Python uses them in file names that are not valid
+    UTF-8 (PEP 383).
     """
     try:
         text.encode()
@@ -98,7 +98,7 @@ def is_unicode(text: str) -> bool:
 
 
 def s3_uris(request: Mapping[str, object]) -> dict[MemberPath, str]:
-    """Return the S3 URIs of a CreateJob request, each by where it stands."""
+    """Return the S3 URIs of a CreateJob request by their path."""
     return {path: text for path, text in _s3_places(request) if text}
 
 
@@ -116,11 +116,11 @@ def _s3_places(request: Mapping[str, object]) -> Iterator[tuple[MemberPath, str]
 
 
 def problems_of_service(request: Mapping[str, object], region: str) -> list[str]:
-    """Return what the service has against a CreateJob request beyond its model.
+    """Return the problems of a CreateJob request that the service model does not cover.
 
     Args:
-        request: The request, without tokens. What the model refuses is passed over.
-        region: Where the job is to run.
+        request: The request, without tokens. Values that the model refuses are skipped.
+        region: The region of the job.
     """
     found = []
     device = text_in(request, "deviceConfig", "device")
@@ -141,13 +141,13 @@ def problems_of_service(request: Mapping[str, object], region: str) -> list[str]
 
 
 def unfit_texts(request: Mapping[str, object]) -> list[tuple[MemberPath, str, str]]:
-    """Return what is against the texts of a CreateJob request by which its container is started.
+    """Return the strings of a CreateJob request that the job's container cannot use.
 
     Args:
         request: The request; may lack members.
 
     Returns:
-        Of each text that will not do, where it stands, the text, and the message.
+        The path, the string and the message for each unusable string.
     """
     entry_point = ("algorithmSpecification", "scriptModeConfig", "entryPoint")
     uris = s3_uris(request)
@@ -157,7 +157,7 @@ def unfit_texts(request: Mapping[str, object]) -> list[tuple[MemberPath, str, st
     return no_urls + [each for each in not_passable if not is_passable(each[1])]
 
 
-_NO_URL = "must be a URL, and its host is none"
+_NO_URL = "must be a URL with a valid host"
 _NOT_PASSABLE = "must not hold NUL, or half of a surrogate pair"
 
 
@@ -165,13 +165,13 @@ def _is_url(uri: str) -> bool:
     try:
         urlsplit(uri)
     except ValueError:
-        # Of s3:// only a bucket's name is in this place, and brackets are in none.
+        # In s3:// only a bucket's name is in this place. Brackets are never valid.
         return False
     return True
 
 
 def problems_of_container(request: Mapping[str, object]) -> list[str]:
-    """Return what the service takes and the job's container would fail on."""
+    """Return the problems that the service does not detect, but that fail the job's container."""
     script = text_in(request, "algorithmSpecification", "scriptModeConfig", "s3Uri")
     if script and is_prefix(script.partition("://")[2].partition("/")[2]):
         return ["algorithmSpecification.scriptModeConfig.s3Uri must name one object, not a prefix"]
@@ -179,7 +179,7 @@ def problems_of_container(request: Mapping[str, object]) -> list[str]:
 
 
 def text_in(request: object, *path: str) -> str:
-    """Return the text that stands somewhere in a request; empty where there is none."""
+    """Return the string at a path; empty if there is none."""
     value = request
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None

@@ -1,6 +1,6 @@
 """Entry point of the dashboard's function: a table of jobs, as HTML.
 
-What Amazon Braket knows of a job's state is in no metric: only GetJob tells.
+No metric contains a job's state: only GetJob returns it.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_custom_widget_dashboard.html
 """
@@ -30,10 +30,10 @@ Status and runtime of Amazon Braket hybrid jobs, by their ARNs.
 
 
 class Jobs(Protocol):
-    """What is used of boto3's client for Amazon Braket."""
+    """The operations of boto3's client for Amazon Braket that are used here."""
 
     def get_job(self, *, jobArn: str) -> Mapping[str, object]:  # noqa: N803 - boto3's name
-        """Return what the service knows of a job."""
+        """Return the description of a job."""
 
 
 def handler(event: object, context: object) -> str:
@@ -44,12 +44,12 @@ def handler(event: object, context: object) -> str:
 
 
 def render(event: object, jobs: Callable[[], Jobs], now: datetime | None = None) -> str:
-    """Return what the dashboard shows.
+    """Return the HTML of the dashboard.
 
     Args:
-        event: CloudWatch's: the widget's parameters, or `{"describe": true}`.
-        jobs: Makes a client.
-        now: The time; by default the clock's.
+        event: CloudWatch's event: the widget's parameters, or `{"describe": true}`.
+        jobs: Creates a client.
+        now: The time. Default: the current time.
     """
     given = event if isinstance(event, Mapping) else {}
     if given.get("describe"):
@@ -94,7 +94,7 @@ def _runtime(started: object, ended: object, now: datetime) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Render a table. Names and reasons are other people's text: they are escaped."""
+    """Render a table. Names and reasons come from users: they are escaped."""
     lines = [_line("th", headings), *(_line("td", row) for row in rows)]
     return f"<table>{''.join(lines)}</table>"
 

@@ -9,8 +9,10 @@ import http.client
 import json
 import os
 import socket
+import tarfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -36,6 +38,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from ..api import model_rules
+from ..api.sweep_table import numbers_in
 from .create_job import ANNOUNCED_SECONDS, CALL_SECONDS
 from .errors import (
     ASSET_NOT_FOUND,
@@ -69,6 +72,14 @@ COPY_SECONDS = 180
 """A server-side copy of a large object answers only when it is done."""
 
 ANSWER_SECONDS = 10
+
+_NO_EXECUTION = "ExecutionDoesNotExist"  # status 400
+
+_RESULT = "results.json"
+_LARGEST_ARCHIVE = 64 * 1024**2
+"""How much of a job's archive is searched for its result."""
+
+_LARGEST_RESULT = 4 * 1024**2
 
 LARGEST_COPY_BYTES = 5 * 1024**3
 """The limit of one CopyObject.
@@ -127,6 +138,21 @@ class _StatesClient(Protocol):
 
     def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> object:  # noqa: N803
         """Let a state fail."""
+
+    def start_execution(
+        self,
+        *,
+        stateMachineArn: str,  # noqa: N803
+        name: str,
+        input: str,
+    ) -> Mapping[str, str]:
+        """Start an execution."""
+
+    def describe_execution(self, *, executionArn: str) -> Mapping[str, str]:  # noqa: N803
+        """Describe an execution."""
+
+    def stop_execution(self, *, executionArn: str) -> object:  # noqa: N803
+        """Stop an execution."""
 
 
 def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_SECONDS) -> Any:  # noqa: ANN401 - annotated where it is used
@@ -393,6 +419,9 @@ class AwsGateway(Gateway):
             checkpoint_uri=found.get("checkpointConfig", {"s3Uri": ""})["s3Uri"],
             # The reason is the script's, and may quote hyperparameters.
             failure_reason=redacted(found.get("failureReason", ""), hyperparameter_values(found)),
+            started_at=_iso(found.get("startedAt")),
+            ended_at=_iso(found.get("endedAt")),
+            instances=found["instanceConfig"].get("instanceCount", 1),
         )
 
     def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
@@ -445,6 +474,42 @@ class AwsGateway(Gateway):
 
     # --- CloudFormation. ---
 
+    def start_execution(self, state_machine: str, name: str, text: str) -> str:
+        start = self._states.start_execution
+        answer = _call(
+            "StartExecution", start, stateMachineArn=state_machine, name=name, input=text
+        )
+        return answer["executionArn"]
+
+    def execution_status(self, execution: str) -> str:
+        describe = self._states.describe_execution
+        return _call("DescribeExecution", describe, executionArn=execution)["status"]
+
+    def stop_execution(self, execution: str) -> None:
+        _call("StopExecution", self._states.stop_execution, executionArn=execution)
+
+    def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
+        # The archive is the script's, so it is not trusted: one member is read, up to a limit, and
+        # nothing is unpacked.
+        with _translated("GetObject"):
+            body = self._s3.get_object(Bucket=archive.bucket, Key=archive.key)["Body"]
+            try:
+                return numbers_in(_result_in(body))
+            finally:
+                body.close()
+
+    def write_table(self, place: Location, text: str) -> None:
+        def put(headers: Mapping[str, str]) -> object:
+            return self._s3.put_object(
+                Bucket=place.bucket,
+                Key=place.key,
+                Body=text.encode(),
+                ContentType="text/csv; charset=utf-8",
+                **headers,  # type: ignore[arg-type]  # the stub knows no mapping
+            )
+
+        self._encrypted("PutObject", place.bucket, None, put)
+
     def accepts_answers(self, url: str) -> bool:
         parts = urlsplit(url)
         if parts.scheme == "https":
@@ -470,6 +535,44 @@ class AwsGateway(Gateway):
         finally:
             timer.cancel()
             connection.close()
+
+
+def _iso(time: datetime | None) -> str:
+    return "" if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+class _Readable(Protocol):
+    def read(self, amt: int | None = None) -> bytes:
+        """Return the next bytes."""
+
+
+def _result_in(body: "_Readable") -> Mapping[str, object]:
+    """Return the result in a job's archive; an empty one if there is none."""
+    try:
+        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # a file by what it does
+            for member in archive:
+                if member.isfile() and member.name.rpartition("/")[2] == _RESULT:
+                    found = archive.extractfile(member)
+                    value = json.loads(found.read(_LARGEST_RESULT)) if found else None
+                    return value if isinstance(value, dict) else {}
+    except (tarfile.TarError, OSError, EOFError, ValueError, RecursionError, zlib.error):
+        pass  # not an archive of the SDK: there are no metrics
+    return {}
+
+
+class _Limited:
+    """The start of a file: what is behind it is not read."""
+
+    def __init__(self, body: "_Readable") -> None:
+        self._body = body
+        self._left = _LARGEST_ARCHIVE
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._body.read(wanted) if wanted else b""
+        self._left -= len(data)
+        return data
 
 
 def _shut_down(connection: http.client.HTTPConnection) -> None:
@@ -542,6 +645,8 @@ def _kind(code: str, status: int) -> Kind:
     # S3 puts the name of the service that refused before the code: KMS.ThrottlingException.
     if code.rpartition(".")[2] in _TRANSIENT_CODES or status >= _HTTP_ERROR:
         return Kind.TRANSIENT
+    if code == _NO_EXECUTION:
+        return Kind.NOT_FOUND
     return _KINDS.get(status, Kind.PERMANENT)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ..api.service_rules import mapping_in, text_in
-from ..contract import CATCH_UP_TYPE, FAILED, JOB_STATE_CHANGE
+from ..contract import CATCH_UP_TYPE, FAILED, JOB_STATE_CHANGE, SWEEP_TYPE
 from .aws_gateway import AwsGateway
 from .cloudformation import (
     ANSWER_ATTEMPTS,
@@ -23,7 +23,14 @@ from .cloudformation import (
     read_event,
     response_url,
 )
-from .errors import Failure, Kind, ServiceError, UnfinishedWait
+from .errors import (
+    DeferredFailure,
+    Failure,
+    Kind,
+    OutOfTimeFailure,
+    ServiceError,
+    UnfinishedWait,
+)
 from .gateway import Gateway
 from .lifecycle import Lifecycle
 from .log import log, place_of
@@ -31,6 +38,7 @@ from .missed_events import CatchUp
 from .properties import is_job_arn
 from .redaction import without_secrets_of
 from .retries import Budget, Calls, Tools
+from .sweep_start import SweepStart
 from .workflow_runs import is_run_event, run
 
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
@@ -56,6 +64,14 @@ _aws = AwsGateway()
 
 class HybridJobError(Exception):
     """The error that a state machine receives for a job that could not be run."""
+
+
+class HybridJobThrottlingError(Exception):
+    """The error of a start that Amazon Braket refused for its rate, or that ran out of time."""
+
+
+class HybridJobQuotaError(Exception):
+    """The error of a start that Amazon Braket refused because a quota is used up."""
 
 
 def handler(event: object, context: Context) -> Mapping[str, object] | None:
@@ -87,9 +103,16 @@ def run_for(
     try:
         return run(event, tools)
     except Failure as failure:
-        raise HybridJobError(without_secrets_of(event, str(failure))) from None
+        raise _error_of(failure)(without_secrets_of(event, str(failure))) from None
     except Exception as error:  # noqa: BLE001 - its text may hold parts of the request
         raise HybridJobError(_unforeseen(error)) from None
+
+
+def _error_of(failure: Failure) -> type[Exception]:
+    """Return the error whose name tells a state machine whether to repeat the state."""
+    if isinstance(failure, DeferredFailure):
+        return HybridJobQuotaError if failure.is_quota else HybridJobThrottlingError
+    return HybridJobThrottlingError if isinstance(failure, OutOfTimeFailure) else HybridJobError
 
 
 def respond_to(
@@ -178,6 +201,12 @@ def _tools(context: Context, gateway: Gateway, rng: random.Random | None) -> tup
     return Tools(gateway, Budget(work_ends, cleanup_ends), log, rng), now + remaining
 
 
+_KINDS: Mapping[str, type[Lifecycle | CatchUp | SweepStart]] = {
+    CATCH_UP_TYPE: CatchUp,
+    SWEEP_TYPE: SweepStart,
+}
+
+
 class _Work:
     """The event's work, and its result as far as there is one."""
 
@@ -186,7 +215,7 @@ class _Work:
         self._tools = tools
         self._answer: Answer | UnfinishedWait | None = None
         self._broken: BaseException | None = None
-        self._handling: Lifecycle | CatchUp | None = None
+        self._handling: Lifecycle | CatchUp | SweepStart | None = None
 
     def answer(self) -> Answer | UnfinishedWait:
         """Return the answer; a failure if the work is not done in time."""
@@ -237,7 +266,7 @@ class _Work:
         def log_with_names(decision: str, details: Mapping[str, object]) -> None:
             log(decision, {"logicalId": event.logical_id, "type": event.type, **details})
 
-        kind = CatchUp if text_in(self._raw, "ResourceType") == CATCH_UP_TYPE else Lifecycle
+        kind = _KINDS.get(text_in(self._raw, "ResourceType"), Lifecycle)
         self._handling = kind(event, replace(self._tools, log=log_with_names))
         outcome = self._handling.handle()
         return Answer(outcome.physical_id, attributes=outcome.attributes)

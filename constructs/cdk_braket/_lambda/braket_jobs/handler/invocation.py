@@ -63,6 +63,7 @@ class Event:
         sent_at: When CloudFormation sent it (seconds since the epoch), if the event has it.
         expires_at: When CloudFormation stops listening, if the event has it.
         waits_until: When the wait for the job is over, if an earlier invocation began it.
+        defers: Whether the sender repeats the event later if the service refuses a job for now.
     """
 
     type: RequestType
@@ -75,6 +76,7 @@ class Event:
     sent_at: float | None = None
     expires_at: float | None = None
     waits_until: float | None = None
+    defers: bool = False
 
     def token(self, definition: str, attempt: int) -> str:
         """Return the client token of an attempt at a definition of this resource."""

@@ -55,6 +55,8 @@ class Step(StrEnum):
     """An event wants the run's definition."""
     ANNOUNCE = "announce"
     """CreateJob is about to be called."""
+    WITHDRAW = "withdraw"
+    """The service refused every call of CreateJob, so that there is no job."""
     START = "start"
     """The job's ARN became known."""
     ACCEPT = "accept"
@@ -70,14 +72,14 @@ class Step(StrEnum):
 
 
 _TABLE = """
-          ask      announce  start     accept  fail      release   retain    end
-WANTED    WANTED   CALLING   STARTED   -       -         ENDED     ENDED     -
-CALLING   CALLING  CALLING   STARTED   -       -         RELEASED  RELEASED  -
-STARTED   STARTED  -         STARTED   HELD    RELEASED  RELEASED  RELEASED  -
-HELD      HELD     -         HELD      HELD    -         RELEASED  RETAINED  -
-RELEASED  STARTED  -         RELEASED  -       -         RELEASED  RELEASED  ENDED
-RETAINED  STARTED  -         RETAINED  -       -         RELEASED  RETAINED  -
-ENDED     STARTED  -         RELEASED  -       -         ENDED     ENDED     ENDED
+          ask      announce  withdraw  start     accept  fail      release   retain    end
+WANTED    WANTED   CALLING   -         STARTED   -       -         ENDED     ENDED     -
+CALLING   CALLING  CALLING   WANTED    STARTED   -       -         RELEASED  RELEASED  -
+STARTED   STARTED  -         -         STARTED   HELD    RELEASED  RELEASED  RELEASED  -
+HELD      HELD     -         -         HELD      HELD    -         RELEASED  RETAINED  -
+RELEASED  STARTED  -         -         RELEASED  -       -         RELEASED  RELEASED  ENDED
+RETAINED  STARTED  -         -         RETAINED  -       -         RELEASED  RETAINED  -
+ENDED     STARTED  -         -         RELEASED  -       -         ENDED     ENDED     ENDED
 """
 # STARTED and retain: the stack never held the job, so its wish is not about it. ENDED and start: a
 # call that was under way when the run was believed to have no job.

@@ -57,6 +57,10 @@ class Tools:
     log: Log
     rng: random.Random
 
+    def calls(self, propagation: float = PROPAGATION_SECONDS) -> "Calls":
+        """Return calls with retries, of refused ones for so many seconds from now."""
+        return Calls(self, propagation)
+
 
 class Calls:
     """Makes calls through a gateway, with retries.

@@ -1,6 +1,5 @@
 """Follows a hybrid job on the terminal until it has ended."""
 
-import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -9,19 +8,21 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.braket_jobs.contract import FINAL, JOB_LOG_GROUP, RESULTS_FILE
+from cdk_braket._lambda.braket_jobs.contract import FINAL, RESULTS_FILE
+
+from .job_log import JobLog, readable
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
     from mypy_boto3_braket.type_defs import GetJobResponseTypeDef
     from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_logs.type_defs import OutputLogEventTypeDef
 
-# The line that the SDK's `log_metric` prints: `Metrics - timestamp=…; energy=-1.1; iteration…;`.
-_METRIC_LINE: Final = re.compile(r"Metrics - (.*)")
-_ASSIGNMENT: Final = re.compile(r"(\w+)\s*=\s*([^;]+?)\s*;")
 _EVENTS_READ: Final = 10
 _CLEAR_LINE: Final = "\r\x1b[K"
+
+
+class FollowTimeoutError(Exception):
+    """A job has not ended in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def follow(
     logs_client: "CloudWatchLogsClient",
     stream: TextIO,
     poll_seconds: float = 1.0,
+    deadline: float | None = None,
 ) -> JobEnd:
     """Show a job's status, elapsed time and last log or metric line until it has ended.
 
@@ -56,20 +58,22 @@ def follow(
         braket_client: Where the job is.
         logs_client: Where its logs are. That they cannot be read is shown, and stops nothing.
         stream: A terminal gets one line that changes; anything else a line for each change.
-        poll_seconds: How long to wait between looks, in seconds.
+        poll_seconds: The time between two requests, in seconds.
+        deadline: When to stop, on the clock of `time.monotonic`. Default: never.
 
     Raises:
+        FollowTimeoutError: The job has not ended at the deadline.
         botocore.exceptions.ClientError: The job cannot be described.
     """
     display = _Display(stream)
     try:
         while True:
             job = braket_client.get_job(jobArn=job_arn)
-            line = _last_line(job, logs_client)
+            line = _last_line(JobLog(logs_client, job["jobName"], job_arn))
             display.show(job["status"], elapsed(job), line)
             if job["status"] in FINAL:
-                return _end(job)
-            time.sleep(poll_seconds)
+                return end_of(job)
+            _pause(poll_seconds, deadline)
     finally:
         display.close()
 
@@ -89,7 +93,8 @@ def ending(end: JobEnd) -> str:
     return f"{seconds}{reason}{results}"
 
 
-def _end(job: "GetJobResponseTypeDef") -> JobEnd:
+def end_of(job: "GetJobResponseTypeDef") -> JobEnd:
+    """Return how a job ended, from the answer of GetJob for a job that has ended."""
     return JobEnd(
         status=job["status"],
         failure_reason=job.get("failureReason", ""),
@@ -98,61 +103,22 @@ def _end(job: "GetJobResponseTypeDef") -> JobEnd:
     )
 
 
-# --- The logs -------------------------------------------------------------------------------------
+def _pause(seconds: float, deadline: float | None) -> None:
+    if deadline is None:
+        time.sleep(seconds)
+        return
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise FollowTimeoutError
+    time.sleep(min(seconds, left))
 
 
-def _last_line(job: "GetJobResponseTypeDef", logs_client: "CloudWatchLogsClient") -> str:
+def _last_line(log: JobLog) -> str:
     try:
-        events = _events(job, logs_client)
+        lines = log.last_lines(_EVENTS_READ)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        # Before a job's first line there may be no log group.
-        return "" if code == "ResourceNotFoundException" else f"its logs cannot be read: {code}"
-    newest = max(events, key=lambda event: event["timestamp"], default=None)
-    return readable(newest["message"]) if newest else ""
-
-
-def _events(
-    job: "GetJobResponseTypeDef", logs_client: "CloudWatchLogsClient"
-) -> list["OutputLogEventTypeDef"]:
-    """Return the last lines of each stream of the job, with text in them, oldest first."""
-    streams = logs_client.describe_log_streams(
-        logGroupName=JOB_LOG_GROUP, logStreamNamePrefix=f"{job['jobName']}/"
-    )["logStreams"]
-    events: list[OutputLogEventTypeDef] = []
-    for stream in streams:
-        answer = logs_client.get_log_events(
-            logGroupName=JOB_LOG_GROUP,
-            logStreamName=stream["logStreamName"],
-            # Another job of the same name may have been there before.
-            startTime=int(job["createdAt"].timestamp() * 1000),
-            startFromHead=False,
-            limit=_EVENTS_READ,
-        )
-        events += [event for event in answer["events"] if event["message"].strip()]
-    # `max` takes the first of equals, and the last line of one millisecond is wanted.
-    return events[::-1]
-
-
-def readable(message: str) -> str:
-    """Return a log line for people: metrics in short, and nothing that a terminal obeys."""
-    lines = message.strip().splitlines()
-    line = "".join(character for character in lines[-1] if character.isprintable()) if lines else ""
-    metric = _METRIC_LINE.search(line)
-    values = dict(_ASSIGNMENT.findall(metric[1])) if metric else {}
-    if not values:
-        return line
-    values.pop("timestamp", None)
-    iteration = values.pop("iteration_number", None)
-    text = ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
-    return f"{text} (iteration {iteration})" if iteration else text
-
-
-def _short(value: str) -> str:
-    try:
-        return f"{float(value):.6g}"
-    except ValueError:
-        return value
+        return f"its logs cannot be read: {error.response['Error']['Code']}"
+    return next((readable(line.message) for line in lines[::-1] if line.message.strip()), "")
 
 
 # --- The terminal ---------------------------------------------------------------------------------

@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.braket_jobs.contract import (
-    JOB_LOG_GROUP,
-    console_url,
-    log_stream_prefix,
-)
+from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP, console_url
+
+from .job_log import JobLog, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,37 +30,18 @@ def describe(job: "GetJobResponseTypeDef", logs_client: "CloudWatchLogsClient") 
         The traceback's last frame and error as far as the log has them, the log group and streams,
         and the console's address.
     """
-    prefix = log_stream_prefix(job["jobName"], job["jobArn"])
-    streams, traceback = [f"{prefix}*"], []
+    log = JobLog(logs_client, job["jobName"], job["jobArn"])
+    streams: list[str] = []
     try:
-        streams, lines = _log(prefix, logs_client)
-        traceback = last_frame(lines)
+        streams = log.streams()
+        traceback = last_frame(line.message for line in log.last_lines(_EVENTS_READ))
     except ClientError as error:
         traceback = [f"Its log cannot be read: {error.response['Error']['Code']}"]
     return [
         *traceback,
-        f"Log: log group {JOB_LOG_GROUP}, log stream {', '.join(streams or [f'{prefix}*'])}",
+        f"Log: log group {JOB_LOG_GROUP}, log stream {', '.join(streams or [f'{log.prefix}*'])}",
         f"Console: {console_url(job['jobArn'].split(':')[3], job['jobArn'])}",
     ]
-
-
-def _log(prefix: str, logs_client: "CloudWatchLogsClient") -> tuple[list[str], list[str]]:
-    """Return the names of a job's log streams, and their last lines."""
-    found = logs_client.describe_log_streams(
-        logGroupName=JOB_LOG_GROUP, logStreamNamePrefix=prefix
-    )["logStreams"]
-    names = [stream["logStreamName"] for stream in found]
-    lines = [
-        event["message"]
-        for name in names
-        for event in logs_client.get_log_events(
-            logGroupName=JOB_LOG_GROUP,
-            logStreamName=name,
-            startFromHead=False,
-            limit=_EVENTS_READ,
-        )["events"]
-    ]
-    return names, lines
 
 
 def last_frame(lines: "Iterable[str]") -> list[str]:
@@ -70,7 +49,7 @@ def last_frame(lines: "Iterable[str]") -> list[str]:
     frame, found = "", []
     for raw in lines:
         # A script's output must not control the terminal.
-        line = "".join(character for character in raw if character.isprintable())
+        line = printable(raw)
         if _FRAME.fullmatch(line):
             frame = line.strip()
         elif frame and line.strip() and not line.startswith(" "):

@@ -1,0 +1,81 @@
+"""The decorator of all commands, which gives them their common options."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+import click
+
+from cdk_braket_client.clients import Clients
+
+from .output import Output
+
+# click passes options by name.
+Function = Callable[..., int | None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command.
+
+    Attributes:
+        out: Shows its result.
+        region: The region; None for the configured one.
+        profile: The profile; None for the configured one.
+    """
+
+    out: Output
+    region: str | None = None
+    profile: str | None = None
+
+    @cached_property
+    def clients(self) -> Clients:
+        """The clients of AWS services in the region of the call."""
+        session = boto3.Session(profile_name=self.profile, region_name=self.region)
+        return Clients(session)
+
+
+def command(name: str, *, uses_aws: bool = True) -> Callable[[Function], click.Command]:
+    """Turn a function into a command with the options `--json`, `--region` and `--profile`.
+
+    The function receives a `Call`, then its arguments and options by name. It returns the exit
+    code; None is 0. Its docstring is the help.
+
+    Args:
+        name: The name of the command.
+        uses_aws: Whether the command has `--region` and `--profile`.
+    """
+
+    def decorate(function: Function) -> click.Command:
+        @functools.wraps(function)
+        def called(*, as_json: bool, **values: Any) -> int | None:  # noqa: ANN401 - click's
+            region, profile = values.pop("region", None), values.pop("profile", None)
+            return function(Call(Output(as_json=as_json), region, profile), **values)
+
+        decorated: Callable[..., Any] = called
+        for option in reversed(_OPTIONS if uses_aws else _OPTIONS[:1]):
+            decorated = option(decorated)
+        return click.command(name)(decorated)
+
+    return decorate
+
+
+_OPTIONS = (
+    click.option("--json", "as_json", is_flag=True, help="Write JSON to the standard output."),
+    click.option(
+        "--region", metavar="REGION", help="The region. Default: AWS_REGION or the profile's."
+    ),
+    click.option(
+        "--profile", metavar="NAME", help="The profile of the AWS CLI. Default: AWS_PROFILE."
+    ),
+)
+
+JOB_HELP = "JOB is STACK/PATH (such as Chemistry/Vqe), a job name, an id or an ARN."
+
+
+def job_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument JOB, passed as `job`."""
+    return click.argument("job", metavar="JOB")(function)

@@ -1,0 +1,24 @@
+"""The commands, one module each.
+
+To add a command, write a module with a function below `@command`, and list it here. A group of
+commands, such as `cdk-braket sweep status`, is a `click.Group` whose commands are functions below
+`@command` as well. Start at `status`, which is the shortest.
+"""
+
+from typing import Final
+
+import click
+
+from . import cancel, cost, jobs, logs, open_console, results, status, wait
+
+COMMANDS: Final[tuple[click.Command, ...]] = (
+    cancel.cancel,
+    cost.cost,
+    jobs.jobs,
+    logs.logs,
+    open_console.open_console,
+    results.results,
+    status.status,
+    wait.wait,
+)
+"""All commands, in any order: the help sorts them."""

@@ -1,0 +1,13 @@
+"""Errors of the client, with messages for people."""
+
+
+class ClientSideError(Exception):
+    """Something that a user can fix; the message is for people."""
+
+
+class JobNotFoundError(ClientSideError):
+    """No job matches a reference, or several do."""
+
+
+class ResultsError(ClientSideError):
+    """The results of a job cannot be read."""

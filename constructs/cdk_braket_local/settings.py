@@ -1,0 +1,53 @@
+"""The settings of a local AWS, which its user chooses by environment variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+SIMULATE_QPUS: Final = "CDK_BRAKET_LOCAL_SIMULATE_QPUS"
+"""The variable that turns the simulation of quantum devices on."""
+
+VARIABLES: Final = frozenset({SIMULATE_QPUS})
+"""All variables that `Settings.read` reads."""
+
+_SWITCH: Final[Mapping[str, bool]] = {"": False, "0": False, "1": True}
+
+
+class SettingError(Exception):
+    """A variable has a value that is not allowed; the message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a local AWS.
+
+    Attributes:
+        simulates_qpus: Whether tasks for quantum devices are computed without noise. Otherwise the
+            devices are offline.
+    """
+
+    simulates_qpus: bool = False
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the settings from environment variables.
+
+        Args:
+            environment: The variables. Default of each: its attribute's default.
+
+        Raises:
+            SettingError: A variable has a value that is not allowed.
+        """
+        return cls(simulates_qpus=_switch(environment, SIMULATE_QPUS))
+
+
+def given(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables with settings that are set in an environment."""
+    return {name: environment[name] for name in sorted(VARIABLES) if environment.get(name)}
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "")
+    if text not in _SWITCH:
+        raise SettingError(f"{name}: expected 1 or 0, got {text!r}. Set it to 1, or unset it.")
+    return _SWITCH[text]
