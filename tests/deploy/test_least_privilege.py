@@ -1,7 +1,7 @@
-"""Each permission that we give is needed: without it, what the stack is for goes wrong.
+"""Each permission of the library is needed: without it, the deployment or the job fails.
 
-One stack is deployed over and over, each time without one action of one statement. Which of them
-the local AWS asks for is what docs/reference/permissions.md says.
+One stack is deployed repeatedly, each time without one action of one statement. The page
+docs/reference/permissions.md lists the permissions that the local AWS enforces.
 """
 
 import copy
@@ -82,13 +82,13 @@ def templates(
 
 @pytest.fixture(scope="module")
 def template(templates: Path) -> Template:
-    """The template of a job that has its environment's role."""
+    """Return the template of a job with its environment's role."""
     return _read(templates / "Guarded.template.json")
 
 
 @pytest.fixture(scope="module")
 def isolated(templates: Path) -> Template:
-    """The template of a job that has a role of its own."""
+    """Return the template of a job with a separate role."""
     return _read(templates / "GuardedAlone.template.json")
 
 
@@ -121,7 +121,7 @@ def test_an_isolated_job_needs_each_of_its_permissions(
     _job_needs_each(local_aws, isolated, _permissions(isolated, "JobRole"), needed)
 
 
-def test_each_statement_of_a_resource_policy_decides_on_what_it_is_there_for(
+def test_each_statement_of_a_resource_policy_decides_its_requests(
     local_aws: LocalAws, template: Template
 ) -> None:
     assert template
@@ -180,7 +180,7 @@ def _renamed(template: Template, name: str) -> Template:
 
 
 class _Scenario:
-    """One deployment of a template, under a name of its own."""
+    """One deployment of a template, under a separate name."""
 
     def __init__(self, aws: LocalAws, template: Template) -> None:
         settings = aws.client_settings
@@ -197,14 +197,14 @@ class _Scenario:
         self._logs = boto3.client("logs", **settings)
 
     def of_job(self) -> str:
-        """Deploy it and let the job come to its end; return what went wrong, if anything did."""
+        """Deploy it and let the job end; return the first problem, if any."""
         try:
             return self._deploy("create_stack") or self._job_did_its_work()
         finally:
             self._leave_nothing()
 
     def of_handler(self) -> str:
-        """Create, replace, lose, re-tag and delete a job; return what went wrong first."""
+        """Create, replace, lose, re-tag and delete a job; return the first problem."""
         try:
             return self._deploy("create_stack") or self._job_is_replaced()
         finally:
@@ -289,7 +289,7 @@ class _Scenario:
         return "" if status == "DELETE_COMPLETE" else status
 
     def _leave_nothing(self) -> None:
-        """Cancel what still runs: it would be in the way of the others."""
+        """Cancel running jobs, which would block the others."""
         for job in self._seen:
             if self._braket.get_job(jobArn=job)["status"] not in FINAL:
                 self._braket.cancel_job(jobArn=job)
@@ -342,7 +342,7 @@ def _without_each(
     permissions: list[Permission],
     scenario: Callable[["_Scenario"], str],
 ) -> dict[Permission, str]:
-    """What goes wrong without each permission."""
+    """Return the problem without each permission."""
 
     def without(permission: Permission) -> str:
         return scenario(_Scenario(aws, permission.removed_from(template)))
@@ -352,7 +352,7 @@ def _without_each(
 
 
 def _astonishing(wrong: Mapping[Permission, str], needed: Container[str]) -> dict[str, str]:
-    """What goes well without a permission that is asked for, or wrong without another."""
+    """Return deployments that work without a required permission, or fail without another one."""
     return {
         str(permission): text
         for permission, text in wrong.items()

@@ -1,7 +1,7 @@
 """A user's own project: the wheel with its extra `local`, `npm install aws-cdk`, and no more.
 
-The environment holds the distributions that the wheel's metadata asks for, and what those ask for,
-as they are installed here. Nothing else of the checkout can be found from the project.
+The environment contains the dependencies of the wheel's metadata, recursively, with the versions
+installed here. Nothing else of the checkout can be found from the project.
 """
 
 import json
@@ -206,7 +206,7 @@ class Project:
         return done.stdout
 
     def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the CDK CLI as the README says, against the local AWS that is up."""
+        """Run the CDK CLI as in the README, against the running local AWS."""
         script = 'eval "$(cdk-braket-local env)" && cdk "$@"'
         return self.try_("sh", "-c", script, "sh", *arguments)
 
