@@ -20,7 +20,7 @@ from cdk_braket_local import server
 # The server is run by its path: the suite is no package of its.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.emulator import lost_answers
+from tests.emulator import lost_answers, refused_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,6 +68,7 @@ def _recording(
     application.asgi = lost_answers.losing(
         application.asgi, directory, custom_resources.RESPONSE_PATH
     )
+    application.asgi = refused_calls.refusing(application.asgi, directory)
     return application
 
 

@@ -158,6 +158,8 @@ def test_pages_show_how_each_example_is_deployed() -> None:
     assert len(COMMANDS) >= 3
 
 
+# tests/deploy/test_examples.py deploys the same stacks.
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_example_deploys_with_the_command_of_its_page(command: str) -> None:
     done = deploy(*command.split()[2:])

@@ -43,6 +43,10 @@ Amazon EventBridge, only for jobs that have rules:
 
 AWS Step Functions, only where state machines run jobs:
 
+- `states:StartExecution`, `states:DescribeExecution` and `states:StopExecution` on a sweep's state
+  machine and its executions, only for sweeps that their deployment starts.
+- `s3:GetObject` on the results of a sweep's jobs and on the sweep's own results, `s3:PutObject` on
+  the latter: the numbers of each point, and the table.
 - `states:SendTaskSuccess` and `states:SendTaskFailure` on the state machines of the account and
   region: tell the one that waits for a job what became of it.
 
@@ -53,8 +57,10 @@ import http.client
 import json
 import os
 import socket
+import tarfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -80,6 +86,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from ..api import model_rules
+from ..api.sweep_table import numbers_in
 from .create_job import ANNOUNCED_SECONDS, CALL_SECONDS
 from .errors import ASSET_NOT_FOUND, FORBIDDEN, Kind, ServiceError
 from .gateway import Job, Page
@@ -104,6 +111,14 @@ COPY_SECONDS = 180
 """A server-side copy of a large object answers only when it is done."""
 
 ANSWER_SECONDS = 10
+
+_NO_EXECUTION = "ExecutionDoesNotExist"  # status 400
+
+_RESULT = "results.json"
+_LARGEST_ARCHIVE = 64 * 1024**2
+"""How much of a job's archive is searched for its result."""
+
+_LARGEST_RESULT = 4 * 1024**2
 
 LARGEST_COPY_BYTES = 5 * 1024**3
 """What one CopyObject takes.
@@ -165,6 +180,21 @@ class _StatesClient(Protocol):
 
     def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> object:  # noqa: N803
         """Let a state fail."""
+
+    def start_execution(
+        self,
+        *,
+        stateMachineArn: str,  # noqa: N803
+        name: str,
+        input: str,
+    ) -> Mapping[str, str]:
+        """Start an execution."""
+
+    def describe_execution(self, *, executionArn: str) -> Mapping[str, str]:  # noqa: N803
+        """Describe an execution."""
+
+    def stop_execution(self, *, executionArn: str) -> object:  # noqa: N803
+        """Stop an execution."""
 
 
 class AwsGateway:
@@ -497,6 +527,9 @@ class AwsGateway:
             results_path=found["outputDataConfig"]["s3Path"],
             checkpoint_uri=found.get("checkpointConfig", {"s3Uri": ""})["s3Uri"],
             failure_reason=found.get("failureReason", ""),
+            started_at=_iso(found.get("startedAt")),
+            ended_at=_iso(found.get("endedAt")),
+            instances=found["instanceConfig"].get("instanceCount", 1),
         )
 
     def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
@@ -561,6 +594,51 @@ class AwsGateway:
 
     # --- CloudFormation. ---
 
+    def start_execution(self, state_machine: str, name: str, text: str) -> str:
+        """Start an execution of a state machine with an input; return its ARN."""
+        with _translated("StartExecution"):
+            answer = self._states.start_execution(
+                stateMachineArn=state_machine, name=name, input=text
+            )
+        return answer["executionArn"]
+
+    def execution_status(self, execution: str) -> str:
+        """Return the status of an execution, such as `RUNNING`."""
+        with _translated("DescribeExecution"):
+            return self._states.describe_execution(executionArn=execution)["status"]
+
+    def stop_execution(self, execution: str) -> None:
+        """Stop an execution."""
+        with _translated("StopExecution"):
+            self._states.stop_execution(executionArn=execution)
+
+    def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
+        """Return the numbers that a script saved as its result, read from the job's archive.
+
+        The archive is the script's, so it is not trusted: one member is read, up to a limit, and
+        nothing is unpacked.
+        """
+        with _translated("GetObject"):
+            body = self._s3.get_object(Bucket=archive.bucket, Key=archive.key)["Body"]
+            try:
+                return numbers_in(_result_in(body))
+            finally:
+                body.close()
+
+    def write_table(self, place: Location, text: str) -> None:
+        """Write a CSV file over an existing one."""
+
+        def put(headers: Mapping[str, str]) -> object:
+            return self._s3.put_object(
+                Bucket=place.bucket,
+                Key=place.key,
+                Body=text.encode(),
+                ContentType="text/csv; charset=utf-8",
+                **headers,  # type: ignore[arg-type]  # the stub knows no mapping
+            )
+
+        self._encrypted("PutObject", place.bucket, None, put)
+
     def accepts_answers(self, url: str) -> bool:
         """Return whether a URL is one that CloudFormation may have signed.
 
@@ -600,6 +678,44 @@ class AwsGateway:
         finally:
             timer.cancel()
             connection.close()
+
+
+def _iso(time: datetime | None) -> str:
+    return "" if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+class _Readable(Protocol):
+    def read(self, amt: int | None = None) -> bytes:
+        """Return the next bytes."""
+
+
+def _result_in(body: "_Readable") -> Mapping[str, object]:
+    """Return the result in a job's archive; an empty one if there is none."""
+    try:
+        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # a file by what it does
+            for member in archive:
+                if member.isfile() and member.name.rpartition("/")[2] == _RESULT:
+                    found = archive.extractfile(member)
+                    value = json.loads(found.read(_LARGEST_RESULT)) if found else None
+                    return value if isinstance(value, dict) else {}
+    except (tarfile.TarError, OSError, EOFError, ValueError, RecursionError, zlib.error):
+        pass  # not an archive of the SDK: there are no metrics
+    return {}
+
+
+class _Limited:
+    """The start of a file: what is behind it is not read."""
+
+    def __init__(self, body: "_Readable") -> None:
+        self._body = body
+        self._left = _LARGEST_ARCHIVE
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._body.read(wanted) if wanted else b""
+        self._left -= len(data)
+        return data
 
 
 def _shut_down(connection: http.client.HTTPConnection) -> None:
@@ -699,7 +815,7 @@ def _kind(code: str, status: int) -> Kind:
         return Kind.CONFLICT
     if code in _THROTTLED or status == _HTTP_TOO_MANY or status >= _HTTP_ERROR:
         return Kind.TRANSIENT
-    if status == _HTTP_NOT_FOUND:
+    if status == _HTTP_NOT_FOUND or code == _NO_EXECUTION:
         return Kind.NOT_FOUND
     return Kind.PERMANENT
 

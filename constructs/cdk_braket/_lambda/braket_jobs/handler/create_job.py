@@ -9,6 +9,7 @@ from . import preconditions
 from .cancel_job import Cancellation
 from .errors import (
     ASSET_NOT_FOUND,
+    DeferredFailure,
     Failure,
     Kind,
     LateEventFailure,
@@ -74,9 +75,10 @@ class Creation:
         """
         try:
             arn = self._find_or_create(definition, store, run)
-        except (OutOfTimeFailure, LateEventFailure):
-            # Out of time, a call may have had its effect: the event that follows on FAILED looks
-            # for the job. Late, the run is not ours to give up.
+        except (DeferredFailure, OutOfTimeFailure, LateEventFailure):
+            # Deferred, the same event comes again. Out of time, a call may have had its effect:
+            # the event that follows on FAILED looks for the job. Late, the run is not ours to give
+            # up.
             raise
         except (Failure, ServiceError) as error:
             self._give_up(definition, store, run, error)
@@ -144,11 +146,13 @@ class Creation:
         }
         began = self._calls.now()
         is_unclear = False  # whether a call may have created a job that no search has looked for
+        was_unclear = False
         for attempt in itertools.count():
             before = self._claim(store, run)
             if before.job is not None:
                 return before.job
             is_unclear |= before.was_called and before.caller != self._invocation.me
+            was_unclear |= is_unclear
             if is_unclear:
                 found = self._found(definition, store, run)
                 if found is not None:
@@ -160,6 +164,7 @@ class Creation:
             try:
                 return self._gateway.create_job(request)
             except ServiceError as error:
+                self._defer(definition, store, run, error, is_clear=not was_unclear)
                 # It, or an earlier call, may have created the job all the same.
                 if not self._may_pass(error, began):
                     may_exist = error.kind is Kind.CONFLICT or before.was_called
@@ -171,6 +176,51 @@ class Creation:
                 self._invocation.log("retrying", None, definition, run, error=error)
                 self._calls.pause(attempt, error)
         raise AssertionError("unreachable")
+
+    def _defer(
+        self,
+        definition: JobProperties,
+        store: JobRecordStore,
+        run: Run,
+        error: ServiceError,
+        *,
+        is_clear: bool,
+    ) -> None:
+        """Leave a call that the service refuses for now to the sender of the event, if it asks.
+
+        Args:
+            definition: The definition.
+            store: The record.
+            run: The run.
+            error: The refusal.
+            is_clear: Whether no earlier call can have had an effect. Otherwise the next event
+                searches once more.
+
+        Raises:
+            DeferredFailure: The sender repeats the event.
+        """
+        if not self._invocation.event.defers or not error.is_refusal_for_now:
+            return
+        if is_clear:
+            self._withdraw(store, run)
+        self._invocation.log("deferred", None, definition, run, error=error)
+        reason = self._invocation.reason(error, definition)
+        raise DeferredFailure(reason, is_quota=error.is_quota) from error
+
+    def _withdraw(self, store: JobRecordStore, run: Run) -> None:
+        """Put on record that no call of CreateJob had an effect."""
+
+        def withdrawn(old: JobRecord) -> JobRecord:
+            found = old.runs.get(run.token)
+            if found is None or found.caller != self._invocation.me:
+                return old
+            return old.with_run(found.after(Step.WITHDRAW, caller=None, calling_until=None))
+
+        try:
+            store.change(withdrawn)
+        except (Failure, ServiceError) as error:
+            # The next event waits until the announced call is over, and searches.
+            self._invocation.log("not_noted", None, error=error)
 
     def _found(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str | None:
         """Search for the job, and keep other invocations from calling meanwhile."""

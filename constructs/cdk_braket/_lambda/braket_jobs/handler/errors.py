@@ -16,6 +16,9 @@ _LONGEST_MESSAGE = 1000  # characters of a service's message that are passed on
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "Forbidden"})
 # Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 _EXPLICIT_DENY = "explicit deny"
+_QUOTA = "ServiceQuotaExceededException"
+# Source: https://docs.aws.amazon.com/braket/latest/APIReference/CommonErrors.html
+_THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
 # The refusal of a third-party QPU, "User agreement has not been accepted".
 _AGREEMENT = "user agreement"
 
@@ -59,6 +62,16 @@ class ServiceError(Exception):
         return self.is_denied and not any(words in said for words in (_EXPLICIT_DENY, _AGREEMENT))
 
     @property
+    def is_quota(self) -> bool:
+        """Whether a quota of the account is used up."""
+        return self.code == _QUOTA
+
+    @property
+    def is_refusal_for_now(self) -> bool:
+        """Whether the call had no effect, and the same call succeeds once there is capacity."""
+        return self.is_quota or self.code in _THROTTLED
+
+    @property
     def is_denied(self) -> bool:
         """Whether the caller may not make the call."""
         return self.code.rpartition(".")[2] in _DENIED
@@ -76,6 +89,18 @@ class ServiceError(Exception):
 
 class Failure(Exception):  # noqa: N818 - the outcome of an event, not an error in a program
     """The event ends with FAILED, and this is the reason."""
+
+
+class DeferredFailure(Failure):
+    """The service refuses to create a job now, and the caller repeats the event later.
+
+    Attributes:
+        is_quota: Whether a quota is used up; else the account calls too often.
+    """
+
+    def __init__(self, reason: str, *, is_quota: bool) -> None:
+        super().__init__(reason)
+        self.is_quota = is_quota
 
 
 class LateEventFailure(Failure):

@@ -12,7 +12,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the service describes it. `tags` is None where the answer has no tags."""
+    """A job as the service describes it.
+
+    `tags` is None where the answer has no tags. The times are ISO 8601, and empty if unknown.
+    """
 
     arn: str
     status: str
@@ -21,6 +24,9 @@ class Job:
     results_path: str = ""
     checkpoint_uri: str = ""
     failure_reason: str = ""
+    started_at: str = ""
+    ended_at: str = ""
+    instances: int = 1
 
     @property
     def is_over(self) -> bool:
@@ -113,6 +119,21 @@ class Gateway(Protocol):
 
     def send_task_failure(self, token: str, error: str, cause: str) -> None:
         """Let the state that waits with this task token fail."""
+
+    def start_execution(self, state_machine: str, name: str, text: str) -> str:
+        """Start an execution of a state machine with an input; return its ARN."""
+
+    def execution_status(self, execution: str) -> str:
+        """Return the status of an execution, such as `RUNNING`."""
+
+    def stop_execution(self, execution: str) -> None:
+        """Stop an execution."""
+
+    def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
+        """Return the numbers that a script saved as its result."""
+
+    def write_table(self, place: Location, text: str) -> None:
+        """Write a CSV file over an existing one."""
 
     def accepts_answers(self, url: str) -> bool:
         """Return whether a response document may be sent to this URL."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ..api import model_rules
-from ..contract import CATCH_UP_TYPE, FAILED, JOB_STATE_CHANGE
+from ..contract import CATCH_UP_TYPE, FAILED, JOB_STATE_CHANGE, SWEEP_TYPE
 from .aws_gateway import AwsGateway
 from .cloudformation import (
     ANSWER_ATTEMPTS,
@@ -24,13 +24,21 @@ from .cloudformation import (
     response_url,
     text_in,
 )
-from .errors import Failure, Kind, ServiceError, UnfinishedWait
+from .errors import (
+    DeferredFailure,
+    Failure,
+    Kind,
+    OutOfTimeFailure,
+    ServiceError,
+    UnfinishedWait,
+)
 from .gateway import Gateway
 from .lifecycle import Lifecycle
 from .log import log, place_of
 from .missed_events import CatchUp
 from .redaction import without_secrets_of
 from .retries import Budget, Calls
+from .sweep_start import SweepStart
 from .workflow_runs import Tools, is_asked, run
 
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
@@ -56,6 +64,14 @@ _aws = AwsGateway()
 
 class HybridJobError(Exception):
     """The error that a state machine receives for a job that could not be run."""
+
+
+class HybridJobThrottlingError(Exception):
+    """The error of a start that Amazon Braket refused for its rate, or that ran out of time."""
+
+
+class HybridJobQuotaError(Exception):
+    """The error of a start that Amazon Braket refused because a quota is used up."""
 
 
 def handler(event: object, context: Context) -> Mapping[str, object] | None:
@@ -88,9 +104,16 @@ def run_for(
     try:
         return run(event, tools)
     except Failure as failure:
-        raise HybridJobError(without_secrets_of(event, str(failure))) from None
+        raise _error_of(failure)(without_secrets_of(event, str(failure))) from None
     except Exception as error:  # noqa: BLE001 - its text may hold parts of the request
         raise HybridJobError(_unforeseen(error)) from None
+
+
+def _error_of(failure: Failure) -> type[Exception]:
+    """Return the error whose name tells a state machine whether to repeat the state."""
+    if isinstance(failure, DeferredFailure):
+        return HybridJobQuotaError if failure.is_quota else HybridJobThrottlingError
+    return HybridJobThrottlingError if isinstance(failure, OutOfTimeFailure) else HybridJobError
 
 
 def respond_to(
@@ -179,6 +202,12 @@ def _budget(gateway: Gateway, ends: float) -> Budget:
     return Budget(work_ends=cleanup_ends - cleanup_seconds, ends=cleanup_ends)
 
 
+_KINDS: Mapping[str, type[Lifecycle | CatchUp | SweepStart]] = {
+    CATCH_UP_TYPE: CatchUp,
+    SWEEP_TYPE: SweepStart,
+}
+
+
 class _Work:
     """The event's work, and its result as far as there is one."""
 
@@ -195,7 +224,7 @@ class _Work:
         self._rng = rng
         self._answer: Answer | UnfinishedWait | None = None
         self._broken: BaseException | None = None
-        self._handling: Lifecycle | CatchUp | None = None
+        self._handling: Lifecycle | CatchUp | SweepStart | None = None
 
     def answer(self) -> Answer | UnfinishedWait:
         """Return the answer; a failure if the work is not done in time."""
@@ -246,7 +275,7 @@ class _Work:
         def log_with_names(decision: str, details: Mapping[str, object]) -> None:
             log(decision, {"logicalId": event.logical_id, "type": event.type, **details})
 
-        kind = CatchUp if text_in(self._raw, "ResourceType") == CATCH_UP_TYPE else Lifecycle
+        kind = _KINDS.get(text_in(self._raw, "ResourceType"), Lifecycle)
         self._handling = kind(event, self._gateway, self._budget, log_with_names, self._rng)
         outcome = self._handling.handle()
         return Answer(outcome.physical_id, attributes=outcome.attributes)

@@ -69,6 +69,7 @@ class Event:
         sent_at: When CloudFormation sent it (seconds since the epoch), if the event has it.
         expires_at: When CloudFormation stops listening, if the event has it.
         waits_until: When the wait for the job is over, if an earlier invocation began it.
+        defers: Whether the sender repeats the event later if the service refuses a job for now.
     """
 
     type: RequestType
@@ -81,6 +82,7 @@ class Event:
     sent_at: float | None = None
     expires_at: float | None = None
     waits_until: float | None = None
+    defers: bool = False
 
     def seen(self, now: float, record: JobRecord) -> Seen:
         """Return the entry of the event in a record.

@@ -54,6 +54,8 @@ class Step(StrEnum):
     """An event wants the run's definition."""
     ANNOUNCE = "announce"
     """CreateJob is about to be called."""
+    WITHDRAW = "withdraw"
+    """The service refused every call of CreateJob, so that there is no job."""
     START = "start"
     """The job's ARN became known."""
     ACCEPT = "accept"
@@ -79,6 +81,7 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
     State.CALLING: {
         Step.ASK: State.CALLING,
         Step.ANNOUNCE: State.CALLING,
+        Step.WITHDRAW: State.WANTED,
         Step.START: State.STARTED,
         Step.RELEASE: State.RELEASED,
         Step.RETAIN: State.RELEASED,
