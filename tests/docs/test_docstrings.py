@@ -17,6 +17,8 @@ from types import ModuleType
 import pytest
 
 import cdk_braket
+import cdk_braket_cli
+import cdk_braket_client
 import cdk_braket_local
 
 _FENCE = re.compile(r"^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -25,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def _modules() -> Iterator[str]:
     """Return all modules by name; importing them here would start jsii for any test."""
-    for package in (cdk_braket, cdk_braket_local):
+    for package in (cdk_braket, cdk_braket_cli, cdk_braket_client, cdk_braket_local):
         yield package.__name__
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield found.name

@@ -191,8 +191,8 @@ def test_a_stack_synthesizes_with_it(installed: Path, tmp_path: Path) -> None:
 
 
 ASK = """
-from cdk_braket_local.control.temporary_instance import install_command
-print(install_command())
+from cdk_braket_client.installation import install_command
+print(install_command("local"))
 """
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALLS = re.findall(r'^pip install "(.*cdk-braket\[local\].*)"$', README, re.MULTILINE)
