@@ -13,17 +13,17 @@ from tests import length
 from tests.simulator.cloudformation import MADE_UP, CloudFormation
 from tests.simulator.schedules import (
     Concurrent,
-    asked,
     at_random,
     delivered,
     in_one_thread,
+    run_invocation,
     switching,
 )
 from tests.unit.handler.worlds import RECORDS, properties
 
 TOKENS = pytest.mark.parametrize("tokens", [0.0, 1e12], ids=["forgets", "remembers"])
 EVERY = length.steps(3, 1)
-"""Of the points at which the second invocation begins, each is played, or each n-th."""
+"""The step between points at which the second invocation begins: 1 for all points."""
 
 TEXTS = {k: str(v) for k, v in properties().items() if k != "ServiceToken"}
 DEFINITION = {k: json.loads(v) if v.startswith("{") else v for k, v in TEXTS.items()}
@@ -49,7 +49,7 @@ def doubled_update(world: Concurrent, cfn: CloudFormation) -> Invocations:
 
 
 def doubled_start(world: Concurrent, _cfn: CloudFormation) -> Invocations:
-    return [asked(world, run_event(RunAction.START))] * 2
+    return [run_invocation(world, run_event(RunAction.START))] * 2
 
 
 def run_event(action: RunAction) -> Mapping[str, object]:
@@ -71,7 +71,7 @@ def played(case: Case, tokens: float, schedule: Callable[[list[int]], int]) -> C
 
 
 def interleavings(case: Case, tokens: float) -> Iterator[tuple[int, int]]:
-    """Return where the second invocation begins, and for how many turns it goes on at first."""
+    """Return the start of the second invocation, and the number of its first turns."""
     alone = played(case, tokens, lambda ready: ready[0]).steps
     for at in range(0, alone, EVERY):
         for back in (1, 3, 6, 10, 1000)[:: 1 if EVERY == 1 else 2]:
@@ -101,13 +101,16 @@ def create_and_delete(world: Concurrent, cfn: CloudFormation) -> Invocations:
 
 def start_and_stop(world: Concurrent, _cfn: CloudFormation) -> Invocations:
     return [
-        asked(world, run_event(RunAction.START)),
-        asked(world, run_event(RunAction.EXECUTION_ENDED)),
+        run_invocation(world, run_event(RunAction.START)),
+        run_invocation(world, run_event(RunAction.EXECUTION_ENDED)),
     ]
 
 
 def start_and_cancel(world: Concurrent, _cfn: CloudFormation) -> Invocations:
-    return [asked(world, run_event(RunAction.START)), asked(world, run_event(RunAction.CANCEL))]
+    return [
+        run_invocation(world, run_event(RunAction.START)),
+        run_invocation(world, run_event(RunAction.CANCEL)),
+    ]
 
 
 @TOKENS
