@@ -91,7 +91,7 @@ class Project(UsersEnvironment):
         return done.stdout
 
     def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the CDK CLI as the README says, against the local AWS that is up."""
+        """Run the CDK CLI as in the README, against the running local AWS."""
         script = 'eval "$(cdk-braket-local env)" && cdk "$@"'
         return self.try_("sh", "-c", script, "sh", *arguments)
 
