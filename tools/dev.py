@@ -119,6 +119,10 @@ def _check(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
     return code or _whole_suite(checkout, "--ignore=tests/quality/test_checks.py")
 
 
+def _bench(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
+    return _exec(checkout, "tools", "benchmarks.main", *arguments)
+
+
 def _set_up(checkout: setup.Checkout, _arguments: Sequence[str]) -> int:
     report(f"set up: {checkout.venv} and {checkout.node_modules} fit the locks.")
     return 0
@@ -151,6 +155,11 @@ COMMANDS = {
         _lint,
     ),
     "check": _Command("", "Run all static checks, then the tests, as CI does.", _check),
+    "bench": _Command(
+        "[--small] [QUESTION …]",
+        "Measure this library beside the alternatives, and update docs/explain/benchmarks.md.",
+        _bench,
+    ),
     "lock": _Command(
         "[--upgrade]",
         "Update the locks; --upgrade selects newer versions.",

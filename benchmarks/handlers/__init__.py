@@ -1,0 +1,1 @@
+"""Handlers of custom resources: `python -m benchmarks.handlers MODULE EVENT` runs one of them."""
