@@ -11,13 +11,20 @@ from tests.deploy import environments
 from tests.deploy.cdk import CdkApp
 from tests.emulator import leaks
 from tests.exit_code import pytest_configure
-from tests.length import pytest_report_header
+from tests.length import pytest_collection_modifyitems, pytest_report_header
 
 # aws-cdk-lib checks templates against CloudFormation's schemas in every process that synthesizes,
 # which takes longer than the rest. tests/quality/test_templates.py turns it on.
 os.environ["CDK_VALIDATION"] = "false"
 
-__all__ = ["bootstrapped_aws", "local_aws", "no_leaks", "pytest_configure", "pytest_report_header"]
+__all__ = [
+    "bootstrapped_aws",
+    "local_aws",
+    "no_leaks",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_report_header",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 USAGE_ERROR = 2
 LONG = "CDK_BRAKET_LONG_TESTS"
-"""The environment variable by which random tests know that they run in full."""
+"""The environment variable with which the suite runs in full."""
 
 # Each worker has a local AWS of its own.
 _MOST_WORKERS = 4
@@ -141,8 +141,8 @@ COMMANDS = {
     ),
     "test": _Command(
         "[--long] [--cov] [PYTEST ARGUMENTS]",
-        "Run the whole test suite, as CI does. --long runs the random tests in full. --cov reports "
-        "the branches that are not covered. Other arguments go to pytest.",
+        "Run the whole test suite, as CI does. --long runs it in full. "
+        "--cov reports the branches that are not covered. Other arguments go to pytest.",
         _test,
     ),
     "lint": _Command(

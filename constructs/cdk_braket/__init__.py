@@ -4,7 +4,7 @@ The public names are resolved on first use (PEP 562). This package also holds th
 the rules, and importing these starts neither jsii nor Node.
 """
 
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .interfaces import IHybridJob, IHybridJobEnvironment
     from .jobs.dashboard import HybridJobDashboard
     from .jobs.hybrid_job import HybridJob, HybridJobDefinition
+    from .jobs.sweep import HybridJobSweep
     from .request.algorithm_script import AlgorithmScript, Compression
     from .request.checkpoint_source import CheckpointSource
     from .request.container_image import ContainerImage
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from .request.job_status import JobStatus
     from .request.spending_limit import SpendingLimit
+    from .request.sweep_points import Grid, SweepPoints
     from .validation.preflight import PreflightCheck
 
 __all__ = [
@@ -40,10 +42,12 @@ __all__ = [
     "ContainerImage",
     "Device",
     "Distribution",
+    "Grid",
     "HybridJob",
     "HybridJobDashboard",
     "HybridJobDefinition",
     "HybridJobEnvironment",
+    "HybridJobSweep",
     "Hyperparameter",
     "IHybridJob",
     "IHybridJobEnvironment",
@@ -55,6 +59,7 @@ __all__ = [
     "OutputData",
     "PreflightCheck",
     "SpendingLimit",
+    "SweepPoints",
     "ValidationError",
     "WaitForCompletion",
 ]
@@ -67,10 +72,12 @@ _HOMES: Final = {
     "ContainerImage": "request.container_image",
     "Device": "request.device",
     "Distribution": "request.job_options",
+    "Grid": "request.sweep_points",
     "HybridJob": "jobs.hybrid_job",
     "HybridJobDashboard": "jobs.dashboard",
     "HybridJobDefinition": "jobs.hybrid_job",
     "HybridJobEnvironment": "environment.hybrid_job_environment",
+    "HybridJobSweep": "jobs.sweep",
     "Hyperparameter": "core.plain",
     "IHybridJob": "interfaces",
     "IHybridJobEnvironment": "interfaces",
@@ -82,6 +89,7 @@ _HOMES: Final = {
     "OutputData": "request.job_options",
     "PreflightCheck": "validation.preflight",
     "SpendingLimit": "request.spending_limit",
+    "SweepPoints": "request.sweep_points",
     "ValidationError": "core.validation_error",
     "WaitForCompletion": "request.job_options",
 }
@@ -89,6 +97,8 @@ _HOMES: Final = {
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
+    if name == "__version__":
+        return metadata.version("cdk-braket")
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{home}"), name)

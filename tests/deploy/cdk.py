@@ -1,19 +1,32 @@
 """Runs the real CDK CLI against a local AWS."""
 
+import functools
 import json
+import runpy
 import subprocess
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
+
+import aws_cdk
 
 from tests.deploy.environments import CDK
 from tests.emulator import leaks
 from tests.patience import PATIENCE
 
+_PLAIN_COMMAND = "python3 app.py"
+_ONE_AT_A_TIME = threading.Lock()
+_App = aws_cdk.App
+
 
 @dataclass(frozen=True, slots=True)
 class CdkApp:
     """A CDK app as its user sees it: a folder with a cdk.json, and the commands on it.
+
+    An app with the plain command runs in this process, not by the CLI. Each process would load
+    aws-cdk-lib again.
 
     Attributes:
         folder: Where the app's cdk.json is.
@@ -50,6 +63,10 @@ class CdkApp:
         assert finished.returncode != 0, finished.stdout
         return finished.stdout
 
+    def refactor(self, **context: object) -> str:
+        """Compute a refactoring without its execution; return the output of the CLI."""
+        return self._run("refactor", "--unstable=refactor", "--dry-run", **context)
+
     def destroy(self, **context: object) -> None:
         """Destroy all stacks."""
         self._run("destroy", "--all", "--force", **context)
@@ -60,9 +77,8 @@ class CdkApp:
         return finished.stdout
 
     def _start(self, *arguments: str, **context: object) -> subprocess.CompletedProcess[str]:
-        settings = [f"--context={name}={value}" for name, value in context.items()]
         finished = subprocess.run(
-            [CDK, *arguments, *settings, f"--output={self.scratch / 'cdk.out'}", "--no-color"],
+            [CDK, *arguments, *self._app(context), "--no-color"],
             cwd=self.folder,
             # Of its own: several at once read what others are just writing.
             env={**self.environment, "CDK_HOME": str(self.scratch / "cdk-home")},
@@ -75,3 +91,24 @@ class CdkApp:
         )
         leaks.keep_output(self.environment, finished.stdout)
         return finished
+
+    def _app(self, context: Mapping[str, object]) -> list[str]:
+        """The options that name the app and its context."""
+        settings = json.loads((self.folder / "cdk.json").read_text(encoding="utf-8"))
+        given = {name: str(value) for name, value in context.items()}
+        assembly = self.scratch / "cdk.out"
+        if settings["app"] == _PLAIN_COMMAND:
+            _synthesize(self.folder / "app.py", settings["context"] | given, assembly)
+            return [f"--app={assembly}"]
+        options = [f"--context={name}={value}" for name, value in given.items()]
+        return [*options, f"--output={assembly}"]
+
+
+def _synthesize(script: Path, context: Mapping[str, object], assembly: Path) -> None:
+    """Run the script of an app with a context, as the CLI does."""
+    # The CLI asks for it, and errors are looked up by it.
+    paths = {"aws:cdk:enable-path-metadata": True}
+
+    app = functools.partial(_App, outdir=str(assembly), context={**paths, **context})
+    with _ONE_AT_A_TIME, mock.patch.object(aws_cdk, "App", app):
+        runpy.run_path(str(script), run_name="__main__")

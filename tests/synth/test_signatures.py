@@ -10,7 +10,14 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 
 import cdk_braket
-from cdk_braket import ContainerImage, HybridJob, HybridJobEnvironment, IHybridJob, ValidationError
+from cdk_braket import (
+    ContainerImage,
+    HybridJob,
+    HybridJobDefinition,
+    HybridJobEnvironment,
+    IHybridJob,
+    ValidationError,
+)
 from tests import public_api
 from tests.synth.support import LOCAL, image_job, new_stack
 
@@ -53,6 +60,8 @@ def _others(stack: Stack, parameter: str) -> object:
         return sns.Topic(stack, "Topic")
     if parameter == "access_logs_bucket":
         return s3.Bucket.from_bucket_name(stack, "LogBucket", "logs")
+    if parameter == "definition":
+        return HybridJobDefinition(stack, "Job", image=ContainerImage.base(), device=LOCAL)
     return {
         "scope": stack,
         "id": "It",

@@ -159,7 +159,7 @@ def prepare(
         environment=usable.environment,
         tags=usable.tags or {},
         disabled=usable.disabled_checks,
-        scratch=_scratch(scope),
+        scratch=scratch_of(scope),
         refused=refused,
     )
     checked = check(options, around)
@@ -664,7 +664,7 @@ def _locations(options: JobOptions) -> list[s3_location.Location]:
     return [source for source in sources if isinstance(source, s3_location.Location)]
 
 
-def _scratch(scope: Construct) -> Path:
+def scratch_of(scope: Construct) -> Path:
     """Return the directory for archives: next to the assets, so that CDK finds them."""
     stage = stage_of(scope)
     return Path(asset_directory_of(stage) if stage else ".") / "braket-scripts"

@@ -52,10 +52,15 @@ _BEFORE_THEIR_TIME: Final = ("ABORTED", "FAILED", "TIMED_OUT")
 
 # The errors that report a killed function. Source:
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
-_LOST: Final = ("Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout")
+LOST: Final = (
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+)
 
 
-def _handler_of(definition: BoundJob, path: str) -> lambda_.IFunction:
+def handler_of(definition: BoundJob, path: str) -> lambda_.IFunction:
     """Return the function that runs a definition's jobs outside of deployments.
 
     The first call for each environment also creates rules that report ended jobs and executions to
@@ -98,6 +103,7 @@ def _add_event_rules(environment: HybridJobEnvironment, function: lambda_.IFunct
         ],
     )
     execution = events.EventField.from_path("$.detail.executionArn")
+    stopped = events.EventField.from_path("$.detail.stopDate")
     events.Rule(
         environment,
         _RULE_OF_EXECUTIONS,
@@ -112,7 +118,7 @@ def _add_event_rules(environment: HybridJobEnvironment, function: lambda_.IFunct
                 environment,
                 function,
                 RunAction.EXECUTION_ENDED,
-                {RunProperty.EXECUTION: execution},
+                {RunProperty.EXECUTION: execution, RunProperty.STOPPED_AT: stopped},
             ),
         ],
     )
@@ -124,14 +130,15 @@ def _event_target(
     action: RunAction,
     members: Mapping[RunProperty, str],
 ) -> events.IRuleTarget:
-    payload = _payload(action, {RunProperty.RECORDS: records_uri(environment), **members})
-    event = events.RuleTargetInput.from_object(payload)
+    event_payload = payload(action, {RunProperty.RECORDS: records_uri(environment), **members})
+    event = events.RuleTargetInput.from_object(event_payload)
     return as_target(HandlerTarget(environment, function, event))
 
 
-def _payload(action: RunAction, members: Mapping[RunProperty, object]) -> dict[str, object]:
-    payload: dict[str, object] = {RunProperty.ACTION.value: action.value}
-    return payload | {name.value: value for name, value in members.items()}
+def payload(action: RunAction, members: Mapping[RunProperty, object]) -> dict[str, object]:
+    """Return an event that requests an action of the handler."""
+    asked: dict[str, object] = {RunProperty.ACTION.value: action.value}
+    return asked | {name.value: value for name, value in members.items()}
 
 
 class RunJobTask(sfn.StateMachineFragment):
@@ -159,7 +166,7 @@ class RunJobTask(sfn.StateMachineFragment):
             poll_interval: The interval between two checks of the job.
             result_path: The location of the run in the state's data.
         """
-        function = _handler_of(definition, f"{scope.node.path}/{id}".lstrip("/"))
+        function = handler_of(definition, f"{scope.node.path}/{id}".lstrip("/"))
         super().__init__(scope, id)
         self._function = function
         self._records = records_uri(definition.environment)
@@ -239,7 +246,7 @@ class RunJobTask(sfn.StateMachineFragment):
             id,
             state_name=f"{self.node.id}: {id.lower()}",
             lambda_function=self._function,
-            payload=sfn.TaskInput.from_object(_payload(action, members)),
+            payload=sfn.TaskInput.from_object(payload(action, members)),
             payload_response_only=True,
             result_path=result_path,
         )
@@ -259,7 +266,7 @@ class RunJobTask(sfn.StateMachineFragment):
             comment="Until the event of the job's end returns the token",
             lambda_function=self._function,
             integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
-            payload=sfn.TaskInput.from_object(_payload(RunAction.WAIT, members)),
+            payload=sfn.TaskInput.from_object(payload(RunAction.WAIT, members)),
             task_timeout=sfn.Timeout.duration(poll_interval),
             result_path=self._result_path,
         )
@@ -272,9 +279,7 @@ def _plain_values(hyperparameters: Mapping[str, Hyperparameter]) -> dict[str, Hy
 
 def _patient(state: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
     """Retry lost invocations, but not those that the function refused."""
-    state.add_retry(
-        errors=list(_LOST), interval=Duration.seconds(2), max_attempts=6, backoff_rate=2
-    )
+    state.add_retry(errors=list(LOST), interval=Duration.seconds(2), max_attempts=6, backoff_rate=2)
     return state
 
 
@@ -296,10 +301,10 @@ def schedule_target(
     Raises:
         ValidationError: The environment is of another app.
     """
-    function = _handler_of(definition, path)
+    function = handler_of(definition, path)
     # The same for all deliveries of one scheduled time, and different for any other.
     time = f"{scheduler.ContextAttribute.schedule_arn} {scheduler.ContextAttribute.scheduled_time}"
-    payload = _payload(
+    start = payload(
         RunAction.START,
         {
             RunProperty.EXECUTION: time,
@@ -310,7 +315,7 @@ def schedule_target(
     )
     target = scheduler_targets.LambdaInvoke(
         function,
-        input=scheduler.ScheduleTargetInput.from_object(payload),
+        input=scheduler.ScheduleTargetInput.from_object(start),
         dead_letter_queue=dead_letter_queue,
     )
     return cast("scheduler.IScheduleTarget", target)

@@ -9,14 +9,35 @@ from typing import Final
 
 import click
 
-from . import cancel, cost, jobs, logs, open_console, results, status, wait
+from . import (
+    cancel,
+    completion,
+    cost,
+    doctor,
+    explain,
+    init,
+    jobs,
+    logs,
+    metrics,
+    open_console,
+    plot,
+    results,
+    status,
+    wait,
+)
 
 COMMANDS: Final[tuple[click.Command, ...]] = (
     cancel.cancel,
+    completion.completion,
     cost.cost,
+    doctor.doctor,
+    explain.explain,
+    init.init,
     jobs.jobs,
     logs.logs,
+    metrics.metrics,
     open_console.open_console,
+    plot.plot,
     results.results,
     status.status,
     wait.wait,

@@ -15,7 +15,9 @@ from cdk_braket_local.ministack_adapter.patches import (
     buckets,
     custom_resources,
     default_jobs_role,
+    distributed_maps,
     event_conditions,
+    function_errors,
     function_needs,
     iam_delay,
     key_conditions,
@@ -27,10 +29,14 @@ from cdk_braket_local.ministack_adapter.patches import (
     object_keys,
     passed_roles,
     principal_arn,
+    redriven_executions,
     rollback,
     schedule_attributes,
     service_linked_role,
     spending_limits,
+    state_machine_roles,
+    state_retries,
+    stopped_executions,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +49,9 @@ _PATCHES = (
     buckets,
     custom_resources,
     default_jobs_role,
+    distributed_maps,
     event_conditions,
+    function_errors,
     iam_delay,
     key_conditions,
     log_keys,
@@ -55,9 +63,13 @@ _PATCHES = (
     object_keys,
     passed_roles,
     principal_arn,
+    redriven_executions,
     rollback,
     schedule_attributes,
     service_linked_role,
+    state_machine_roles,
+    state_retries,
+    stopped_executions,
 )
 
 

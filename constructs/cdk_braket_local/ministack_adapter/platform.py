@@ -2,8 +2,6 @@
 
 import contextvars
 import json
-import secrets
-import string
 from collections.abc import Mapping, Sequence
 
 from ministack.core import iam_evaluator, responses
@@ -18,6 +16,7 @@ from cdk_braket_local.braket.platform import (
     RoleNotAssumableError,
 )
 from cdk_braket_local.ministack_adapter import authorization
+from cdk_braket_local.ministack_adapter.sessions import new_session
 
 _SERVICE_PRINCIPAL = "braket.amazonaws.com"
 _EVENT_SOURCE = "aws.braket"
@@ -67,7 +66,7 @@ class MinistackPlatform:
                 f"{_SERVICE_PRINCIPAL} is not authorized to perform: sts:AssumeRole on resource: "
                 f"{role_arn}; the role's trust policy does not allow it"
             )
-        return _session(role, session_name)
+        return new_session(role, session_name)
 
     def service_linked_session(self, caller: Caller, session_name: str) -> Credentials:
         """Assume the service-linked role, as `Platform.service_linked_session` specifies."""
@@ -76,7 +75,7 @@ class MinistackPlatform:
             raise RoleNotAssumableError(
                 f"the role {SERVICE_LINKED_ROLE} does not exist in the account {caller.account}"
             )
-        return _session(role, session_name)
+        return new_session(role, session_name)
 
     def bucket_region(self, caller: Caller, bucket: str) -> str | None:
         """The region of a bucket, as `Platform.bucket_region` specifies."""
@@ -111,27 +110,3 @@ def _put(caller: Caller, entry: Mapping[str, object]) -> None:
     iam_evaluator.pin_request_origin(_OWN_ADDRESS, secure_transport=True)
     with responses.request_scope(caller.account, caller.region):
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
-
-
-def _session(role: Mapping[str, str], session_name: str) -> Credentials:
-    name, account = role["RoleName"], parse_arn(role["Arn"]).account_id
-    credentials = Credentials(
-        access_key_id="ASIA" + _random(string.ascii_uppercase + string.digits, 16),
-        secret_access_key=_random(string.ascii_letters + string.digits, 40),
-        session_token=_random(string.ascii_letters + string.digits, 300),
-    )
-    # Without an expiry: AWS renews the credentials of a running job.
-    session = {
-        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}",
-        "UserId": f"{role['RoleId']}:{session_name}",
-        "SecretAccessKey": credentials.secret_access_key,
-        "SessionToken": credentials.session_token,
-        "AccountId": account,
-        "PrincipalType": "AssumedRole",
-    }
-    sts.register_session(credentials.access_key_id, session)
-    return credentials
-
-
-def _random(letters: str, length: int) -> str:
-    return "".join(secrets.choice(letters) for _ in range(length))

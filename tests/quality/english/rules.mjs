@@ -44,7 +44,7 @@ function* paragraphs(text) {
 
 function* sentences(text) {
   for (const [index, paragraph] of paragraphs(text)) {
-    for (const found of paragraph.matchAll(/\S[\s\S]*?(?:[.!?](?=\s)|$(?![\s\S]))/g)) {
+    for (const found of paragraph.matchAll(/\S[\s\S]*?(?:[.!?]\**(?=\s)|$(?![\s\S]))/g)) {
       yield [index + found.index, found[0]];
     }
   }

@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from cdk_braket._lambda.braket_jobs import contract
@@ -54,6 +55,9 @@ class FakeJob:
     ends_at: float | None = None
     ends_as: str = COMPLETED
     failure_reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    instances: int = 1
 
 
 @dataclass
@@ -79,6 +83,9 @@ class World:
     invoked: list[Mapping[str, object]] = field(default_factory=list)
     events: list[tuple[float, str, str, Mapping[str, str], str]] = field(default_factory=list)
     tasks: list[tuple[str, str, object]] = field(default_factory=list)
+    metrics: dict[str, dict[str, int | float]] = field(default_factory=dict)
+    tables: dict[tuple[str, str], str] = field(default_factory=dict)
+    executions: dict[str, str] = field(default_factory=dict)
     job_takes: float | None = None
     job_ends_as: str = COMPLETED
     failure_reason: str = ""
@@ -205,7 +212,16 @@ class World:
             job = self._known(arn, "GetJob")
             reason = job.failure_reason if job.status == FAILED else ""
             name = str(job.request["jobName"])
-            return Job(arn, job.status, name, dict(job.tags), failure_reason=reason)
+            return Job(
+                arn,
+                job.status,
+                name,
+                dict(job.tags),
+                failure_reason=reason,
+                started_at=_iso(job.started),
+                ended_at=_iso(job.ended),
+                instances=job.instances,
+            )
 
     def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
         with self._call("find_jobs"):
@@ -250,6 +266,41 @@ class World:
         with self._call("send_task_failure"):
             self.tasks.append((token, error, cause))
 
+    def start_execution(self, state_machine: str, name: str, text: str) -> str:
+        with self._call("start_execution"):
+            assert json.loads(text) == {}
+            arn = f"{state_machine.replace(':stateMachine:', ':execution:')}:{name}"
+            assert arn not in self.executions, "ExecutionAlreadyExists"
+            self.executions[arn] = "RUNNING"
+            return arn
+
+    def execution_status(self, execution: str) -> str:
+        with self._call("execution_status"):
+            if execution not in self.executions:
+                operation, code = "DescribeExecution", "ExecutionDoesNotExist"
+                raise ServiceError(operation, code, "", Kind.NOT_FOUND)
+            return self.executions[execution]
+
+    def stop_execution(self, execution: str) -> None:
+        with self._call("stop_execution"):
+            assert self.executions[execution] == "RUNNING"
+            self.executions[execution] = "ABORTED"
+
+    def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
+        with self._call("read_metrics"):
+            of_jobs = {self._results_key(job): arn for arn, job in self.jobs.items()}
+            return self.metrics.get(of_jobs.get(archive.uri, ""), {})
+
+    @staticmethod
+    def _results_key(job: FakeJob) -> str:
+        output = job.request["outputDataConfig"]
+        assert isinstance(output, dict)
+        return f"{output['s3Path']}/output/model.tar.gz"
+
+    def write_table(self, place: Location, text: str) -> None:
+        with self._call("write_table"):
+            self.tables[place.bucket, place.key] = text
+
     def accepts_answers(self, url: str) -> bool:
         return url.startswith("https:")
 
@@ -282,6 +333,10 @@ class World:
 
     def _call(self, name: str) -> "_Call":
         return _Call(self, name)
+
+
+def _iso(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 @dataclass

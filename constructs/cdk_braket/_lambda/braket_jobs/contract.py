@@ -197,6 +197,10 @@ class RunAction(StrEnum):
     """An execution was stopped: cancel the job that it started."""
     CANCEL = "cancel"
     """A run was abandoned: cancel its job."""
+    RUN_POINT = "runPoint"
+    """Start the job of a point of a sweep, or find it; keep a task token until it is over."""
+    COLLECT_POINTS = "collectPoints"
+    """All points of a sweep are over: write their table."""
 
 
 class RunProperty(StrEnum):
@@ -218,7 +222,74 @@ class RunProperty(StrEnum):
     """The response to a start request."""
     RECORDS = "records"
     JOB_ARN = "jobArn"
+    STOPPED_AT = "stoppedAt"
+    """When an execution ended before its time (milliseconds since the epoch)."""
+    POINT = "point"
+    """A point of a sweep: what `PointMember` names."""
+    CHILD = "childExecution"
+    """The context object's `Execution` of the child execution that runs a point."""
+    MANIFEST = "manifest"
+    """`{"Bucket": name, "Key": key}`: what the ResultWriter wrote."""
 
+
+class PointMember(StrEnum):
+    """The input of the child execution of a point."""
+
+    EXECUTION = "Execution"
+    """ARN of the sweep's execution."""
+    STATE_MACHINE = "StateMachine"
+    """ARN of the sweep's state machine."""
+    INPUT = "Input"
+    """The input of the sweep's execution."""
+    INDEX = "Index"
+    """The number of the point, from 0."""
+    PARAMETERS = "Parameters"
+    """Its hyperparameters besides those of the definition."""
+
+
+SWEEP_RUN = "run"
+"""The member of a sweep's input that tells one run of all points from the next. Executions with the
+same value share their jobs: a point whose job has completed starts no other. Default: empty."""
+
+SWEEP_TYPE = "Custom::BraketHybridJobSweep"
+"""The type of the resource that starts a sweep in a deployment."""
+
+
+class SweepProperty(StrEnum):
+    """The properties of the resource that starts a sweep in a deployment.
+
+    Besides these, it has those of `Property` that are part of the job's definition.
+    """
+
+    STATE_MACHINE = "StateMachineArn"
+    POINTS = "Points"
+    """`s3://bucket/key`: the points. An asset has another key once its content changes."""
+    RECORDS = "Records"
+
+
+class SweepAttribute(StrEnum):
+    """The attributes of that resource, for `Fn::GetAtt`."""
+
+    EXECUTION_ARN = "ExecutionArn"
+
+
+SWEEP_TAG = "cdk-braket:sweep"
+"""The tag of a point's job with the name of the sweep's state machine."""
+
+SWEEP_POINT_TAG = "cdk-braket:sweep-point"
+"""The tag of a point's job with the number of the point."""
+
+SWEEPS = "sweeps"
+"""Where the tables of sweeps are in the results bucket."""
+
+TABLE_FILE = "table.csv"
+"""The name of a sweep's table, beside the manifest of its ResultWriter."""
+
+THROTTLED_ERROR = "HybridJobThrottlingError"
+"""The error of a state whose start Amazon Braket refused for its rate, or that ran out of time."""
+
+QUOTA_ERROR = "HybridJobQuotaError"
+"""The error of a state whose start Amazon Braket refused for a quota, such as concurrent jobs."""
 
 RUN_ID = "RunId"
 """The member of the response to a start: the run's id, as requested."""

@@ -12,7 +12,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the service describes it. `tags` is None where the answer has no tags."""
+    """A job as the service describes it.
+
+    `tags` is None where the answer has no tags. The times are ISO 8601, and empty if unknown.
+    """
 
     arn: str
     status: str
@@ -21,6 +24,9 @@ class Job:
     results_path: str = ""
     checkpoint_uri: str = ""
     failure_reason: str = ""
+    started_at: str = ""
+    ended_at: str = ""
+    instances: int = 1
 
     @property
     def is_over(self) -> bool:
@@ -62,7 +68,9 @@ class Gateway(Protocol):
         """Write an object that still has that version (None: that does not exist).
 
         Raises:
-            ServiceError: With kind CONFLICT if the object has changed meanwhile.
+            ServiceError: With kind CONFLICT if the object has changed meanwhile, and with kind
+                PERMANENT if the store ignores conditions, which would keep no two invocations
+                apart.
         """
 
     def copy_asset(
@@ -114,11 +122,33 @@ class Gateway(Protocol):
     def send_task_failure(self, token: str, error: str, cause: str) -> None:
         """Let the state that waits with this task token fail."""
 
+    def start_execution(self, state_machine: str, name: str, text: str) -> str:
+        """Start an execution of a state machine with an input; return its ARN."""
+
+    def execution_status(self, execution: str) -> str:
+        """Return the status of an execution, such as `RUNNING`."""
+
+    def stop_execution(self, execution: str) -> None:
+        """Stop an execution."""
+
+    def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
+        """Return the numbers that a script saved as its result."""
+
+    def write_table(self, place: Location, text: str) -> None:
+        """Write a CSV file over an existing one."""
+
     def accepts_answers(self, url: str) -> bool:
-        """Return whether a response document may be sent to this URL."""
+        """Return whether a response document may be sent to this URL.
+
+        It may be sent by https, and by http to the host of a configured endpoint, a local AWS.
+        """
 
     def put_answer(self, url: str, body: bytes) -> int:
-        """Send a response document; return the HTTP status."""
+        """Send a response document; return the HTTP status.
+
+        Raises:
+            ServiceError: There was no answer. Its text has no part of the URL.
+        """
 
     def invoke_again(self, function_arn: str, event: Mapping[str, object]) -> None:
         """Invoke the function asynchronously with this event."""

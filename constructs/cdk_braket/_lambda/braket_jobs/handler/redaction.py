@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 
-from ..contract import RunProperty
+from ..contract import PointMember, RunProperty
 from .errors import hyperparameter_values, redacted
 from .properties import request_or_empty
 
@@ -32,9 +32,11 @@ def _secrets(event: Mapping[str, object]) -> Iterator[str]:
         properties = event.get(name)
         if isinstance(properties, Mapping):
             yield from hyperparameter_values(request_or_empty(properties))
-    more = event.get(RunProperty.HYPERPARAMETERS)
-    if isinstance(more, Mapping):
-        yield from hyperparameter_values({"hyperParameters": _as_texts(more)})
+    point = event.get(RunProperty.POINT)
+    of_point = point.get(PointMember.PARAMETERS) if isinstance(point, Mapping) else None
+    for more in (event.get(RunProperty.HYPERPARAMETERS), of_point):
+        if isinstance(more, Mapping):
+            yield from hyperparameter_values({"hyperParameters": _as_texts(more)})
 
 
 def _as_texts(values: Mapping[object, object]) -> dict[str, str]:

@@ -4,15 +4,11 @@ An execution is to a run what a stack is to a resource: a start is a Create, so 
 repeated at any point and is one job, and an execution that is stopped is a Delete.
 """
 
-import hashlib
-import itertools
 import json
-import math
-import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from functools import partial
 
-from ..api.service_rules import is_unicode
+from ..api.service_rules import mapping_in
 from ..contract import (
     COMPLETED,
     RUN_ID,
@@ -23,99 +19,94 @@ from ..contract import (
     RunAction,
     RunProperty,
 )
-from .errors import Failure, Kind, LateEventFailure, ServiceError
-from .gateway import Gateway, Job
-from .invocation import NOTHING_STARTED, Event, Log, RequestType
+from .errors import Failure, LateEventFailure, ServiceError
+from .gateway import Job
+from .invocation import NOTHING_STARTED, Event, RequestType
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
-from .retries import (
-    PROPAGATION_SECONDS,
-    PROPAGATION_SECONDS_OF_DELETE,
-    Budget,
-    Calls,
+from .retries import Tools
+from .sweep_points import (
+    answer_point,
+    cancel_points,
+    collect_points,
+    is_point,
+    is_point_record,
+    run_point,
 )
-
-_LONGEST_CAUSE = 30_000  # characters; Step Functions takes 32,768
-_LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions takes
-
-_APPEARS_SECONDS = 120.0
-"""For how long a GetJob that finds no job is not believed: the job may just have been created."""
+from .wait_for_job import APPEARS_SECONDS
+from .workflow_tools import (
+    LONGEST_CAUSE,
+    STOPPED,
+    digest,
+    loaded,
+    names_below,
+    of_execution,
+    of_job,
+    read,
+    send,
+    text_of,
+    timeout_in,
+    with_hyperparameters,
+    write,
+)
 
 _STARTED_AT, _ENDED_AT = 0.0, 1.0
 """The order of a run's two events, as dates: a start that arrives after the end is late. A run
 starts once, so neither clocks nor retries can change that."""
 
-_STOPPED = "stopped"
-"""The name of the object that says that an execution is over. No run has it: theirs are digests."""
 
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every action is done with."""
-
-    gateway: Gateway
-    budget: Budget
-    log: Log
-    rng: random.Random
-
-    def calls(self, kind: RequestType = RequestType.CREATE) -> Calls:
-        """Return the calls of an action, with retries."""
-        seconds = PROPAGATION_SECONDS
-        if kind is RequestType.DELETE:
-            seconds = PROPAGATION_SECONDS_OF_DELETE
-        return Calls(self.gateway, self.budget, self.rng, seconds)
-
-
-def is_asked(event: object) -> bool:
-    """Say whether an event asks for an action."""
+def is_run_event(event: object) -> bool:
+    """Return whether an event requests an action."""
     action = event.get(RunProperty.ACTION) if isinstance(event, Mapping) else None
     # What is not text may not be hashable.
     return isinstance(action, str) and action in set(RunAction)
 
 
 def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    """Do what an event asks for.
+    """Do what an event requests.
 
     Args:
         event: The event.
         tools: What it is done with.
 
     Returns:
-        For a start, the job's attributes; else nothing.
+        For a start, the job's attributes; for a collection, its summary; else nothing.
 
     Raises:
         Failure: It could not be done.
     """
-    actions = {
+    actions: dict[RunAction, Callable[[Mapping[str, object], Tools], Mapping[str, object]]] = {
         RunAction.START: _start,
         RunAction.WAIT: _wait,
         RunAction.JOB_ENDED: _job_ended,
         RunAction.EXECUTION_ENDED: _execution_ended,
         RunAction.CANCEL: _cancel_run,
+        RunAction.RUN_POINT: run_point,
+        RunAction.COLLECT_POINTS: collect_points,
     }
     try:
         return actions[RunAction(str(event[RunProperty.ACTION]))](event, tools)
     except ServiceError as error:
-        raise Failure(f"{error}.") from error
+        raise Failure(f"{error}") from error
 
 
 # --- The actions. ---
 
 
 def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    execution = _text(event, RunProperty.EXECUTION)
-    run_id = _text(event, RunProperty.RUN_ID)
+    execution = text_of(event, RunProperty.EXECUTION)
+    run_id = text_of(event, RunProperty.RUN_ID)
     properties = _with_hyperparameters(event)
-    seconds = _timeout(event)
-    resource = _digest(run_id)
-    records = Location.parse(_text(properties, Property.RECORDS))
+    seconds = timeout_in(event)
+    resource = digest(run_id)
+    records = Location.parse(text_of(properties, Property.RECORDS))
     # First, so that an execution that is stopped from now on finds the run to cancel; then, so
     # that one that was stopped before is noticed: either it finds the run, or we find its end.
-    _write(tools, _of_execution(records, execution, resource), json.dumps({"run": resource}))
-    if _read(tools, _of_execution(records, execution, _STOPPED)) is not None:
+    write(tools, of_execution(records, execution, resource), json.dumps({"run": resource}))
+    if read(tools, of_execution(records, execution, STOPPED)) is not None:
         raise LateEventFailure("The execution is over, so no job was started.")
     created = _event(RequestType.CREATE, execution, resource, properties)
-    outcome = _lifecycle(created, tools).handle()
+    outcome = Lifecycle(created, tools).handle()
     answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
     if seconds is not None:
         answer[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
@@ -123,62 +114,80 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
 
 
 def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    started = _mapping(event, RunProperty.RUN)
-    arn = _text(started, Attribute.JOB_ARN)
-    records = Location.parse(_text(event, RunProperty.RECORDS))
-    token = _text(event, RunProperty.TASK_TOKEN)
+    started = mapping_in(event, RunProperty.RUN)
+    arn = text_of(started, Attribute.JOB_ARN)
+    records = Location.parse(text_of(event, RunProperty.RECORDS))
+    token = text_of(event, RunProperty.TASK_TOKEN)
     waiting = {"token": token, "run": started}
     # First, so that a job that ends from now on finds who waits for it.
-    _write(tools, _of_job(records, arn), json.dumps(waiting))
-    job = tools.calls().job_or_none(arn, _APPEARS_SECONDS)
+    write(tools, of_job(records, arn), json.dumps(waiting))
+    job = tools.calls().job_or_none(arn, APPEARS_SECONDS)
     until = started.get(RUN_WAITS_UNTIL)
     if job is None or job.is_over:
         _answer(tools, token, started, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
-        execution = _text(event, RunProperty.EXECUTION)
-        resource = _digest(_text(started, RUN_ID))
+        execution = text_of(event, RunProperty.EXECUTION)
+        resource = digest(text_of(started, RUN_ID))
         _cancel(tools, records, execution, resource)
         cause = f"The job {arn} was not over in time, and was cancelled."
-        _send(tools, lambda: tools.gateway.send_task_failure(token, "HybridJob.Timeout", cause))
+        send(tools, partial(tools.gateway.send_task_failure, token, "HybridJob.Timeout", cause))
     return {}
 
 
 def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    records = Location.parse(_text(event, RunProperty.RECORDS))
-    arn = _text(event, RunProperty.JOB_ARN)
-    found = _read(tools, _of_job(records, arn))
+    records = Location.parse(text_of(event, RunProperty.RECORDS))
+    arn = text_of(event, RunProperty.JOB_ARN)
+    found = read(tools, of_job(records, arn))
     if found is None:
-        return {}  # nobody waits for this job: it is another's
-    waiting = _loaded(found)
+        return {}  # no execution waits for this job: it is another's
+    waiting = loaded(found)
     job = tools.calls().job_or_none(arn)
-    if job is not None and job.is_over:
-        _answer(tools, _text(waiting, "token"), _mapping(waiting, "run"), job)
+    if job is None or not job.is_over:
+        return {}
+    started, token = mapping_in(waiting, "run"), text_of(waiting, "token")
+    if is_point(started):
+        answer_point(tools, records, token, started, job)
+    else:
+        _answer(tools, token, started, job)
     return {}
 
 
 def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    records = Location.parse(_text(event, RunProperty.RECORDS))
-    _cancel_all(tools, records, _text(event, RunProperty.EXECUTION))
+    records = Location.parse(text_of(event, RunProperty.RECORDS))
+    try:
+        at = float(str(event.get(RunProperty.STOPPED_AT))) / 1000
+    except ValueError:
+        at = tools.gateway.now()
+    cancel_all(tools, records, text_of(event, RunProperty.EXECUTION), at)
     return {}
 
 
 def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    records = Location.parse(_text(event, RunProperty.RECORDS))
-    execution = _text(event, RunProperty.EXECUTION)
-    _cancel(tools, records, execution, _digest(_text(event, RunProperty.RUN_ID)))
+    records = Location.parse(text_of(event, RunProperty.RECORDS))
+    execution = text_of(event, RunProperty.EXECUTION)
+    _cancel(tools, records, execution, digest(text_of(event, RunProperty.RUN_ID)))
     return {}
 
 
-def _cancel_all(tools: Tools, records: Location, execution: str) -> None:
-    """Cancel every run of an execution that is not over, and every one that is still to start."""
-    _write(tools, _of_execution(records, execution, _STOPPED), json.dumps({"run": None}))
-    below = _of_execution(records, execution, "")
-    calls = tools.calls(RequestType.DELETE)
-    keys = list(calls.pages(lambda token: tools.gateway.list_keys(below, token)))
-    failures: list[Failure] = []
-    for name in (key.removeprefix(below.key) for key in keys):
+def cancel_all(tools: Tools, records: Location, execution: str, at: float) -> None:
+    """Cancel every run of an execution that is not over, and every one that is still to start.
+
+    Args:
+        tools: What it is done with.
+        records: Where the records are.
+        execution: The execution's ARN.
+        at: When it ended (seconds since the epoch). A redrive starts points after that.
+
+    Raises:
+        Failure: A job may still run. The others are cancelled all the same.
+    """
+    place = of_execution(records, execution, STOPPED)
+    write(tools, place, json.dumps({"run": None, "at": at}))
+    names = names_below(tools, of_execution(records, execution, ""))
+    failures = cancel_points(tools, records, execution, names, at)
+    for name in names:
         try:
-            if name != _STOPPED:
+            if name != STOPPED and not is_point_record(name):
                 _cancel(tools, records, execution, name)
         except Failure as failure:
             failures.append(failure)
@@ -190,54 +199,32 @@ def _cancel(tools: Tools, records: Location, execution: str, resource: str) -> N
     """Cancel a run; one whose start did not arrive yet is never started."""
     properties = {Property.RECORDS.value: records.uri}
     deleted = _event(RequestType.DELETE, execution, resource, properties)
-    _lifecycle(deleted, tools).handle()
+    Lifecycle(deleted, tools).handle()
 
 
 # --- What they share. ---
 
 
 def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | None) -> None:
-    """Tell the state that waits what became of its job."""
+    """Report to the state that waits how its job ended."""
     status = "unknown" if job is None else job.status
     tools.log("run_over", {"jobArn": started.get(Attribute.JOB_ARN), "status": status})
     if status == COMPLETED:
         output = {k: v for k, v in started.items() if k != RUN_WAITS_UNTIL}
         output[RUN_STATUS] = status
-        _send(tools, lambda: tools.gateway.send_task_success(token, output))
+        send(tools, partial(tools.gateway.send_task_success, token, output))
         return
     cause = (job.failure_reason if job else "") or f"The job is {status}."
     error = f"HybridJob.{status.capitalize()}"
-    _send(
-        tools,
-        lambda: tools.gateway.send_task_failure(token, error, cause[:_LONGEST_CAUSE]),
-    )
-
-
-def _send(tools: Tools, send: Callable[[], None]) -> None:
-    """Answer a state; one that does not wait any more is none of ours."""
-    try:
-        tools.calls().retry(send)
-    except ServiceError as error:
-        if error.code not in {"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"}:
-            raise
-        tools.log("nobody_waits", {"error": error.code})
+    send(tools, partial(tools.gateway.send_task_failure, token, error, cause[:LONGEST_CAUSE]))
 
 
 def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, object]:
     """Return the definition's properties with the hyperparameters of this run."""
-    properties = _mapping(event, RunProperty.PROPERTIES)
-    given = event.get(RunProperty.HYPERPARAMETERS) or {}
-    if not isinstance(given, Mapping):
-        raise Failure("The hyperparameters are not an object of texts.")
-    wrong = [k for k, v in given.items() if not isinstance(v, str | int | float)]
-    if wrong:
-        names = ", ".join(sorted(map(str, wrong)))
-        raise Failure(f"Hyperparameters must be text, numbers or bools: {names} are not.")
-    request = read_request(properties)
-    if given:
-        known = _mapping(request, "hyperParameters")
-        merged = {**known, **{str(k): str(v) for k, v in given.items()}}
-        request = {**request, "hyperParameters": merged}
+    properties = mapping_in(event, RunProperty.PROPERTIES)
+    request = with_hyperparameters(
+        read_request(properties), event.get(RunProperty.HYPERPARAMETERS) or {}
+    )
     return {**properties, Property.REQUEST.value: request}
 
 
@@ -246,7 +233,7 @@ def _event(
 ) -> Event:
     return Event(
         type=kind,
-        id=_digest(f"{kind}\n{execution}\n{resource}"),
+        id=digest(f"{kind}\n{execution}\n{resource}"),
         stack_id=execution,
         logical_id=resource,
         physical_id="" if kind is RequestType.CREATE else NOTHING_STARTED,
@@ -254,81 +241,3 @@ def _event(
         old_properties={},
         sent_at=_STARTED_AT if kind is RequestType.CREATE else _ENDED_AT,
     )
-
-
-def _lifecycle(event: Event, tools: Tools) -> Lifecycle:
-    return Lifecycle(event, tools.gateway, tools.budget, tools.log, tools.rng)
-
-
-def _of_execution(records: Location, execution: str, resource: str) -> Location:
-    return replace(records, key=f"{records.key}/executions/{_digest(execution)}/{resource}")
-
-
-def _of_job(records: Location, job_arn: str) -> Location:
-    return replace(records, key=f"{records.key}/waiting/{_digest(job_arn)}")
-
-
-def _read(tools: Tools, place: Location) -> str | None:
-    found = tools.calls().retry(lambda: tools.gateway.read_record(place))
-    return None if found is None else found[0]
-
-
-def _write(tools: Tools, place: Location, text: str) -> None:
-    """Write a record over what there may be: the last one who waits counts."""
-    calls = tools.calls()
-    for attempt in itertools.count():
-        found = calls.retry(lambda: tools.gateway.read_record(place))
-        if found is not None and found[0] == text:
-            return
-        if _was_written(tools, place, text, None if found is None else found[1]):
-            return
-        calls.pause(attempt, "others change the record")
-
-
-def _was_written(tools: Tools, place: Location, text: str, version: str | None) -> bool:
-    try:
-        tools.calls().retry(lambda: tools.gateway.write_record(place, text, version))
-    except ServiceError as error:
-        if error.kind is Kind.CONFLICT:
-            return False
-        raise
-    return True
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _loaded(text: str) -> Mapping[str, object]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise Failure("What is to be read is not a JSON object.")
-    return value
-
-
-def _timeout(event: Mapping[str, object]) -> float | None:
-    """Return how long a job may take (seconds); None for any time."""
-    value = event.get(RunProperty.TIMEOUT_SECONDS)
-    if value is None:
-        return None
-    number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else value
-    if not 0 <= number <= _LONGEST_TIMEOUT:
-        raise Failure(
-            f"{RunProperty.TIMEOUT_SECONDS} is not a number of seconds up to {_LONGEST_TIMEOUT}."
-        )
-    return float(number)
-
-
-def _text(values: Mapping[str, object], name: str) -> str:
-    value = values.get(name)
-    if not isinstance(value, str) or not value or not is_unicode(value):
-        raise Failure(f"{name} is missing or is not text.")
-    return value
-
-
-def _mapping(values: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = values.get(name)
-    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,132 @@
+"""The parts that the actions of state machines share: calls, records, task tokens."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from ..api.service_rules import is_unicode, mapping_in
+from ..contract import RunProperty
+from ..issue import Issue
+from .errors import Failure, Kind, ServiceError
+from .properties import Location
+from .retries import Tools
+
+LONGEST_CAUSE = 30_000  # characters; Step Functions accepts 32,768
+_LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions accepts
+
+STOPPED = "stopped"
+"""The name of the object that marks an execution as ended. No run has it: theirs are digests."""
+
+
+def of_execution(records: Location, execution: str, name: str) -> Location:
+    """Return where an object about an execution is."""
+    return replace(records, key=f"{records.key}/executions/{digest(execution)}/{name}")
+
+
+def of_job(records: Location, job_arn: str) -> Location:
+    """Return where the task token is that waits for a job."""
+    return replace(records, key=f"{records.key}/waiting/{digest(job_arn)}")
+
+
+def read(tools: Tools, place: Location) -> str | None:
+    """Return an object's text; None if there is none."""
+    found = tools.calls().retry(partial(tools.gateway.read_record, place))
+    return None if found is None else found[0]
+
+
+def write(tools: Tools, place: Location, text: str) -> None:
+    """Write an object over an existing one: the last writer wins."""
+    calls, gateway, attempt = tools.calls(), tools.gateway, 0
+    while True:
+        found, version = calls.retry(partial(gateway.read_record, place)) or (None, None)
+        if found == text:
+            return None
+        try:
+            return calls.retry(partial(gateway.write_record, place, text, version))
+        except ServiceError as error:
+            if error.kind is not Kind.CONFLICT:
+                raise
+        calls.pause(attempt, "others change the record")
+        attempt += 1
+
+
+def names_below(tools: Tools, place: Location) -> list[str]:
+    """Return the rest of each key that begins with the location's."""
+    pages = tools.calls().pages(lambda token: tools.gateway.list_keys(place, token))
+    return [key.removeprefix(place.key) for key in pages]
+
+
+def send(tools: Tools, answer: Callable[[], None]) -> None:
+    """Answer a state, unless it no longer waits."""
+    try:
+        tools.calls().retry(answer)
+    except ServiceError as error:
+        if error.code not in {"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"}:
+            raise
+        tools.log("nobody_waits", {"error": error.code})
+
+
+def digest(text: str) -> str:
+    """Return a short name for a text of any length."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def loaded(text: str) -> Mapping[str, object]:
+    """Read a JSON object.
+
+    Raises:
+        Failure: The text is none.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Failure("A record is not a JSON object")
+    return value
+
+
+def timeout_in(event: Mapping[str, object]) -> float | None:
+    """Return how long a job may take (seconds); None for any time."""
+    value = event.get(RunProperty.TIMEOUT_SECONDS)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    seconds = float(str(value)) if is_number else math.nan
+    if not 0 <= seconds <= _LONGEST_TIMEOUT:
+        name = RunProperty.TIMEOUT_SECONDS
+        raise Failure(f"{name} is not a number of seconds up to {_LONGEST_TIMEOUT}")
+    return seconds
+
+
+def text_of(values: Mapping[str, object], name: str) -> str:
+    """Return a string that must be there.
+
+    Raises:
+        Failure: It is missing, empty or not a string.
+    """
+    value = values.get(name)
+    if not isinstance(value, str) or not value or not is_unicode(value):
+        raise Failure(f"{name} is missing or is not text")
+    return value
+
+
+def with_hyperparameters(request: Mapping[str, object], given: object) -> Mapping[str, object]:
+    """Return a request with more hyperparameters, or with others in place of its own.
+
+    Raises:
+        Failure: They are not strings, numbers and bools by name.
+    """
+    if not isinstance(given, Mapping) or not all(
+        isinstance(value, str | int | float) for value in given.values()
+    ):
+        rule = "must be an object of strings, numbers and bools"
+        raise Failure(Issue(RunProperty.HYPERPARAMETERS, rule))
+    if not given:
+        return request
+    known = mapping_in(request, "hyperParameters")
+    merged = {**known, **{str(k): str(v) for k, v in given.items()}}
+    return {**request, "hyperParameters": merged}

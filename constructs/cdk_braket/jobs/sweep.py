@@ -1,0 +1,500 @@
+"""A sweep: one hybrid job for each point of a set of hyperparameters."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, cast
+
+from aws_cdk import ArnFormat, CfnResource, Duration, Resource, Token
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduler_targets
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from cdk_braket._lambda.braket_jobs.contract import (
+    SWEEP_RUN,
+    SWEEP_TYPE,
+    SWEEPS,
+    Property,
+    SweepAttribute,
+    SweepProperty,
+)
+from cdk_braket.core import s3_location
+from cdk_braket.core.argument_types import checked, wrong_types
+from cdk_braket.core.durations import seconds_of
+from cdk_braket.core.issue import Issue, argument_names, shorten, without
+from cdk_braket.core.keys import READ_ACTIONS, WRITE_ACTIONS, key_statements
+from cdk_braket.core.memo import (
+    bucket_arn_of,
+    bucket_name_of,
+    encryption_key_of,
+    function_arn_of,
+    path_of,
+    stack_of,
+)
+from cdk_braket.core.naming import description
+from cdk_braket.core.placement import misplaced
+from cdk_braket.core.plain import Hyperparameter
+from cdk_braket.core.statement import Statement, rendered
+from cdk_braket.core.timeouts import service_timeout
+from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.environment.handler_function import read_assets_statement
+from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
+from cdk_braket.permissions.statements import attach
+from cdk_braket.request.create_job import label_from
+from cdk_braket.request.sweep_points import Grid, PointsFormat, SweepPoints
+
+from .binding import BoundJob, records_uri, scratch_of
+from .hybrid_job import HybridJobDefinition
+from .sweep_arguments import CheckedPoints, checked_points, wrong_limits
+from .sweep_states import DEFAULT_CONCURRENCY, LABEL, SweepSettings, sweep_states
+from .workflows import handler_of
+
+# What a ResultWriter needs. Source:
+# https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+_WRITER_ACTIONS: Final = (
+    "s3:AbortMultipartUpload",
+    "s3:GetObject",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+)
+_WRITER_KEY_ACTIONS: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+_POLICY_DESCRIPTION: Final = "Lets a sweep run its points as executions of its own (cdk-braket)"
+
+
+class HybridJobSweep(Resource):
+    """Runs a hybrid job for each point of a set of hyperparameters.
+
+    AWS Step Functions runs the points as a Distributed Map: at most `max_concurrency` at once, each
+    as an execution of its own. Starts that Amazon Braket refuses for its rate or for a quota are
+    repeated with jitter. Each point is one job: another execution, or a redrive, finds the jobs
+    that exist, skips the completed ones and runs the failed ones again. When the sweep's execution
+    is stopped or fails, its jobs are cancelled.
+
+    When all points are over, `table.csv` has one row for each: parameters, status, job, results,
+    duration, instance hours, and the numbers that the script saved with `save_job_result`.
+
+    The state machine is a resource of the stack: start it by the deployment (`start_on_deploy`), by
+    a `schedule`, from another state machine (`start_task`) or by hand.
+
+    Example:
+        >>> from aws_cdk import App, Duration, Stack
+        >>> from cdk_braket import (
+        ...     AlgorithmScript, Device, Grid, HybridJobDefinition, HybridJobSweep
+        ... )
+        >>> stack = Stack(App(), "Chemistry")
+        >>> definition = HybridJobDefinition(
+        ...     stack,
+        ...     "Vqe",
+        ...     algorithm=AlgorithmScript.from_asset(
+        ...         "examples/h2_vqe/algorithm", entry_point="algorithm.vqe:main"
+        ...     ),
+        ...     device=Device.local("braket/default"),
+        ...     max_runtime=Duration.minutes(10),
+        ... )
+        >>> sweep = HybridJobSweep(
+        ...     stack,
+        ...     "Sweep",
+        ...     definition=definition,
+        ...     parameters=Grid(shots=[0, 100], seed=range(1, 4)),
+        ...     tolerated_failure_percentage=10,
+        ... )
+        >>> sweep.points
+        6
+    """
+
+    __module__ = "cdk_braket"
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        definition: HybridJobDefinition,
+        parameters: Grid | SweepPoints | Iterable[Mapping[str, Hyperparameter]],
+        max_concurrency: int = DEFAULT_CONCURRENCY,
+        tolerated_failure_percentage: float | None = None,
+        tolerated_failure_count: int | None = None,
+        poll_interval: Duration | None = None,
+        start_on_deploy: bool = False,
+    ) -> None:
+        """Declare a sweep.
+
+        Args:
+            scope: The scope.
+            id: The id in the scope.
+            definition: The job that runs for each point.
+            parameters: The points: hyperparameters that extend or override those of the definition.
+                A `Grid`, any iterable of mappings, or a file. They become an asset, so that the
+                template does not grow with them. Do not pass secrets: they are stored in plain
+                text.
+            max_concurrency: How many points run at once, from 1 to 10,000. Amazon Braket queues or
+                refuses jobs beyond the account's quota. Default: 5, the quota of a new account.
+            tolerated_failure_percentage: The percentage of points that may fail, from 0 to 100,
+                before the sweep fails and its other jobs are cancelled. Default: 0.
+            tolerated_failure_count: The same as a number of points. If you pass both, the first
+                one that is exceeded fails the sweep. Default: none.
+            poll_interval: How often to poll each job, in case the event of its end is lost. A point
+                that is not over after 2,500 polls is cancelled. Default: 5 minutes.
+            start_on_deploy: Whether the deployment starts the sweep, and starts it again whenever
+                the points or the definition change. Removing the sweep from the stack then stops
+                it. Default: False.
+
+        Raises:
+            ValidationError: An argument or a point is invalid, or the environment belongs to
+                another app. All problems are reported at once, before anything is created.
+        """
+        path = f"{path_of(scope)}/{id}".lstrip("/")
+        if isinstance(parameters, Iterator):
+            parameters = list(parameters)  # read more than once below
+        given: dict[str, object] = {
+            "definition": definition,
+            "parameters": parameters,
+            "max_concurrency": max_concurrency,
+            "tolerated_failure_percentage": tolerated_failure_percentage,
+            "tolerated_failure_count": tolerated_failure_count,
+            "poll_interval": poll_interval,
+            "start_on_deploy": start_on_deploy,
+        }
+        interval = Duration.minutes(5) if poll_interval is None else poll_interval
+        faults = _wrong_types(given)
+        refused = argument_names(faults)
+        limits = without(
+            wrong_limits(
+                max_concurrency, tolerated_failure_percentage, tolerated_failure_count, interval
+            ),
+            refused,
+        )
+        placed = [] if "definition" in refused else misplaced("definition", definition, scope)
+        points = CheckedPoints()
+        if not refused & {"definition", "parameters"}:
+            points = checked_points(_bound(definition), parameters)
+        problems = [*faults, *limits, *placed, *points.problems]
+        if problems:
+            raise ValidationError(path, problems)
+        function = handler_of(_bound(definition), path)
+        super().__init__(scope, id)
+        self._given_definition = definition
+        self._definition = _bound(definition)
+        self._prefix = f"{SWEEPS}/{label_from(path)}-{self.node.addr[-8:]}"
+        self._number = None if points.points == [] else len(points.points)
+        bucket, key, form = self._source(parameters, points)
+        role = self._role(bucket, key)
+        settings = SweepSettings(
+            partition=stack_of(self).partition,
+            function_arn=function_arn_of(function),
+            points=(bucket_name_of(bucket), key),
+            format=form,
+            results=(bucket_name_of(self.results_bucket), self._prefix),
+            records=records_uri(self._definition.environment),
+            properties=self._definition.properties(),
+            max_concurrency=max_concurrency,
+            tolerated=_tolerated(tolerated_failure_percentage, tolerated_failure_count),
+            poll_seconds=seconds_of(interval),
+        )
+        self._machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            definition_body=sfn.DefinitionBody.from_string(
+                stack_of(self).to_json_string(sweep_states(settings))
+            ),
+            role=role,
+        )
+        self._allow_handler(function)
+        allowed = [self._map_policy(role), permissions_of(role)]
+        self._prerequisites = [
+            *self._definition.prerequisites,
+            *(each for each in allowed if each is not None),
+        ]
+        self._resource = (
+            self._start(function, f"s3://{bucket_name_of(bucket)}/{key}")
+            if start_on_deploy
+            else None
+        )
+
+    @property
+    def definition(self) -> HybridJobDefinition:
+        """The job that runs for each point."""
+        return self._given_definition
+
+    @property
+    def state_machine(self) -> sfn.IStateMachine:
+        """The state machine: for `grant_start_execution`, metrics and events."""
+        return self._machine
+
+    @property
+    def points(self) -> int | None:
+        """The number of points; None if they are in S3 and known to no one at synth."""
+        return self._number
+
+    @property
+    def results_bucket(self) -> s3.IBucket:
+        """The bucket of the tables."""
+        return self._definition.environment.results_bucket
+
+    @property
+    def results_prefix(self) -> str:
+        """The prefix of the keys of all tables.
+
+        The table of an execution is at `<prefix>/<id of the Map Run>/table.csv`.
+        """
+        return self._prefix
+
+    @property
+    def execution_arn(self) -> str:
+        """The ARN of the execution that the deployment has started, a token.
+
+        Raises:
+            ValidationError: The deployment does not start the sweep.
+        """
+        if self._resource is None:
+            rule = "is known only to a deployment that starts the sweep"
+            issue = Issue("execution_arn", rule, "Use start_on_deploy=True")
+            raise ValidationError(self.node.path, [issue])
+        return Token.as_string(self._resource.get_att(SweepAttribute.EXECUTION_ARN.value))
+
+    @checked
+    def schedule(
+        self,
+        id: str,
+        schedule: scheduler.ScheduleExpression,
+        *,
+        enabled: bool = True,
+    ) -> scheduler.Schedule:
+        """Run all points on a schedule.
+
+        Each scheduled time is a run of its own, which starts all points anew. A delivery that
+        Amazon EventBridge Scheduler repeats starts no job twice.
+
+        Args:
+            id: The schedule's id in this construct.
+            schedule: The times: `scheduler.ScheduleExpression.cron(…)`, `.rate(…)` or `.at(…)`.
+            enabled: Whether the schedule starts the sweep. Default: True.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_scheduler as scheduler
+            >>> from cdk_braket import ContainerImage, Device, Grid
+            >>> from cdk_braket import HybridJobDefinition, HybridJobSweep
+            >>> stack = Stack(App(), "Chemistry")
+            >>> definition = HybridJobDefinition(
+            ...     stack, "Vqe", image=ContainerImage.base(), device=Device.local("braket/default")
+            ... )
+            >>> sweep = HybridJobSweep(
+            ...     stack, "Sweep", definition=definition, parameters=Grid(seed=[1, 2])
+            ... )
+            >>> sundays = scheduler.ScheduleExpression.cron(week_day="SUN", hour="2", minute="0")
+            >>> weekly = sweep.schedule("Weekly", sundays)
+        """
+        time = scheduler.ContextAttribute.scheduled_time
+        target = scheduler_targets.StepFunctionsStartExecution(
+            self._machine,
+            input=scheduler.ScheduleTargetInput.from_object({SWEEP_RUN: time}),
+        )
+        made = scheduler.Schedule(
+            self,
+            id,
+            schedule=schedule,
+            target=cast("scheduler.IScheduleTarget", target),
+            enabled=enabled,
+        )
+        made.node.add_dependency(*self._prerequisites)
+        return made
+
+    @checked
+    def start_task(
+        self, scope: Construct, id: str, *, run: str | None = None
+    ) -> tasks.StepFunctionsStartExecution:
+        """Run the sweep from another state machine, and wait for it.
+
+        The output has the summary and the location of the table: `$.Output.TableS3Uri`.
+
+        Args:
+            scope: The scope of the state.
+            id: The state's id and name.
+            run: The name of this run, such as `sfn.JsonPath.execution_name`. Runs of the same name
+                share their jobs. Default: the one that the deployment starts.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_stepfunctions as sfn
+            >>> from cdk_braket import ContainerImage, Device, Grid
+            >>> from cdk_braket import HybridJobDefinition, HybridJobSweep
+            >>> stack = Stack(App(), "Chemistry")
+            >>> definition = HybridJobDefinition(
+            ...     stack, "Vqe", image=ContainerImage.base(), device=Device.local("braket/default")
+            ... )
+            >>> sweep = HybridJobSweep(
+            ...     stack, "Sweep", definition=definition, parameters=Grid(seed=[1, 2])
+            ... )
+            >>> task = sweep.start_task(stack, "RunSweep", run=sfn.JsonPath.execution_name)
+            >>> machine = sfn.StateMachine(
+            ...     stack, "Study", definition_body=sfn.DefinitionBody.from_chainable(task)
+            ... )
+        """
+        return tasks.StepFunctionsStartExecution(
+            scope,
+            id,
+            state_machine=self._machine,
+            integration_pattern=sfn.IntegrationPattern.RUN_JOB,
+            input=sfn.TaskInput.from_object({} if run is None else {SWEEP_RUN: run}),
+        )
+
+    # --- What the sweep consists of. ---
+
+    def _source(self, given: object, points: CheckedPoints) -> tuple[s3.IBucket, str, PointsFormat]:
+        """Return where the points are, and in which format."""
+        if isinstance(given, SweepPoints) and given.bucket is not None:
+            return given.bucket, given.given, given._format() or PointsFormat.JSON  # noqa: SLF001
+        folder = scratch_of(self)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"points-{self.node.addr}.json"
+        file.write_text(points.text(), encoding="utf-8")
+        asset = s3_assets.Asset(self, "Points", path=str(file))
+        return asset.bucket, asset.s3_object_key, PointsFormat.JSON
+
+    def _role(self, bucket: s3.IBucket, key: str) -> OwnRole:
+        role = OwnRole(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            description=description("Runs the sweep", self.node.path),
+        )
+        function = self._definition.environment.handler_function
+        is_asset = path_of(bucket).startswith(path_of(self))
+        source = bucket_arn_of(bucket)
+        role.allow(
+            [
+                Statement(actions=["lambda:InvokeFunction"], resources=[function_arn_of(function)]),
+                read_assets_statement(source)
+                if is_asset
+                else s3_location.objects_statement(["s3:GetObject"], source, [key]),
+                *key_statements([encryption_key_of(bucket)], READ_ACTIONS),
+                s3_location.objects_statement(
+                    list(_WRITER_ACTIONS),
+                    bucket_arn_of(self.results_bucket),
+                    [f"{self._prefix}/*"],
+                ),
+                *key_statements([encryption_key_of(self.results_bucket)], _WRITER_KEY_ACTIONS),
+            ]
+        )
+        return role
+
+    def _map_policy(self, role: iam.IRole) -> iam.ManagedPolicy:
+        """Allow the state machine to run child executions of itself.
+
+        A policy of its own: the role's comes before the state machine, and cannot name it. Source:
+        https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+        """
+        name = self._machine.state_machine_name
+        statements = [
+            Statement(
+                actions=["states:StartExecution"], resources=[self._machine.state_machine_arn]
+            ),
+            Statement(
+                actions=["states:DescribeExecution", "states:StopExecution"],
+                resources=[self._executions(f"{name}:*")],
+            ),
+            Statement(
+                actions=["states:RedriveExecution"],
+                resources=[self._executions(f"{name}/{LABEL}:*")],
+            ),
+        ]
+        return iam.ManagedPolicy(
+            self,
+            "MapPolicy",
+            description=_POLICY_DESCRIPTION,
+            roles=[role],
+            statements=rendered(statements),
+        )
+
+    def _executions(self, name: str) -> str:
+        return stack_of(self).format_arn(
+            service="states",
+            resource="execution",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+    def _allow_handler(self, function: lambda_.IFunction) -> None:
+        """Allow the handler to read the results of the points, and to write the table."""
+        results = self._definition.results_location
+        statements = [
+            s3_location.objects_statement(
+                ["s3:GetObject"],
+                results.bucket_arn,
+                [f"{s3_location.literal(self._definition.results_prefix)}*"],
+            ),
+            *key_statements(results.keys, READ_ACTIONS),
+            s3_location.objects_statement(
+                ["s3:GetObject", "s3:PutObject"],
+                bucket_arn_of(self.results_bucket),
+                [f"{self._prefix}/*"],
+            ),
+            *key_statements([encryption_key_of(self.results_bucket)], WRITE_ACTIONS),
+        ]
+        attach(self, function.role, statements)
+
+    def _start(self, function: lambda_.IFunction, points: str) -> CfnResource:
+        """Declare the resource that starts the sweep in a deployment."""
+        name = self._machine.state_machine_name
+        policy = iam.ManagedPolicy(
+            self,
+            "StartPolicy",
+            description="Lets a hybrid job's handler start a sweep (cdk-braket)",
+            roles=[cast("iam.IRole", function.role)],
+            statements=rendered(
+                [
+                    Statement(
+                        actions=["states:StartExecution"],
+                        resources=[self._machine.state_machine_arn],
+                    ),
+                    Statement(
+                        actions=["states:DescribeExecution", "states:StopExecution"],
+                        resources=[self._executions(f"{name}:*")],
+                    ),
+                ]
+            ),
+        )
+        definition = self._definition.properties()
+        kept = (Property.REQUEST, Property.COPY_CHECKPOINTS_FROM)
+        resource = CfnResource(
+            self,
+            "Start",
+            type=SWEEP_TYPE,
+            properties={
+                "ServiceToken": function_arn_of(function),
+                "ServiceTimeout": f"{service_timeout(0):g}",
+                SweepProperty.STATE_MACHINE.value: self._machine.state_machine_arn,
+                SweepProperty.POINTS.value: points,
+                SweepProperty.RECORDS.value: records_uri(self._definition.environment),
+                **{key.value: definition[key.value] for key in kept if key.value in definition},
+            },
+        )
+        resource.node.add_dependency(*self._prerequisites, policy, self._machine)
+        return resource
+
+
+def _wrong_types(given: Mapping[str, object]) -> list[Issue]:
+    found = wrong_types(HybridJobSweep.__init__, given)
+    parameters = given["parameters"]
+    if not isinstance(parameters, str):
+        return found
+    rule = "expected a list of points, got a string"
+    fix = "Use SweepPoints.from_asset(…) for a file"
+    return [
+        *(issue for issue in found if issue.argument != "parameters"),
+        Issue("parameters", rule, fix, shorten(parameters)),
+    ]
+
+
+def _bound(definition: HybridJobDefinition) -> BoundJob:
+    return definition._definition  # noqa: SLF001 - internal to this library
+
+
+def _tolerated(percentage: float | None, count: int | None) -> dict[str, float]:
+    members = {"ToleratedFailurePercentage": percentage, "ToleratedFailureCount": count}
+    return {name: value for name, value in members.items() if value is not None}

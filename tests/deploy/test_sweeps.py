@@ -1,0 +1,203 @@
+"""Sweeps, deployed: through refusals, a killed function, a stop and a redrive to the table."""
+
+import csv
+import io
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import boto3
+import pytest
+
+from cdk_braket._lambda.braket_jobs.contract import FINAL, SWEEP_POINT_TAG, SWEEP_TAG, TOKEN_TAG
+from cdk_braket_local.control.instance import LocalAws
+from tests.deploy import environments, outcomes
+from tests.deploy.cdk import CdkApp
+from tests.deploy.environments import ROOT
+from tests.deploy.test_faults import _kill_handler
+from tests.emulator import refused_calls
+from tests.length import steps
+from tests.patience import PATIENCE
+
+POINTS, SLOTS = steps(10, 200), steps(3, 8)
+REFUSED = steps(8, 120)
+
+
+@pytest.fixture(scope="module")
+def app(bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> CdkApp:
+    return CdkApp(
+        ROOT / "tests/deploy/apps/sweep",
+        tmp_path_factory.mktemp("sweep"),
+        environments.of_command(bootstrapped_aws),
+    )
+
+
+@pytest.fixture(scope="module")
+def outputs(app: CdkApp, bootstrapped_aws: LocalAws) -> Iterator[Mapping[str, str]]:
+    (outputs,) = app.deploy(points=POINTS, slots=SLOTS).values()
+    yield outputs
+    app.destroy()
+    left = [job for job in _jobs(bootstrapped_aws, "Sweeps-Point") if job["status"] not in FINAL]
+    assert left == []
+
+
+class _Sweep:
+    """A deployed sweep."""
+
+    def __init__(self, aws: LocalAws, machine: str) -> None:
+        self._aws = aws
+        self._machine = machine
+        self.states: Any = boto3.client("stepfunctions", **aws.client_settings)
+
+    def start(self) -> str:
+        """Start an execution."""
+        answer = self.states.start_execution(stateMachineArn=self._machine, input="{}")
+        execution: str = answer["executionArn"]
+        return execution
+
+    def ended(self, execution: str) -> Mapping[str, Any]:
+        """The execution, once it is over."""
+
+        def described() -> Mapping[str, Any] | None:
+            found: Mapping[str, Any] = self.states.describe_execution(executionArn=execution)
+            return None if found["status"] == "RUNNING" else found
+
+        ended: Mapping[str, Any] = _until(described)
+        return ended
+
+    def counts(self, execution: str) -> Mapping[str, int]:
+        """The states of the points."""
+        [run] = self.states.list_map_runs(executionArn=execution)["mapRuns"]
+        found: Mapping[str, int] = self.states.describe_map_run(mapRunArn=run["mapRunArn"])[
+            "itemCounts"
+        ]
+        return found
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs of the points, with their tags."""
+        name = self._machine.rpartition(":")[2]
+        found = [job for job in _jobs(self._aws, "") if job["tags"].get(SWEEP_TAG) == name]
+        return sorted(found, key=lambda job: str(job["createdAt"]))
+
+    def table(self, execution: Mapping[str, Any]) -> list[dict[str, str]]:
+        """The rows of the table that an execution has written."""
+        uri = json.loads(execution["output"])["TableS3Uri"]
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        s3 = boto3.client("s3", **self._aws.client_settings)
+        text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        return list(csv.DictReader(io.StringIO(text)))
+
+
+def _jobs(aws: LocalAws, prefix: str) -> list[dict[str, Any]]:
+    braket = boto3.client("braket", **aws.client_settings)
+    pages = braket.get_paginator("search_jobs").paginate(filters=[])
+    found = [job for page in pages for job in page["jobs"] if job["jobName"].startswith(prefix)]
+    return [dict(job) for job in found]
+
+
+def _until(condition: Callable[[], Any]) -> Any:  # noqa: ANN401 - as its condition
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    return found
+
+
+def _write(aws: LocalAws, outputs: Mapping[str, str], key: str) -> None:
+    """Write an object that the points' script looks for."""
+    s3 = boto3.client("s3", **aws.client_settings)
+    s3.put_object(Bucket=outputs["Results"], Key=key, Body=b"")
+
+
+def _nothing_was_started_twice(jobs: list[dict[str, Any]]) -> None:
+    tokens = Counter(job["tags"][TOKEN_TAG] for job in jobs)
+    assert set(tokens.values()) <= {1}
+    completed = Counter(
+        job["tags"][SWEEP_POINT_TAG] for job in jobs if job["status"] == "COMPLETED"
+    )
+    assert set(completed.values()) <= {1}
+
+
+def test_many_points_survive_refusals_a_killed_function_a_stop_and_a_redrive(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    sweep = _Sweep(bootstrapped_aws, outputs["ManyArn"])
+    storm = ["ThrottlingException", "ServiceQuotaExceededException"] * (REFUSED // 2)
+    refused_calls.refuse(bootstrapped_aws.state_directory, "Sweeps-Point", storm)
+    execution = sweep.start()
+    _until(lambda: refused_calls.left(bootstrapped_aws.state_directory) < REFUSED // 2)
+    assert list(_kill_handler("Sweeps"))
+    _until(lambda: sweep.counts(execution)["succeeded"] >= POINTS // 4)
+    running = [job for job in sweep.jobs() if job["status"] not in FINAL]
+    assert len(running) <= SLOTS
+
+    sweep.states.stop_execution(executionArn=execution)
+    assert sweep.ended(execution)["status"] == "ABORTED"
+    _until(lambda: not [job for job in sweep.jobs() if job["status"] not in FINAL])
+    before = {job["jobArn"] for job in sweep.jobs() if job["status"] == "COMPLETED"}
+    assert 0 < len(before) < POINTS
+
+    sweep.states.redrive_execution(executionArn=execution)
+    ended = sweep.ended(execution)
+    assert ended["status"] == "SUCCEEDED", ended
+    rows = sweep.table(ended)
+    assert Counter(row["status"] for row in rows) == {"COMPLETED": POINTS - 1, "FAILED": 1}
+    assert rows[1]["failure_reason"].endswith("no minimum was found, exit code: 1")
+    assert rows[1]["job_arn"]
+    # What had completed before the stop is in the table, and was not run again.
+    assert before <= {row["job_arn"] for row in rows}
+
+    _write(bootstrapped_aws, outputs, "jobs/mended")
+    jobs = {job["jobArn"] for job in sweep.jobs()}
+    again = sweep.ended(sweep.start())
+    assert again["status"] == "SUCCEEDED", again
+    [new] = {job["jobArn"] for job in sweep.jobs()} - jobs
+    rows = sweep.table(again)
+    assert [row["status"] for row in rows] == ["COMPLETED"] * POINTS
+    assert rows[1]["job_arn"] == new
+    assert [float(row["parameter.theta"]) for row in rows] == [n / 10 for n in range(POINTS)]
+    energies = [float(row["metric.energy"]) for row in rows]
+    assert energies == pytest.approx([(n / 10) ** 2 for n in range(POINTS)])
+    assert all(float(row["instance_hours"]) > 0 for row in rows)
+    assert {job["tags"]["purpose"] for job in sweep.jobs()} == {"tests"}
+    _nothing_was_started_twice(sweep.jobs())
+
+
+def test_a_sweep_that_fails_cancels_its_jobs_and_a_redrive_finishes_it(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
+    s3.delete_object(Bucket=outputs["Results"], Key="jobs/mended")
+    sweep = _Sweep(bootstrapped_aws, outputs["FailingArn"])
+    execution = sweep.start()
+    ended = sweep.ended(execution)
+    assert (ended["status"], ended["error"]) == (
+        "FAILED",
+        "States.ExceedToleratedFailureThreshold",
+    )
+    _until(lambda: all(job["status"] in FINAL for job in sweep.jobs()))
+    assert "COMPLETED" not in {job["status"] for job in sweep.jobs()}
+
+    for key in ("jobs/mended", "jobs/go"):
+        _write(bootstrapped_aws, outputs, key)
+    sweep.states.redrive_execution(executionArn=execution)
+    ended = sweep.ended(execution)
+    assert ended["status"] == "SUCCEEDED", ended
+    assert [row["metric.energy"] for row in sweep.table(ended)] == ["1.0", "4.0", "9.0"]
+    _nothing_was_started_twice(sweep.jobs())
+
+
+def test_a_deployment_starts_its_sweep(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    sweep = _Sweep(bootstrapped_aws, outputs["DeployedArn"])
+    execution = outputs["DeployedExecution"]
+    ended = sweep.ended(execution)
+    assert ended["status"] == "SUCCEEDED", ended
+    summary = json.loads(ended["output"])
+    assert (summary["Points"], summary["Completed"]) == (2, 2)
+    [job] = [job for job in sweep.jobs() if job["tags"][SWEEP_POINT_TAG] == "0"]
+    assert outcomes.finished(bootstrapped_aws, job["jobArn"])["hyperParameters"]["theta"] == "7"
+    assert "theta-7" in job["jobName"]
