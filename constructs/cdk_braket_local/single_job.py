@@ -178,6 +178,7 @@ def _results(s3: "S3Client", uri: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder, "model.tar.gz")
         try:
+            results.size(s3, uri)  # a script that saves nothing has no archive
             results.download(s3, uri, archive, lambda _: None)
             return f"{json.dumps(results.read(archive), indent=2, default=str)}\n"
         except ResultsError:

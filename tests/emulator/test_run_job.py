@@ -64,12 +64,18 @@ def test_a_watched_script_runs_again_when_it_changes(tmp_path: Path) -> None:
     command = [*COMMAND, "algorithm.py", "--entry-point", "algorithm", "--watch"]
     with output.open("w") as file:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=file, stderr=file)
+
+        def waits(times: int) -> str:
+            def is_due(text: str) -> bool:
+                assert process.poll() is None, text
+                return text.count("waiting for a change") == times
+
+            return until(output.read_text, is_due)
+
         try:
-            until(output.read_text, lambda text: "waiting for a change" in text)
-            assert "first" in output.read_text()
+            assert "first" in waits(1)
             script.write_text("print('second')")
-            until(output.read_text, lambda text: text.count("waiting for a change") == 2)
-            assert "second" in output.read_text()
+            assert "second" in waits(2)
         finally:
             process.terminate()
             process.wait()
