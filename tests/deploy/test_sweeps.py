@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -13,6 +14,7 @@ import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL, SWEEP_POINT_TAG, SWEEP_TAG, TOKEN_TAG
 from cdk_braket_local.control.instance import LocalAws
+from tests.cli.conftest import Cli, cli
 from tests.deploy import environments, outcomes
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
@@ -20,6 +22,8 @@ from tests.deploy.test_faults import _kill_handler
 from tests.emulator import refused_calls
 from tests.length import steps
 from tests.patience import PATIENCE
+
+__all__ = ["cli"]
 
 POINTS, SLOTS = steps(10, 200), steps(3, 8)
 REFUSED = steps(8, 120)
@@ -69,7 +73,10 @@ class _Sweep:
 
     def counts(self, execution: str) -> Mapping[str, int]:
         """The states of the points."""
-        [run] = self.states.list_map_runs(executionArn=execution)["mapRuns"]
+        runs = self.states.list_map_runs(executionArn=execution)["mapRuns"]
+        if not runs:
+            return Counter()
+        [run] = runs
         found: Mapping[str, int] = self.states.describe_map_run(mapRunArn=run["mapRunArn"])[
             "itemCounts"
         ]
@@ -201,3 +208,58 @@ def test_a_deployment_starts_its_sweep(
     [job] = [job for job in sweep.jobs() if job["tags"][SWEEP_POINT_TAG] == "0"]
     assert outcomes.finished(bootstrapped_aws, job["jobArn"])["hyperParameters"]["theta"] == "7"
     assert "theta-7" in job["jobName"]
+
+
+def test_the_command_line_shows_draws_and_controls_sweeps(
+    bootstrapped_aws: LocalAws,
+    outputs: Mapping[str, str],
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name, value in bootstrapped_aws.environment.items():
+        monkeypatch.setenv(name, value)
+    execution = outputs["DeployedExecution"]
+    _Sweep(bootstrapped_aws, outputs["DeployedArn"]).ended(execution)
+    for reference in ("Sweeps/Deployed", outputs["DeployedArn"], execution):
+        shown = cli("sweep", "status", reference, "--json")
+        assert shown.code == 0, shown.err
+        assert (shown.json["execution"], shown.json["points"]["succeeded"]) == (execution, 2)
+    table = tmp_path / "table.csv"
+    shown = cli("sweep", "table", "Sweeps/Deployed", "--output", str(table))
+    assert "49.0" in shown.out, shown.err
+    rows = list(csv.DictReader(io.StringIO(table.read_text())))
+    assert [row["metric.energy"] for row in rows] == ["49.0", "64.0"]
+    plots = {("--x", "theta"): "one.png", ("--x", "theta", "--y", "does"): "two.svg"}
+    for axes, name in plots.items():
+        file = tmp_path / name
+        drawn = cli("sweep", "plot", execution, "--metric", "energy", *axes, "--output", str(file))
+        assert drawn.code == 0, drawn.err
+        assert file.stat().st_size > 1000
+    for arguments, text in {
+        ("status", "Sweeps/Nothing"): "no sweep",
+        ("status", "Sweeps"): "names several sweeps",
+        ("redrive", "Sweeps/Deployed"): "SUCCEEDED",
+        ("cancel", "Sweeps/Deployed", "--yes"): "SUCCEEDED",
+        ("plot", "Sweeps/Deployed", "--metric", "none", "--x", "theta"): "no point has the metric",
+        ("plot", "Sweeps/Deployed", "--metric", "energy", "--x", "no"): "no parameter no",
+    }.items():
+        refused = cli("sweep", *arguments)
+        assert refused.code == 1
+        assert text in refused.err
+
+    sweep = _Sweep(bootstrapped_aws, outputs["FailingArn"])
+    s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
+    s3.delete_object(Bucket=outputs["Results"], Key="jobs/go")
+    answer = sweep.states.start_execution(
+        stateMachineArn=outputs["FailingArn"], input=json.dumps({"run": "by hand"})
+    )
+    _until(lambda: sweep.counts(answer["executionArn"])["running"] == 2)
+    assert cli("sweep", "cancel", "Sweeps/Failing", "--yes").code == 0
+    _until(lambda: cli("sweep", "status", "Sweeps/Failing").code == 4)
+    _until(lambda: all(job["status"] in FINAL for job in sweep.jobs()))
+    _write(bootstrapped_aws, outputs, "jobs/go")
+    _write(bootstrapped_aws, outputs, "jobs/mended")
+    assert cli("sweep", "redrive", "Sweeps/Failing").code == 0
+    assert sweep.ended(answer["executionArn"])["status"] == "SUCCEEDED"

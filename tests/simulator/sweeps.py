@@ -159,7 +159,7 @@ class Simulation:
         child.events += ATTEMPT_EVENTS
         token = f"{child.number}:{child.token}"
         began = self.world.time
-        event = {
+        event: dict[str, object] = {
             RunProperty.ACTION: RunAction.RUN_POINT,
             RunProperty.POINT: {
                 PointMember.EXECUTION: EXECUTION,
@@ -237,7 +237,7 @@ class Simulation:
             self._at(ends + 1, lambda: self._job_ended(arn))
 
     def _job_ended(self, arn: str) -> None:
-        event = {
+        event: dict[str, object] = {
             RunProperty.ACTION: RunAction.JOB_ENDED,
             RunProperty.RECORDS: RECORDS,
             RunProperty.JOB_ARN: arn,

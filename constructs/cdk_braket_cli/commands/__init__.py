@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from . import cancel, cost, jobs, logs, open_console, results, status, wait
+from . import cancel, cost, jobs, logs, open_console, results, status, sweep, wait
 
 COMMANDS: Final[tuple[click.Command, ...]] = (
     cancel.cancel,
@@ -19,6 +19,7 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     open_console.open_console,
     results.results,
     status.status,
+    sweep.sweep,
     wait.wait,
 )
 """All commands, in any order: the help sorts them."""
