@@ -147,7 +147,7 @@ def rows_of(clients: Clients, execution: SweepExecution) -> list[Row]:
             raise
         raise SweepUnfinishedError(
             f"the sweep is {execution.status}, and has no table yet: it is written when all points "
-            "are over"
+            "have ended"
         ) from error
     rows: list[Row] = []
     for status, files in manifest["ResultFiles"].items():

@@ -106,7 +106,7 @@ def draw(rows: Sequence[Row], picture: Path) -> None:
     axes = figure.subplots()
     lengths = np.linspace(min(energies, default=0.3), max(energies, default=2.6), 200)
     exact = [hamiltonian(float(length)).exact_energy() for length in lengths]
-    axes.plot(lengths, exact, label="exact, by diagonalisation")
+    axes.plot(lengths, exact, label="exact, by diagonalization")
     points = [(length, energy) for length, found in energies.items() for energy in found]
     axes.plot(*zip(*points, strict=True), "o", markersize=3, label="measured, one job each")
     axes.set_xlabel("bond length (angstrom)")

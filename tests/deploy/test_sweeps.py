@@ -1,5 +1,6 @@
 """Sweeps, deployed: through refusals, a killed function, a stop and a redrive to the table."""
 
+import contextlib
 import csv
 import io
 import json
@@ -62,7 +63,7 @@ class _Sweep:
         return execution
 
     def ended(self, execution: str) -> Mapping[str, Any]:
-        """The execution, once it is over."""
+        """Return the execution when it has ended."""
 
         def described() -> Mapping[str, Any] | None:
             found: Mapping[str, Any] = self.states.describe_execution(executionArn=execution)
@@ -263,3 +264,90 @@ def test_the_command_line_shows_draws_and_controls_sweeps(
     _write(bootstrapped_aws, outputs, "jobs/mended")
     assert cli("sweep", "redrive", "Sweeps/Failing").code == 0
     assert sweep.ended(answer["executionArn"])["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        ("lambda:InvokeFunction", "States.ExceedToleratedFailureThreshold"),
+        ("s3:GetObject", "States.ItemReaderFailed"),
+        ("s3:PutObject", "States.ResultWriterFailed"),
+        ("states:StartExecution", "States.AccessDeniedException"),
+    ],
+)
+def test_a_sweep_needs_each_permission_of_its_role(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str], action: str, error: str
+) -> None:
+    """The points of the sweep that the deployment has started have completed already."""
+    sweep = _Sweep(bootstrapped_aws, outputs["DeployedArn"])
+    sweep.ended(outputs["DeployedExecution"])
+    with _without_action(bootstrapped_aws, outputs["DeployedRole"], action):
+        execution = sweep.start()
+        ended = sweep.ended(execution)
+        assert (ended["status"], ended["error"]) == ("FAILED", error), ended
+    # With the permission, a redrive continues it.
+    sweep.states.redrive_execution(executionArn=execution)
+    ended = sweep.ended(execution)
+    assert ended["status"] == "SUCCEEDED", ended
+
+
+def test_a_redrive_needs_its_permission(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    sweep = _Sweep(bootstrapped_aws, outputs["DeployedArn"])
+    sweep.ended(outputs["DeployedExecution"])
+    with _without_action(bootstrapped_aws, outputs["DeployedRole"], "lambda:InvokeFunction"):
+        execution = sweep.start()
+        assert sweep.ended(execution)["status"] == "FAILED"
+    with _without_action(bootstrapped_aws, outputs["DeployedRole"], "states:RedriveExecution"):
+        sweep.states.redrive_execution(executionArn=execution)
+        assert sweep.ended(execution)["error"] == "States.AccessDeniedException"
+
+
+@contextlib.contextmanager
+def _without_action(aws: LocalAws, role: str, action: str) -> Iterator[None]:
+    """Remove an action from all policies of a role, for a while."""
+    iam = boto3.client("iam", **aws.client_settings)
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    documents: dict[str, Any] = {}
+    for arn in (each["PolicyArn"] for each in attached):
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+        documents[arn] = found["Document"]
+    reduced = {arn: _reduced(document, action) for arn, document in documents.items()}
+    changed = [arn for arn, document in reduced.items() if document != documents[arn]]
+    assert changed
+    for arn in changed:
+        _set_policy(iam, arn, reduced[arn])
+    try:
+        yield
+    finally:
+        for arn in changed:
+            _set_policy(iam, arn, documents[arn])
+
+
+def _set_policy(iam: Any, arn: str, document: object) -> None:  # noqa: ANN401 - any client
+    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return actions if isinstance(actions, list) else [actions]
+
+
+def _reduced(document: Any, action: str) -> Any:  # noqa: ANN401 - JSON
+    statements = [
+        {**statement, "Action": kept}
+        for statement in document["Statement"]
+        for actions in [statement["Action"]]
+        for kept in [[each for each in _listed(actions) if each != action]]
+        if kept
+    ]
+    before = [each for statement in document["Statement"] for each in _listed(statement["Action"])]
+    if action not in before:
+        return document
+    # A policy has at least one statement.
+    harmless = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+    return {**document, "Statement": statements or [harmless]}

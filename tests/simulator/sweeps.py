@@ -187,7 +187,7 @@ class Simulation:
         timeout = began + self._run["TimeoutSeconds"]
         self._at(timeout, lambda: self._timed_out(child, child_token))
         child_token = child.token
-        self._take_answers()
+        self._pass_answers()
 
     def _invoked(self, event: Mapping[str, object]) -> str | None:
         """Invoke the handler; return the name of the error that Step Functions sees."""
@@ -243,10 +243,10 @@ class Simulation:
             RunProperty.JOB_ARN: arn,
         }
         self._invoked(event)
-        self._take_answers()
+        self._pass_answers()
 
-    def _take_answers(self) -> None:
-        """Give the tokens that the handler returned to the states that wait."""
+    def _pass_answers(self) -> None:
+        """Pass the tokens that the handler returned to the states that wait."""
         for token, result, _ in self.world.tasks[self._answered :]:
             number, attempt = map(int, token.split(":"))
             child = self.children[number]

@@ -38,7 +38,7 @@ def _is_whole(simulation: Simulation) -> None:
 
 
 def test_starts_are_as_fast_as_the_quota_and_none_is_twice() -> None:
-    """Jobs of a minute in a hundred slots: the rate of CreateJob is what limits the sweep."""
+    """Jobs of a minute in a hundred slots: the rate of CreateJob limits the sweep."""
     braket = Braket(slots=100)
     simulation = Simulation(_states(100), POINTS, braket, kills=0.0)
     simulation.run()

@@ -1,8 +1,8 @@
 """One point of the dissociation curve of hydrogen: its energy at a bond length.
 
 Runs as an Amazon Braket hybrid job with the entry point `algorithm.curve:main`. The trial state has
-one angle, and its energy is sinusoidal in that angle: three energies tell where the minimum is
-(Rotosolve; Ostaszewski, Grant, Benedetti, Quantum 5, 391 (2021)).
+one angle, and its energy is sinusoidal in that angle. Three energies are enough for the minimum.
+Source: Ostaszewski, Grant, Benedetti, Quantum 5, 391 (2021).
 """
 
 from math import atan2, pi

@@ -1,6 +1,6 @@
 """The hydrogen molecule in a minimal basis, at any bond length.
 
-Each atom has one orbital, STO-3G, of which symmetry makes a bonding and an antibonding one. The
+Each atom has one orbital, STO-3G. Symmetry combines both to a bonding and an antibonding one. The
 electrons of opposite spin are two qubits: 0 is the bonding orbital, 1 the antibonding one. The
 Hamiltonian is then exact in this basis. Source of the integrals: A. Szabo, N. S. Ostlund, Modern
 Quantum Chemistry, appendix A.
@@ -83,7 +83,8 @@ def _sum(apart: float, integral: Callable[[float, float, float], float]) -> floa
 
 
 def _overlap(a: float, b: float, apart: float) -> float:
-    return (pi / (a + b)) ** 1.5 * exp(-a * b / (a + b) * apart**2)
+    volume: float = (pi / (a + b)) ** 1.5
+    return volume * exp(-a * b / (a + b) * apart**2)
 
 
 def _kinetic(a: float, b: float, apart: float) -> float:

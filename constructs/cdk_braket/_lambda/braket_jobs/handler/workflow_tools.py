@@ -33,7 +33,7 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every action is done with."""
+    """The tools of every action."""
 
     gateway: Gateway
     budget: Budget
@@ -103,7 +103,7 @@ def send(tools: Tools, answer: Callable[[], None]) -> None:
 
 
 def digest(text: str) -> str:
-    """Return a short name for a text of any length."""
+    """Return a short name for a string of any length."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -123,7 +123,7 @@ def loaded(text: str) -> Mapping[str, object]:
 
 
 def timeout_in(event: Mapping[str, object]) -> float | None:
-    """Return how long a job may take (seconds); None for any time."""
+    """Return the longest duration of a job (seconds); None if it is unlimited."""
     value = event.get(RunProperty.TIMEOUT_SECONDS)
     if value is None:
         return None
@@ -154,17 +154,17 @@ def mapping_of(values: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def with_hyperparameters(request: Mapping[str, object], given: object) -> Mapping[str, object]:
-    """Return a request with more hyperparameters, or with others in place of its own.
+    """Return a request with more hyperparameters, or with others in their place.
 
     Raises:
         Failure: They are not strings, numbers and bools by name.
     """
     if not isinstance(given, Mapping):
-        raise Failure("The hyperparameters are not an object of texts.")
+        raise Failure("The hyperparameters are not an object of strings.")
     wrong = [k for k, v in given.items() if not isinstance(v, str | int | float)]
     if wrong:
         names = ", ".join(sorted(map(str, wrong)))
-        raise Failure(f"Hyperparameters must be text, numbers or bools: {names} are not.")
+        raise Failure(f"Hyperparameters must be strings, numbers or bools: {names} are not.")
     if not given:
         return request
     known = mapping_of(request, "hyperParameters")
