@@ -49,7 +49,7 @@ def _commands(upgrade: Sequence[str]) -> Iterator[tuple[str, ...]]:
     oldest = tables(ROOT)["project"]["requires-python"].removeprefix(">=")
     # One lock for all supported Pythons and platforms, from the oldest on.
     uv = (*_COMPILE, "--quiet", "--universal", f"--python-version={oldest}")
-    yield (*uv, *upgrade, "--extra=local", "--group=dev", PROJECT, "-o", PYTHON_LOCK)
+    yield (*uv, *upgrade, "--all-extras", "--group=dev", PROJECT, "-o", PYTHON_LOCK)
     # Not newer than the versions that the tests run with.
     yield (*uv, f"--constraints={PYTHON_LOCK}", PROJECT, "-o", APP_LOCK)
     yield (*uv, *upgrade, f"--group={PROJECT}:scanners", "-o", SCANNERS_LOCK)

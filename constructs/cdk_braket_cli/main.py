@@ -1,6 +1,5 @@
 """The entry point of `cdk-braket`: the group of commands, its errors and its exit codes."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -55,10 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stopped_by = signal.SIGINT
     except _Terminated:
         stopped_by = signal.SIGTERM
-    except BrokenPipeError:
-        # The reader of our output has gone (`cdk-braket jobs | head -1`), and so must the buffer.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        stopped_by = signal.SIGPIPE
     finally:
         signal.signal(signal.SIGTERM, before)
     return exit_codes.SIGNALED + stopped_by

@@ -12,11 +12,17 @@ from cdk_braket._lambda.braket_jobs.contract import RESOURCE_TYPE
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-_NESTED_STACK: Final = "AWS::CloudFormation::Stack"
+NESTED_STACK: Final = "AWS::CloudFormation::Stack"
 _PATH: Final = "aws:cdk:path"
+# The path of the resource below the job's construct.
+_IN_JOB: Final = "/Resource/Default"
 
 # Templates and their parts are JSON of any shape.
 Json = Any
+
+
+Key = tuple[str, ...]
+"""The logical ids that lead to a job: of the nested stacks around it, then its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +30,21 @@ class StackJob:
     """A job that a stack holds.
 
     Attributes:
-        stack_name: The stack; for a job in a nested stack, the nested one.
-        logical_id: The logical id of the resource.
+        key: The logical ids that lead to its resource.
         path: The construct path, such as `Chemistry/Vqe`. The logical id if the template has none.
         physical_id: The physical id: the job's ARN, unless the resource was never created.
+        resource: The resource in the deployed template; empty if that is not JSON.
     """
 
-    stack_name: str
-    logical_id: str
+    key: Key
     path: str
     physical_id: str
+    resource: Mapping[str, Json]
+
+    @property
+    def logical_id(self) -> str:
+        """The logical id of the resource."""
+        return self.key[-1]
 
     @property
     def job_arn(self) -> str | None:
@@ -41,33 +52,42 @@ class StackJob:
         return self.physical_id if ":job/" in self.physical_id else None
 
 
-def jobs_of_stack(cloudformation: "CloudFormationClient", stack_name: str) -> list[StackJob]:
+def jobs_of_stack(
+    cloudformation: "CloudFormationClient", stack_name: str, parents: Key = ()
+) -> list[StackJob]:
     """Return the jobs of a stack and of its nested stacks.
 
     Args:
         cloudformation: The client of the stack's region.
         stack_name: The name or ARN of the stack.
+        parents: The logical ids of the nested stacks around it. Default: none.
 
     Raises:
         botocore.exceptions.ClientError: The stack does not exist, or cannot be read.
     """
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
     resources = [found for page in pages for found in page["StackResourceSummaries"]]
-    held = [found for found in resources if found["ResourceType"] == RESOURCE_TYPE]
-    paths = construct_paths(deployed_template(cloudformation, stack_name)) if held else {}
-    jobs = [
+    jobs = {
+        found["LogicalResourceId"]: found.get("PhysicalResourceId", "")
+        for found in resources
+        if found["ResourceType"] == RESOURCE_TYPE
+    }
+    template = deployed_template(cloudformation, stack_name) if jobs else {}
+    written = dict(job_resources(template))
+    held = [
         StackJob(
-            stack_name,
-            found["LogicalResourceId"],
-            paths.get(found["LogicalResourceId"], found["LogicalResourceId"]),
-            found.get("PhysicalResourceId", ""),
+            (*parents, logical_id),
+            path_of(logical_id, written.get(logical_id, {})),
+            physical_id,
+            written.get(logical_id, {}),
         )
-        for found in held
+        for logical_id, physical_id in jobs.items()
     ]
     for found in resources:
-        if found["ResourceType"] == _NESTED_STACK and found.get("PhysicalResourceId"):
-            jobs += jobs_of_stack(cloudformation, found["PhysicalResourceId"])
-    return jobs
+        nested = found.get("PhysicalResourceId")
+        if found["ResourceType"] == NESTED_STACK and nested:
+            held += jobs_of_stack(cloudformation, nested, (*parents, found["LogicalResourceId"]))
+    return held
 
 
 def deployed_template(
@@ -88,11 +108,6 @@ def deployed_template(
     return body if isinstance(body, Mapping) else {}
 
 
-def construct_paths(template: Mapping[str, Json]) -> dict[str, str]:
-    """Return the construct paths of the jobs in a template, by logical id."""
-    return {name: path_of(name, resource) for name, resource in job_resources(template)}
-
-
 def job_resources(template: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:
     """Yield the resources of jobs in a template, with their logical ids."""
     for logical_id, resource in template.get("Resources", {}).items():
@@ -103,8 +118,7 @@ def job_resources(template: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[s
 def path_of(logical_id: str, resource: Mapping[str, Json]) -> str:
     """Return the construct path of a job's resource; its logical id without paths."""
     path = resource.get("Metadata", {}).get(_PATH)
-    # The resource is a child of the job's construct.
-    return path.rpartition("/")[0] if isinstance(path, str) and "/" in path else logical_id
+    return path.removesuffix(_IN_JOB) if isinstance(path, str) else logical_id
 
 
 def is_missing_stack(error: ClientError) -> bool:

@@ -1,14 +1,16 @@
 """Calls of `cdk-braket` in this process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from cdk_braket_cli.main import main
 from cdk_braket_local.control.instance import LocalAws
-from tests.emulator.jobs import Json
+from tests.emulator.jobs import Jobs, Json
+
+HANGS = "import time\ndef main(): print('begun', flush=True); time.sleep(600)"
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,14 @@ def on_local_aws(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalA
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
     return local_aws
+
+
+@pytest.fixture
+def running_job(local_aws: LocalAws) -> Iterator[str]:
+    """The name of a job that runs until it is cancelled."""
+    jobs = Jobs(local_aws)
+    job = jobs.running(jobs.start(HANGS), "begun")
+    yield job["jobName"]
+    if jobs.braket.get_job(jobArn=job["jobArn"])["status"] == "RUNNING":
+        jobs.braket.cancel_job(jobArn=job["jobArn"])
+    jobs.over(job["jobArn"])

@@ -2,16 +2,17 @@
 
 import itertools
 import json
+import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import boto3
 import pytest
 
 from cdk_braket_local.control.instance import LocalAws
-from tests.cli.conftest import Cli
+from tests.cli.conftest import HANGS, Cli
 from tests.emulator.jobs import Jobs, Json
 
 SCRIPT = """
@@ -27,7 +28,6 @@ def main():
 """
 FAILS = "def main(): raise ValueError('no convergence')"
 SLOW = "import time\ndef main(): print('a', flush=True); time.sleep(1); print('z')"
-HANGS = "import time\ndef main(): print('begun', flush=True); time.sleep(600)"
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,13 @@ def ended(local_aws: LocalAws) -> Ended:
 
 
 @pytest.fixture
-def running(on_local_aws: LocalAws) -> Iterator[Json]:
+def running(on_local_aws: LocalAws, running_job: str) -> Json:
     """A job that runs until it is cancelled."""
-    jobs = Jobs(on_local_aws)
-    job = jobs.running(jobs.start(HANGS), "begun")
-    yield job
-    if jobs.braket.get_job(jobArn=job["jobArn"])["status"] == "RUNNING":
-        jobs.braket.cancel_job(jobArn=job["jobArn"])
-    jobs.over(job["jobArn"])
+    braket = boto3.client("braket", **on_local_aws.client_settings)
+    [found] = [
+        job for job in braket.search_jobs(filters=[])["jobs"] if job["jobName"] == running_job
+    ]
+    return braket.get_job(jobArn=found["jobArn"])
 
 
 pytestmark = pytest.mark.usefixtures("on_local_aws")
@@ -290,3 +289,61 @@ def test_cancel_leaves_a_job_that_has_ended(cli: Cli, ended: Ended) -> None:
     done = cli("cancel", ended.completed["jobArn"], "--yes")
     assert done.code == 1
     assert "COMPLETED" in done.out
+
+
+# --- metrics and plot -----------------------------------------------------------------------------
+
+
+def test_metrics_are_the_values_that_the_script_logged(cli: Cli, ended: Ended) -> None:
+    job = ended.completed["jobArn"]
+    rows = cli("metrics", job, "--json").json
+    assert [(row["iteration"], row["energy"]) for row in rows] == [(0, -1), (1, -2), (2, -3)]
+    assert [row["energy"] for row in cli("metrics", job, "--last", "--json").json] == [-3]
+    table = cli("metrics", job).out.splitlines()
+    assert table[0].split() == ["TIME", "ITERATION", "energy"]
+    assert table[-1].split()[-2:] == ["2", "-3"]
+    none = cli("metrics", job, "--metric=other")
+    assert (none.code, none.out.strip()) == (0, "")
+    assert "no such metrics" in none.err
+
+
+def test_jobs_are_plotted_in_the_terminal(cli: Cli, ended: Ended) -> None:
+    done = cli("plot", ended.completed["jobArn"])
+    assert done.code == 0
+    assert any("\u2800" < character <= "\u28ff" for character in done.out)
+    assert "energy" in done.out
+    assert "\x1b" not in done.out
+    [series] = cli("plot", ended.completed["jobArn"], "--json").json["series"]
+    assert series == {"label": "energy", "x": [0, 1, 2], "y": [-1, -2, -3]}
+
+
+def test_several_jobs_are_plotted_to_files(cli: Cli, ended: Ended, tmp_path: Path) -> None:
+    other = ended.jobs.run(SCRIPT)
+    jobs = (ended.completed["jobArn"], other["jobArn"])
+    for suffix, begin in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
+        file = tmp_path / f"plot{suffix}"
+        assert cli("plot", *jobs, f"--output={file}").code == 0
+        assert file.read_bytes().startswith(begin)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.png", "plot.svg"]
+    labels = [series["label"] for series in cli("plot", *jobs, "--json").json["series"]]
+    assert labels == [f"{ended.completed['jobName']} energy", f"{other['jobName']} energy"]
+
+
+def test_a_plot_without_metrics_or_of_another_format_is_refused(
+    cli: Cli, ended: Ended, tmp_path: Path
+) -> None:
+    assert cli("plot", ended.failed["jobArn"]).code == 1
+    assert cli("plot", ended.completed["jobArn"], f"--output={tmp_path / 'a.pdf'}").code == 2
+
+
+@pytest.mark.parametrize(("option", "package"), [("", "plotille"), ("plot.png", "matplotlib")])
+def test_a_plot_without_the_extra_names_the_command_that_installs_it(
+    cli: Cli, ended: Ended, monkeypatch: pytest.MonkeyPatch, option: str, package: str
+) -> None:
+    for name in (package, "matplotlib.backends.backend_agg", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    options = [f"--output={option}"] if option else []
+    done = cli("plot", ended.completed["jobArn"], *options)
+    assert done.code == 1
+    assert f'{package} is not installed; run: pip install "cdk-braket[plot]' in done.err
+    assert not Path("plot.png").exists()

@@ -1,4 +1,4 @@
-"""Each operation of the local Braket service answers as the service model says."""
+"""Each operation of the local Braket service responds in the form of the service model."""
 
 import json
 import uuid
@@ -32,7 +32,7 @@ LONGEST_NAME = model_rules.bounds(model_rules.shape_of("CreateJobRequest", "jobN
 
 
 class Wire:
-    """Calls operations by their API names, and keeps the answers as they came."""
+    """Calls operations by their API names, and keeps the raw responses."""
 
     def __init__(self, settings: ClientSettings) -> None:
         config = botocore.config.Config(
@@ -69,7 +69,7 @@ def jobs(local_aws: LocalAws) -> Jobs:
 
 @pytest.fixture
 def request_(jobs: Jobs) -> dict[str, Json]:
-    """A request that is taken, with a client token of its own."""
+    """A valid request, with a separate client token."""
     return jobs.request(
         SCRIPT,
         hyperParameters={"a": "1"},
@@ -80,7 +80,7 @@ def request_(jobs: Jobs) -> dict[str, Json]:
 
 @pytest.fixture
 def job(wire: Wire, request_: dict[str, Json]) -> Iterator[str]:
-    """A job that runs until the test is over."""
+    """A job that runs until the end of the test."""
     arn = wire.call("CreateJob", **request_)["jobArn"]
     yield arn
     if wire.call("GetJob", jobArn=arn)["status"] in {"QUEUED", "RUNNING"}:
@@ -89,7 +89,7 @@ def job(wire: Wire, request_: dict[str, Json]) -> Iterator[str]:
 
 @pytest.fixture
 def task_request(jobs: Jobs) -> dict[str, Json]:
-    """A request for a task that is taken, with a client token of its own."""
+    """A valid request for a task, with a separate client token."""
     header = {"name": "braket.ir.openqasm.program", "version": "1"}
     return {
         "clientToken": str(uuid.uuid4()),
@@ -105,7 +105,7 @@ def task_request(jobs: Jobs) -> dict[str, Json]:
 
 @pytest.fixture
 def task(wire: Wire, task_request: dict[str, Json]) -> Iterator[str]:
-    """A quantum task that runs until the test is over."""
+    """A quantum task that runs until the end of the test."""
     arn = wire.call("CreateQuantumTask", **task_request)["quantumTaskArn"]
     yield arn
     if wire.call("GetQuantumTask", quantumTaskArn=arn)["status"] in {"QUEUED", "RUNNING"}:
@@ -137,7 +137,7 @@ def _parameters(
     }
 
 
-def test_every_operation_answers_what_the_model_says(
+def test_every_operation_returns_the_output_of_the_model(
     wire: Wire,
     job: str,
     request_: dict[str, Json],
@@ -165,7 +165,7 @@ def test_an_arn_ends_in_a_uuid_and_times_are_read_as_times(wire: Wire, job: str)
     assert described["createdAt"].tzinfo is not None
 
 
-def test_what_was_asked_for_is_described(wire: Wire, job: str, request_: dict[str, Json]) -> None:
+def test_a_job_is_described_by_its_request(wire: Wire, job: str, request_: dict[str, Json]) -> None:
     described = wire.call("GetJob", jobArn=job)
     asked = {name: value for name, value in request_.items() if name != "clientToken"}
     assert {name: described[name] for name in asked} == asked
@@ -183,7 +183,7 @@ def test_one_token_is_one_job(wire: Wire, request_: dict[str, Json]) -> None:
         wire.call("CancelJob", jobArn=arn)
 
 
-def test_what_is_over_is_described_as_the_model_says(wire: Wire, jobs: Jobs) -> None:
+def test_an_ended_job_is_described_in_the_form_of_the_model(wire: Wire, jobs: Jobs) -> None:
     scripts = ["def main(): pass", "def main(): raise ValueError('x' * 9000)"]
     made = [jobs.start(script) for script in scripts]
     made.append(jobs.start(SCRIPT, stoppingCondition={"maxRuntimeInSeconds": 1}))
@@ -237,7 +237,7 @@ def test_jobs_are_found_newest_first_in_pages(wire: Wire, request_: dict[str, Js
         wire.call("CancelJob", jobArn=arn)
 
 
-def test_jobs_are_found_by_when_they_were_made(wire: Wire, job: str) -> None:
+def test_jobs_are_found_by_their_time_of_creation(wire: Wire, job: str) -> None:
     at = wire.call("GetJob", jobArn=job)["createdAt"]
     before, after = ((at + timedelta(seconds=s)).isoformat() for s in (-1, 1))
     matching = [
@@ -262,7 +262,7 @@ def test_a_job_is_known_in_its_region_alone(local_aws: LocalAws, wire: Wire, job
     assert wire.call("GetJob", jobArn=job)["jobArn"] == job
 
 
-def test_what_is_unknown_is_not_found(wire: Wire, job: str) -> None:
+def test_an_unknown_resource_is_not_found(wire: Wire, job: str) -> None:
     unknown = f"{job.rpartition('/')[0]}/{uuid.uuid4()}"
     unknown_task = unknown.replace(":job/", ":quantum-task/")
     status = service_model.shape("ResourceNotFoundException").error_status
@@ -367,7 +367,7 @@ def test_one_token_is_one_task(wire: Wire, task: str, task_request: dict[str, Js
     assert wire.refused("CreateQuantumTask", **other)[0] == "ValidationException"
 
 
-def test_what_was_asked_for_of_a_task_is_described(
+def test_a_task_is_described_by_its_request(
     wire: Wire, task: str, task_request: dict[str, Json]
 ) -> None:
     described = wire.call("GetQuantumTask", quantumTaskArn=task)

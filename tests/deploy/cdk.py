@@ -63,6 +63,10 @@ class CdkApp:
         assert finished.returncode != 0, finished.stdout
         return finished.stdout
 
+    def refactor(self, **context: object) -> str:
+        """Compute a refactoring without its execution; return the output of the CLI."""
+        return self._run("refactor", "--unstable=refactor", "--dry-run", **context)
+
     def destroy(self, **context: object) -> None:
         """Destroy all stacks."""
         self._run("destroy", "--all", "--force", **context)

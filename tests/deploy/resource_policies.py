@@ -1,7 +1,7 @@
-"""Requests that the statements of resource policies are there for, and what becomes of them.
+"""Requests that need the statements of resource policies, and the decisions on them.
 
-They are decided by the local AWS's own evaluation, on the policies that a deployment made. They are
-not sent: the local AWS takes every request for one that came over TLS, and knows no TLS versions.
+The local AWS evaluates them on the policies of a deployment. They are not sent, because the local
+AWS treats every request as sent over TLS, and does not distinguish TLS versions.
 """
 
 import copy
@@ -22,15 +22,15 @@ _ENCRYPTED: Final = "kms:EncryptionContext:aws:logs:arn"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody's call, whom IAM allows everything.
+    """A call by a principal to which IAM allows everything.
 
     Attributes:
         action: The action.
-        resource: On what.
+        resource: The resource.
         service: The service that calls on its own behalf; empty for a role of the account.
-        caller: A role that has no permission of its own; empty for one that IAM allows everything.
+        caller: A role without own permissions; empty for one to which IAM allows everything.
         is_secure: Whether it came over TLS.
-        context: What else is known of it.
+        context: Its other condition keys.
     """
 
     action: str
@@ -46,10 +46,10 @@ class Policy:
     """A resource policy of a deployed stack.
 
     Attributes:
-        holder: The logical id of what it is the policy of.
+        holder: The logical id of the resource with the policy.
         arn: Its ARN.
-        account: Whose it is.
-        region: Where it is.
+        account: Its account.
+        region: Its region.
         document: The policy.
     """
 
@@ -60,18 +60,18 @@ class Policy:
     document: Document
 
     def without(self, index: int) -> "Policy":
-        """The same without one statement."""
+        """Return the same policy without one statement."""
         document = copy.deepcopy(self.document)
         del document["Statement"][index]
         return Policy(self.holder, self.arn, self.account, self.region, document)
 
-    def _undelegated(self) -> Document:
-        """The document without the statement that lets IAM policies of the account decide."""
+    def _without_delegation(self) -> Document:
+        """The document without the statement that delegates decisions to IAM policies."""
         kept = [s for s in self.document["Statement"] if ":root" not in str(s["Principal"])]
         return {**self.document, "Statement": kept}
 
     def allows(self, request: Request) -> bool:
-        """Whether the request goes through."""
+        """Return whether the request is allowed."""
         context = iam_evaluator.EvalContext(
             principal_arn=request.service
             or request.caller
@@ -90,7 +90,7 @@ class Policy:
             )
             return bool(found.decision == "Allow")
         if request.caller:
-            found = iam_evaluator.evaluate_resource_policy(self._undelegated(), context)
+            found = iam_evaluator.evaluate_resource_policy(self._without_delegation(), context)
             return bool(found.decision == "Allow")
         everything = iam_evaluator.EvalResult("Allow")
         is_key = request.action.startswith("kms:")
@@ -101,7 +101,7 @@ class Policy:
 
 
 def policies(aws: LocalAws, stack: str) -> Iterator[Policy]:
-    """The resource policies of a deployed stack, as the services have them."""
+    """Return the resource policies of a deployed stack, as stored in the services."""
     settings = aws.client_settings
     cloudformation = boto3.client("cloudformation", **settings)
     account = boto3.client("sts", **settings).get_caller_identity()["Account"]
@@ -114,10 +114,10 @@ def policies(aws: LocalAws, stack: str) -> Iterator[Policy]:
 
 
 def requests(policy: Policy, statement: Mapping[str, Any]) -> tuple[list[Request], list[Request]]:
-    """Requests that a statement decides on, and such that differ from them in what it asks for.
+    """Yield requests that a statement decides, and others that differ in its conditions.
 
     Raises:
-        KeyError: It is of a kind that no request is known for.
+        KeyError: No request is known for this kind of statement.
     """
     conditions = statement.get("Condition", {})
     keys = frozenset(key for asked in conditions.values() for key in asked)

@@ -1,4 +1,4 @@
-"""Environments deployed, with permissions enforced: what they are made of, what they keep apart."""
+"""Environments deployed, with permissions enforced: their resources, and their separation."""
 
 import json
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Rules on jobs, deployed: what happens to a job arrives, and so does what happened too early."""
+"""Rules on jobs, deployed: events of a job arrive, and so do replays of earlier ones."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def app(bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def outputs(bootstrapped_aws: LocalAws, app: CdkApp) -> Iterator[Mapping[str, str]]:
-    """The deployed stack, in which one job was told to fail after the deployment."""
+    """The deployed stack, in which one job failed after the deployment."""
     (outputs,) = app.deploy().values()
     bucket, _, key = outputs["ToldResults"].removeprefix("s3://").partition("/")
     s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
@@ -49,7 +49,7 @@ def outputs(bootstrapped_aws: LocalAws, app: CdkApp) -> Iterator[Mapping[str, st
 
 
 class _Inbox:
-    """Everything that came to a queue."""
+    """All messages of a queue."""
 
     def __init__(self, aws: LocalAws, url: str) -> None:
         self._sqs = boto3.client("sqs", **aws.client_settings)
@@ -67,7 +67,7 @@ class _Inbox:
         raise AssertionError(f"only {self.messages}")
 
     def all(self) -> list[Message]:
-        """What has come so far."""
+        """Return the messages so far."""
         self._receive(wait=0)
         return self.messages
 
@@ -89,7 +89,7 @@ def inboxes(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> Mapping[s
 
 
 @pytest.mark.parametrize("queue", ["Sqs", "Lambda"])
-def test_a_failure_arrives_as_the_service_tells_it(
+def test_a_failure_arrives_as_the_event_of_the_service(
     queue: str, inboxes: Mapping[str, _Inbox], outputs: Mapping[str, str]
 ) -> None:
     arn = outputs["ToldJobArn"]
@@ -112,7 +112,7 @@ def test_a_failure_arrives_that_was_there_before_the_rule(
 
 
 @pytest.mark.parametrize("job", ["ToldJobArn", "EarlyJobArn"])
-def test_a_topic_is_told_in_a_sentence_by_the_event_itself(
+def test_a_topic_receives_a_sentence_from_the_event_itself(
     job: str, inboxes: Mapping[str, _Inbox], outputs: Mapping[str, str]
 ) -> None:
     arn = outputs[job]
@@ -120,7 +120,7 @@ def test_a_topic_is_told_in_a_sentence_by_the_event_itself(
     assert f"The hybrid job {arn} is FAILED. See https://" in message["Message"]
 
 
-def test_rules_for_other_ends_hear_nothing(
+def test_rules_for_other_ends_receive_nothing(
     inboxes: Mapping[str, _Inbox], outputs: Mapping[str, str]
 ) -> None:
     arns = {outputs["ToldJobArn"], outputs["EarlyJobArn"]}
@@ -129,7 +129,7 @@ def test_rules_for_other_ends_hear_nothing(
     assert inboxes["Others"].all() == []
 
 
-def test_a_failure_becomes_the_metric_that_the_alarm_waits_for(
+def test_a_failure_is_counted_in_the_metric_of_the_alarm(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
 ) -> None:
     settings = bootstrapped_aws.client_settings
@@ -154,7 +154,7 @@ def test_a_failure_becomes_the_metric_that_the_alarm_waits_for(
 
 
 def _metric_line(aws: LocalAws, function: str) -> Any:  # noqa: ANN401 - JSON
-    """The line that the handler wrote of a job that failed."""
+    """Return the line that the handler wrote about a failed job."""
     logs = boto3.client("logs", **aws.client_settings)
     configured = boto3.client("lambda", **aws.client_settings).get_function_configuration(
         FunctionName=function
@@ -170,7 +170,7 @@ def _metric_line(aws: LocalAws, function: str) -> Any:  # noqa: ANN401 - JSON
     raise AssertionError("nothing was written")
 
 
-def test_a_dashboard_tells_status_and_runtime(
+def test_a_dashboard_shows_status_and_runtime(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
 ) -> None:
     function, arns = outputs["BoardFunction"], [outputs["ToldJobArn"], outputs["EarlyJobArn"]]
@@ -184,7 +184,7 @@ def test_a_dashboard_tells_status_and_runtime(
     assert "AccessDeniedException" in shown
 
 
-def test_a_dashboards_queries_find_what_the_jobs_script_wrote(
+def test_the_queries_of_a_dashboard_find_the_output_of_a_script(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
 ) -> None:
     settings = bootstrapped_aws.client_settings
@@ -204,7 +204,7 @@ def test_a_dashboards_queries_find_what_the_jobs_script_wrote(
 
 
 def _found(aws: LocalAws, query: str) -> list[str]:
-    """The lines that a query of a dashboard finds."""
+    """Return the lines that a query of a dashboard finds."""
     source, _, stages = query.partition(" | ")
     logs = boto3.client("logs", **aws.client_settings)
     started = logs.start_query(
@@ -220,7 +220,7 @@ def _found(aws: LocalAws, query: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("outputs")
-def test_without_the_permission_to_tell_a_rule_the_deployment_fails_and_says_so(
+def test_without_the_permission_to_put_events_the_deployment_fails_with_an_error_about_it(
     bootstrapped_aws: LocalAws, app: CdkApp
 ) -> None:
     template = json.loads((Path(app.scratch) / "cdk.out" / "Events.template.json").read_text())

@@ -1,4 +1,4 @@
-"""The example with every argument, deployed: what reached Braket is what was asked for."""
+"""The example with every argument, deployed: Braket received the declared request."""
 
 import ast
 import io
@@ -47,7 +47,7 @@ class Deployed:
 
     Attributes:
         aws: The local AWS.
-        job: What GetJob answers once the job is over.
+        job: The response of GetJob after the job ended.
         outputs: The stack's.
         resource: Stack id and logical id of the custom resource.
         role_arn: The stack's role.
@@ -141,8 +141,8 @@ def _copied(aws: LocalAws, inputs: str) -> tuple[str, str]:
     return script, angles
 
 
-def asked_for(deployed: Deployed, run_id: str, token: str) -> dict[str, Any]:
-    """The request that the example asks for, written out from what its stack says."""
+def requested(deployed: Deployed, run_id: str, token: str) -> dict[str, Any]:
+    """Return the request that the example declares, written out from its stack."""
     kept = f"s3://amazon-braket-scan-{deployed.aws.account}-{deployed.aws.region}"
     registry = f"292282985366.dkr.ecr.{deployed.aws.region}.amazonaws.com"
     return {
@@ -194,8 +194,8 @@ def _channel(name: str, uri: str, **more: str) -> dict[str, Any]:
     return {"channelName": name, "dataSource": {"s3DataSource": {"s3Uri": uri}}, **more}
 
 
-def _asked(deployed: Deployed) -> dict[str, Any]:
-    return asked_for(deployed, contract.run_id(deployed.token), deployed.token)
+def _requested(deployed: Deployed) -> dict[str, Any]:
+    return requested(deployed, contract.run_id(deployed.token), deployed.token)
 
 
 def test_the_example_uses_every_argument() -> None:
@@ -208,21 +208,21 @@ def test_the_example_uses_every_argument() -> None:
     assert {keyword.arg for keyword in job.keywords} == set(public_api.arguments()) - _WITHOUT
 
 
-def test_every_member_of_create_job_is_asked_for(deployed: Deployed) -> None:
-    assert filled(_asked(deployed)) == set(members())
+def test_the_request_has_every_member_of_create_job(deployed: Deployed) -> None:
+    assert filled(_requested(deployed)) == set(members())
 
 
 @pytest.mark.parametrize("member", sorted({path[0] for path in members()} - _ANSWERED_ELSEWHERE))
-def test_a_member_reached_braket_as_it_was_asked_for(deployed: Deployed, member: str) -> None:
-    assert deployed.job[member] == _asked(deployed)[member]
+def test_braket_received_a_member_as_declared(deployed: Deployed, member: str) -> None:
+    assert deployed.job[member] == _requested(deployed)[member]
 
 
 def test_the_tags_of_the_job_and_of_the_stack_reached_braket(deployed: Deployed) -> None:
-    assert deployed.job["tags"] == _asked(deployed)["tags"]
+    assert deployed.job["tags"] == _requested(deployed)["tags"]
 
 
 def test_the_client_token_is_derived_from_the_definition(deployed: Deployed) -> None:
-    request = asked_for(deployed, contract.RUN_ID_PLACEHOLDER, "")
+    request = requested(deployed, contract.RUN_ID_PLACEHOLDER, "")
     definition = {name: request[name] for name in request if name not in _ANSWERED_ELSEWHERE}
     digest = contract.definition_digest(
         {"request": definition, "from": f"s3://{DATA}/earlier/checkpoints", "rerun": "1"}
@@ -231,13 +231,13 @@ def test_the_client_token_is_derived_from_the_definition(deployed: Deployed) -> 
 
 
 def test_the_whole_request_is_the_one_that_braket_remembers(deployed: Deployed) -> None:
-    braket, asked = deployed.client(), _asked(deployed)
+    braket, asked = deployed.client(), _requested(deployed)
     assert braket.create_job(**asked)["jobArn"] == deployed.job["jobArn"]
     with pytest.raises(ClientError, match="clientToken was used for another request"):
         braket.create_job(**{**asked, "tags": {}})
 
 
-def test_the_job_ran_with_what_it_was_given(deployed: Deployed) -> None:
+def test_the_job_ran_with_its_arguments(deployed: Deployed) -> None:
     assert deployed.job["status"] == "COMPLETED", deployed.job.get("failureReason")
     results = _results(deployed)
     assert results["label"] == "first light"

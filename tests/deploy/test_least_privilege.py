@@ -1,8 +1,8 @@
-"""Each permission that we give is needed: without it, what the stack is for goes wrong.
+"""Each permission of the library is needed: without it, the deployment or the job fails.
 
-One stack is deployed over and over, each time without one action of one statement: one of
-each statement, or with `./dev test --long` all. docs/reference/permissions.md lists the actions
-that the local AWS requires.
+One stack is deployed repeatedly, each time without one action of one statement. By default, one
+action of each statement is tried, with `./dev test --long` all. docs/reference/permissions.md lists
+the actions that the local AWS requires.
 """
 
 import copy
@@ -83,13 +83,13 @@ def templates(
 
 @pytest.fixture(scope="module")
 def template(templates: Path) -> Template:
-    """The template of a job that has its environment's role."""
+    """Return the template of a job with its environment's role."""
     return _read(templates / "Guarded.template.json")
 
 
 @pytest.fixture(scope="module")
 def isolated(templates: Path) -> Template:
-    """The template of a job that has a role of its own."""
+    """Return the template of a job with a separate role."""
     return _read(templates / "GuardedAlone.template.json")
 
 
@@ -127,7 +127,7 @@ def test_an_isolated_job_needs_each_of_its_permissions(
     _expect_failures(subtests, _without_each_of_job(local_aws, isolated, given), needed)
 
 
-def test_each_statement_of_a_resource_policy_decides_on_what_it_is_there_for(
+def test_each_statement_of_a_resource_policy_decides_its_requests(
     local_aws: LocalAws, template: Template
 ) -> None:
     assert template
@@ -194,7 +194,7 @@ def _renamed(template: Template, name: str) -> Template:
 
 
 class _Scenario:
-    """One deployment of a template, under a name of its own."""
+    """One deployment of a template, under a separate name."""
 
     def __init__(self, aws: LocalAws, template: Template) -> None:
         settings = aws.client_settings
@@ -211,14 +211,14 @@ class _Scenario:
         self._logs = boto3.client("logs", **settings)
 
     def of_job(self) -> str:
-        """Deploy it and let the job come to its end; return what went wrong, if anything did."""
+        """Deploy it and let the job end; return the first problem, if any."""
         try:
             return self._deploy("create_stack") or self._job_did_its_work()
         finally:
             self._leave_nothing()
 
     def of_handler(self) -> str:
-        """Create, replace, lose, re-tag and delete a job; return what went wrong first."""
+        """Create, replace, lose, re-tag and delete a job; return the first problem."""
         try:
             return self._deploy("create_stack") or self._job_is_replaced()
         finally:
@@ -303,7 +303,7 @@ class _Scenario:
         return "" if status == "DELETE_COMPLETE" else status
 
     def _leave_nothing(self) -> None:
-        """Cancel what still runs: it would be in the way of the others."""
+        """Cancel running jobs, which would block the others."""
         for job in self._seen:
             if self._braket.get_job(jobArn=job)["status"] not in FINAL:
                 self._braket.cancel_job(jobArn=job)
@@ -356,7 +356,7 @@ def _without_each(
     permissions: Sequence[Permission],
     scenario: Callable[["_Scenario"], str],
 ) -> dict[Permission, str]:
-    """Return what goes wrong without each permission."""
+    """Return the problem without each permission."""
 
     def without(permission: Permission) -> str:
         return scenario(_Scenario(aws, permission.removed_from(template)))

@@ -55,7 +55,7 @@ class _Machine:
         return self.ended(self.start(**given))
 
     def ended(self, execution: str, seconds: float = PATIENCE) -> Mapping[str, Any]:
-        """The execution, once it is over."""
+        """Return the execution after its end."""
         deadline = time.monotonic() + seconds
         while (found := self._states.describe_execution(executionArn=execution))[
             "status"
@@ -71,20 +71,20 @@ class _Machine:
 
 
 @pytest.fixture(scope="module")
-def told(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
-    """Looks at its job every five minutes, so that in time only events wake it."""
+def event_driven(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
+    """Checks its job every five minutes, so that only events end the wait in time."""
     return _Machine(bootstrapped_aws, outputs["ToldArn"])
 
 
 @pytest.fixture(scope="module")
 def looking(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
-    """Looks every three seconds."""
+    """Checks its job every three seconds."""
     return _Machine(bootstrapped_aws, outputs["LookingArn"])
 
 
 @pytest.fixture(scope="module")
 def impatient(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> _Machine:
-    """Looks every three seconds, and gives up after six."""
+    """Checks its job every three seconds, and times out after six."""
     return _Machine(bootstrapped_aws, outputs["ImpatientArn"])
 
 
@@ -104,8 +104,8 @@ def _new_job(aws: LocalAws, before: set[str]) -> str:
     raise AssertionError("no job was started")
 
 
-def test_a_run_ends_with_its_results(bootstrapped_aws: LocalAws, told: _Machine) -> None:
-    ended = told.run(does="finish", seed=11)
+def test_a_run_ends_with_its_results(bootstrapped_aws: LocalAws, event_driven: _Machine) -> None:
+    ended = event_driven.run(does="finish", seed=11)
     assert ended["status"] == "SUCCEEDED"
     run = json.loads(ended["output"])
     assert run["JobStatus"] == "COMPLETED"
@@ -115,31 +115,35 @@ def test_a_run_ends_with_its_results(bootstrapped_aws: LocalAws, told: _Machine)
     assert job["tags"]["purpose"] == "tests"
 
 
-def test_each_execution_is_a_job_of_its_own(told: _Machine) -> None:
-    runs = [json.loads(told.run(does="finish", seed=1)["output"]) for _ in range(2)]
+def test_each_execution_starts_a_separate_job(event_driven: _Machine) -> None:
+    runs = [json.loads(event_driven.run(does="finish", seed=1)["output"]) for _ in range(2)]
     assert runs[0]["JobArn"] != runs[1]["JobArn"]
 
 
-def test_a_job_that_fails_fails_its_execution_with_its_reason(told: _Machine) -> None:
-    ended = told.run(does="fail", seed=1)
+def test_a_job_that_fails_fails_its_execution_with_its_reason(event_driven: _Machine) -> None:
+    ended = event_driven.run(does="fail", seed=1)
     assert (ended["status"], ended["error"]) == ("FAILED", "HybridJob.Failed")
     assert "no minimum was found" in ended["cause"]
 
 
-def test_a_job_that_braket_refuses_fails_its_execution_with_the_rule(told: _Machine) -> None:
-    ended = told.run(does="x" * 3000, seed=1)
+def test_a_job_that_braket_refuses_fails_its_execution_with_the_rule(
+    event_driven: _Machine,
+) -> None:
+    ended = event_driven.run(does="x" * 3000, seed=1)
     # Its error would be `HybridJobError`: MiniStack calls whatever a function raises the same.
     assert ended["status"] == "FAILED"
     assert "hyperParameters.does must be" in ended["cause"]
     assert "2500" in ended["cause"]
 
 
-def test_a_stopped_execution_cancels_its_job(bootstrapped_aws: LocalAws, told: _Machine) -> None:
+def test_a_stopped_execution_cancels_its_job(
+    bootstrapped_aws: LocalAws, event_driven: _Machine
+) -> None:
     before = {job["jobArn"] for job in _jobs(bootstrapped_aws)}
-    execution = told.start(does="wait", seed=1)
+    execution = event_driven.start(does="wait", seed=1)
     arn = _new_job(bootstrapped_aws, before)
-    told.stop(execution)
-    assert told.ended(execution)["status"] == "ABORTED"
+    event_driven.stop(execution)
+    assert event_driven.ended(execution)["status"] == "ABORTED"
     assert outcomes.finished(bootstrapped_aws, arn)["status"] == "CANCELLED"
 
 
@@ -191,7 +195,7 @@ def test_without_the_permission_to_answer_an_execution_waits_until_it_is_there(
 
 @contextlib.contextmanager
 def _without(aws: LocalAws, role: str, prefix: str) -> Iterator[None]:
-    """Take a role's statements about one service away, for a while."""
+    """Remove a role's statements about one service for a while."""
     iam = boto3.client("iam", **aws.client_settings)
     [attached] = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
     arn = attached["PolicyArn"]
@@ -210,7 +214,7 @@ def _without(aws: LocalAws, role: str, prefix: str) -> Iterator[None]:
 
 
 # The last one: it takes the event away.
-def test_a_lost_event_is_made_good_for(
+def test_a_poll_replaces_a_lost_event(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str], looking: _Machine
 ) -> None:
     assert outputs

@@ -1,4 +1,4 @@
-"""What our constructs make of the arguments of HybridJob: the request of CreateJob."""
+"""The request of CreateJob for arguments of HybridJob."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _RUN = f"/{RUN_ID_PLACEHOLDER}"
 
 
 def names(stack: Stack) -> dict[str, object]:
-    """What the rows of our pages may use: all public names, and what the pages say of the rest."""
+    """The names that the rows of our pages may use: public names, and those that pages explain."""
     return {
         **{name: getattr(cdk_braket, name) for name in public_api.NAMES},
         "Duration": aws_cdk.Duration,
@@ -42,7 +42,7 @@ def request_from(text: str, defaults: Mapping[str, object]) -> dict[str, object]
 
 
 def request(stack: Stack) -> dict[str, object]:
-    """The request of the one job of a stack, with its tags and without what a run adds to it."""
+    """Return the request of the one job of a stack, with its tags and without the run id."""
     tags = support.tags_of(stack)
     made = {**support.request_of(stack), **({"tags": tags} if tags else {})}
     return {name: without_run(value) for name, value in made.items()}
@@ -58,7 +58,7 @@ def without_run(value: object) -> object:
 
 
 def without_places(value: object) -> object:
-    """A part of a request without the places that are its maker's own choice.
+    """Return a part of a request without locations that differ by design.
 
     These are all outside the bucket of the pages, and the script's: the SDK copies every script.
     """

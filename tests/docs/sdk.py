@@ -1,4 +1,4 @@
-"""What the Braket SDK makes of the arguments of `AwsQuantumJob.create`: no job, but its request."""
+"""The request of the Braket SDK for arguments of `AwsQuantumJob.create`, without a job."""
 
 from braket.aws import AwsQuantumJob
 
@@ -19,7 +19,7 @@ class RecordingSession:
         return f"arn:aws:braket:{REGION}:{ACCOUNT}:job/1"
 
     def get_device(self, arn: str) -> dict[str, str]:
-        """Describe the device, of which only is asked whether it is there."""
+        """Describe the device, of which only the existence is checked."""
         return {"deviceArn": arn}
 
     def get_job(self, _arn: str) -> dict[str, dict[str, str]]:
@@ -27,31 +27,31 @@ class RecordingSession:
         return {"checkpointConfig": {"s3Uri": "s3://amazon-braket-mine/1/checkpoints"}}
 
     def default_bucket(self) -> str:
-        """The bucket for all that no other was named for."""
+        """Return the default bucket."""
         return f"amazon-braket-{REGION}-{ACCOUNT}"
 
     def get_default_jobs_role(self) -> str:
-        """The role of jobs that no other was named for."""
+        """Return the default role."""
         return f"arn:aws:iam::{ACCOUNT}:role/AmazonBraketJobsExecutionRole"
 
     def add_braket_user_agent(self, _agent: str) -> None:
-        """Take what the SDK tells about itself."""
+        """Accept the SDK's user agent."""
 
     def upload_to_s3(self, _filename: str, _uri: str) -> None:
-        """Take a script."""
+        """Accept a script."""
 
     def upload_local_data(self, _local_prefix: str, _s3_prefix: str) -> None:
-        """Take input data."""
+        """Accept input data."""
 
     def copy_s3_object(self, _source: str, _destination: str) -> None:
-        """Take a script that is in S3 already."""
+        """Accept a script that is in S3 already."""
 
     def copy_s3_directory(self, _source: str, _destination: str) -> None:
-        """Take checkpoints."""
+        """Accept checkpoints."""
 
 
 def request_of(**options: object) -> dict[str, object]:
-    """The request that the SDK sends for these arguments."""
+    """Return the request that the SDK sends for these arguments."""
     session = RecordingSession()
     AwsQuantumJob.create(**{**options, "aws_session": session})
     return session.request

@@ -1,11 +1,11 @@
-"""Finds the code in our pages, and runs it or checks it. No block is passed over.
+"""Finds the code in our pages, and runs it or checks it. No block is skipped.
 
-The word after the fence says what a block is:
+The word after the fence is the type of a block:
 
-- `python`: a whole program, run as it stands in a folder that has a copy of `examples/`. With
-  `continued`, it goes on where the block before it stopped. With `raises=NAME`, it must end in that
-  error, whose message stands in the block as comments below the line `# NAME:`. With `file=PATH`,
-  it must stand in that file, word for word, and is not run: that file has tests of its own.
+- `python`: a whole program. It runs unchanged in a folder with a copy of `examples/`. With
+  `continued`, it continues the block before it. With `raises=NAME`, it must end in that error,
+  whose message is in the block as comments below the line `# NAME:`. With `file=PATH`, it must be
+  in that file, word for word, and does not run: that file has separate tests.
 - `bash`: commands. Each program must be one that `_PROGRAMS` knows, which checks its arguments.
 - `json`, `toml`: must parse.
 - `text`, `mermaid`: for people; not checked.
@@ -38,7 +38,7 @@ _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})(?P<info>[^\n`]*)\n",
 
 
 class SnippetError(AssertionError):
-    """A block that does not hold what it promises; the message says which."""
+    """A block is not correct; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Block:
         line: The line its code begins at.
         language: The first word after the fence.
         marks: The other words.
-        code: What is in it.
+        code: Its content.
     """
 
     page: Path
@@ -113,7 +113,7 @@ def check(block: Block, namespace: dict[str, object]) -> dict[str, object]:
         The names that the next block of Python may continue with.
 
     Raises:
-        SnippetError: It is not as it should be.
+        SnippetError: The block is not correct.
     """
     if block.file is not None:
         _compare(block, ROOT / block.file)
@@ -200,7 +200,7 @@ def _commands(line: str) -> Iterator[list[str]]:
 
 
 def check_command(command: Sequence[str]) -> None:
-    """Check that a command exists and takes the arguments it is given.
+    """Check that a command exists and accepts its arguments.
 
     Raises:
         ValueError: It does not.
@@ -360,7 +360,7 @@ def _check_toml(block: Block) -> None:
 
 
 def _for_people(block: Block) -> None:
-    """What a program prints, or a drawing."""
+    """Accept the output of a program, or a drawing."""
 
 
 _LANGUAGES: dict[str, Callable[[Block], None]] = {

@@ -1,6 +1,6 @@
 """The examples in docstrings run, and every public name has one.
 
-An example stands in `>>>` lines with what they show, or in a fenced block of Python.
+An example consists of `>>>` lines with their output, or of a fenced block of Python.
 """
 
 import doctest
@@ -17,6 +17,8 @@ from types import ModuleType
 import pytest
 
 import cdk_braket
+import cdk_braket_cli
+import cdk_braket_client
 import cdk_braket_local
 
 _FENCE = re.compile(r"^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -24,15 +26,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _modules() -> Iterator[str]:
-    """All modules by name; importing them here would start jsii whatever tests are asked for."""
-    for package in (cdk_braket, cdk_braket_local):
+    """Return all modules by name; importing them here would start jsii for any test."""
+    for package in (cdk_braket, cdk_braket_cli, cdk_braket_client, cdk_braket_local):
         yield package.__name__
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield found.name
 
 
 @pytest.mark.parametrize("name", list(_modules()))
-def test_the_examples_of_a_module_show_what_happens(
+def test_the_examples_of_a_module_show_their_output(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(
@@ -41,17 +43,17 @@ def test_the_examples_of_a_module_show_what_happens(
     monkeypatch.chdir(tmp_path)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
-    for found in _doctests(importlib.import_module(name)):
+    for found in _docstring_examples(importlib.import_module(name)):
         runner.run(found, out=report.append)
         for program in _fenced(found.docstring):
             exec(compile(program, found.name, "exec"), {"__name__": "__main__"})  # noqa: S102 - the test
     assert report == [], "".join(report)
 
 
-def _doctests(module: ModuleType) -> Iterator[doctest.DocTest]:
+def _docstring_examples(module: ModuleType) -> Iterator[doctest.DocTest]:
     """All docstrings of a module, those of public classes included.
 
-    These say that they are of the package `cdk_braket`, and doctest would pass them over.
+    Public classes have the module name `cdk_braket`, so doctest would skip them.
     """
     finder = doctest.DocTestFinder(exclude_empty=False)
     yield from finder.find(module)
@@ -65,7 +67,10 @@ def _is_defined_in(module: ModuleType, name: str) -> bool:
 
 
 def test_the_examples_of_public_classes_are_found() -> None:
-    found = {each.name for each in _doctests(importlib.import_module("cdk_braket.jobs.hybrid_job"))}
+    found = {
+        each.name
+        for each in _docstring_examples(importlib.import_module("cdk_braket.jobs.hybrid_job"))
+    }
     assert {"HybridJob", "HybridJob.from_hybrid_job_arn"} <= found
 
 

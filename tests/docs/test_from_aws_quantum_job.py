@@ -1,4 +1,4 @@
-"""The page for those who come from the Braket SDK: each row says the same on both sides."""
+"""The page on migrating from the Braket SDK: both sides of each row have the same effect."""
 
 import ast
 import functools
@@ -31,7 +31,7 @@ _SDK_NAMES: Final = {
 
 @functools.cache
 def _rows() -> tuple[tuple[str, str], ...]:
-    """What is in code in the first two columns; the second may be empty."""
+    """Return the code in the first two columns; the second may be empty."""
     rows = tables.rows(PAGE, "`AwsQuantumJob.create`")
     return tuple((tables.code(row[0])[0], "".join(tables.code(row[1]))) for row in rows)
 
@@ -45,7 +45,7 @@ def _keywords(text: str) -> list[str]:
 
 @pytest.fixture
 def defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, object]:
-    """What a row does not say, and the files that it may name."""
+    """The values that no row sets, and the files that rows may name."""
     monkeypatch.chdir(tmp_path)
     package = tmp_path / "pkg"
     package.mkdir()
@@ -77,7 +77,7 @@ def test_every_argument_of_ours_on_the_page_exists() -> None:
 
 
 @pytest.mark.parametrize(("theirs", "own"), [row for row in _rows() if row[1]])
-def test_a_row_makes_the_same_of_the_request(
+def test_both_sides_of_a_row_create_the_same_request(
     theirs: str, own: str, defaults: Mapping[str, object]
 ) -> None:
     given = eval(f"dict({theirs})", _SDK_NAMES)  # noqa: S307 - our own page
@@ -92,7 +92,7 @@ def _of_the_sdk(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def _changed(request: Mapping[str, object], least: Mapping[str, object]) -> dict[str, object]:
-    """The members that are not as in the least request, but for places of a maker's own."""
+    """Return the members that differ from the minimal request, without locations."""
     return {
         name: ours.without_places(value)
         for name, value in request.items()
@@ -100,7 +100,7 @@ def _changed(request: Mapping[str, object], least: Mapping[str, object]) -> dict
     }
 
 
-def test_the_two_snippets_ask_for_the_same_job(
+def test_the_two_snippets_request_the_same_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

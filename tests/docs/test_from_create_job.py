@@ -1,4 +1,4 @@
-"""The page for those who call CreateJob themselves: each row's right side makes its left side."""
+"""The page on migrating from CreateJob: each row's right side creates its left side."""
 
 import functools
 import json
@@ -20,7 +20,7 @@ PAGE: Final = ROOT / "docs" / "migrate" / "from-create-job.md"
 
 @functools.cache
 def _rows() -> tuple[tuple[str, str], ...]:
-    """What is in code in the first two columns; the second may be empty."""
+    """Return the code in the first two columns; the second may be empty."""
     rows = tables.rows(PAGE, "`create_job`")
     return tuple((tables.code(row[0])[0], "".join(tables.code(row[1]))) for row in rows)
 
@@ -36,7 +36,7 @@ def test_every_argument_of_create_job_is_on_the_page_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(("theirs", "own"), [row for row in _rows() if row[1]])
-def test_a_row_makes_what_it_says(theirs: str, own: str) -> None:
+def test_the_right_side_of_a_row_creates_the_left_side(theirs: str, own: str) -> None:
     bucket = s3.Bucket.from_bucket_name(new_stack(), "Mine", "amazon-braket-mine")
     script = AlgorithmScript.from_bucket(bucket, "algo.tar.gz", entry_point="algo:main")
     made = ours.request_from(own, {"device": LOCAL, "algorithm": script})
@@ -44,7 +44,7 @@ def test_a_row_makes_what_it_says(theirs: str, own: str) -> None:
         assert made[member] == value
 
 
-def test_the_two_snippets_ask_for_the_same_job() -> None:
+def test_the_two_snippets_request_the_same_job() -> None:
     found: dict[str, object] = {}
     for block in snippets.blocks(PAGE):
         found = snippets.check(block, found)

@@ -40,7 +40,7 @@ def packed(files: Mapping[str, str | bytes]) -> bytes:
 
 
 def log_of(logs: "CloudWatchLogsClient", job_name: str) -> str:
-    """What a job has logged so far; a search over streams takes no prefix in the local AWS."""
+    """Return a job's log so far; the local AWS supports no prefix in a search over streams."""
     try:
         streams = logs.describe_log_streams(
             logGroupName=JOB_LOG_GROUP, logStreamNamePrefix=f"{job_name}/"
@@ -128,7 +128,7 @@ class Jobs:
         return self.over(self.start(files, **changes))
 
     def over(self, arn: str, seconds: float = PATIENCE) -> Json:
-        """Wait until a job is over; return its description."""
+        """Wait until a job has ended; return its description."""
         return self.when(arn, lambda job: job["status"] in FINAL, seconds)
 
     def running(self, arn: str, said: str) -> Json:
@@ -145,7 +145,7 @@ class Jobs:
         return job
 
     def log(self, job: Json) -> str:
-        """What a job has logged so far."""
+        """Return a job's log so far."""
         return log_of(self.logs, job["jobName"])
 
     def results(self, job: Json) -> dict[str, bytes]:

@@ -1,9 +1,9 @@
-"""Looks through everything that a local AWS has written for secrets that do not belong there.
+"""Searches everything that a local AWS has written for secrets.
 
-What it gave out is known from `recording_server`: the tokens of ResponseURLs, secret access keys
-and session tokens. So is most of what was written, whether or not it is still there. What its
-jobs' hyperparameters are, it is asked. Where hyperparameters are by design is not looked at:
-templates, the job itself, and what a script prints, saves or fails with.
+`recording_server` records the secrets that it issued: the tokens of ResponseURLs, secret access
+keys and session tokens. It also records most writes, even if the data was deleted later. The
+hyperparameters come from its jobs. Places with hyperparameters by design are not searched:
+templates, the job itself, and the output, files and errors of a script.
 """
 
 import contextlib
@@ -38,16 +38,16 @@ _OF_THE_INSTANCE = "sagemaker_"
 
 
 class LeakError(Exception):
-    """Secrets were written; the message says what kind and where, but not which."""
+    """Secrets were written; the message has their kind and place, but not their value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Something that was written.
+    """A piece of written data.
 
     Attributes:
         where: Where it was found.
-        content: The text.
+        content: The data.
         holds_hyperparameters: Whether it may show hyperparameters.
         owner: The name of the session whose own credentials it may show.
     """
@@ -60,10 +60,10 @@ class Text:
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """Have every local AWS looked through when it is stopped.
+    """Search every local AWS when it is stopped.
 
     Raises:
-        LeakError: By the `stop` of the local AWS that has written secrets.
+        LeakError: In the `stop` of a local AWS that has written secrets.
     """
     stop = LocalAws.stop
 
@@ -88,14 +88,14 @@ def watched() -> Iterator[None]:
 
 
 def keep_output(environment: Mapping[str, str], output: str) -> None:
-    """Keep what a command has printed, to be looked through with the rest."""
+    """Keep the output of a command, to be searched with the rest."""
     folder = Path(environment["CDK_HOME"]).parent
     with (folder / _OUTPUT).open("a", encoding="utf-8") as file:
         file.write(output)
 
 
 def leaks(aws: LocalAws) -> list[str]:
-    """What kinds of secrets a local AWS has written, and where."""
+    """Return the kinds of secrets that a local AWS has written, with their places."""
     secrets = Secrets(_issued(aws))
     forms = {form for value in _hyperparameters(aws) for form in forms_of(value)}
     return sorted({leak for text in _written(aws) for leak in _leaks_in(text, secrets, forms)})
@@ -158,7 +158,7 @@ def _jobs(aws: LocalAws) -> Iterator[dict[str, Any]]:
 
 
 def _recorded(aws: LocalAws) -> Iterator[Text]:
-    """What was written, deleted since or not."""
+    """Yield the written data, deleted or not."""
     texts = defaultdict(list)
     for line in _lines_of(aws.state_directory / WRITTEN):
         record = json.loads(line)
@@ -170,7 +170,7 @@ def _recorded(aws: LocalAws) -> Iterator[Text]:
 
 
 def _of_record(kind: str, name: str, part: str) -> Text | None:
-    """What it is that was written, without its content; None where anything may stand."""
+    """Return the kind of the written data, without its content; None for places by design."""
     if kind == LOG:
         return None if _RECORDERS.match(name) else _of_log(name, part)
     if kind == STACK:
@@ -194,7 +194,7 @@ def _of_log(group: str, stream: str) -> Text:
 
 
 def _stacks(aws: LocalAws) -> Iterator[Text]:
-    """What is told of the stacks that are there, or were the last of their name."""
+    """Yield the descriptions of existing stacks, and of the last deleted one of each name."""
     cloudformation = boto3.client("cloudformation", **aws.client_settings)
     for page in cloudformation.get_paginator("list_stacks").paginate():
         for stack in page["StackSummaries"]:

@@ -1,7 +1,7 @@
-"""Answers to CloudFormation that do not arrive, as a test asks for it.
+"""Responses to CloudFormation that do not arrive, on request of a test.
 
-A test puts what is to happen into a file of the local AWS's state directory, and the server that
-the suite runs (`recording_server`) does that to the answers of a stack, one after the other.
+A test writes faults into a file of the local AWS's state directory. The server of the suite
+(`recording_server`) applies them to the responses of a stack, one after the other.
 """
 
 import json
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 Message = MutableMapping[str, Any]
 
 CUT = "cut"
-"""The answer arrives, and the connection ends in the middle of the reply."""
+"""The response arrives, but the connection ends in the middle of the reply."""
 
 _FOLDER = "lost-answers"
 
 
 def lose(state_directory: Path, stack: str, what: Sequence[str]) -> None:
-    """Lose the next answers of a stack.
+    """Lose the next responses of a stack.
 
     Args:
         state_directory: The local AWS's.
         stack: The stack's name.
-        what: What happens to each: an HTTP status, or `CUT`.
+        what: The fault for each: an HTTP status, or `CUT`.
     """
     folder = state_directory / _FOLDER
     folder.mkdir(exist_ok=True)
@@ -35,17 +35,17 @@ def lose(state_directory: Path, stack: str, what: Sequence[str]) -> None:
 
 
 def left(state_directory: Path, stack: str) -> list[str]:
-    """What has not happened yet."""
+    """Return the faults that have not happened yet."""
     return (state_directory / _FOLDER / stack).read_text(encoding="utf-8").split()
 
 
 def losing(application: "Application", state_directory: Path, path: str) -> "Application":
-    """Wrap an application so that it loses what it is asked to.
+    """Wrap an application so that it loses the chosen responses.
 
     Args:
         application: The application.
-        state_directory: Where it is asked.
-        path: What the paths of ResponseURLs begin with.
+        state_directory: The directory of the file with the faults.
+        path: The prefix of the paths of ResponseURLs.
     """
 
     async def troubled(scope: "Scope", receive: "Receive", send: "Send") -> None:

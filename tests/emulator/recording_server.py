@@ -1,7 +1,7 @@
-"""The server of a local AWS as it is, but that it writes down what `leaks` looks at.
+"""The server of a local AWS, which also records its writes for `leaks`.
 
-In its state directory there are then the secrets that it gave out (`ISSUED`), one a line with what
-they are and whose; and what was written to it (`WRITTEN`), one JSON object a line. The latter is
+Its state directory contains the secrets that it issued (`ISSUED`), one a line with their kind and
+owner. It also contains all writes (`WRITTEN`), one JSON object a line. The latter is
 only ever added to: it outlives the log groups, buckets and stacks that tests delete.
 """
 
@@ -32,10 +32,10 @@ ISSUED = "issued-secrets"
 WRITTEN = "written"
 
 LOG, OBJECT, EXECUTION, STACK = "log", "object", "execution", "stack"
-"""The kinds of what was written."""
+"""The kinds of recorded writes."""
 
 RECORDS = "/.cdk-braket/"
-"""What the keys of the handler's records have in them."""
+"""The part of the keys of the handler's records that identifies them."""
 
 _application = server._application
 
@@ -111,7 +111,7 @@ def _session_name(session: "Mapping[str, str]") -> str:
 
 
 class _Recorder:
-    """Has each place where something is written write it down as well."""
+    """Record the writes of each place that writes."""
 
     def __init__(self, file: _Lines) -> None:
         self._file = file
@@ -160,7 +160,7 @@ class _Recorder:
         stepfunctions._add_event = add_event
 
     def record_stacks(self) -> None:
-        """Record what is told of stacks and change sets before others take their place."""
+        """Record the descriptions of stacks and change sets before others replace them."""
         from ministack.services import cloudformation
         from ministack.services.cloudformation import handlers
 
@@ -196,7 +196,7 @@ class _Recorder:
 
 
 def _texts(body: bytes) -> Iterator[str]:
-    """What is in an object, archives unpacked."""
+    """Return the content of an object, with archives unpacked."""
     try:
         with tarfile.open(fileobj=io.BytesIO(body)) as archive:
             for member in archive:

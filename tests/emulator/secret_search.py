@@ -1,4 +1,4 @@
-"""Finds secrets in texts: whole or in part, and in the forms that a text may give them."""
+"""Finds secrets in strings: whole or in part, and in all encodings."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ LEAST_PART = 16
 """How many characters of a secret, one after the other, are a leak."""
 
 LONG_VALUE = 64
-"""From how many characters on the beginning of a hyperparameter is looked for as well."""
+"""The length from which the beginning of a hyperparameter is also searched for."""
 
 # Any part of LEAST_PART characters has at least one whole piece of these in it.
 _PIECE, _STRIDE = 12, 5
@@ -28,12 +28,12 @@ assert _PIECE + _STRIDE - 1 <= LEAST_PART
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Something that was given out.
+    """A secret that was issued.
 
     Attributes:
-        kind: What it is.
+        kind: Its kind.
         text: The secret itself.
-        owner: The name of the session whose it is; empty when it is none's.
+        owner: The name of its session; empty if it belongs to none.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Secret:
 
 
 class Secrets:
-    """Secrets that texts are searched for, however many there are."""
+    """Secrets to search for, in any number."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._by_piece: dict[str, Secret] = {}
@@ -53,7 +53,7 @@ class Secrets:
                 self._by_piece[secret.text[start : start + _PIECE]] = secret
 
     def found_in(self, text: str) -> set[Secret]:
-        """The secrets of which a text shows a part."""
+        """Return the secrets of which a string contains a part."""
         runs = {run for form in _forms(text) for run in _RUNS.findall(form)}
         return {secret for run in runs for secret in self._in_run_or_decoded(run)}
 
@@ -87,7 +87,7 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _decoded(run: str) -> Iterator[str]:
-    """What a run is if it is base64, which may begin anywhere in it."""
+    """Return the decoded forms of a string that may be base64, from any start."""
     if run.islower() or run.isupper():
         return  # names, paths and digests are no base64 of a text
     for part in run.translate(_URL_SAFE).split("="):
@@ -105,7 +105,7 @@ def _base64(part: str) -> Iterator[str]:
 
 
 def forms_of(value: str) -> Sequence[str]:
-    """The forms of a hyperparameter's value that texts are searched for."""
+    """Return the encodings of a hyperparameter's value to search for."""
     beginning = [value[:_BEGINNING]] if len(value) >= LONG_VALUE else []
     once = [_in_json(value), json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]]
     # The request is JSON within the JSON of an event.

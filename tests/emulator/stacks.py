@@ -1,4 +1,4 @@
-"""Stacks with a custom resource, whose function records what it gets and answers as it is told."""
+"""Stacks with a custom resource, whose function records its requests and follows a plan."""
 
 import json
 import time
@@ -50,7 +50,7 @@ Plan = Mapping[str, object]
 
 
 def recorder(plan: Plan, depends_on: str | None = None, **properties: object) -> dict[str, Any]:
-    """A custom resource; `plan` tells its function what to do for each request type."""
+    """Return a custom resource; `plan` controls its function for each request type."""
     resource: dict[str, Any] = {
         "Type": "Custom::Recorder",
         "Properties": {
@@ -64,7 +64,7 @@ def recorder(plan: Plan, depends_on: str | None = None, **properties: object) ->
 
 @dataclass
 class Stack:
-    """A stack of a local AWS, under a name of its own."""
+    """A stack of a local AWS, under a separate name."""
 
     aws: LocalAws
     record: Path

@@ -52,7 +52,7 @@ def test_the_files_count_in_the_order_of_the_cdk_cli(home: Path, app: Path) -> N
 
 
 @pytest.mark.parametrize("given", [["-c", f"{QUALIFIER}=given"], [f"--context={QUALIFIER}=given"]])
-def test_what_the_command_says_counts_first(home: Path, app: Path, given: list[str]) -> None:
+def test_options_of_the_command_have_priority(home: Path, app: Path, given: list[str]) -> None:
     write(app / "cdk.json", {"context": {QUALIFIER: "project"}, "toolkitStackName": "Project"})
     command = ["npx", "cdk", "deploy", "-c", "other=x", *given, "--toolkit-stack-name", "Given"]
     assert options(home, app, *command) == ["--qualifier=given", "--toolkit-stack-name=Given"]

@@ -89,7 +89,7 @@ def test_a_zip_file_is_unpacked_as_well(tmp_path: Path, out: Path) -> None:
         [("..", FILE, "", b"x")],
     ],
 )
-def test_what_leads_outside_or_is_no_file_is_refused(
+def test_links_to_the_outside_and_special_files_are_refused(
     tmp_path: Path, out: Path, members: list[Member]
 ) -> None:
     source = _tar(tmp_path / "s.tar.gz", *members)
@@ -169,7 +169,7 @@ kinds = st.sampled_from([FILE, FOLDER, SYMBOLIC, HARD])
 @given(
     members=st.lists(st.tuples(names, kinds, names, st.binary(max_size=3)), min_size=1, max_size=6)
 )
-def test_whatever_the_names_nothing_is_written_outside(members: list[Member]) -> None:
+def test_with_any_names_nothing_is_written_outside(members: list[Member]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder, "1", "2", "3", "out")
         top.mkdir(parents=True)

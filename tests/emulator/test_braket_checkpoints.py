@@ -1,4 +1,4 @@
-"""Checkpoints that the script writes while they are synchronised."""
+"""Checkpoints that the script writes during an upload."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PLACE = Place("bucket", "checkpoints")
 
 
 class _Objects:
-    """S3, which can have something happen while a file is uploaded."""
+    """S3, which can run a function during an upload."""
 
     def __init__(self) -> None:
         self.stored: dict[str, list[bytes]] = {}
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_stored_does_not_keep_the_others(
     assert objects.stored == {"a": [b"a"], "z": [b"z"]}
 
 
-def test_a_file_that_goes_or_becomes_something_else_stops_nothing(
+def test_a_file_that_disappears_or_changes_its_type_stops_nothing(
     objects: _Objects, folder: Path
 ) -> None:
     mirror = _mirror(objects, folder)
@@ -159,14 +159,14 @@ def test_a_file_that_is_rewritten_in_a_loop_is_stored_whole_and_stalls_nothing(
     arn = jobs.start(REWRITING)
     seen = set()
 
-    def is_over(job: dict[str, str]) -> bool:
+    def has_ended(job: dict[str, str]) -> bool:
         if content := jobs.checkpoint(job, "kept.json"):
             found = json.loads(content)
             assert len(found["text"]) == found["length"], "it is torn"
             seen.add(found["length"])
         return job["status"] in {"COMPLETED", "FAILED"}
 
-    job = jobs.when(arn, is_over, 300)
+    job = jobs.when(arn, has_ended, 300)
     assert job["status"] == "COMPLETED", job.get("failureReason")
     assert json.loads(jobs.checkpoint(job, "kept.json") or b"")["text"] == "end"
     assert len(seen) > 1, "it is stored while the script runs, too"

@@ -202,14 +202,14 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
         ("import os, signal\ndef main(): os.kill(os.getpid(), signal.SIGKILL)", "exit code: 137"),
     ],
 )
-def test_a_script_that_fails_says_why(jobs: Jobs, script: str, reason: str) -> None:
+def test_a_failed_script_has_a_failure_reason(jobs: Jobs, script: str, reason: str) -> None:
     job = jobs.run(script)
     assert job["status"] == "FAILED"
     assert job["failureReason"].startswith("AlgorithmError: ")
     assert reason in job["failureReason"]
 
 
-def test_what_a_failed_script_saved_is_stored(jobs: Jobs) -> None:
+def test_the_results_of_a_failed_script_are_stored(jobs: Jobs) -> None:
     script = (
         "from braket.jobs import save_job_result\n"
         "def main():\n    save_job_result({'so': 'far'})\n    raise ValueError('later')\n"
@@ -269,7 +269,7 @@ def test_the_script_sees_the_roles_credentials_and_no_others(
     assert local_aws.client_settings["aws_secret_access_key"] not in log
 
 
-def test_a_job_does_only_what_its_role_may(local_aws: LocalAws) -> None:
+def test_a_job_has_only_the_permissions_of_its_role(local_aws: LocalAws) -> None:
     blind = Jobs(local_aws, actions=["logs:*"])
     job = blind.run("def main(): pass")
     assert job["status"] == "FAILED"
@@ -326,7 +326,7 @@ def test_state_changes_are_events(jobs: Jobs, events: tuple["SQSClient", str]) -
 
 
 def _statuses(job: Json, events: tuple["SQSClient", str]) -> list[str]:
-    """What the queue got of a job that is over."""
+    """Return the messages of a queue about an ended job."""
     sqs, url = events
     statuses: list[str] = []
     deadline = time.monotonic() + PATIENCE
@@ -430,7 +430,7 @@ TURNS = (
 
 
 def _turned(jobs: Jobs, note: Path, signum: signal.Signals) -> tuple[str, list[int]]:
-    """A job that has done that; its ARN, and its container, script and daemon."""
+    """Return the ARN of a job with that script, and its container, script and daemon."""
     arn = jobs.start(TURNS.format(note=note, signum=int(signum)))
     jobs.when(arn, lambda _: note.exists(), PATIENCE)
     processes = [int(word) for word in note.read_text().split()]

@@ -1,4 +1,4 @@
-"""Whatever a job prints: its memory is bounded, and printing is not the script's time."""
+"""For any output of a job: its memory is limited, and writing it is not the script's time."""
 
 import os
 import subprocess
@@ -74,7 +74,7 @@ def _newest(jobs: Jobs, job: Json) -> list[str]:
 
 
 @pytest.mark.parametrize("printer", list(PRINTERS))
-def test_a_job_needs_little_memory_whatever_it_prints(jobs: Jobs, printer: str) -> None:
+def test_a_job_needs_little_memory_for_any_output(jobs: Jobs, printer: str) -> None:
     assert _peak(jobs, printer) < MOST_MEMORY
 
 
@@ -93,7 +93,7 @@ def _memory(process: int) -> int:
 
 
 class _Client:
-    """CloudWatch Logs, which waits with each call until it may go on."""
+    """CloudWatch Logs, which blocks each call until a test continues it."""
 
     class exceptions:  # noqa: N801 - as boto3 has it
         class ResourceAlreadyExistsException(Exception):  # noqa: N818
@@ -126,7 +126,7 @@ def stream(client: _Client) -> LogStream:
     return LogStream(client, "group", "stream")  # type: ignore[arg-type]
 
 
-def test_a_log_that_is_slow_holds_nobody_up(client: _Client, stream: LogStream) -> None:
+def test_a_slow_log_does_not_block_the_script(client: _Client, stream: LogStream) -> None:
     for number in range(100_000):
         stream.write_lines([b"%d" % number])
     assert client.messages == [], "all of it was written before the first call was answered"
@@ -188,7 +188,7 @@ def test_lines_are_split_where_they_are_too_long(written: bytes, lines: list[byt
     assert read == lines
 
 
-def test_what_is_printed_slowly_is_read_as_it_comes() -> None:
+def test_slow_output_is_read_as_it_arrives() -> None:
     command = [sys.executable, "-uc", "import time\nprint('first')\ntime.sleep(600)"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -218,7 +218,7 @@ def test_a_program_that_is_not_there_is_one_line(project: Path) -> None:
     assert refusal(local(project, "run", "--", "no-such")) == "there is no program 'no-such' to run"
 
 
-def test_without_the_cdk_cli_it_says_that_nothing_is_bootstrapped(project: Path) -> None:
+def test_without_the_cdk_cli_it_reports_that_nothing_is_bootstrapped(project: Path) -> None:
     (project / "node_modules").unlink()
     done = subprocess.run(
         [*COMMAND, "run", "--", "true"],
@@ -238,7 +238,7 @@ def test_settings_that_cannot_be_read_are_one_line(project: Path) -> None:
     assert not (project / "ran").exists()
 
 
-def test_a_failed_bootstrap_shows_what_the_cdk_cli_said(project: Path) -> None:
+def test_a_failed_bootstrap_shows_the_output_of_the_cdk_cli(project: Path) -> None:
     settings = {"context": {"@aws-cdk/core:bootstrapQualifier": "not-a-qualifier!"}}
     (project / "cdk.json").write_text(json.dumps(settings))
     done = local(project, "run", "--", "touch", "ran")
@@ -372,7 +372,7 @@ def test_two_ups_at_once_start_one(project: Path) -> None:
     assert local(project, "status").returncode == 0
 
 
-def test_without_one_status_env_and_down_say_so(project: Path) -> None:
+def test_without_one_status_env_and_down_report_it(project: Path) -> None:
     status = local(project, "status")
     assert (status.returncode, status.stderr) == (1, "")
     assert status.stdout.startswith("no local AWS is running in ")
@@ -382,7 +382,7 @@ def test_without_one_status_env_and_down_say_so(project: Path) -> None:
     assert down.stdout.startswith("no local AWS is kept in ")
 
 
-def test_what_a_crash_leaves_is_cleared_away(project: Path) -> None:
+def test_the_remains_of_a_crash_are_removed(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     port = port_of(project)
     os.kill(keeper_of(project), signal.SIGKILL)
@@ -397,7 +397,7 @@ def test_what_a_crash_leaves_is_cleared_away(project: Path) -> None:
     assert local(project, "status").returncode == 0
 
 
-def test_a_killed_server_is_told_and_what_its_jobs_left_is_ended(project: Path) -> None:
+def test_a_killed_server_is_reported_and_its_processes_are_ended(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     keeper = keeper_of(project)
     [server] = [
@@ -419,7 +419,7 @@ def test_a_killed_server_is_told_and_what_its_jobs_left_is_ended(project: Path) 
             left.kill()
 
 
-def test_a_port_that_is_taken_is_one_line(project: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert port in refusal(local(project, "up", "--port", port))
@@ -455,7 +455,7 @@ def test_other_settings_than_the_running_ones_are_refused(project: Path) -> None
     )
 
 
-def test_a_folder_of_the_users_own_is_not_taken_for_state(project: Path) -> None:
+def test_a_folder_of_the_user_is_not_used_for_state(project: Path) -> None:
     (project / "thesis").mkdir()
     (project / "thesis" / "chapter.txt").write_text("years of work")
     assert "not a state directory" in refusal(local(project, "up", "--state-directory", "thesis"))
@@ -470,7 +470,7 @@ def test_a_state_directory_that_cannot_be_is_one_line(project: Path) -> None:
     )
 
 
-def test_its_state_is_private_and_no_part_of_the_project(project: Path) -> None:
+def test_its_state_is_private_and_ignored_by_the_project(project: Path) -> None:
     state = project / ".cdk-braket-local"
     state.mkdir()
     state.chmod(0o755)

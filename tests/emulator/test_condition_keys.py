@@ -1,6 +1,6 @@
-"""Each condition key of our policies is one that the local AWS supplies, or the docs say otherwise.
+"""The local AWS supplies each condition key of our policies, or the docs state otherwise.
 
-docs/reference/permissions.md has the table; what it says of a key is tried here.
+The table is in docs/reference/permissions.md; these tests check each of its lines.
 """
 
 import json
@@ -67,7 +67,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
 
 
 def _table() -> dict[str, bool]:
-    """What the page says: whether the local AWS evaluates a key."""
+    """Return whether the local AWS evaluates a key, according to the page."""
     page = permissions.PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| (yes|no) \| [^|]+ \|$", page, re.MULTILINE)
     assert len(rows) == len(dict(rows))
@@ -181,7 +181,7 @@ _ATTEMPTS: Final[Mapping[str, tuple[_Attempt, str, str, str]]] = {
 
 
 @pytest.mark.parametrize("key", sorted(_table()))
-def test_the_page_tells_how_each_key_is_evaluated(local_aws: LocalAws, key: str) -> None:
+def test_the_page_describes_the_evaluation_of_each_key(local_aws: LocalAws, key: str) -> None:
     attempt, operator, met, unmet = _ATTEMPTS[key]
     if _table()[key]:
         attempt(local_aws, {operator: {key: met}})
@@ -192,7 +192,7 @@ def test_the_page_tells_how_each_key_is_evaluated(local_aws: LocalAws, key: str)
         attempt(local_aws, {operator: {key: unmet}})
 
 
-def test_a_script_puts_metrics_under_the_role_that_we_make(local_aws: LocalAws) -> None:
+def test_a_script_puts_metrics_with_our_role(local_aws: LocalAws) -> None:
     jobs = Jobs(local_aws)
     statement = {
         "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""Whatever a job is given or does: it ends with a reason of ours, and the server shows no trace."""
+"""Any job ends with a specific reason, and the server shows no stack trace."""
 
 import subprocess
 import sys
@@ -31,14 +31,14 @@ CHECKPOINTS = "import os\nfolder = os.fsencode(os.environ['AMZN_BRAKET_CHECKPOIN
 
 @dataclass(frozen=True)
 class Hostile:
-    """A job that means harm.
+    """A malicious job.
 
     Attributes:
-        reason: What its failure reason begins with; `{bucket}` is its bucket.
+        reason: The beginning of its failure reason; `{bucket}` is its bucket.
         script: Its script, or its whole archive.
-        objects: Keys that are in the bucket, below `in/`, when it begins.
+        objects: Keys in the bucket, below `in/`, when it begins.
         channel: The name of its input channel, if it has one.
-        changes: What else is other than usual.
+        changes: Other changes of the usual request.
     """
 
     reason: str
@@ -137,7 +137,7 @@ def test_a_hostile_job_fails_with_a_reason_of_ours(
     assert job["failureReason"].startswith(reason), job["failureReason"]
 
 
-def test_an_environment_that_cannot_be_made_is_told(
+def test_a_failed_creation_of_an_environment_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "requirements.txt").touch()
@@ -152,7 +152,7 @@ def test_an_environment_that_cannot_be_made_is_told(
         made._python_with_requirements()
 
 
-def test_what_nobody_foresaw_is_told_by_its_kind_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_reported_by_its_type_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyError("canary-2a90")
 

@@ -29,7 +29,7 @@ PRINTS = "def main(note): print(note)"
 
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[LocalAws]:
-    """A local AWS of the test's own, which it stops itself."""
+    """A separate local AWS for the test, which stops it itself."""
     started = LocalAws.start(tmp_path / "aws")
     yield started
     if started.is_running():
@@ -198,7 +198,7 @@ def test_results_may_show_hyperparameters_and_the_jobs_own_session_alone(aws: Lo
 # --- What is deleted before the local AWS stops. ---
 
 
-def test_what_was_logged_is_found_after_its_group_was_deleted(aws: LocalAws) -> None:
+def test_a_log_is_searched_after_its_group_was_deleted(aws: LocalAws) -> None:
     logs = boto3.client("logs", **aws.client_settings)
     log(aws, "/aws/lambda/handler", CANARY)
     logs.delete_log_group(logGroupName="/aws/lambda/handler")
@@ -216,7 +216,7 @@ def test_a_record_is_found_after_it_was_deleted(aws: LocalAws) -> None:
         aws.stop()
 
 
-def test_what_a_stack_told_is_found_after_another_took_its_place(
+def test_events_of_a_stack_are_searched_after_another_replaced_it(
     aws: LocalAws, tmp_path: Path
 ) -> None:
     stack = Stack(aws, tmp_path / "record")
@@ -229,7 +229,7 @@ def test_what_a_stack_told_is_found_after_another_took_its_place(
         aws.stop()
 
 
-def test_the_outputs_of_a_stack_are_found_after_another_took_its_place(
+def test_the_outputs_of_a_stack_are_searched_after_another_replaced_it(
     aws: LocalAws, tmp_path: Path
 ) -> None:
     stack = Stack(aws, tmp_path / "record")
@@ -262,9 +262,7 @@ def handler(event, context):
 """
 
 
-def test_what_was_logged_is_found_after_its_stack_was_destroyed(
-    aws: LocalAws, tmp_path: Path
-) -> None:
+def test_a_log_is_searched_after_its_stack_was_destroyed(aws: LocalAws, tmp_path: Path) -> None:
     function = {
         "Code": {"ZipFile": LOUD},
         "Handler": "index.handler",
@@ -312,7 +310,7 @@ def test_the_history_of_an_execution_may_show_hyperparameters_and_nothing_else(
         aws.stop()
 
 
-def test_what_a_change_set_told_is_found_after_it_was_deleted(aws: LocalAws) -> None:
+def test_a_change_set_is_searched_after_it_was_deleted(aws: LocalAws) -> None:
     cloudformation = boto3.client("cloudformation", **aws.client_settings)
     template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     cloudformation.create_change_set(
@@ -388,7 +386,7 @@ def test_a_secret_is_found_in_each_form_and_in_part(text: str) -> None:
     assert Secrets([secret, *others]).found_in(f"before {text} after") == {secret}
 
 
-def test_what_only_resembles_a_secret_is_not_found() -> None:
+def test_strings_similar_to_a_secret_are_not_found() -> None:
     part = TOKEN[:15]
     text = f"{part} {part}zzzz zz{part} {TOKEN[::-1]} {base64.b64encode(part.encode())!r}"
     assert Secrets([Secret("secret", TOKEN)]).found_in(text) == set()

@@ -1,4 +1,4 @@
-"""Buckets of a template are what they would be on AWS."""
+"""Buckets of a template have the same properties as on AWS."""
 
 import uuid
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_its_properties_hold(stack: Stack, s3: "S3Client", name: str) -> None:
     assert rules[0]["Expiration"] == {"Days": 3}
 
 
-def test_a_write_is_encrypted_as_the_template_says(
+def test_a_write_is_encrypted_as_in_the_template(
     local_aws: LocalAws, stack: Stack, s3: "S3Client", name: str
 ) -> None:
     kms = boto3.client("kms", **local_aws.client_settings)
@@ -159,9 +159,7 @@ def test_one_with_objects_in_it_is_not_deleted(stack: Stack, s3: "S3Client", nam
         s3.head_bucket(Bucket=name)
 
 
-def test_one_that_is_retained_stays_with_what_is_in_it(
-    stack: Stack, s3: "S3Client", name: str
-) -> None:
+def test_a_retained_bucket_keeps_its_objects(stack: Stack, s3: "S3Client", name: str) -> None:
     assert stack.create({"Bucket": _bucket(name, retain=True)}) == "CREATE_COMPLETE"
     s3.put_object(Bucket=name, Key="a", Body=b"kept")
     assert stack.delete() == "DELETE_COMPLETE"
@@ -192,7 +190,7 @@ def _upload_in_parts(s3: "S3Client", bucket: str) -> object:
 
 
 @pytest.mark.parametrize("write", [_put, _copy, _upload_in_parts])
-def test_a_write_for_kms_without_a_key_takes_s3s_own(
+def test_a_write_with_kms_and_no_key_uses_the_key_of_s3(
     s3: "S3Client", name: str, write: Callable[["S3Client", str], object]
 ) -> None:
     s3.create_bucket(Bucket=name)
@@ -202,7 +200,7 @@ def test_a_write_for_kms_without_a_key_takes_s3s_own(
     assert described["SSEKMSKeyId"].endswith(":alias/aws/s3")
 
 
-def test_a_bucket_that_is_for_kms_without_a_key_takes_s3s_own(
+def test_a_bucket_with_kms_and_no_key_uses_the_key_of_s3(
     stack: Stack, s3: "S3Client", name: str
 ) -> None:
     rules = [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]

@@ -1,4 +1,4 @@
-"""Custom resources meet locally what they would meet on AWS."""
+"""Custom resources behave locally as on AWS."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ def stack(local_aws: LocalAws, tmp_path: Path) -> Stack:
     return Stack(local_aws, tmp_path / "record")
 
 
-def test_a_request_has_what_a_handler_on_aws_is_sent(stack: Stack) -> None:
+def test_a_request_has_the_members_of_one_on_aws(stack: Stack) -> None:
     assert stack.create({"Resource": recorder({}, Number=30, Flag=True)}) == "CREATE_COMPLETE"
     (request,) = stack.requests()
     assert request["ServiceToken"] == request["ResourceProperties"]["ServiceToken"]
@@ -39,7 +39,7 @@ def test_a_failed_create_is_followed_by_a_delete_with_the_answered_id(stack: Sta
     )
 
 
-def test_a_failed_create_without_an_id_is_deleted_under_a_made_up_one(stack: Stack) -> None:
+def test_a_failed_create_without_an_id_is_deleted_with_a_generated_one(stack: Stack) -> None:
     plan = {"Create": {"Status": "FAILED", "Reason": "no", "PhysicalResourceId": None}}
     assert stack.create({"Resource": recorder(plan)}) == "ROLLBACK_COMPLETE"
     (_, create_id), (kind, delete_id) = stack.sent()
@@ -110,7 +110,7 @@ def test_a_response_against_the_rules_is_refused(
     assert reason in stack.reasons()
 
 
-def test_a_response_of_just_the_size_allowed_is_taken(stack: Stack) -> None:
+def test_a_response_of_the_maximum_size_is_accepted(stack: Stack) -> None:
     answer = {"PhysicalResourceId": "x" * 1024, "Data": {"Text": "y" * 2600}}
     assert stack.create({"Resource": recorder({"Create": answer})}) == "CREATE_COMPLETE"
     assert stack.physical_id("Resource") == "x" * 1024
@@ -162,7 +162,7 @@ def test_rolling_a_replacement_back_sends_the_old_properties_and_deletes_the_new
     ]
 
 
-def test_a_stack_is_rolled_back_once_its_clean_up_is_over(stack: Stack) -> None:
+def test_a_stack_is_rolled_back_after_its_clean_up(stack: Stack) -> None:
     first = recorder({"Update": {"PhysicalResourceId": "made-by-handler"}}, Version="1")
     slow = {"Update": {"PhysicalResourceId": "second"}, "Delete": "raise once"}
     assert stack.create({"Resource": first}) == "CREATE_COMPLETE"

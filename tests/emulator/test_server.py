@@ -41,7 +41,7 @@ def _group(leader: int) -> list[int]:
 
 
 def _mentioning(folder: Path) -> set[int]:
-    """The living processes that know a folder, in whichever process group."""
+    """Return the running processes that use a folder, in any process group."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -64,7 +64,7 @@ def _sockets(process: int) -> Iterator[str]:
 
 
 def _listening(processes: list[int]) -> set[str]:
-    """The addresses, in hex, on which processes listen or take datagrams."""
+    """Return the addresses, in hex, on which processes listen or receive datagrams."""
     inodes = {inode for process in processes for inode in _sockets(process)}
     addresses = set()
     for table in ("tcp", "tcp6", "udp", "udp6"):
@@ -86,7 +86,7 @@ def test_it_listens_on_one_port_of_the_loopback_interface_and_nowhere_else(
     assert _listening(processes) == {f"{LOOPBACK}:{port:04X}"}
 
 
-def test_optional_packages_of_ministacks_do_not_make_it_listen(
+def test_with_optional_packages_of_ministack_no_further_port_is_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # With these it would serve MQTT and SFTP on all interfaces; that they are found is enough.
@@ -159,7 +159,7 @@ def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
     assert left == set()
 
 
-def test_a_port_that_is_taken_is_one_line(local_aws: LocalAws, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(local_aws: LocalAws, tmp_path: Path) -> None:
     port = int(local_aws.endpoint_url.rpartition(":")[2])
     with pytest.raises(LocalAwsError, match=f"^port {port} of 127.0.0.1 is in use$"):
         LocalAws.start(tmp_path / "other", port=port)
@@ -212,7 +212,7 @@ def _assert_refused(aws: LocalAws, path: str, headers: Mapping[str, str]) -> Non
     assert text.startswith("cdk-braket-local: "), "the emulator was asked"
 
 
-def test_a_request_of_its_own_key_is_let_in(local_aws: LocalAws) -> None:
+def test_a_request_with_its_key_is_accepted(local_aws: LocalAws) -> None:
     assert _answer(local_aws, "/", _signed(local_aws))[0] == 200
 
 

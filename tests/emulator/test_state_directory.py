@@ -39,7 +39,7 @@ def umask(mask: int) -> Iterator[None]:
 
 
 def for_others(folder: Path) -> list[str]:
-    """What below a folder others could read, were they let into the folder."""
+    """Return the files of a folder that others could read, without its own permissions."""
     return [
         str(path.relative_to(folder))
         for path in folder.rglob("*")
@@ -47,7 +47,7 @@ def for_others(folder: Path) -> list[str]:
     ]
 
 
-def test_its_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+def test_its_files_are_private_with_any_umask(tmp_path: Path) -> None:
     folder = tmp_path / "aws"
     with umask(0), LocalAws.start(folder) as aws:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -85,7 +85,7 @@ def test_after_a_signal_it_leaves_no_files_of_jobs_and_functions(
     assert left <= {"server.log", "s3", "state"}
 
 
-def test_what_a_killed_one_left_is_removed_when_the_next_starts_there(tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_one_are_removed_when_the_next_starts_there(tmp_path: Path) -> None:
     folder = tmp_path / "aws"
     with LocalAws.start(folder) as aws:
         jobs = Jobs(aws)
@@ -128,7 +128,7 @@ def test_processes_that_a_killed_one_left_are_ended_when_it_is_stopped(tmp_path:
         assert left.wait(PATIENCE) == -signal.SIGKILL
 
 
-def test_who_stops_a_killed_one_late_leaves_the_next_one_alone(tmp_path: Path) -> None:
+def test_a_late_stop_of_a_killed_one_does_not_affect_the_next_one(tmp_path: Path) -> None:
     folder = tmp_path / "aws"
     killed = LocalAws.start(folder)
     kill(killed)
@@ -189,7 +189,7 @@ def end(process: subprocess.Popen[str], signum: signal.Signals) -> None:
 
 
 def _command(run: int) -> int:
-    """The process of a run's command, which nobody ends if the run is killed."""
+    """Return the process of a run's command, which keeps running if the run is killed."""
     children = Path(f"/proc/{run}/task/{run}/children").read_text().split()
     [command] = [
         int(child) for child in children if b"begun" in Path(f"/proc/{child}/cmdline").read_bytes()
@@ -215,7 +215,7 @@ def test_after_a_signal_run_leaves_nothing(tmp_path: Path, signum: signal.Signal
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path) -> None:
+def test_the_next_run_removes_the_remains_of_a_killed_one(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         end(process, signal.SIGKILL)
     assert list(tmp_path.iterdir())
@@ -329,7 +329,7 @@ def test_links_in_a_state_directory_are_refused_or_removed_but_not_followed(
     assert contents(thesis) == before
 
 
-def test_an_empty_folder_is_taken_and_given_back_as_it_was(tmp_path: Path) -> None:
+def test_an_empty_folder_is_used_and_restored(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     folder.chmod(0o750)
@@ -350,7 +350,7 @@ def test_many_that_claim_a_folder_at_once_all_get_it(tmp_path: Path) -> None:
     assert [process.wait(60) for process in started] == [0] * 8
 
 
-def test_what_could_not_be_removed_is_reported_and_the_rest_is_removed(
+def test_a_failed_removal_is_reported_and_the_rest_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unlink = os.unlink

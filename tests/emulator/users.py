@@ -1,4 +1,4 @@
-"""Users of a local AWS who may do what a test says, and nothing else."""
+"""Users of a local AWS with the permissions of one statement, and no others."""
 
 import json
 import uuid
@@ -15,7 +15,7 @@ def user_who_may(
     resources: Sequence[str] = ("*",),
     conditions: Mapping[str, Mapping[str, str]] | None = None,
 ) -> ClientSettings:
-    """Make a user with one statement; return what clients in its name take."""
+    """Create a user with one statement; return the settings of clients with its credentials."""
     iam = boto3.client("iam", **aws.client_settings)
     name = f"user-{uuid.uuid4().hex[:12]}"
     iam.create_user(UserName=name)

@@ -1,8 +1,8 @@
 """Hydrogen in the STO-6G basis from first principles, to check a published Hamiltonian against.
 
-Independent of the example: s-type Gaussian integrals in closed form (Szabo and Ostlund, Modern
-Quantum Chemistry, appendix A), two molecular orbitals that symmetry alone determines, and the
-energies of the occupations that the two qubits stand for.
+Independent of the example. It uses s-type Gaussian integrals in closed form (Szabo and Ostlund,
+Modern Quantum Chemistry, appendix A). Symmetry alone determines the two molecular orbitals. The
+results are the energies of the occupations of the two qubits.
 """
 
 import itertools
@@ -65,7 +65,7 @@ def occupations(bond_length_angstrom: float) -> Occupations:
 def _molecular(
     overlap: float, one: NDArray[np.float64], two: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Go over to the sum and the difference of the atomic orbitals."""
+    """Convert to the sum and the difference of the atomic orbitals."""
     plus, minus = 1 / math.sqrt(2 + 2 * overlap), 1 / math.sqrt(2 - 2 * overlap)
     c = np.array([[plus, minus], [plus, -minus]])
     return c.T @ one @ c, np.einsum("ai,bj,ck,dl,abcd->ijkl", c, c, c, c, two)

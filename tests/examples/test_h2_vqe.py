@@ -29,7 +29,7 @@ RUN = "from importlib import import_module; import_module('algorithm.vqe').main(
 
 
 class Options(TypedDict, total=False):
-    """What `Job.started` takes by name."""
+    """The arguments of `Job.started` by name."""
 
     name: str
     device: str
@@ -40,7 +40,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Job:
-    """A job's directories, as the container makes them."""
+    """A job's directories, as in the container."""
 
     directory: Path
 
@@ -119,7 +119,7 @@ def job(tmp_path: Path) -> Job:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, str]:
-    """A job with the default hyperparameters, and what it printed."""
+    """A job with the default hyperparameters, and its output."""
     job = Job(tmp_path_factory.mktemp("default"))
     ended = job.run()
     assert ended.returncode == 0, ended.stderr
@@ -189,7 +189,7 @@ def test_simulator_is_the_one_that_the_device_names(job: Job) -> None:
 
 @pytest.fixture
 def braket_requests() -> Iterator[tuple[str, list[str]]]:
-    """An endpoint that knows no device, and the paths that it was asked for."""
+    """An endpoint without devices, and the paths that it received."""
     paths: list[str] = []
 
     class Endpoint(http.server.BaseHTTPRequestHandler):
@@ -210,7 +210,9 @@ def braket_requests() -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-def test_device_on_aws_is_asked_of_aws(job: Job, braket_requests: tuple[str, list[str]]) -> None:
+def test_a_device_on_aws_is_requested_from_aws(
+    job: Job, braket_requests: tuple[str, list[str]]
+) -> None:
     endpoint, paths = braket_requests
     arn = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 
@@ -325,5 +327,5 @@ def test_bad_data_file_fails_with_its_name_and_reason(job: Job, tmp_path: Path) 
     )
 
 
-def test_preflight_has_nothing_to_say_of_the_script() -> None:
+def test_preflight_has_no_findings_on_the_script() -> None:
     assert preflight(EXAMPLE / "algorithm", "algorithm.vqe:main", {"shots": "0"}) == []

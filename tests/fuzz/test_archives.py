@@ -1,4 +1,4 @@
-"""Reading an archive ends, in bounded memory, in files inside the folder or an error of ours."""
+"""Reading an archive ends with limited memory, in files inside the folder or a handled error."""
 
 import contextlib
 import gzip
@@ -33,8 +33,8 @@ except ArchiveError as error:
 """
 
 
-def said(folder: Path, archive: Path) -> str:
-    """What unpacking in bounded memory says."""
+def unpacked(folder: Path, archive: Path) -> str:
+    """Return the output of unpacking with limited memory."""
     out = folder / "out"
     out.mkdir()
     ended = subprocess.run(
@@ -54,7 +54,7 @@ END = bytes(1024)
 
 
 def zeros(count: int, before: bytes = b"", after: bytes = END) -> bytes:
-    """A compressed archive with many zeros in it, made without holding them."""
+    """A compressed archive with many zeros in it, created without holding them."""
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1) as packed:
         packed.write(before)
@@ -74,10 +74,10 @@ def zeros(count: int, before: bytes = b"", after: bytes = END) -> bytes:
         tarfile.GNUTYPE_LONGLINK,
     ],
 )
-def test_a_header_that_unfolds_without_end_takes_no_memory(tmp_path: Path, kind: bytes) -> None:
+def test_an_endless_header_needs_no_memory(tmp_path: Path, kind: bytes) -> None:
     archive = tmp_path / "source.tar.gz"
     archive.write_bytes(zeros(300 * 2**20, before=header(kind, GIGABYTE)))
-    assert "has a header of more than" in said(tmp_path, archive)
+    assert "has a header of more than" in unpacked(tmp_path, archive)
 
 
 def test_common_headers_do_not_pile_up(tmp_path: Path) -> None:
@@ -86,33 +86,33 @@ def test_common_headers_do_not_pile_up(tmp_path: Path) -> None:
         pax(record(f"key{n}", "v" * size), tarfile.XGLTYPE) + header(tarfile.DIRTYPE, 0, f"d{n}")
         for n in range(200)
     )
-    assert "headers for all members" in said(tmp_path, written(tmp_path, one + END))
+    assert "headers for all members" in unpacked(tmp_path, written(tmp_path, one + END))
 
 
 def test_members_own_headers_do_not_pile_up(tmp_path: Path) -> None:
     one = pax(record("comment", "v" * 200_000)) + header(tarfile.DIRTYPE, 0, "d")
-    assert said(tmp_path, written(tmp_path, one * 1200 + END)) == ""
+    assert unpacked(tmp_path, written(tmp_path, one * 1200 + END)) == ""
 
 
-def test_a_map_of_a_sparse_file_without_end_takes_no_memory(tmp_path: Path) -> None:
+def test_an_endless_map_of_a_sparse_file_needs_no_memory(tmp_path: Path) -> None:
     sparse = bytearray(header(tarfile.GNUTYPE_SPARSE, 0))
     sparse[482] = 1  # the map goes on in the next block
     sparse[148:156] = b"%06o\x00 " % (sum(sparse[:148]) + sum(sparse[156:]) + 8 * 32)
     more = (b"%011o\x00" * 42 % ((1,) * 42) + b"\x01").ljust(512, b"\x00")
     archive = written(tmp_path, bytes(sparse) + more * 100_000)
-    assert "has a header of more than" in said(tmp_path, archive)
+    assert "has a header of more than" in unpacked(tmp_path, archive)
 
 
 @pytest.mark.parametrize("count", [200, 5_000])
 def test_headers_of_headers_without_end_are_an_error(tmp_path: Path, count: int) -> None:
     chain = pax(record("comment", "x")) * count
-    assert said(tmp_path, written(tmp_path, chain + END)).startswith("source.tar.gz")
+    assert unpacked(tmp_path, written(tmp_path, chain + END)).startswith("source.tar.gz")
 
 
 @pytest.mark.parametrize("size", [-1, -512, -(2**62), 2**62, 2**70])
 def test_a_size_that_cannot_be_is_an_error(tmp_path: Path, size: int) -> None:
     content = pax(record("size", str(size))) + header(tarfile.REGTYPE, 3, "f") + padded(b"abc")
-    assert "source.tar.gz" in said(tmp_path, written(tmp_path, content + END))
+    assert "source.tar.gz" in unpacked(tmp_path, written(tmp_path, content + END))
 
 
 @pytest.mark.parametrize("flags", [1, 8])
@@ -129,7 +129,7 @@ def test_an_encrypted_zip_or_an_unknown_method_is_an_error(tmp_path: Path, flags
             content[place + 2] = 99
     archive = tmp_path / "source.tar.gz"
     archive.write_bytes(content)
-    assert "cannot be unpacked" in said(tmp_path, archive)
+    assert "cannot be unpacked" in unpacked(tmp_path, archive)
 
 
 def zip_of(count: int, comment: bytes = b"") -> bytes:
@@ -149,10 +149,10 @@ def zip_of(count: int, comment: bytes = b"") -> bytes:
     ],
     ids=["members", "both", "comments"],
 )
-def test_the_directory_of_a_zip_takes_bounded_memory(
+def test_the_directory_of_a_zip_needs_limited_memory(
     tmp_path: Path, content: bytes, problem: str
 ) -> None:
-    assert problem in said(tmp_path, written(tmp_path, content, compressed=False))
+    assert problem in unpacked(tmp_path, written(tmp_path, content, compressed=False))
 
 
 def test_a_zip_of_as_many_members_as_there_may_be_is_unpacked(

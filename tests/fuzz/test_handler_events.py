@@ -1,4 +1,4 @@
-"""Whatever reaches the handler: an answer of ours where there is an address, and no error."""
+"""For any event, the handler responds if there is a URL, and raises no error."""
 
 import json
 import time
@@ -37,7 +37,7 @@ LARGEST_EVENT = 256 * 1024  # bytes; Lambda's limit for asynchronous invocation
 
 
 class StrictWorld(World):
-    """A world whose service refuses what the handler leaves to it, such as unknown enum values."""
+    """A world whose service refuses values that the handler accepts, such as unknown enums."""
 
     def create_job(self, request: Mapping[str, object]) -> str:
         if model_rules.check("CreateJobRequest", request):
@@ -46,7 +46,7 @@ class StrictWorld(World):
 
 
 def answers_to(event: object) -> list[dict[str, object]]:
-    """What Lambda's entry point answers to an event."""
+    """Return the response of Lambda's entry point to an event."""
     world = StrictWorld()
     # What hangs on a wait is invoked again, a few times.
     with mock.patch.object(index, "_aws", world):
@@ -68,7 +68,7 @@ def assert_is_ours(answer: Mapping[str, object]) -> None:
 
 @fuzzed(150)
 @given(json_values)
-def test_what_is_no_event_ends_quietly(event: object) -> None:
+def test_an_input_that_is_not_an_event_ends_without_an_error(event: object) -> None:
     assert answers_to(event) == []
 
 
@@ -131,7 +131,7 @@ catch_ups = st.fixed_dictionaries(
 
 @fuzzed(150)
 @given(catch_ups)
-def test_a_rule_that_asks_for_anything_gets_one_answer_of_ours(event: dict[str, object]) -> None:
+def test_any_request_of_a_rule_gets_one_handled_response(event: dict[str, object]) -> None:
     [answer] = answers_to(event)
     assert_is_ours(answer)
 
@@ -179,7 +179,7 @@ def assert_ends_in_our_terms(event: object) -> None:
 
 
 def refusal_of(event: object) -> str:
-    """The error that Lambda's entry point ends in; empty if it ends well."""
+    """Return the error of Lambda's entry point; empty if it succeeds."""
     world = StrictWorld()
     try:
         with mock.patch.object(index, "_aws", world):
@@ -216,7 +216,7 @@ class NoJobs:
     json_values
     | st.fixed_dictionaries({JOB_ARNS: json_values | st.lists(st.just(job) | json_values)})
 )
-def test_a_dashboard_shows_a_table_whatever_it_is_asked_for(event: object) -> None:
+def test_a_dashboard_shows_a_table_for_any_event(event: object) -> None:
     shown = dashboard.render(event, NoJobs)
     assert shown == "<p>No hybrid jobs.</p>" or shown.startswith("<table>")
 
@@ -253,7 +253,7 @@ def test_a_request_with_anything_anywhere_is_created_or_refused(
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
-def test_a_hyperparameter_of_any_text_arrives_as_it_is_or_is_refused_unshown(
+def test_any_hyperparameter_arrives_unchanged_or_is_refused_without_its_value(
     text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     world = StrictWorld()
@@ -267,7 +267,7 @@ def test_a_hyperparameter_of_any_text_arrives_as_it_is_or_is_refused_unshown(
 
 @fuzzed(100)
 @given(st.dictionaries(texts, texts, max_size=5))
-def test_tags_of_any_text_arrive_as_they_are_or_are_refused(tags: dict[str, str]) -> None:
+def test_any_tags_arrive_unchanged_or_are_refused(tags: dict[str, str]) -> None:
     world = StrictWorld()
     answer = Stack(world).create(properties(tags=tags))
     assert_is_ours(answer)

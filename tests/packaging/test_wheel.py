@@ -1,9 +1,9 @@
-"""What people install: the wheel, built, installed away from the checkout, and used.
+"""The wheel, as users install it: built, installed away from the checkout, and used.
 
-The clean environment gets the wheel and nothing else. What the wheel depends on it finds where
-this environment has it, by one line in a .pth file: installing it all again would test pip, and
-take minutes. The .pth files of a folder that is named so are not read, so the checkout's own
-editable install cannot be what is imported; a test sees to that.
+The clean environment contains only the wheel. It finds the wheel's dependencies in this
+environment, by one line in a .pth file: installing them again would test pip, and need minutes. The
+.pth files of that folder are not read, so the checkout's editable install cannot be imported; a
+test checks this.
 """
 
 import json
@@ -61,7 +61,7 @@ def build(sources: Path, wheels: Path) -> Path:
 
 
 def run(command: Sequence[str | Path], *, cwd: Path) -> str:
-    """Run a command in an environment that knows nothing of the checkout."""
+    """Run a command in an environment without access to the checkout."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -76,7 +76,7 @@ def run(command: Sequence[str | Path], *, cwd: Path) -> str:
 
 
 def copy_sources(directory: Path) -> Path:
-    """Copy what wheels are built from into a folder; a build may leave something behind."""
+    """Copy the inputs of a wheel into a folder; a build may leave files behind."""
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
@@ -124,7 +124,7 @@ def with_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def repository(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository of what wheels are built from."""
+    """A git repository with the inputs of a wheel."""
     root = tmp_path_factory.mktemp("repository") / "cdk-braket"
     shutil.copytree(sources, root)
     identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.hooksPath=/dev/null")
@@ -133,7 +133,7 @@ def repository(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_it_holds_the_handler_the_type_marker_and_the_licence(wheel: Path) -> None:
+def test_it_contains_the_handler_the_type_marker_and_the_license(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     handler = {
         f"{path.relative_to(ROOT / 'constructs')}"
@@ -169,7 +169,7 @@ def test_it_is_built_to_the_same_bytes_on_every_machine(
     assert build(elsewhere, tmp_path / "wheel").read_bytes() == wheel.read_bytes()
 
 
-def test_it_is_what_gets_imported(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_is_imported_and_not_the_checkout(installed: Path, tmp_path: Path) -> None:
     found = json.loads(run([installed, "-c", WHERE], cwd=tmp_path))
     environment = str(installed.parent.parent)
     assert all(file.startswith(environment) for file in found["modules"])
@@ -191,8 +191,8 @@ def test_a_stack_synthesizes_with_it(installed: Path, tmp_path: Path) -> None:
 
 
 ASK = """
-from cdk_braket_local.control.temporary_instance import install_command
-print(install_command())
+from cdk_braket_client.installation import install_command
+print(install_command("local"))
 """
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALLS = re.findall(r'^pip install "(.*cdk-braket\[local\].*)"$', README, re.MULTILINE)
@@ -203,7 +203,7 @@ def test_the_readme_installs_from_a_clone_and_from_a_repository() -> None:
 
 
 @pytest.mark.parametrize("requirement", INSTALLS)
-def test_what_the_readme_says_installs_it_and_the_extras_own_command_too(
+def test_the_commands_of_the_readme_and_of_the_extra_install_it(
     requirement: str, repository: Path, with_pip: Path
 ) -> None:
     # Older versions of pip want a host in such an address.

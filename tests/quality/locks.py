@@ -1,5 +1,6 @@
 """Checks without a network that the locks fit the files they were created from."""
 
+import itertools
 import json
 import re
 import sys
@@ -18,7 +19,7 @@ def problems(root: Path) -> list[str]:
     """Return the problems of the locks of a checkout, one line each."""
     tables = lock.tables(root)
     own, groups = tables["project"]["dependencies"], tables["dependency-groups"]
-    extra = tables["project"]["optional-dependencies"]["local"]
+    extra = itertools.chain(*tables["project"]["optional-dependencies"].values())
     return [
         *_python_problems(root, lock.PYTHON_LOCK, [*own, *extra, *groups["dev"]]),
         *_python_problems(root, lock.APP_LOCK, own),

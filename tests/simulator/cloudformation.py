@@ -1,4 +1,4 @@
-"""CloudFormation's side of a custom resource, strict in what it takes for an answer.
+"""CloudFormation's side of a custom resource, with strict checks of the response.
 
 Sources:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
@@ -18,19 +18,19 @@ from tests.unit.handler.worlds import LOGICAL, STACK, World
 
 SERVICE_TIMEOUT: Final = 900.0
 ANSWER_SECONDS: Final = 300.0
-"""What a wait leaves for all else."""
+"""The time that a wait leaves for everything else."""
 MADE_UP: Final = "Vqe-JobResource7A1B-1ABCDEFGHIJKL"
 Properties = Mapping[str, object]
 FaultsOf = Callable[[int], Faults]
 
 
 class InvalidAnswerError(AssertionError):
-    """CloudFormation would not take this answer."""
+    """CloudFormation would refuse this response."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response document that CloudFormation takes."""
+    """A response document that CloudFormation accepts."""
 
     status: str
     physical_id: str
@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass
 class Mailbox(World):
-    """The world with a mailbox for each presigned URL; only the first answer counts."""
+    """The world with a mailbox for each presigned URL; only the first response counts."""
 
     letters: dict[str, Answer] = field(default_factory=dict)
     expected: dict[str, Event] = field(default_factory=dict)
@@ -54,10 +54,10 @@ class Mailbox(World):
         with self._call("put_answer"):
             status = self.answer_statuses.pop(0) if self.answer_statuses else 200
             if status == 200 and url not in self.letters:
-                self._take(url, body)
+                self._receive(url, body)
             return status
 
-    def _take(self, url: str, body: bytes) -> None:
+    def _receive(self, url: str, body: bytes) -> None:
         if self.time > self.waits_until.get(url, float("inf")):
             return
         try:
@@ -67,7 +67,7 @@ class Mailbox(World):
 
 
 def checked(event: Event, body: bytes) -> Answer:
-    """Read an answer as CloudFormation does.
+    """Read a response as CloudFormation does.
 
     Raises:
         InvalidAnswerError: It would be ignored, or fail the resource without a reason.
@@ -89,7 +89,7 @@ def checked(event: Event, body: bytes) -> Answer:
 
 
 def service_timeout(event: Event) -> float:
-    """Return for how long CloudFormation waits, as the constructs tell it."""
+    """Return the time that CloudFormation waits, from the constructs' properties."""
     properties = event["ResourceProperties"]
     assert isinstance(properties, Mapping)
     given = properties.get(contract.Property.WAIT_FOR_COMPLETION, {})
@@ -105,7 +105,7 @@ def no_faults(_attempt: int) -> Faults:
 
 @dataclass
 class CloudFormation:
-    """One stack with one resource. Each method sends one event and waits for its answer."""
+    """One stack with one resource. Each method sends one event and waits for its response."""
 
     world: Mailbox
     handler: Handler
@@ -127,7 +127,7 @@ class CloudFormation:
         old: Properties | None = None,
         request_id: str | None = None,
     ) -> Event:
-        """Make an event; `request_id` to use one again, as a deployment tried anew may do."""
+        """Create an event; pass `request_id` to reuse one, as a retried deployment may do."""
         number = next(self._numbers)
         self.world.time += 10
         url = _presigned(number, self.world.time)
@@ -147,7 +147,7 @@ class CloudFormation:
         return event
 
     def wait_for(self, event: Event, faults: FaultsOf = no_faults) -> Answer | None:
-        """Send an event; return its answer, None when CloudFormation has waited long enough."""
+        """Send an event; return its response, or None after CloudFormation's timeout."""
         url = str(event["ResponseURL"])
         until = self.world.time + service_timeout(event)
         self.world.waits_until[url] = until
@@ -160,15 +160,15 @@ class CloudFormation:
 
     def create(self, props: Properties, faults: FaultsOf = no_faults) -> Answer | None:
         """Create the resource."""
-        return self._took(self.wait_for(self.event("Create", props), faults), props)
+        return self._accepted(self.wait_for(self.event("Create", props), faults), props)
 
     def update(self, props: Properties, faults: FaultsOf = no_faults) -> Answer | None:
-        """Update what is held, be it forward or back."""
+        """Update the resource, forward or back."""
         event = self.event("Update", props, self.held, self.props)
-        return self._took(self.wait_for(event, faults), props)
+        return self._accepted(self.wait_for(event, faults), props)
 
     def again(self, faults: FaultsOf = no_faults) -> Answer | None:
-        """Send the last Create or Update anew: the same RequestId, another ResponseURL."""
+        """Send the last Create or Update again: the same RequestId, another ResponseURL."""
         last = self.sent[-1]
         fresh = self.event("", {})
         self.sent.pop()
@@ -178,14 +178,14 @@ class CloudFormation:
         self.sent.append(event)
         props = last["ResourceProperties"]
         assert isinstance(props, Mapping)
-        return self._took(self.wait_for(event, faults), props)
+        return self._accepted(self.wait_for(event, faults), props)
 
     def roll_back(
         self, old: Properties, new: Properties, faults: FaultsOf = no_faults
     ) -> Answer | None:
-        """Go back from an update, successful or not: `held` is what came of it."""
+        """Roll back an update, successful or not: `held` is its physical id."""
         event = self.event("Update", old, self.held, new)
-        return self._took(self.wait_for(event, faults), old)
+        return self._accepted(self.wait_for(event, faults), old)
 
     def delete(
         self, physical_id: str, props: Properties, faults: FaultsOf = no_faults
@@ -196,7 +196,7 @@ class CloudFormation:
             self.held, self.props = "", {}
         return answer
 
-    def _took(self, answer: Answer | None, props: Properties) -> Answer | None:
+    def _accepted(self, answer: Answer | None, props: Properties) -> Answer | None:
         if answer is not None and answer.ok:
             self.held, self.props = answer.physical_id, props
         return answer

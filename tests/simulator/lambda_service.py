@@ -1,7 +1,7 @@
-"""Lambda's asynchronous invocation, and the faults that can befall an invocation.
+"""Lambda's asynchronous invocation, and the possible faults of an invocation.
 
-An event is queued; an invocation that ends with an error is run again after one and after two
-minutes, and any of them may be delivered twice, or late.
+An event is queued. An invocation that ends with an error runs again after one and after two
+minutes. Any of them may be delivered twice, or late.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
@@ -35,12 +35,12 @@ BRAKET_CALLS: Final = {
 
 
 def quiet(_name: str, _number: int) -> None:
-    """Let a call be."""
+    """Do not disturb a call."""
 
 
 @dataclass
 class Faults:
-    """What befalls one invocation: a hook before each call, one after it took effect."""
+    """The faults of one invocation: a hook before each call, and one after it took effect."""
 
     before: Hook = quiet
     after: Hook = quiet
@@ -59,7 +59,7 @@ class KillAt:
 
 
 class Hang:
-    """A call that never returns: the function is killed when its time is over."""
+    """A call that never returns: the function is killed at its timeout."""
 
     def __init__(self, world: World, calls: int) -> None:
         self._world, self._left = world, calls
@@ -100,7 +100,7 @@ class RoleNotYet:
 
 
 def modelled_errors(call: str) -> list[ServiceError]:
-    """Return every error that botocore's model has for a call, with long, non-ASCII words."""
+    """Return every error that botocore's model has for a call, with long, non-ASCII messages."""
     operation = BRAKET_CALLS[call]
     words = "Gerät nicht verfügbar 量子 🚫 " * 200
     found = []
@@ -123,7 +123,7 @@ class _Log(io.TextIOBase):
 class LambdaService:
     """Runs a handler.
 
-    `late` are deliveries that come when nobody waits for them any more, or once too often.
+    `late` contains deliveries after CloudFormation's timeout, and duplicates.
     """
 
     world: World
@@ -132,7 +132,7 @@ class LambdaService:
     invocations: int = 0
 
     def invoke(self, event: Event, faults: Faults | None = None) -> bool:
-        """Run the function once; say whether it ended well."""
+        """Run the function once; return whether it succeeded."""
         world = self.world
         kept = world.before, world.after
         chosen = faults or Faults()
@@ -150,7 +150,7 @@ class LambdaService:
         return True
 
     def _go_on(self, answered: Callable[[], bool], waits_until: float) -> None:
-        """Run what the function asked for while it waits for a job, each undisturbed."""
+        """Run the function's own invocations while it waits for a job, undisturbed."""
         invoked = self.world.invoked
         while invoked and not answered() and self.world.time < waits_until:
             self.invoke(invoked.pop(0))

@@ -1,4 +1,4 @@
-"""Random deployments in which everything goes wrong, and what may never be.
+"""Random deployments with all kinds of faults, and the invariants.
 
 A step is one operation: a deployment with its rollback and clean-up, a removal, a late or doubled
 delivery, a job that ends. Each is many calls of the handler.
@@ -49,7 +49,7 @@ from tests.simulator.lambda_service import (
 from tests.unit.handler.worlds import FakeJob, Killed, as_nested, properties, request
 
 PARTS: Final = 20
-"""What the random steps are played in, each a test."""
+"""The parts of the random steps, each a test."""
 
 STEPS = int(os.environ.get("SIMULATOR_STEPS") or length.steps(4_000, 100_000))
 _FIRST_SEED = int(os.environ.get("SIMULATOR_SEED", "0"))
@@ -87,7 +87,7 @@ _DEFINITIONS: Final[Mapping[str, Mapping[str, object]]] = {
 
 
 def _props(definition: str, team: str, on_delete: OnDelete, waits: bool) -> Properties:
-    """Properties of a definition, each odd in its own way."""
+    """Properties of a definition, each unusual in a different way."""
     hyperparameters = {"definition": definition, "words": _WORDS}
     asked = request(hyperParameters=hyperparameters, **_DEFINITIONS[definition])
     made = properties(definition, {"team": team}, on_delete)
@@ -138,9 +138,9 @@ class Deployments(RuleBasedStateMachine):
         self.cfn = CloudFormation(self.world, partial(index.respond_to, rng=jitter))
         self.disturbed = False
         self.let_be: set[str] = set()
-        """Jobs whose clean-up CloudFormation gave up: they end at the next update at latest."""
+        """Jobs whose clean-up CloudFormation abandoned: they end at the next update at latest."""
         self.retained: set[str] = set()
-        """Jobs that the stack held, and was told to leave."""
+        """Jobs of the stack that were retained."""
 
     @initialize(
         remembers=st.sampled_from([1e12, 90.0, 0.0]),
@@ -151,7 +151,7 @@ class Deployments(RuleBasedStateMachine):
     def services(
         self, remembers: float, appears_after: float, tells_tags: bool, cancel_takes: float
     ) -> None:
-        """Choose what the services are like."""
+        """Choose the properties of the services."""
         self.world.remembers_tokens = remembers
         # A service that forgets at once and does not find what it made cannot be dealt with.
         self.world.appears_after = appears_after if remembers else 0.0
@@ -181,7 +181,7 @@ class Deployments(RuleBasedStateMachine):
         moved: bool,
         rng: int,
     ) -> None:
-        """Deploy the stack, perhaps with another environment, which has the record elsewhere."""
+        """Deploy the stack, perhaps with another environment, which moves the record."""
         self._begin(rng)
         props = _props(definition, team, on_delete, waits)
         if moved and self.cfn.held:  # a Create in another place knows of no earlier record
@@ -196,7 +196,7 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(definition=st.sampled_from("ABC"), rng=_CHANCES)
     def deploy_another_definition(self, definition: str, rng: int) -> None:
-        """Deploy with nothing else changed, there and back again."""
+        """Deploy another definition with no other change, and revert it."""
         self._begin(rng)
         props = _props(definition, "quantum", OnDelete.CANCEL_JOB, waits=False)
         if not self.cfn.held:
@@ -225,7 +225,7 @@ class Deployments(RuleBasedStateMachine):
         self._deliver_again()
 
     def teardown(self) -> None:
-        """Remove the stack in the end: nothing lives on but what was retained."""
+        """Remove the stack at the end: only retained jobs may keep running."""
         self._remove()
         self.nothing_is_broken()
 
@@ -337,7 +337,7 @@ class Deployments(RuleBasedStateMachine):
         self.let_be.clear()
 
     def _until_ok(self, ask: Callable[[], Answer | None]) -> Answer:
-        """Ask as often as a patient user does: it must come to an end."""
+        """Retry as often as a patient user does: it must end."""
         for _ in range(40):
             answer = ask()
             if answer is not None and answer.ok:

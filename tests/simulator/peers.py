@@ -1,8 +1,8 @@
-"""Other ways to write the handler, as far as they matter here: who retries, and who answers what.
+"""Other designs of the handler, reduced to their retries and responses.
 
-The author's part is the same in each, and the usual one: Create calls CreateJob and answers with
-the job's ARN, Update does the same, Delete calls CancelJob. What differs is the helper around it.
-These are models of behaviour that is public, not the helpers' code.
+The user code is the same in each, and the usual one. Create calls CreateJob and returns the job's
+ARN, Update does the same, and Delete calls CancelJob. Only the helper around it differs. These are
+models of public behavior, not the helpers' code.
 
 Sources: https://github.com/aws-cloudformation/custom-resource-helper (crhelper/resource_helper.py,
 crhelper/utils.py); https://github.com/aws/aws-cdk (custom-resources, provider-framework/runtime);
@@ -26,7 +26,7 @@ _ANSWER_ATTEMPTS: Final = 5
 
 
 def _sdk(world: World, call: Callable[[], _T]) -> _T:
-    """Call as an SDK does by default: what may pass is tried again for a few seconds."""
+    """Call as an SDK does by default: retry transient errors for a few seconds."""
     for attempt in range(_SDK_ATTEMPTS - 1):
         try:
             return call()
@@ -38,7 +38,7 @@ def _sdk(world: World, call: Callable[[], _T]) -> _T:
 
 
 def _author(event: Event, world: World) -> str:
-    """Do what the author of a handler usually does; return the physical id."""
+    """Run the usual user code of a handler; return the physical id."""
     held = str(event.get("PhysicalResourceId", ""))
     if event["RequestType"] == "Delete":
         _sdk(world, lambda: world.cancel_job(held))
@@ -61,9 +61,9 @@ def _body(event: Event, physical_id: str, reason: str | None) -> bytes:
 
 
 def crhelper(event: Event, context: Context, world: World) -> None:
-    """Answer once, taking any HTTP status for success; a lost connection is tried until it works.
+    """Respond once. Any HTTP status counts as success; a lost connection is retried until it works.
 
-    After Delete it sleeps for two minutes, for the sake of the logs.
+    After Delete it sleeps for two minutes, so that logs are complete.
     """
     held = str(event.get("PhysicalResourceId", ""))
     reason = None
@@ -86,9 +86,9 @@ def crhelper(event: Event, context: Context, world: World) -> None:
 
 
 def provider_framework(event: Event, _context: Context, world: World) -> None:
-    """Answer FAILED under a marker when Create fails; a Delete of the marker does nothing.
+    """Respond FAILED with a marker when Create fails; a Delete of the marker does nothing.
 
-    The user's function is called once more when it fails, and the answer is tried five times.
+    The user's function is called once more when it fails, and the response is tried five times.
     """
     held = str(event.get("PhysicalResourceId", ""))
     reason = None
@@ -109,7 +109,7 @@ def _twice(event: Event, world: World) -> str:
 
 
 def aws_custom_resource(event: Event, _context: Context, world: World) -> None:
-    """Call the SDK as the properties say; answer once, FAILED under a name of no meaning."""
+    """Call the SDK as in the properties; respond once, with FAILED under a random name."""
     reason, held = None, str(event.get("PhysicalResourceId", ""))
     try:
         held = _author(event, world)

@@ -1,9 +1,9 @@
 """Invocations that run at once, interleaved at every call by a schedule.
 
-Each invocation runs in a thread of its own that goes on only while it has the turn. It gives the
-turn up before each of its calls and before each pause, so a schedule decides the order of all
-calls, and the same schedule is the same history. Pauses take time on the shared clock only when
-every invocation that is left pauses, so that nobody waits for time that others do not use.
+Each invocation runs in a separate thread, which continues only during its turn. It ends its turn
+before each of its calls and before each pause. So a schedule decides the order of all calls, and
+the same schedule is the same history. Pauses advance the shared clock only when every remaining
+invocation pauses, so that no invocation loses time to another.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ from tests.simulator.cloudformation import Mailbox
 from tests.unit.handler.worlds import Context, World
 
 Schedule = Callable[[list[int]], int]
-"""Takes the numbers of the invocations that can go on; returns the one that does."""
+"""Returns the number of the invocation that continues, given all that can."""
 
 _CALL_TIMEOUT = CALL_SECONDS / 2
 _SECONDS = 840.0
 
 
 class _StoppedError(BaseException):
-    """Ends an invocation whose test is over."""
+    """Ends an invocation at the end of its test."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class _Player:
 
     Attributes:
         turn: Set when it may go on.
-        asleep_until: When its pause is over.
+        asleep_until: The end of its pause.
         is_done: Whether it has ended.
     """
 
@@ -138,7 +138,7 @@ class Concurrent(Mailbox):
 
 @dataclass
 class _Turned:
-    """One call: the turn is given up before it."""
+    """One call; the turn ends before it."""
 
     world: Concurrent
     name: str
@@ -154,7 +154,7 @@ class _Turned:
 
 @contextlib.contextmanager
 def in_one_thread() -> Iterator[None]:
-    """Have the handler work in the thread of its invocation: a schedule knows no others."""
+    """Run the handler's work in the thread of its invocation, which a schedule needs."""
     kept = threading.Thread
 
     class Inline(kept):  # type: ignore[misc,valid-type]
@@ -180,7 +180,7 @@ def delivered(world: World, event: Mapping[str, object]) -> Callable[[], object]
     return lambda: index.respond_to(event, Context(world, _SECONDS), world, jitter())
 
 
-def asked(world: World, event: Mapping[str, object]) -> Callable[[], object]:
+def run_invocation(world: World, event: Mapping[str, object]) -> Callable[[], object]:
     """An invocation with an event of a state machine."""
     return lambda: index.run_for(event, Context(world, _SECONDS), world, jitter())
 
@@ -203,7 +203,7 @@ def switching(at: int, back: int) -> Schedule:
 
 
 def at_random(seed: int) -> Schedule:
-    """Choose at random, mostly going on with the same one."""
+    """Choose at random, and mostly continue the same one."""
     chance = random.Random(seed)  # noqa: S311 - it must be repeatable
     last = [0]
 

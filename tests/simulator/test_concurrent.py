@@ -13,17 +13,17 @@ from tests import length
 from tests.simulator.cloudformation import MADE_UP, CloudFormation
 from tests.simulator.schedules import (
     Concurrent,
-    asked,
     at_random,
     delivered,
     in_one_thread,
+    run_invocation,
     switching,
 )
 from tests.unit.handler.worlds import RECORDS, properties
 
 TOKENS = pytest.mark.parametrize("tokens", [0.0, 1e12], ids=["forgets", "remembers"])
 EVERY = length.steps(3, 1)
-"""Of the points at which the second invocation begins, each is played, or each n-th."""
+"""The step between points at which the second invocation begins: 1 for all points."""
 
 TEXTS = {k: str(v) for k, v in properties().items() if k != "ServiceToken"}
 DEFINITION = {k: json.loads(v) if v.startswith("{") else v for k, v in TEXTS.items()}
@@ -49,7 +49,7 @@ def doubled_update(world: Concurrent, cfn: CloudFormation) -> Invocations:
 
 
 def doubled_start(world: Concurrent, _cfn: CloudFormation) -> Invocations:
-    return [asked(world, run_event(RunAction.START))] * 2
+    return [run_invocation(world, run_event(RunAction.START))] * 2
 
 
 def run_event(action: RunAction) -> Mapping[str, object]:
@@ -71,7 +71,7 @@ def played(case: Case, tokens: float, schedule: Callable[[list[int]], int]) -> C
 
 
 def interleavings(case: Case, tokens: float) -> Iterator[tuple[int, int]]:
-    """Return where the second invocation begins, and for how many turns it goes on at first."""
+    """Return the start of the second invocation, and the number of its first turns."""
     alone = played(case, tokens, lambda ready: ready[0]).steps
     for at in range(0, alone, EVERY):
         for back in (1, 3, 6, 10, 1000)[:: 1 if EVERY == 1 else 2]:
@@ -101,13 +101,16 @@ def create_and_delete(world: Concurrent, cfn: CloudFormation) -> Invocations:
 
 def start_and_stop(world: Concurrent, _cfn: CloudFormation) -> Invocations:
     return [
-        asked(world, run_event(RunAction.START)),
-        asked(world, run_event(RunAction.EXECUTION_ENDED)),
+        run_invocation(world, run_event(RunAction.START)),
+        run_invocation(world, run_event(RunAction.EXECUTION_ENDED)),
     ]
 
 
 def start_and_cancel(world: Concurrent, _cfn: CloudFormation) -> Invocations:
-    return [asked(world, run_event(RunAction.START)), asked(world, run_event(RunAction.CANCEL))]
+    return [
+        run_invocation(world, run_event(RunAction.START)),
+        run_invocation(world, run_event(RunAction.CANCEL)),
+    ]
 
 
 @TOKENS
@@ -138,6 +141,95 @@ def test_an_update_that_is_rolled_back_while_it_runs_leaves_the_job_that_is_held
         assert [job.arn for job in world.alive()] == list(world.jobs)[:1], (at, back)
 
 
+def doubled_delete(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    cfn.create(properties("A"))
+    return [delivered(world, cfn.event("Delete", properties("A"), cfn.held))] * 2
+
+
+def late_create_and_removal(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    """Lambda delivers the Create once more while the stack is deleted."""
+    cfn.create(properties("A"))
+    return [
+        delivered(world, cfn.sent[0]),
+        delivered(world, cfn.event("Delete", properties("A"), cfn.held)),
+    ]
+
+
+@TOKENS
+@pytest.mark.parametrize("case", [doubled_delete, late_create_and_removal])
+def test_a_stack_that_is_removed_while_another_invocation_runs_leaves_no_job(
+    case: Case, tokens: float
+) -> None:
+    for at, back in interleavings(case, tokens):
+        world = played(case, tokens, switching(at, back))
+        world.time += 60
+        assert world.alive() == [], (at, back)
+
+
+def doubled_rollback(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    cfn.create(properties("A"))
+    held, props = cfn.held, cfn.props
+    cfn.wait_for(cfn.event("Update", properties("B"), held, props))
+    return [delivered(world, cfn.event("Update", props, held, properties("B")))] * 2
+
+
+def late_create_and_update(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    """Lambda delivers the Create once more while an Update of the tags runs."""
+    cfn.create(properties("A"))
+    tags = properties("A", {"team": "other"})
+    return [
+        delivered(world, cfn.sent[0]),
+        delivered(world, cfn.event("Update", tags, cfn.held, cfn.props)),
+    ]
+
+
+@TOKENS
+@pytest.mark.parametrize("case", [doubled_rollback, late_create_and_update])
+def test_the_job_that_is_held_is_the_one_that_is_left(case: Case, tokens: float) -> None:
+    for at, back in interleavings(case, tokens):
+        world = played(case, tokens, switching(at, back))
+        world.time += 60
+        assert [job.arn for job in world.alive()] == list(world.jobs)[:1], (at, back)
+
+
+def late_clean_up_and_way_back(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    """The clean-up of a replaced job still runs when a deployment asks for it again."""
+    cfn.create(properties("A"))
+    first, old = cfn.held, cfn.props
+    cfn.update(properties("B"))
+    clean_up = cfn.event("Delete", old, first)
+    back = cfn.event("Update", properties("A"), cfn.held, cfn.props)
+    return [delivered(world, clean_up), delivered(world, back)]
+
+
+def late_failed_create_and_next_create(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    """The Delete of a failed Create still runs when the next Create does."""
+    roles, world.roles = world.roles, set()
+    failed = cfn.wait_for(cfn.event("Create", properties("A")))
+    world.roles = roles
+    assert failed is not None
+    assert not failed.ok
+    delete = cfn.event("Delete", properties("A"), failed.physical_id)
+    return [delivered(world, delete), delivered(world, cfn.event("Create", properties("A")))]
+
+
+@TOKENS
+@pytest.mark.parametrize("case", [late_clean_up_and_way_back, late_failed_create_and_next_create])
+def test_no_job_is_cancelled_that_an_event_was_answered_with(case: Case, tokens: float) -> None:
+    for at, back in interleavings(case, tokens):
+        world = played(case, tokens, switching(at, back))
+        world.time += 60
+        letter = world.letters[last_request(world)]
+        alive = {job.arn for job in world.alive()}
+        assert not letter.ok or letter.physical_id in alive, (at, back)
+
+
+def last_request(world: Concurrent) -> str:
+    """Where the last event is answered to that asks for a job."""
+    asking = [url for url, event in world.expected.items() if event["RequestType"] != "Delete"]
+    return asking[-1]
+
+
 def create_twice_and_delete(world: Concurrent, cfn: CloudFormation) -> Invocations:
     create, delete = create_and_delete(world, cfn)
     return [create, create, delete]
@@ -155,4 +247,16 @@ def test_three_at_once_in_any_order_are_one_job_or_none(tokens: float) -> None:
         assert len(world.alive()) == 1, seed
         world = played(create_twice_and_delete, tokens, at_random(seed))
         world.time += 60
+        assert world.alive() == [], seed
+
+
+@TOKENS
+def test_a_removal_after_an_update_and_its_rollback_ran_at_once_leaves_no_job(
+    tokens: float,
+) -> None:
+    for seed in range(length.steps(60, 3000)):
+        world = played(update_and_rollback, tokens, at_random(seed))
+        cfn = CloudFormation(world, index.respond_to)
+        world.time += 60
+        assert cfn.delete(next(iter(world.jobs)), properties("A")) is not None
         assert world.alive() == [], seed

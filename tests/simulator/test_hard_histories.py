@@ -17,7 +17,7 @@ from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Event, Failing, Faults, KillAt
-from tests.unit.handler.worlds import Context, Killed, properties
+from tests.unit.handler.worlds import Context, Killed, Stack, World, properties, request
 
 NEW_PLACE = "s3://amazon-braket-new-inputs/.cdk-braket/jobs"
 DENIED = ServiceError("Any", "AccessDenied", "no identity-based policy", Kind.PERMANENT)
@@ -327,10 +327,29 @@ def test_failed_creates_have_different_ids() -> None:
 def test_a_job_is_cancelled_though_it_cannot_be_looked_up(error: ServiceError) -> None:
     cfn = deployed()
     answer = cfn.delete(cfn.held, properties("A"), always("get_job", error=error))
-    assert not ok(answer)
+    assert answer is not None
+    assert not answer.ok
+    assert f"Any: {error.code}" in answer.reason
     cfn.world.time += 60
     assert live(cfn) == set()
     assert ok(cfn.delete(cfn.held, properties("A")))
+
+
+def test_a_cancel_that_comes_too_early_is_requested_again() -> None:
+    """The service refuses to cancel a job that it is about to start."""
+    cfn = deployed()
+    early = ServiceError("CancelJob", "ConflictException", "", Kind.CONFLICT)
+    once = Failing(early, frozenset({"cancel_job"}), 0, 1)
+    assert ok(cfn.delete(cfn.held, properties("A"), lambda _attempt: Faults(before=once)))
+    assert (live(cfn), cfn.world.cancels) == (set(), 1)
+
+
+def test_a_job_that_can_neither_be_cancelled_nor_looked_up_is_reported_with_the_first() -> None:
+    cfn = deployed()
+    answer = cfn.delete(cfn.held, properties("A"), always("cancel_job", "get_job"))
+    assert answer is not None
+    assert not answer.ok
+    assert len(live(cfn)) == 1
 
 
 @pytest.mark.parametrize("error", [DENIED, DOWN])
@@ -598,6 +617,38 @@ def test_an_invocation_that_thaws_after_the_delete_cancels_its_job(remembers: fl
     assert live(cfn) == set()
 
 
+def test_a_call_that_thaws_after_another_created_the_job_answers_with_that_one() -> None:
+    world = World(remembers_tokens=0.0)
+    event = Stack(world).event("Create", properties("A"))
+
+    def frozen(name: str, _number: int) -> None:
+        if name == "create_job":
+            world.before = lambda _name, _number: None
+            world.time += 120
+            index.respond_to(event, Context(world), world)
+
+    world.before = frozen
+    index.respond_to(event, Context(world), world)
+    first, second = world.jobs.values()
+    answered = {answer["PhysicalResourceId"] for answer in world.answers}
+    assert (answered, len(world.answers)) == ({first.arn}, 2)
+    assert [job.arn for job in world.alive()] == [first.arn]
+    assert second.arn != first.arn
+
+
+@pytest.mark.parametrize("tells_tags", [True, False])
+def test_a_lost_job_whose_name_has_no_run_id_is_found(tells_tags: bool) -> None:
+    """An override of the template can give the job any name."""
+    world = Mailbox(search_tells_tags=tells_tags, remembers_tokens=0.0)
+    cfn = CloudFormation(world, index.respond_to)
+    props = {**properties("A"), Property.REQUEST: json.dumps(request(jobName="fixed"))}
+    killed = Faults(after=killed_after("create_job")(0).after)
+    cfn.function.invoke(cfn.event("Create", props), killed)
+    world.time += 900
+    assert ok(cfn.delete(MADE_UP, props))
+    assert (len(world.jobs), live(cfn)) == (1, set())
+
+
 # --- 14. Ours only. ---
 
 
@@ -618,6 +669,48 @@ def test_a_delete_of_a_job_without_our_tag_cancels_nothing(on_delete: OnDelete) 
     cfn = CloudFormation(world, index.respond_to, stack_id="arn:aws:c:r:1:stack/other/2")
     assert ok(cfn.delete(theirs.held, properties("A", on_delete=on_delete)))
     assert live(theirs) == {theirs.held}
+
+
+@pytest.mark.parametrize("definition", ["A", "B"])
+def test_an_update_that_names_another_jobs_arn_leaves_that_job_alone(definition: str) -> None:
+    world = Mailbox()
+    theirs = deployed(world)
+    tags = dict(world.jobs[theirs.held].tags)
+    cfn = CloudFormation(world, index.respond_to, stack_id="arn:aws:c:r:1:stack/other/2")
+    cfn.held, cfn.props = theirs.held, properties("A")
+    assert ok(cfn.update(properties(definition, {"team": "other"})))
+    own = cfn.held
+    assert ok(cfn.delete(theirs.held, properties("A")))
+    assert ok(cfn.delete(own, properties(definition)))
+    assert live(theirs) == {theirs.held}
+    assert world.jobs[theirs.held].tags == tags
+
+
+def renamed(cfn: CloudFormation, kind: str, props: Mapping[str, object]) -> Answer | None:
+    """Send an event for the same resource after a refactoring: it has another logical id."""
+    event = {**cfn.event(kind, props, cfn.held, cfn.props), "LogicalResourceId": "Renamed"}
+    cfn.world.expected[str(event["ResponseURL"])] = event
+    return cfn.wait_for(event)
+
+
+def test_a_job_whose_logical_id_was_refactored_does_not_run_again() -> None:
+    cfn = deployed()
+    answer = renamed(cfn, "Update", properties("A", {"team": "other"}))
+    assert answer is not None
+    assert (answer.ok, answer.physical_id) == (True, cfn.held)
+    assert len(cfn.world.jobs) == 1
+
+
+def test_a_released_job_that_still_runs_is_not_used_again() -> None:
+    """Another invocation may be about to cancel it."""
+    cfn = deployed()
+    first = cfn.held
+    assert ok(cfn.update(properties("B")))
+    assert not ok(cfn.delete(first, properties("A"), always("cancel_job")))
+    assert live(cfn) == {first, cfn.held}
+    assert ok(cfn.update(properties("A")))
+    assert cfn.held != first
+    assert first not in live(cfn)
 
 
 def test_a_retained_job_that_completed_later_does_not_run_again() -> None:

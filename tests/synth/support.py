@@ -1,4 +1,4 @@
-"""Stacks to synthesize, and ways to read what they became. One process serves all tests."""
+"""Stacks to synthesize, and functions that read their templates. One process serves all tests."""
 
 import json
 import re
@@ -47,13 +47,13 @@ __all__ = [
 
 
 def new_stack(*, region: str | None = REGION, context: Mapping[str, object] | None = None) -> Stack:
-    """A stack in an app of its own; without a region it is for any environment."""
+    """A stack in a separate app; without a region it is for any environment."""
     env = None if region is None else Environment(account=ACCOUNT, region=region)
     return Stack(App(context=context), "Stack", env=env)
 
 
 def script(directory: Path, source: str = "def main(): pass\n") -> AlgorithmScript:
-    """A script of one file, whose entry function takes nothing."""
+    """A script of one file, whose entry function has no arguments."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "algo.py"
     path.write_text(source, encoding="utf-8")
@@ -61,7 +61,7 @@ def script(directory: Path, source: str = "def main(): pass\n") -> AlgorithmScri
 
 
 def image_job(stack: Stack, id: str = "Job") -> HybridJob:
-    """The least that is a job."""
+    """The arguments of a minimal job."""
     return HybridJob(stack, id, image=ContainerImage.base(), device=LOCAL)
 
 
@@ -123,7 +123,7 @@ def _is_intrinsic(value: Json) -> bool:
 
 
 def text(value: object) -> str:
-    """A template's value as text; what CloudFormation fills in reads as `<its JSON>`."""
+    """Return a template's value as a string, with references as `<its JSON>`."""
     if isinstance(value, str):
         return value
     match value:
@@ -145,7 +145,7 @@ def _filled_in(template: str, values: Mapping[str, object]) -> str:
 
 
 def policies(stack: Stack) -> dict[str, Json]:
-    """The policies of roles: managed ones of ours, and inline ones."""
+    """The policies of roles: managed ones of the stack, and inline ones."""
     return resources(stack, "AWS::IAM::ManagedPolicy") | resources(stack, "AWS::IAM::Policy")
 
 
@@ -161,7 +161,7 @@ def statements(stack: Stack, role_part: str) -> list[Json]:
 
 
 def allowed(stack: Stack, role_part: str) -> set[tuple[str, str]]:
-    """What the policies allow: pairs of an action and a resource."""
+    """The permissions of the policies: pairs of an action and a resource."""
     return {
         (action, text(resource))
         for statement in statements(stack, role_part)

@@ -1,4 +1,4 @@
-"""What bounds the bill: limits of devices, and what is said of a job that nothing bounds."""
+"""Limits of costs: spending limits of devices, and the warnings for jobs without a limit."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,7 +39,7 @@ def _notes(stack: Stack) -> list[str]:
 
 
 @pytest.mark.parametrize("amount", ["250.00", 250, Decimal("0.50")])
-def test_a_limit_is_what_cloudformation_takes(amount: Decimal | int | str) -> None:
+def test_a_limit_has_the_form_of_cloudformation(amount: Decimal | int | str) -> None:
     stack = new_stack()
     limit = SpendingLimit(stack, "Limit", device=_QPU, spending_limit=amount)
     assert only(stack, _LIMIT) == {"DeviceArn": _QPU.arn, "SpendingLimit": str(amount)}
@@ -86,7 +86,7 @@ def test_a_limit_of_another_device_is_refused() -> None:
         _job(stack, spending_limit="250")
 
 
-def test_all_that_is_wrong_with_a_limit_is_said_at_once() -> None:
+def test_all_problems_of_a_limit_are_reported_at_once() -> None:
     stack = new_stack()
     with pytest.raises(ValidationError) as caught:
         SpendingLimit(
@@ -119,7 +119,7 @@ def test_all_that_is_wrong_with_a_limit_is_said_at_once() -> None:
         ({"end_at": "2027-01-01"}, "with a time zone"),
     ],
 )
-def test_what_the_service_would_refuse_is_refused(
+def test_values_that_the_service_refuses_are_refused(
     arguments: dict[str, object], problem: str
 ) -> None:
     given = {"device": _QPU, "spending_limit": 1, **arguments}
@@ -127,7 +127,7 @@ def test_what_the_service_would_refuse_is_refused(
         SpendingLimit(new_stack(), "Limit", **given)  # type: ignore[arg-type]
 
 
-def test_what_only_the_deployment_knows_is_taken() -> None:
+def test_values_known_at_deploy_time_are_accepted() -> None:
     stack = new_stack()
     arn, amount = (Token.as_string({"Ref": name}) for name in ("Device", "Amount"))
     SpendingLimit(stack, "Limit", device=Device.from_arn(arn), spending_limit=amount)
@@ -170,7 +170,7 @@ def test_the_worst_case_of_other_jobs_is_one_line_and_no_warning(
     assert _notes(stack) == most
 
 
-def test_of_what_is_not_known_yet_nothing_is_told() -> None:
+def test_nothing_is_reported_about_unknown_values() -> None:
     stack = new_stack()
     seconds = Token.as_number({"Ref": "Seconds"})
     _job(stack, max_runtime=Duration.seconds(seconds))

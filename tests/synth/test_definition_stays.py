@@ -1,7 +1,7 @@
-"""What a definition is may not change with a release of the library: every job would run again.
+"""A release of the library must not change a definition: every job would run again.
 
-Should this test fail, then either the change can be made without touching the request, or it is a
-breaking change, which the changelog tells with what it costs.
+If this test fails, either find a change that does not affect the request, or it is a breaking
+change. The changelog must then explain its cost.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ _INPUTS = "<{'Ref': 'EnvironmentInputsBucket82FD3A0F'}>"
 _RESULTS = "<{'Ref': 'EnvironmentResultsBucket6000849C'}>"
 
 
-def test_the_definition_of_a_job_is_what_it_was(tmp_path: Path) -> None:
+def test_the_definition_of_a_job_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "algo.py").write_text("def main(shots: int): pass\n", encoding="utf-8")
     (tmp_path / "data.json").write_text("{}\n", encoding="utf-8")
     stack = new_stack()

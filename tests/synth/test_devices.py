@@ -19,7 +19,7 @@ from tests.synth.support import new_stack, request_of, resources
         (Device.from_arn(Token.as_string({"Ref": "Device"})), None, False, False),
     ],
 )
-def test_a_device_tells_what_its_arn_tells(
+def test_a_device_has_the_properties_of_its_arn(
     device: Device, region: str | None, is_local: bool, is_qpu: bool
 ) -> None:
     assert (device.region, device.is_local, device.is_qpu) == (region, is_local, is_qpu)
@@ -53,7 +53,7 @@ def test_a_device_of_the_stacks_region_or_of_any_is_right(
 
 
 @pytest.mark.parametrize("arn", ["SV1", "arn:aws:braket:::device/x", "local:braket", "local:/x"])
-def test_what_names_no_device_is_an_error_with_the_way_out(arn: str) -> None:
+def test_an_invalid_device_is_an_error_with_a_fix(arn: str) -> None:
     with pytest.raises(ValidationError, match=r"Device\.local\('braket/default'\)"):
         _job(Device.from_arn(arn), "us-east-1")
 
@@ -80,7 +80,7 @@ def test_a_simulator_with_a_typing_error_is_refused_with_its_name(name: str, mea
     ("name", "is_warned_of"),
     [("mine/annealer", True), ("braket/tensor_network", True), ("pennylane/lightning.gpu", False)],
 )
-def test_a_simulator_that_nobody_knows_is_a_warning(name: str, is_warned_of: bool) -> None:
+def test_an_unknown_simulator_is_a_warning(name: str, is_warned_of: bool) -> None:
     stack = new_stack(region="us-east-1")
     HybridJob(stack, "Job", image=ContainerImage.base(), device=Device.local(name))
     found = Annotations.from_stack(stack).find_warning(

@@ -1,4 +1,4 @@
-"""What an environment is made of, what it is given, and what it keeps apart."""
+"""The resources of an environment, its permissions, and its separation from others."""
 
 import inspect
 import json
@@ -106,7 +106,7 @@ def _refused(**options: object) -> tuple[str, ...]:
     return caught.value.problems
 
 
-def test_a_job_may_come_after_another_and_read_what_that_wrote() -> None:
+def test_a_job_may_depend_on_another_and_read_its_results() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
     for isolated in (False, True):
@@ -145,13 +145,13 @@ def test_a_job_may_come_after_another_and_read_what_that_wrote() -> None:
         set(inspect.signature(HybridJobEnvironment.__init__).parameters) - {"self", "scope", "id"}
     ),
 )
-def test_an_argument_of_another_type_is_told_with_the_way_out(name: str) -> None:
+def test_an_argument_of_another_type_is_reported_with_a_fix(name: str) -> None:
     [problem] = _refused(**{name: 3.5})
     assert problem.startswith(f"{name}: expected ")
     assert ", got float. Use " in problem
 
 
-def test_arguments_that_contradict_each_other_are_told_all_at_once() -> None:
+def test_contradicting_arguments_are_reported_at_once() -> None:
     stack = new_stack()
     problems = _refused(
         encryption=s3.BucketEncryption.S3_MANAGED,
@@ -161,7 +161,7 @@ def test_arguments_that_contradict_each_other_are_told_all_at_once() -> None:
     assert [problem.partition(":")[0] for problem in problems] == ["encryption_key", "vpc_subnets"]
 
 
-def test_replicas_of_what_is_encrypted_need_a_key() -> None:
+def test_replicas_of_encrypted_objects_need_a_key() -> None:
     [problem] = _refused(replication_bucket=_bucket(new_stack(), "replicas"))
     assert problem.startswith("replication_bucket: ")
     assert "encryption_key=…" in problem
@@ -184,7 +184,7 @@ def _tagged(stack: Stack) -> HybridJobEnvironment:
 @pytest.mark.parametrize(
     "make", [lambda stack: _own_bucket(stack, bucket_name="amazon-braket-mine"), _tagged]
 )
-def test_a_bucket_that_braket_reaches_is_taken(make: Make) -> None:
+def test_a_bucket_that_braket_reaches_is_accepted(make: Make) -> None:
     stack = new_stack()
     environment = make(stack)
     _job(stack, environment)
@@ -194,7 +194,7 @@ def test_a_bucket_that_braket_reaches_is_taken(make: Make) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"bucket_name": "mine"}, {"abac_status": True}])
-def test_a_bucket_that_it_does_not_reach_is_refused_with_both_ways_to_mend_it(
+def test_an_unreachable_bucket_is_refused_with_both_fixes(
     options: dict[str, object],
 ) -> None:
     stack = new_stack()
@@ -206,7 +206,7 @@ def test_a_bucket_that_it_does_not_reach_is_refused_with_both_ways_to_mend_it(
     assert "Tags.of(bucket).add('AmazonBraket', 'true')" in str(caught.value)
 
 
-def test_the_handler_may_look_at_the_tags_of_a_bucket_of_which_only_the_name_is_known() -> None:
+def test_the_handler_may_read_the_tags_of_a_bucket_with_only_a_known_name() -> None:
     stack = new_stack()
     HybridJobEnvironment(
         stack,
@@ -249,7 +249,7 @@ def test_without_a_key_there_is_no_statement_of_keys() -> None:
     assert "kms" not in json.dumps(template_of(stack)).lower()
 
 
-def test_a_key_of_the_users_is_used_and_none_is_made() -> None:
+def test_the_key_of_the_user_is_used_and_none_is_created() -> None:
     stack = new_stack()
     key = kms.Key.from_key_arn(stack, "Key", KEY)
     _job(stack, HybridJobEnvironment(stack, "Environment", encryption_key=key))
@@ -257,7 +257,7 @@ def test_a_key_of_the_users_is_used_and_none_is_made() -> None:
     assert cast("Json", request_of(stack)["outputDataConfig"])["kmsKeyId"] == KEY
 
 
-def test_the_handlers_log_is_kept_as_long_as_told_and_encrypted_for_this_stack_alone() -> None:
+def test_the_log_of_the_handler_has_a_retention_and_is_encrypted_only_for_this_stack() -> None:
     stack = new_stack()
     HybridJobEnvironment(stack, "Environment", log_retention=logs.RetentionDays.ONE_WEEK)
     group = only(stack, "AWS::Logs::LogGroup")
@@ -286,7 +286,7 @@ def test_a_log_that_is_kept_has_a_key_that_is_kept(policies: tuple[str, str]) ->
     assert "RETAIN" in text(only(stack, "AWS::Logs::LogGroup")["KmsKeyId"])
 
 
-def test_every_statement_for_a_service_asks_on_whose_behalf_it_acts() -> None:
+def test_every_statement_for_a_service_has_a_condition_on_its_source() -> None:
     stack = new_stack()
     _job(stack, _hardened(stack))
     HybridJobEnvironment(stack, "Default")
@@ -306,7 +306,7 @@ def test_every_statement_for_a_service_asks_on_whose_behalf_it_acts() -> None:
     assert found == 4  # both keys' for the logs, and both of the default's buckets
 
 
-def test_conditions_of_the_trust_are_asked_for() -> None:
+def test_conditions_of_the_trust_policy_are_optional() -> None:
     conditions = []
     for checks_caller in (False, True):
         stack = new_stack()
@@ -320,7 +320,7 @@ def test_conditions_of_the_trust_are_asked_for() -> None:
     assert ":braket:us-east-1:111122223333:*" in conditions[1]
 
 
-def test_a_hardened_environment_has_what_catalogues_of_controls_ask_for() -> None:
+def test_a_hardened_environment_has_the_required_controls() -> None:
     stack = new_stack()
     _job(stack, _hardened(stack))
     function = only(stack, "AWS::Lambda::Function")
@@ -338,7 +338,7 @@ def test_a_hardened_environment_has_what_catalogues_of_controls_ask_for() -> Non
         assert "ManagedPolicyArns" not in role
 
 
-def test_what_the_handler_failed_to_take_is_kept() -> None:
+def test_failed_invocations_of_the_handler_are_kept() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
     _job(stack, environment)
@@ -537,7 +537,7 @@ def test_an_environment_is_for_any_account_and_region(region: str | None) -> Non
 
 
 def _named(resource: object) -> set[str]:
-    """All texts in a resource, and so the logical ids of what it comes after."""
+    """All strings in a resource, and so the logical ids of its dependencies."""
     if isinstance(resource, Mapping):
         return set().union(*(_named(value) for value in resource.values()))
     if isinstance(resource, list):

@@ -1,4 +1,4 @@
-"""Rules on a job: what they match, what comes after them, and what it takes."""
+"""Rules on a job: their patterns, their dependencies, and their requirements."""
 
 import json
 from collections.abc import Callable
@@ -56,9 +56,7 @@ def _depends_on(stack: Stack, type: str) -> set[str]:
         (HybridJob.on_cancelled, "CANCELLED"),
     ],
 )
-def test_each_end_has_a_rule_of_its_own(
-    add: Callable[[HybridJob, str], object], status: str
-) -> None:
+def test_each_end_has_a_separate_rule(add: Callable[[HybridJob, str], object], status: str) -> None:
     stack = new_stack()
     add(image_job(stack), "Rule")
     detail = cast("Json", _pattern(stack)["detail"])
@@ -75,7 +73,7 @@ def test_without_statuses_all_are_matched() -> None:
     assert str(catch_up["Statuses"]).split() == sorted(model_rules.enum_values("JobPrimaryStatus"))
 
 
-def test_a_rule_listens_to_the_service_and_to_what_makes_good_for_what_it_missed() -> None:
+def test_a_rule_matches_events_of_the_service_and_replays() -> None:
     stack = new_stack()
     job = image_job(stack)
     for name in ("One", "Two"):
@@ -94,7 +92,7 @@ def test_a_rule_listens_to_the_service_and_to_what_makes_good_for_what_it_missed
     assert len(told) == 2
 
 
-def test_what_was_missed_is_made_good_for_once_all_targets_are_there() -> None:
+def test_missed_events_are_replayed_after_all_targets_exist() -> None:
     stack = new_stack()
     queue = sqs.Queue(stack, "Queue")
     function = lambda_.Function(
@@ -116,7 +114,7 @@ def test_what_was_missed_is_made_good_for_once_all_targets_are_there() -> None:
     assert len(cast("list[object]", only(stack, _RULE)["Targets"])) == 2
 
 
-def test_a_target_without_a_resource_of_its_own_is_one_as_well() -> None:
+def test_a_target_without_a_separate_resource_is_supported() -> None:
     stack = new_stack()
     queue = sqs.Queue.from_queue_arn(stack, "Queue", f"arn:aws:sqs:us-east-1:{ACCOUNT}:mine")
     image_job(stack).on_failed("Rule", target=targets.SqsQueue(queue))
@@ -139,7 +137,7 @@ def test_the_handler_may_put_just_these_events() -> None:
     }
 
 
-def test_a_job_of_another_app_is_heard_of_from_the_rule_on() -> None:
+def test_a_job_of_another_app_has_events_only_after_the_rule_exists() -> None:
     stack = new_stack()
     HybridJob.from_hybrid_job_arn(stack, "Other", _ARN).on_failed("Rule")
     assert _pattern(stack)["source"] == ["aws.braket"]
@@ -214,7 +212,7 @@ def test_a_changed_definition_changes_the_stack_that_follows_it_and_a_tag_does_n
     assert first != changed
 
 
-def test_a_rule_beside_its_job_needs_nothing_to_follow_it() -> None:
+def test_a_rule_in_the_stack_of_its_job_needs_no_digest() -> None:
     stack = new_stack()
     image_job(stack).on_failed("Rule")
     assert "Definition" not in only(stack, CATCH_UP_TYPE)
@@ -231,7 +229,7 @@ def test_tasks_are_matched_by_the_folder_of_their_results() -> None:
     assert text(folder["prefix"]) == ("jobs/<{'Fn::GetAtt': ['JobB9D00F9F', 'JobName']}>/tasks/")
 
 
-def test_a_topic_is_told_when_the_job_is_over() -> None:
+def test_a_topic_receives_a_message_when_the_job_ends() -> None:
     stack = new_stack()
     job = image_job(stack)
     for name in ("One", "Two"):
@@ -258,7 +256,7 @@ def test_a_topics_key_lets_eventbridge_use_it() -> None:
     } in cast("list[object]", document["Statement"])
 
 
-def test_what_cannot_match_is_refused_before_there_is_a_rule() -> None:
+def test_a_pattern_that_cannot_match_is_refused_before_a_rule_exists() -> None:
     stack = new_stack()
     job = image_job(stack)
     with pytest.raises(ValidationError, match=r"\[Stack/Job/Rule\].*DONE.*is no JobPrimaryStatus"):
@@ -279,7 +277,7 @@ def test_the_tasks_of_a_job_whose_name_is_not_known_cannot_be_matched() -> None:
         other.on_task_state_change("Rule")
 
 
-def test_an_environment_lets_rules_of_other_apps_hear_what_they_missed() -> None:
+def test_an_environment_allows_replays_for_rules_of_other_apps() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Jobs")
     HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, environment=environment)

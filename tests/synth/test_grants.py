@@ -1,4 +1,4 @@
-"""Grants: what is asked for, on what is the job's, and no more."""
+"""Grants: the requested actions, on the job's resources, and no more."""
 
 import pytest
 from aws_cdk import Stack
@@ -98,7 +98,7 @@ def test_an_imported_job_is_granted_by_its_attributes() -> None:
     assert any(resource.endswith(":log-stream:vqe-1/*") for _, resource in pairs)
 
 
-def test_what_an_imported_job_is_said_to_have_is_no_pattern_in_policies() -> None:
+def test_attributes_of_an_imported_job_are_escaped_in_policies() -> None:
     stack = new_stack()
     job = HybridJob.from_hybrid_job_attributes(
         stack,
@@ -122,7 +122,7 @@ def test_an_imported_jobs_results_are_in_a_bucket_that_s3_can_have(uri: str) -> 
         HybridJob.from_hybrid_job_attributes(new_stack(), "Known", job_arn=_ARN, results_s3_uri=uri)
 
 
-def test_what_is_not_known_of_an_imported_job_cannot_be_granted() -> None:
+def test_unknown_attributes_of_an_imported_job_cannot_be_granted() -> None:
     stack = new_stack()
     job = HybridJob.from_hybrid_job_arn(stack, "Known", _ARN)
     user = _user(stack)
@@ -156,16 +156,14 @@ def test_input_is_written_and_not_read(channels: list[str], asked: str | None) -
     ("channels", "asked", "there"),
     [([], None, "none"), (["a", "b"], None, "a, b"), (["a"], "c", "a")],
 )
-def test_a_channel_that_is_not_there_is_told(
-    channels: list[str], asked: str | None, there: str
-) -> None:
+def test_a_missing_channel_is_reported(channels: list[str], asked: str | None, there: str) -> None:
     stack = new_stack()
     job = _reading(stack, *channels)
     with pytest.raises(ValidationError, match=rf"channel={asked!r}: .* there is {there}\."):
         job.grant_write_input(_user(stack), asked)
 
 
-def test_who_may_start_jobs_may_pass_the_environments_role_to_braket_alone() -> None:
+def test_the_grant_to_start_jobs_passes_the_role_to_braket_only() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
     environment.grant_create_job(_user(stack)).assert_success()

@@ -1,4 +1,4 @@
-"""Values that mean harm, or that no template can carry: taken as what they are, or told of."""
+"""Malicious values, or values that no template can contain: used literally, or reported."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -55,7 +55,7 @@ def _refused(**options: object) -> list[str]:
     ("text", "told"),
     [("a\ud800", "lone surrogate"), (_NO_TOKEN, "looks like a token of the CDK")],
 )
-def test_what_no_template_can_carry_is_told_wherever_it_is(text: str, told: str) -> None:
+def test_a_string_that_no_template_can_contain_is_reported_anywhere(text: str, told: str) -> None:
     bucket = s3.Bucket.from_bucket_name(new_stack(), "Bucket", "amazon-braket-mine")
     problems = _refused(
         algorithm=AlgorithmScript.from_bucket(bucket, f"{text}.py", entry_point=f"a:b{text}"),
@@ -101,12 +101,12 @@ def test_what_no_template_can_carry_is_told_wherever_it_is(text: str, told: str)
         ("https://[/x", "must be a URL with a valid host"),
     ],
 )
-def test_what_no_container_can_be_given_is_told(uri: str, told: str) -> None:
+def test_a_uri_that_no_container_can_use_is_reported(uri: str, told: str) -> None:
     [problem] = _refused(input_data={"in": InputChannel.from_s3_uri(uri)})
     assert problem.startswith(f"input_data['in']={uri!r}: {told}")
 
 
-def test_a_uri_that_is_a_token_is_taken_for_none_of_these() -> None:
+def test_a_uri_that_is_a_token_passes_these_checks() -> None:
     stack = new_stack()
     bucket = CfnParameter(stack, "Bucket").value_as_string
     uri = f"s3://{bucket}/in"
@@ -115,7 +115,7 @@ def test_a_uri_that_is_a_token_is_taken_for_none_of_these() -> None:
     assert "inputDataConfig" in request_of(stack)
 
 
-def test_a_fault_of_a_text_names_argument_value_rule_and_way_out() -> None:
+def test_an_invalid_string_is_reported_with_argument_value_rule_and_fix() -> None:
     assert _refused(tags={"team": "a\udfff"}) == [
         (
             "tags['team']='a\\udfff': holds half of a character (a lone surrogate). Use text that "
@@ -124,7 +124,7 @@ def test_a_fault_of_a_text_names_argument_value_rule_and_way_out() -> None:
     ]
 
 
-def test_a_number_that_looks_like_a_token_is_told() -> None:
+def test_a_number_that_looks_like_a_token_is_reported() -> None:
     problems = _refused(
         hyperparameters={"n": _NO_NUMBER},
         max_runtime=Duration.seconds(_NO_NUMBER),
@@ -139,7 +139,7 @@ def test_a_number_that_looks_like_a_token_is_told() -> None:
 
 
 @pytest.mark.parametrize("number", [2**53, -(2**53), 10**400])
-def test_a_number_that_json_cannot_carry_is_told(number: int) -> None:
+def test_a_number_that_json_cannot_contain_is_reported(number: int) -> None:
     [problem] = _refused(instance=InstanceConfig(instance_count=number))
     assert problem.startswith("instance.instance_count")
     HybridJob(
@@ -168,7 +168,7 @@ def test_a_secret_that_cloudformation_would_fill_in_is_refused(text: str) -> Non
     )
 
 
-def test_a_secret_of_the_app_is_refused_however_it_became_a_text() -> None:
+def test_a_secret_of_the_app_is_refused_in_any_string_form() -> None:
     stack = new_stack()
     secrets = {
         "imported": SecretValue.secrets_manager("prod/db").unsafe_unwrap(),
@@ -184,7 +184,7 @@ def test_a_secret_of_the_app_is_refused_however_it_became_a_text() -> None:
     assert all("refers to a secret" in problem for problem in caught.value.problems)
 
 
-def test_what_is_no_secret_is_filled_in() -> None:
+def test_a_reference_that_is_not_a_secret_is_accepted() -> None:
     stack = new_stack()
     ssm = CfnDynamicReferenceService.SSM
     HybridJob(
@@ -207,7 +207,7 @@ def test_what_is_no_secret_is_filled_in() -> None:
     assert rendered["parameter"] == rendered["number"] == "<{'Ref': 'P'}>"
 
 
-def test_the_hyperparameters_of_one_run_are_looked_at_like_the_definitions() -> None:
+def test_the_hyperparameters_of_one_run_are_checked_like_those_of_the_definition() -> None:
     stack = new_stack()
     definition = HybridJobDefinition(stack, "Vqe", image=ContainerImage.base(), device=LOCAL)
     with pytest.raises(ValidationError) as caught:
@@ -233,7 +233,7 @@ _some = st.none() | texts
 
 @st.composite
 def _drawn(draw: st.DrawFn) -> dict[str, object]:
-    """Some arguments; the others are plain, so that what one is refused for hides no other."""
+    """Some arguments; the others are plain, so that one refusal hides no other."""
     return draw(
         st.fixed_dictionaries(
             {},
@@ -261,8 +261,8 @@ def _drawn(draw: st.DrawFn) -> dict[str, object]:
     )
 
 
-def test_whatever_is_given_becomes_a_job_or_an_error_of_ours() -> None:
-    """One stack for all: to make one, and to render it, takes longer than to declare a job."""
+def test_any_arguments_lead_to_a_job_or_a_handled_error() -> None:
+    """One stack for all: its creation and rendering are slower than a job's declaration."""
     stack = Stack(App(), "Stack")
     environment = HybridJobEnvironment(stack, "Environment")
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")

@@ -1,4 +1,4 @@
-"""Container images: which URI a job gets, and what is made for it."""
+"""Container images: the URI of a job, and the created resources."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def _uri(image: ContainerImage, region: str | None = "us-east-1") -> str:
         (ContainerImage.cudaq(), "cudaq"),
     ],
 )
-def test_brakets_images_are_those_of_the_stacks_region(image: ContainerImage, name: str) -> None:
+def test_images_of_braket_are_those_of_the_region(image: ContainerImage, name: str) -> None:
     assert _uri(image, "eu-west-2") == (
         f"292282985366.dkr.ecr.eu-west-2.amazonaws.com/amazon-braket-{name}-jobs:latest"
     )
@@ -76,7 +76,7 @@ def test_an_image_by_uri_stays_as_it_is_and_its_repository_is_granted() -> None:
     assert [r.partition(":ecr:")[2] for r in pulled] == ["us-east-1:999999999999:repository/a/b"]
 
 
-def test_an_image_by_a_token_is_granted_by_what_the_token_becomes() -> None:
+def test_an_image_from_a_token_is_granted_by_the_token() -> None:
     stack = new_stack()
     uri = CfnParameter(stack, "Image").value_as_string
     HybridJob(stack, "Job", image=ContainerImage.from_uri(uri), device=LOCAL)
@@ -84,7 +84,7 @@ def test_an_image_by_a_token_is_granted_by_what_the_token_becomes() -> None:
     assert "'Image'" in pulled.pop()
 
 
-def test_an_image_is_built_for_the_platform_of_brakets_instances(tmp_path: Path) -> None:
+def test_an_image_is_built_for_the_platform_of_the_instances(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
     stack = new_stack()
     HybridJob(stack, "Job", image=ContainerImage.from_asset(str(tmp_path)), device=LOCAL)

@@ -15,7 +15,7 @@ from tests.synth.support import LOCAL, image_job, job_properties, new_stack, tex
 _ARN = "arn:aws:braket:eu-west-2:111122223333:job/8dd5a5ab-1c1a-4b6c-bd46-0d1f2c3e4f5a"
 
 
-def test_a_job_by_its_arn_tells_what_the_arn_tells() -> None:
+def test_a_job_imported_by_arn_has_the_attributes_of_the_arn() -> None:
     job = HybridJob.from_hybrid_job_arn(new_stack(), "Job", _ARN)
     assert job.job_arn == _ARN
     assert job.job_id == "8dd5a5ab-1c1a-4b6c-bd46-0d1f2c3e4f5a"
@@ -25,13 +25,13 @@ def test_a_job_by_its_arn_tells_what_the_arn_tells() -> None:
 @pytest.mark.parametrize(
     "attribute", ["job_name", "results_s3_uri", "checkpoint_s3_uri", "log_stream_prefix"]
 )
-def test_what_an_arn_does_not_tell_is_an_error(attribute: str) -> None:
+def test_attributes_that_an_arn_does_not_contain_are_an_error(attribute: str) -> None:
     job = HybridJob.from_hybrid_job_arn(new_stack(), "Job", _ARN)
     with pytest.raises(ValidationError, match=f"{attribute}: cannot be derived from a job's ARN"):
         getattr(job, attribute)
 
 
-def test_what_is_no_jobs_arn_is_refused() -> None:
+def test_an_invalid_job_arn_is_refused() -> None:
     with pytest.raises(ValidationError, match="job_arn='my-job'"):
         HybridJob.from_hybrid_job_arn(new_stack(), "Job", "my-job")
 
@@ -60,7 +60,7 @@ def _known(
     )
 
 
-def test_a_job_by_its_attributes_tells_them_all() -> None:
+def test_a_job_imported_by_attributes_has_them_all() -> None:
     job = _known(new_stack())
     assert job.job_arn == _ARN
     assert job.job_name == "vqe-1"
@@ -89,7 +89,7 @@ def test_a_job_goes_on_from_the_checkpoints_of_one_that_is_imported() -> None:
     assert uri == "s3://amazon-braket-mine/jobs/vqe/checkpoints"
 
 
-def test_the_prefix_of_a_token_cannot_be_told() -> None:
+def test_the_prefix_of_a_token_is_unknown() -> None:
     stack = new_stack()
     job = _known(stack, image_job(stack).results_s3_uri)
     assert "Fn::Split" in str(stack.resolve(job.results_bucket.bucket_name))
@@ -97,7 +97,7 @@ def test_the_prefix_of_a_token_cannot_be_told() -> None:
         job.results_prefix  # noqa: B018 - asking is what is tested
 
 
-def test_all_attributes_that_are_wrong_are_told_at_once() -> None:
+def test_all_wrong_attributes_are_reported_at_once() -> None:
     with pytest.raises(ValidationError) as caught:
         HybridJob.from_hybrid_job_attributes(
             new_stack(), "Job", job_arn="vqe", results_s3_uri="results", checkpoint_s3_uri="s3://"
@@ -148,7 +148,7 @@ def test_every_public_name_is_there_and_no_other() -> None:
         "cdk_braket.validation.preflight",
     ],
 )
-def test_what_needs_no_construct_starts_no_jsii(module: str) -> None:
+def test_a_module_without_constructs_starts_no_jsii(module: str) -> None:
     code = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('jsii', 'aws_cdk')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -1,4 +1,4 @@
-"""The roles that are made here are allowed things by managed policies, which never get too long."""
+"""The permissions of created roles are in managed policies, which never exceed their limit."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def _documents(stack: Stack) -> dict[str, Json]:
 
 
 def _filled_in(value: object) -> object:
-    """A document as CloudFormation would make it, with long names for what it fills in."""
+    """A document as CloudFormation would create it, with long names for references."""
     match value:
         case list():
             return [_filled_in(part) for part in value]
@@ -81,8 +81,8 @@ def test_no_role_of_ours_has_an_inline_policy() -> None:
         assert "ManagedPolicyArns" not in cast("Json", role["Properties"])
 
 
-def test_what_one_of_many_jobs_adds_to_a_shared_role_is_inline() -> None:
-    """IAM attaches ten managed policies to a role; of inline ones it takes as many as fit."""
+def test_permissions_of_one_of_many_jobs_on_a_shared_role_are_inline() -> None:
+    """IAM allows ten managed policies for a role, and limits inline ones only by their size."""
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
     isolated = HybridJob(
@@ -101,7 +101,7 @@ def test_what_one_of_many_jobs_adds_to_a_shared_role_is_inline() -> None:
     assert [d["Roles"] for d in _documents(stack).values()].count([of_job]) == 1
 
 
-def test_what_a_user_grants_goes_there_too_and_once() -> None:
+def test_grants_of_a_user_are_added_there_once() -> None:
     stack = new_stack()
     job = image_job(stack)
     mine = s3.Bucket.from_bucket_name(stack, "Mine", "mine")
@@ -116,7 +116,7 @@ def test_what_a_user_grants_goes_there_too_and_once() -> None:
     assert resources(stack, "AWS::IAM::Policy") == {}
 
 
-def test_what_is_granted_again_and_again_takes_no_room() -> None:
+def test_repeated_grants_need_no_space() -> None:
     stack = new_stack()
     job = image_job(stack)
     mine = s3.Bucket.from_bucket_name(stack, "Mine", "mine")
@@ -125,7 +125,7 @@ def test_what_is_granted_again_and_again_takes_no_room() -> None:
     assert len([name for name in _documents(stack) if "EnvironmentRole" in name]) == 1
 
 
-def test_what_is_granted_can_be_waited_for() -> None:
+def test_a_construct_can_depend_on_a_grant() -> None:
     stack = new_stack()
     job = image_job(stack)
     reader = iam.CfnUser(stack, "User")
@@ -136,7 +136,7 @@ def test_what_is_granted_can_be_waited_for() -> None:
     assert policy in cast("list[str]", user["DependsOn"])
 
 
-def test_roles_that_are_made_elsewhere_are_told_what_they_need() -> None:
+def test_the_report_of_customized_roles_has_their_permissions() -> None:
     app = App()
     stack = Stack(app, "Stack", env=Environment(account=ACCOUNT, region=REGION))
     names = {"Stack/Environment/Role": "jobs", "Stack/BraketHybridJobHandler/Role": "handler"}

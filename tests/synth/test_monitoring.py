@@ -60,7 +60,7 @@ def test_an_alarm_waits_for_the_metric_that_the_handler_writes() -> None:
     assert alarm["AlarmDescription"] == "The hybrid job Stack/Job failed"
 
 
-def test_the_handler_hears_of_the_failure_and_of_no_other_end() -> None:
+def test_the_handler_receives_failures_and_no_other_ends() -> None:
     stack = new_stack()
     image_job(stack).alarm_on_failure("Failed")
     rule = only(stack, "AWS::Events::Rule")
@@ -73,7 +73,7 @@ def test_the_handler_hears_of_the_failure_and_of_no_other_end() -> None:
     assert text(permission["SourceArn"]).endswith(f":events:{REGION}:{ACCOUNT}:rule/*")
 
 
-def test_a_failure_before_the_alarm_is_told_once_there_is_the_alarm() -> None:
+def test_a_failure_before_the_alarm_is_replayed() -> None:
     stack = new_stack()
     image_job(stack).alarm_on_failure("Failed")
     [catch_up] = resources(stack, contract.CATCH_UP_TYPE).values()
@@ -94,7 +94,7 @@ def test_an_alarm_can_be_in_the_stack_of_its_action() -> None:
     Template.from_stack(owner).resource_count_is(_ALARM, 0)
 
 
-def test_no_alarm_waits_for_a_job_whose_end_nobody_notes() -> None:
+def test_an_alarm_on_a_job_without_events_is_refused() -> None:
     stack = new_stack()
     other = HybridJob.from_hybrid_job_arn(stack, "Other", _ARN)
     with pytest.raises(ValidationError, match=r"\[Stack/Other/Failed\] alarm_on_failure"):
@@ -143,7 +143,7 @@ def test_a_dashboard_shows_jobs_in_one_table_by_their_arns() -> None:
     assert _widgets(stack, "metric") == []
 
 
-def test_its_function_may_look_at_these_jobs_and_no_others() -> None:
+def test_its_function_may_read_these_jobs_and_no_others() -> None:
     stack = new_stack()
     HybridJobDashboard(stack, "Board", jobs=[image_job(stack)])
     tells = ("logs:", "xray:")
@@ -155,7 +155,7 @@ def test_its_function_may_look_at_these_jobs_and_no_others() -> None:
     assert properties["Handler"] == "braket_jobs.dashboard.index.handler"
 
 
-def test_a_dashboard_shows_what_scripts_log_and_the_logs_of_each_job() -> None:
+def test_a_dashboard_shows_algorithm_metrics_and_the_logs_of_each_job() -> None:
     stack = new_stack()
     job = image_job(stack)
     HybridJobDashboard(stack, "Board", jobs=[job], algorithm_metrics=["energy", "step_2"])
@@ -176,7 +176,7 @@ def test_a_dashboard_shows_each_managed_device_once() -> None:
     assert titles == ["sv1: tasks", "sv1: duration of tasks"]
 
 
-def test_a_dashboard_makes_no_log_group_of_the_services() -> None:
+def test_a_dashboard_creates_no_log_group_of_the_service() -> None:
     stack = new_stack()
     HybridJobDashboard(stack, "Board", jobs=[image_job(stack)], algorithm_metrics=["energy"])
     groups = resources(stack, "AWS::Logs::LogGroup").values()

@@ -1,4 +1,4 @@
-"""What the roles may do: all that is needed, and nothing else."""
+"""The roles' permissions: all that are needed, and no others."""
 
 import json
 from collections.abc import Callable
@@ -214,7 +214,7 @@ _ESCAPED = "a${*}b${?}c${$}d${$}{aws:username}"
 
 
 def _prefixes(stack: Stack, role_part: str) -> set[str]:
-    """What the conditions on listing allow."""
+    """The prefixes that the conditions on listing allow."""
     conditions = [s.get("Condition") for s in statements(stack, role_part)]
     return {
         text(prefix)
@@ -308,7 +308,7 @@ def test_the_prefix_of_an_isolated_job_is_no_pattern() -> None:
     assert f"{_ESCAPED}/*" in _prefixes(stack, "JobRole")
 
 
-def test_what_is_written_around_a_token_is_no_pattern() -> None:
+def test_the_string_around_a_token_is_escaped() -> None:
     stack = new_stack()
     part = CfnParameter(stack, "Part").value_as_string
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine")
@@ -361,7 +361,7 @@ def test_buckets_of_the_users_for_results_and_checkpoints_are_writable_there() -
     }
 
 
-def test_a_role_of_the_app_is_given_what_the_job_needs() -> None:
+def test_a_role_of_the_app_receives_the_permissions_of_the_job() -> None:
     stack = new_stack()
     role = iam.Role(stack, "Mine", assumed_by=iam.ServicePrincipal("braket.amazonaws.com"))
     job = HybridJob(stack, "Job", image=ContainerImage.base(), device=LOCAL, role=role)
@@ -379,14 +379,14 @@ def test_nothing_is_attached_to_an_imported_role() -> None:
     assert ("iam:PassRole", role.role_arn) in allowed(stack, _HANDLER_ROLE)
 
 
-def test_what_is_granted_to_the_job_is_granted_to_its_role() -> None:
+def test_a_grant_to_the_job_is_a_grant_to_its_role() -> None:
     stack = new_stack()
     job = image_job(stack)
     s3.Bucket.from_bucket_name(stack, "Bucket", "amazon-braket-mine").grant_read(job)
     assert any("amazon-braket-mine" in resource for _, resource in allowed(stack, _JOB_ROLE))
 
 
-def test_the_handler_may_do_what_its_list_says(tmp_path: Path) -> None:
+def test_the_handler_has_exactly_the_listed_permissions(tmp_path: Path) -> None:
     stack = new_stack()
     HybridJob(stack, "Job", algorithm=script(tmp_path), device=LOCAL)
     jobs = "arn:aws:braket:us-east-1:111122223333:job/*"
@@ -501,7 +501,7 @@ def test_an_image_of_the_users_is_pulled_from_its_repository_only() -> None:
     assert _REPOSITORY not in str(allowed(stack, _JOB_ROLE))
 
 
-def test_the_handler_may_look_at_what_a_job_of_the_users_needs() -> None:
+def test_the_handler_may_check_the_resources_of_the_user() -> None:
     stack = new_stack()
     theirs = s3.Bucket.from_bucket_name(stack, "Theirs", "amazon-braket-theirs")
     mine = s3.Bucket.from_bucket_name(stack, "Mine", "mine")

@@ -1,4 +1,4 @@
-"""What a job writes it may write, wherever its results, checkpoints and tasks' results go."""
+"""A job may write its results, checkpoints and tasks' results, at any location."""
 
 import fnmatch
 import itertools
@@ -47,7 +47,7 @@ _RESULT_KEY_ACTIONS: Final = (
 
 @dataclass(frozen=True)
 class _Case:
-    """Where a job is to write."""
+    """The locations that a job writes."""
 
     bucket: bool
     prefix: str | None
@@ -116,7 +116,7 @@ def _statements(stack: Stack, job: HybridJob) -> list[Json]:
 
 
 def _allows(statements: list[Json], action: str, resource: str, prefix: str | None = None) -> bool:
-    """Decide as IAM does, for statements that allow and have no condition but on the prefix."""
+    """Decide as IAM does, for allow statements without conditions except on the prefix."""
     return any(
         action in many(each["Action"])
         and any(_matches(text(pattern), resource) for pattern in many(each["Resource"]))
@@ -144,7 +144,7 @@ def _in_condition(statement: Json, prefix: str | None) -> bool:
 
 
 def _requests(stack: Stack, job: HybridJob, case: _Case) -> Iterator[tuple[str, str, str | None]]:
-    """What the job will ask for: an action, a resource, and the prefix of a listing."""
+    """Return the job's requests: an action, a resource, and the prefix of a listing."""
     request = read_request(as_sent(stack.resolve({"Request": _property(job, "Request")})))
     output = cast("Json", request["outputDataConfig"])
     checkpoint = cast("Json", request["checkpointConfig"])
@@ -182,7 +182,7 @@ def _arn(uri: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("environment", ["own", "imported", "own buckets", "S3's keys"])
 @pytest.mark.parametrize("role", ["shared", "isolated", "of the app"])
-def test_a_job_may_make_the_requests_that_it_will_make(environment: str, role: str) -> None:
+def test_a_job_has_the_permissions_for_its_requests(environment: str, role: str) -> None:
     stack = new_stack()
     shared = _environment(stack, environment)
     bucket = s3.Bucket.from_bucket_attributes(
@@ -222,7 +222,7 @@ def test_a_job_may_make_the_requests_that_it_will_make(environment: str, role: s
     assert denied == []
 
 
-def test_an_isolated_job_reaches_the_task_results_of_its_own_name_alone() -> None:
+def test_an_isolated_job_reaches_only_the_task_results_of_its_name() -> None:
     stack = new_stack()
     job = HybridJob(
         stack,

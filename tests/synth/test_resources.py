@@ -1,4 +1,4 @@
-"""What a job stands on: buckets, key, role, logs, and one handler in each stack."""
+"""The resources of a job: buckets, key, role, logs, and one handler in each stack."""
 
 from pathlib import Path
 from typing import cast
@@ -81,7 +81,7 @@ def test_a_data_bucket_is_encrypted_versioned_private_and_logged(part: str) -> N
     assert logging["LogFilePrefix"] == f"{part.lower()}/"
 
 
-def test_every_bucket_refuses_what_is_not_tls() -> None:
+def test_every_bucket_requires_tls() -> None:
     stack = _stack_with_a_job()
     policies = resources(stack, "AWS::S3::BucketPolicy")
     assert len(policies) == 3
@@ -101,7 +101,7 @@ def _deletion_policies(stack: Stack) -> dict[str, set[object]]:
     }
 
 
-def test_data_and_logs_are_retained_unless_told_otherwise() -> None:
+def test_data_and_logs_are_retained_by_default() -> None:
     stack = _stack_with_a_job()
     assert _deletion_policies(stack) == {
         "AWS::S3::Bucket": {"Retain"},
@@ -111,7 +111,7 @@ def test_data_and_logs_are_retained_unless_told_otherwise() -> None:
     assert not resources(stack, "Custom::S3AutoDeleteObjects")
 
 
-def test_what_is_destroyed_is_emptied_first() -> None:
+def test_a_destroyed_bucket_is_emptied_first() -> None:
     stack = _stack_with_a_job(RemovalPolicy.DESTROY)
     assert _deletion_policies(stack) == {
         "AWS::S3::Bucket": {"Delete"},
@@ -150,7 +150,7 @@ def test_a_stack_has_one_handler_however_many_jobs_it_has() -> None:
     assert len(resources(stack, "Custom::BraketHybridJob")) == 3
 
 
-def test_each_stack_has_a_handler_of_its_own() -> None:
+def test_each_stack_has_a_separate_handler() -> None:
     app = App()
     for name in ("One", "Two"):
         image_job(Stack(app, name))
@@ -169,7 +169,7 @@ def test_the_handlers_function_is_small_pinned_and_bounded() -> None:
     )
 
 
-def test_the_handlers_logs_have_a_retention_and_a_group_of_their_own() -> None:
+def test_the_logs_of_the_handler_have_a_retention_and_a_separate_group() -> None:
     stack = _stack_with_a_job()
     assert only(stack, "AWS::Logs::LogGroup")["RetentionInDays"] == 365
     [group] = resources(stack, "AWS::Logs::LogGroup")
@@ -201,7 +201,7 @@ def test_the_custom_resource_has_the_contracts_properties() -> None:
     assert "InputsBucket" in text(properties["Records"])
 
 
-def test_what_empties_the_buckets_goes_after_the_job() -> None:
+def test_the_function_that_empties_buckets_is_deleted_after_the_job() -> None:
     stack = _stack_with_a_job(RemovalPolicy.DESTROY)
     policy = policies(stack)[_policy_of_role(stack)]
     depends = " ".join(cast("list[str]", policy["DependsOn"]))

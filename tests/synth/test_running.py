@@ -1,4 +1,4 @@
-"""Definitions that state machines and schedules run: the states, the rules, and what is refused."""
+"""Definitions that state machines and schedules run: the states, the rules, and refusals."""
 
 import json
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_a_repeated_start_is_the_same_run() -> None:
     assert not {"States.ALL", "States.TaskFailed"} & errors, "what was refused is refused again"
 
 
-def test_what_is_started_is_what_a_deployment_would_start() -> None:
+def test_a_run_has_the_request_of_a_deployment() -> None:
     machines, deployed = new_stack(), new_stack()
     _machine(machines, _definition(machines).run_job_task(machines, "Run"))
     HybridJob(
@@ -129,7 +129,7 @@ def test_hyperparameters_come_from_the_execution_or_from_here() -> None:
     }
 
 
-def test_the_event_comes_first_and_the_look_is_what_it_falls_back_to() -> None:
+def test_the_event_ends_the_wait_and_a_poll_is_the_fallback() -> None:
     stack = new_stack()
     _machine(
         stack, _definition(stack).run_job_task(stack, "Run", poll_interval=Duration.minutes(2))
@@ -279,7 +279,7 @@ def test_a_schedule_starts_one_job_for_each_time() -> None:
     assert cast("Json", given["properties"])["Tags"] == {"team": "chemistry"}
 
 
-def test_a_schedule_comes_after_what_its_jobs_need() -> None:
+def test_a_schedule_depends_on_the_requirements_of_its_jobs() -> None:
     stack = new_stack()
     _definition(stack).schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
     [made] = resources(stack, _SCHEDULE).values()
@@ -297,7 +297,7 @@ def _foreign(stack: Stack) -> HybridJobDefinition:
     )
 
 
-def test_the_handler_of_another_app_hears_of_no_state_machines() -> None:
+def test_the_handler_of_another_app_receives_no_events_of_state_machines() -> None:
     stack = new_stack()
     with pytest.raises(ValidationError, match=r"\[Stack/Run\] environment: is of another app"):
         _foreign(stack).run_job_task(stack, "Run")
@@ -309,7 +309,7 @@ def test_nor_of_schedules() -> None:
         _foreign(stack).schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
 
 
-def test_all_that_is_wrong_with_a_task_is_said_at_once() -> None:
+def test_all_problems_of_a_task_are_reported_at_once() -> None:
     stack = new_stack()
     with pytest.raises(ValidationError) as caught:
         _definition(stack).run_job_task(

@@ -117,7 +117,7 @@ def test_jobs_of_another_stack_use_the_environments_handler_role_and_buckets() -
     assert not shared.dependencies
 
 
-def test_what_a_job_of_another_stack_needs_besides_is_allowed_from_there() -> None:
+def test_further_permissions_of_a_job_are_in_its_own_stack() -> None:
     shared, consumer = _two_stacks()
     environment = HybridJobEnvironment(shared, "Environment")
     data = s3.Bucket(consumer, "Data", bucket_name="amazon-braket-data")
@@ -176,7 +176,7 @@ def test_an_environment_of_another_app_is_used_and_left_as_it_is() -> None:
     assert output["kmsKeyId"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:key/k"
 
 
-def test_what_one_app_publishes_another_takes() -> None:
+def test_an_app_imports_the_published_environment_of_another() -> None:
     shared, consumer = new_stack(), new_stack()
     published = HybridJobEnvironment(shared, "Environment")
     published.publish("/quantum/jobs")
@@ -192,7 +192,7 @@ def test_what_one_app_publishes_another_takes() -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"removal_policy": RemovalPolicy.DESTROY}])
-def test_what_belongs_to_the_environment_is_refused_of_the_job(
+def test_an_argument_of_the_environment_is_refused_on_the_job(
     arguments: dict[str, RemovalPolicy],
 ) -> None:
     stack = new_stack()
@@ -236,7 +236,7 @@ def test_each_stage_of_a_pipeline_has_an_environment_of_its_account_and_region()
         assert f".dkr.ecr.{region}." in str(request_of(stack)["algorithmSpecification"])
 
 
-def test_what_is_not_attached_to_a_role_of_another_app_is_told() -> None:
+def test_permissions_missing_on_a_role_of_another_app_are_reported() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment.from_parameter_name(stack, "Environment", "/quantum/jobs")
     _job(stack, "Job", environment)

@@ -45,7 +45,7 @@ def _uri_of_channel(stack: Stack) -> str:
     return channel["dataSource"]["s3DataSource"]["s3Uri"]
 
 
-def test_the_script_is_copied_from_its_asset_to_where_the_request_says(tmp_path: Path) -> None:
+def test_the_script_is_copied_from_its_asset_to_the_location_in_the_request(tmp_path: Path) -> None:
     stack = new_stack()
     _job(stack, tmp_path)
     [destination] = _destinations(stack)
@@ -55,7 +55,7 @@ def test_the_script_is_copied_from_its_asset_to_where_the_request_says(tmp_path:
     assert "InputsBucket" in algorithm["scriptModeConfig"]["s3Uri"]
 
 
-def test_a_file_becomes_one_object_below_a_prefix_of_its_content(tmp_path: Path) -> None:
+def test_a_file_is_one_object_below_a_prefix_of_its_content(tmp_path: Path) -> None:
     data = tmp_path / "h2.json"
     data.write_text("{}", encoding="utf-8")
     stack = new_stack()
@@ -65,7 +65,7 @@ def test_a_file_becomes_one_object_below_a_prefix_of_its_content(tmp_path: Path)
     assert destination.startswith("inputs/")
 
 
-def test_a_directory_becomes_one_object_for_each_file(tmp_path: Path) -> None:
+def test_a_directory_has_one_object_for_each_file(tmp_path: Path) -> None:
     for name in ("a.csv", "deep/er/b.csv", "left.out", "__pycache__/c.pyc"):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def test_a_renamed_input_file_is_another_definition(tmp_path: Path) -> None:
     assert len(set(uris)) == 2
 
 
-def test_too_many_input_files_are_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_too_many_input_files_are_refused_with_a_fix(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     for index in range(MAX_INPUT_FILES):
@@ -119,7 +119,7 @@ def test_too_many_input_files_are_refused_with_the_way_out(tmp_path: Path) -> No
         _job(new_stack(), tmp_path, input_data={"d": InputChannel.from_asset(data)})
 
 
-def test_a_file_that_s3_does_not_copy_at_once_is_told_before_it_is_read(tmp_path: Path) -> None:
+def test_a_file_beyond_the_copy_limit_of_s3_is_reported_before_it_is_read(tmp_path: Path) -> None:
     large = write_sparse(tmp_path / "data" / "large", MAX_INPUT_BYTES + 1)
     write_sparse(tmp_path / "data" / "small", 1)
     with pytest.raises(ValidationError) as caught:
@@ -131,7 +131,7 @@ def test_a_file_that_s3_does_not_copy_at_once_is_told_before_it_is_read(tmp_path
     )
 
 
-def test_a_script_that_is_too_large_is_told_with_the_way_out(tmp_path: Path) -> None:
+def test_a_script_that_is_too_large_is_reported_with_a_fix(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "algo.py", MAX_BYTES + 1)
     with pytest.raises(ValidationError) as caught:
         HybridJob(
@@ -175,7 +175,7 @@ def test_a_missing_path_is_one_problem_among_the_others(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_packed_is_said(tmp_path: Path) -> None:
+def test_the_packed_script_is_reported(tmp_path: Path) -> None:
     stack = new_stack()
     _job(stack, tmp_path)
     notes = Annotations.from_stack(stack).find_info("*", Match.any_value())

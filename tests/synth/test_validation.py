@@ -1,4 +1,4 @@
-"""What is refused before anything is created, and how it is said."""
+"""Errors that are reported before anything is created, and their form."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def _refused(**options: object) -> ValidationError:
     return caught.value
 
 
-def test_an_error_names_path_property_value_rule_and_way_out() -> None:
+def test_an_error_has_path_property_value_rule_and_fix() -> None:
     bounds = model_rules.bounds(
         model_rules.shape_of("CreateJobRequest", "stoppingCondition", "maxRuntimeInSeconds")
     )
@@ -97,7 +97,7 @@ def test_a_key_that_a_property_owns_is_refused_even_when_it_is_off(
     assert "belongs to distribution" in problem
 
 
-def test_without_script_and_image_there_is_nothing_to_run() -> None:
+def test_a_script_or_an_image_is_required() -> None:
     [problem] = _refused(image=None).problems
     assert problem.startswith("algorithm: a script or an image is needed")
 
@@ -184,11 +184,11 @@ def test_a_bucket_that_s3_cannot_have_is_refused_wherever_it_is_read(name: str) 
 
 
 @pytest.mark.parametrize("name", ["abc", "a" * 63, "1.a-b.2"])
-def test_a_bucket_that_s3_can_have_is_taken(name: str) -> None:
+def test_a_valid_bucket_name_is_accepted(name: str) -> None:
     _warnings(input_data={"c": InputChannel.from_s3_uri(f"s3://{name}/a")})
 
 
-def test_checkpoints_of_a_job_that_only_its_arn_is_known_of_cannot_be_told() -> None:
+def test_checkpoints_of_a_job_with_only_a_known_arn_are_unknown() -> None:
     arn = "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"
     job = HybridJob.from_hybrid_job_arn(new_stack(), "Other", arn)
     expected = "checkpoint_s3_uri: cannot be derived from a job's ARN"
@@ -226,7 +226,9 @@ def test_the_preflight_refuses_a_script_that_would_fail(tmp_path: Path) -> None:
     assert problem.endswith("(check bool-arguments)")
 
 
-def test_a_function_that_does_not_take_what_distribution_adds_is_told_why(tmp_path: Path) -> None:
+def test_a_function_without_the_arguments_of_distribution_is_reported_with_the_reason(
+    tmp_path: Path,
+) -> None:
     algorithm = script(tmp_path, "def main(shots: int): pass\n")
     error = _refused(
         algorithm=algorithm,

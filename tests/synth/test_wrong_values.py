@@ -51,7 +51,7 @@ def _other_region(stack: Stack) -> Stack:
 
 
 @pytest.mark.parametrize("policy", list(RemovalPolicy))
-def test_a_removal_policy_is_one_that_cloudformation_takes_or_is_refused(
+def test_a_removal_policy_is_valid_in_cloudformation_or_refused(
     policy: RemovalPolicy,
 ) -> None:
     stack = new_stack()
@@ -72,7 +72,7 @@ def test_a_handler_that_could_never_run_is_refused(calls: int) -> None:
         HybridJobEnvironment(new_stack(), "Jobs", reserved_concurrent_executions=calls)
 
 
-def test_periods_and_timeouts_are_whole_numbers_that_services_take() -> None:
+def test_periods_and_timeouts_are_whole_numbers_in_the_range_of_the_services() -> None:
     stack = new_stack()
     definition = HybridJobDefinition(
         stack, "Job", image=ContainerImage.base(), device=Device.AMAZON_SV1
@@ -93,7 +93,7 @@ def test_periods_and_timeouts_are_whole_numbers_that_services_take() -> None:
 # --- Regions and accounts. ---
 
 
-def test_what_is_known_to_be_in_another_region_is_refused() -> None:
+def test_a_resource_in_another_region_is_refused() -> None:
     stack = new_stack()
     bucket = s3.Bucket.from_bucket_attributes(
         stack, "B", bucket_name="amazon-braket-b", region="eu-west-2"
@@ -124,7 +124,7 @@ def test_what_is_known_to_be_in_another_region_is_refused() -> None:
     assert all("eu-west-2" in problem or "999988887777" in problem for problem in problems)
 
 
-def test_so_is_what_an_environment_a_rule_or_a_dashboard_uses() -> None:
+def test_a_foreign_resource_of_an_environment_a_rule_or_a_dashboard_is_refused() -> None:
     stack = new_stack()
     queue = sqs.Queue.from_queue_arn(stack, "Q", f"arn:aws:sqs:eu-west-2:{ACCOUNT}:q")
     topic = sns.Topic.from_topic_arn(stack, "T", f"arn:aws:sns:eu-west-2:{ACCOUNT}:t")
@@ -361,7 +361,7 @@ def test_a_values_fault_decides_its_fix(options: dict[str, object], fix: str) ->
         ("/no/such/place", "No such file or directory. Check the path."),
     ],
 )
-def test_a_path_that_names_nothing_says_what_it_is(path: str, expected: str) -> None:
+def test_a_missing_path_is_recognized_by_its_form(path: str, expected: str) -> None:
     problems = _refused(
         image=ContainerImage.from_asset(path),
         algorithm=AlgorithmScript.from_asset(path, entry_point="a:b", include_modules=[path]),

@@ -1,7 +1,7 @@
-"""A small checkout with the real `./dev`, whose set-up takes seconds and no network.
+"""A small checkout with the real `./dev`, whose set-up needs seconds and no network.
 
-Real are: the shell script, the tools, venv, pip with hashes, the editable install, npm. Small are:
-the lock, which names one package; and that package, which stands for all the tools `./dev` starts.
+The shell script, the tools, venv, pip with hashes, the editable install and npm are real. The lock
+is small: it names one package, which represents all the tools that `./dev` starts.
 """
 
 import base64
@@ -83,7 +83,7 @@ class Miniature:
     home: Path
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """What a new shell on a machine with nothing but Python would have."""
+        """Return the environment of a new shell on a machine with only Python."""
         return {
             "HOME": str(self.home),
             "PATH": f"{Path(sys.base_prefix) / 'bin'}:/usr/bin:/bin",
@@ -111,7 +111,7 @@ class Miniature:
         )
 
     def start(self, *arguments: str, **changes: str) -> subprocess.Popen[str]:
-        """Start `./dev`, in a process group of its own as a shell would."""
+        """Start `./dev` in a separate process group, as a shell would."""
         return subprocess.Popen(
             [self.root / "dev", *arguments],
             env=self.environment(**changes),
@@ -135,7 +135,7 @@ class Miniature:
         (self.root / "requirements-dev.lock").write_text("".join(lines), encoding="utf-8")
 
     def build(self, name: str, version: str, files: Mapping[str, str]) -> None:
-        """Build a wheel of the given files; `bin/x` becomes a script."""
+        """Build a wheel of the given files; `bin/x` is a script."""
         info = f"{name}-{version}.dist-info"
         members = {
             (f"{name}-{version}.data/scripts/{path[4:]}" if path.startswith("bin/") else path): text
@@ -157,8 +157,8 @@ class Miniature:
         return sorted(path.name.removesuffix(".dist-info") for path in found)
 
 
-def make(directory: Path) -> Miniature:
-    """Make a small checkout, not set up yet, in a path with a space in it."""
+def create(directory: Path) -> Miniature:
+    """Create a small checkout, not set up yet, in a path with a space in it."""
     miniature = Miniature(directory / "a checkout", directory / "wheels", directory / "home")
     for path in (miniature.root, miniature.wheels, miniature.home):
         path.mkdir()

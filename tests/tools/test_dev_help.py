@@ -1,4 +1,4 @@
-"""`./dev` says what it can do, and refuses what it cannot, before it sets anything up."""
+"""`./dev` prints its commands, and refuses invalid ones, before it sets anything up."""
 
 import subprocess
 from pathlib import Path
@@ -13,7 +13,7 @@ COMMANDS = ("deploy", "test", "lint", "check", "lock", "release", "setup")
 
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A checkout that is not set up: whatever tries to, fails for lack of a lock."""
+    """A checkout that is not set up: any attempt fails, because there is no lock."""
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     return tmp_path
 
@@ -30,7 +30,7 @@ def test_help_names_every_command(flag: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("unset")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_help_of_its_own(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_separate_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert dev.main([command, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"./dev {command}")
 

@@ -1,4 +1,4 @@
-"""The shell script `dev`: which Python it takes, and what it says when there is none."""
+"""The shell script `dev`: the Python that it uses, and its error when there is none."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout whose tools only tell which Python runs them."""
+    """A checkout whose tools only print the Python that runs them."""
     root = tmp_path_factory.mktemp("checkout")
     (root / "dev").write_bytes((ROOT / "dev").read_bytes())
     (root / "dev").chmod(0o755)
@@ -32,7 +32,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def put(path: Path, name: str, *, version: str = "(3, 12, 0)", without: str = "") -> None:
-    """A Python of the given version, which may lack a module. All but that is the real one."""
+    """A Python of the given version, which may lack a module. Otherwise it is the real one."""
     stand_in = path / f"{name}-stand-in.py"
     stand_in.write_text(
         f"""
@@ -71,7 +71,7 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_python3_is_taken_when_it_is_new_enough(checkout: Path, path: Path) -> None:
+def test_python3_is_used_when_it_is_new_enough(checkout: Path, path: Path) -> None:
     put(path, "python3")
     put(path, "python3.14")
     assert chosen(run(checkout, path)) == "python3"
@@ -97,9 +97,7 @@ def test_one_newer_than_the_lock_is_only_the_last_resort(checkout: Path, path: P
     assert chosen(run(checkout, path)) == "python3"
 
 
-def test_the_python_that_the_environment_was_made_with_comes_first(
-    checkout: Path, path: Path
-) -> None:
+def test_the_python_of_the_environment_has_priority(checkout: Path, path: Path) -> None:
     put(path, "python3")
     put(path, "made-with")
     (checkout / ".venv").mkdir()

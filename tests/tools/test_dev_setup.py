@@ -20,20 +20,20 @@ from tools import setup
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> miniature.Miniature:
-    return miniature.make(tmp_path)
+    return miniature.create(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> miniature.Miniature:
     """A checkout that was set up; tests only read it."""
-    checkout = miniature.make(tmp_path_factory.mktemp("ready"))
+    checkout = miniature.create(tmp_path_factory.mktemp("ready"))
     done = checkout.dev("setup", PIP_USER="1", PIP_PREFIX=str(checkout.home))
     assert done.returncode == 0, done.stderr
     return checkout
 
 
 def failed_with_one_line(run: subprocess.CompletedProcess[str]) -> str:
-    """The last line, after the lines that say what is being done; there is no traceback."""
+    """Return the last line, after the lines about the progress; there is no traceback."""
     assert run.returncode == 1
     assert run.stdout == ""
     assert "Traceback" not in run.stderr
@@ -47,7 +47,7 @@ def test_set_up_leaves_the_home_as_empty_as_it_was(ready: miniature.Miniature) -
     assert list(ready.home.iterdir()) == []
 
 
-def test_the_second_run_does_nothing_and_says_nothing(ready: miniature.Miniature) -> None:
+def test_the_second_run_does_nothing_and_prints_nothing(ready: miniature.Miniature) -> None:
     log = ready.root / ".cache" / "set-up.log"
     before = log.stat().st_mtime_ns
     again = ready.dev("test")
@@ -78,7 +78,7 @@ def test_long_runs_the_whole_suite_with_the_random_tests_in_full(
     assert [word for word in called["arguments"] if word in {"--long", "--cov"}] == passed
 
 
-def test_what_the_shell_has_set_for_other_pythons_does_not_get_in_the_way(
+def test_variables_for_other_pythons_have_no_effect(
     ready: miniature.Miniature, tmp_path: Path
 ) -> None:
     (tmp_path / "pytest.py").write_text("raise SystemExit('the wrong one')")
@@ -86,7 +86,7 @@ def test_what_the_shell_has_set_for_other_pythons_does_not_get_in_the_way(
     assert run.returncode == 0, run.stderr
 
 
-def test_a_virtual_environment_that_is_active_is_not_what_ours_is_made_of(
+def test_an_active_virtual_environment_is_not_the_base_of_ours(
     ready: miniature.Miniature,
 ) -> None:
     # DEV_PYTHON of these tests is the virtual environment's python that runs them.
@@ -94,7 +94,7 @@ def test_a_virtual_environment_that_is_active_is_not_what_ours_is_made_of(
     assert str(miniature.ROOT) not in made_of
 
 
-def test_a_changed_lock_is_followed_and_what_it_no_longer_names_goes(
+def test_a_changed_lock_is_applied_and_removed_packages_are_uninstalled(
     checkout: miniature.Miniature,
 ) -> None:
     checkout.build("extra", "1.0", {"extra.py": ""})
@@ -118,7 +118,7 @@ def test_a_changed_lock_is_followed_and_what_it_no_longer_names_goes(
     assert npm.stat().st_mtime_ns == npm_was_made, "its own lock is the same"
 
 
-def test_a_lock_with_wrong_hashes_is_one_line_and_the_mended_one_works(
+def test_a_lock_with_wrong_hashes_is_one_line_and_the_fixed_one_works(
     checkout: miniature.Miniature,
 ) -> None:
     checkout.lock(("mini", "1.0"), broken=True)
@@ -132,7 +132,7 @@ def test_a_lock_with_wrong_hashes_is_one_line_and_the_mended_one_works(
     assert checkout.dev("setup").returncode == 0
 
 
-def test_a_lock_that_cannot_be_followed_costs_nothing_of_what_was_there(
+def test_a_lock_that_cannot_be_applied_changes_no_installed_package(
     checkout: miniature.Miniature,
 ) -> None:
     assert checkout.dev("setup").returncode == 0
@@ -189,7 +189,7 @@ def test_a_package_that_no_index_has_is_one_line(checkout: miniature.Miniature) 
     assert line.startswith("dev: No package index that can be reached has other==1.0; this")
 
 
-def test_uv_takes_packages_from_where_a_file_tells_pip(checkout: miniature.Miniature) -> None:
+def test_uv_uses_the_index_in_the_configuration_file_of_pip(checkout: miniature.Miniature) -> None:
     settings = checkout.home / "pip.conf"
     settings.write_text(
         "[global]\nno-index = true\nfind-links = /nowhere\n"
@@ -319,3 +319,16 @@ def test_a_folder_of_that_name_which_is_the_users_own_is_left_alone(
     line = failed_with_one_line(checkout.dev("setup"))
     assert line.endswith(".venv is not a virtual environment; move it away.")
     assert thesis.exists()
+
+
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [
+        ("Resolved 1 package in 3ms\n - rich==14.0.0\n + rich==15.0.0\n", "rich 15.0.0"),
+        ("".join(f" + p{number}==1.0\n" for number in range(9)), "9 packages"),
+        ("\nadded 118 packages in 3s\n", "118 packages"),
+        ("Audited 1 package in 3ms\n", ""),
+    ],
+)
+def test_the_installed_packages_are_shown(log: str, shown: str) -> None:
+    assert setup.installed_packages(log) == shown

@@ -4,7 +4,7 @@ Keys are content-addressed, so that unchanged content never results in a new def
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
+from cdk_braket.core.issue import Issue
 from cdk_braket.core.naming import INPUTS, SCRIPTS
 
 from .packaging import (
@@ -118,8 +119,8 @@ class LocalData:
             PackagingError: The path does not exist, holds files that cannot be copied, or too many.
         """
         tree = read_tree(self.path, exclude=self.exclude)
-        if problems := [*tree.problems, *_too_much_data(self.path, tree)]:
-            raise PackagingError(problems)
+        if issues := [*tree.issues, *_too_much_data(self.path, tree)]:
+            raise PackagingError(issues)
         below = f"{tree.root.name}/" if tree.root.is_dir() else ""
         found = [
             (file.name.removeprefix(below), file.path, _content_hash(file.path))
@@ -131,21 +132,17 @@ class LocalData:
         return LocalFiles(prefix, files, f"{self.path.name}: {_count(len(files))}, {_size(size)}")
 
 
-def _too_much_data(path: Path, tree: SourceTree) -> list[str]:
+def _too_much_data(path: Path, tree: SourceTree) -> Iterator[Issue]:
     """Check the number and the sizes of files, before one of them is read."""
-    problems = [
-        f"{shown(file.name)}: is of {file.size} bytes, and at most {MAX_INPUT_BYTES} are copied at "
-        "once. Split it, or put it in a bucket, and use InputChannel.from_bucket(…)."
-        for file in tree.files
-        if file.size > MAX_INPUT_BYTES
-    ]
+    for file in tree.files:
+        if file.size > MAX_INPUT_BYTES:
+            rule = f"is of {file.size} bytes, and at most {MAX_INPUT_BYTES} are copied at once"
+            fix = "Split it, or put it in a bucket, and use InputChannel.from_bucket(…)"
+            yield Issue(shown(file.name), rule, fix)
     if len(tree.files) > MAX_INPUT_FILES:
-        problems.append(
-            f"{shown(path)}: holds {len(tree.files)} files, and at most {MAX_INPUT_FILES} are "
-            "copied one by one. Put them in one archive, or in a bucket, and use "
-            "InputChannel.from_bucket(…)."
-        )
-    return problems
+        rule = f"holds {len(tree.files)} files, and at most {MAX_INPUT_FILES} are copied one by one"
+        fix = "Put them in one archive, or in a bucket, and use InputChannel.from_bucket(…)"
+        yield Issue(shown(path), rule, fix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,13 @@ import struct
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_unicode
+from cdk_braket.core.issue import Issue, as_lines
 
 ARCHIVE_NAME: Final = "source.tar.gz"
 
@@ -97,11 +98,13 @@ class PackagingError(ValueError):
     """A source that cannot be packed, with every reason at once.
 
     Attributes:
+        issues: The reasons: a path in the place of an argument, the rule and the fix.
         problems: One line for each problem, with the path and the fix.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, issues: Iterable[Issue]) -> None:
+        self.issues = tuple(issues)
+        self.problems = as_lines(self.issues)
         super().__init__("\n".join(self.problems))
 
 
@@ -171,14 +174,19 @@ class SourceTree:
     Attributes:
         root: The source, resolved.
         files: The files, ordered by name.
-        problems: Why the source cannot be packed; empty when it can.
+        issues: Why the source cannot be packed; empty when it can.
         included: Further files and directories beside the source, resolved.
     """
 
     root: Path
     files: tuple[SourceFile, ...]
-    problems: tuple[str, ...]
+    issues: tuple[Issue, ...]
     included: tuple[Path, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each issue."""
+        return as_lines(self.issues)
 
 
 def package_source(
@@ -228,8 +236,9 @@ def package_source(
     """
     tree = read_trees(path, exclude=exclude, include=include, omit=destination)
     if destination.resolve() in {tree.root, *tree.included}:
-        raise PackagingError([f"{shown(destination)}: is the source. Pack into another directory."])
-    if found := [*tree.problems, *_too_large(path, tree)]:
+        rule, fix = "is the source", "Pack into another directory"
+        raise PackagingError([Issue(shown(destination), rule, fix)])
+    if found := [*tree.issues, *_too_large(path, tree)]:
         raise PackagingError(found)
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".packing-", dir=destination) as scratch:
@@ -250,16 +259,16 @@ def package_source(
     )
 
 
-def _too_large(path: Path, tree: SourceTree) -> list[str]:
+def _too_large(path: Path, tree: SourceTree) -> Iterator[Issue]:
     size = sum(file.size for file in tree.files)
-    if size <= MAX_BYTES:
-        return []
-    text = (
-        f"{shown(path)}: holds {size} bytes, and at most {MAX_BYTES} are packed. Exclude files "
-        "that the job does not read, and put data in a bucket: InputChannel.from_bucket(…). For a "
-        "script of this size, use AlgorithmScript.from_bucket(…)."
-    )
-    return [text]
+    if size > MAX_BYTES:
+        rule = f"holds {size} bytes, and at most {MAX_BYTES} are packed"
+        fix = (
+            "Exclude files that the job does not read, and put data in a bucket: "
+            "InputChannel.from_bucket(…). For a script of this size, use "
+            "AlgorithmScript.from_bucket(…)"
+        )
+        yield Issue(shown(path), rule, fix)
 
 
 def read_trees(
@@ -284,32 +293,30 @@ def read_trees(
         PackagingError: A source does not exist, or is neither a file nor a directory.
     """
     trees: list[SourceTree] = []
-    missing: list[str] = []
+    missing: list[Issue] = []
     for source in (path, *include):
         try:
             trees.append(read_tree(source, exclude=exclude, omit=omit))
         except PackagingError as error:
-            missing += error.problems
+            missing += error.issues
     if missing:
         raise PackagingError(missing)
-    problems = [problem for tree in trees for problem in tree.problems]
-    problems += _same_names([tree.root for tree in trees])
+    issues = [issue for tree in trees for issue in tree.issues]
+    issues += _same_names([tree.root for tree in trees])
     files = sorted((file for tree in trees for file in tree.files), key=lambda file: file.name)
     return SourceTree(
-        trees[0].root, tuple(files), tuple(problems), tuple(tree.root for tree in trees[1:])
+        trees[0].root, tuple(files), tuple(issues), tuple(tree.root for tree in trees[1:])
     )
 
 
-def _same_names(roots: Sequence[Path]) -> list[str]:
+def _same_names(roots: Sequence[Path]) -> Iterator[Issue]:
     """Report sources that would have the same name in the archive."""
     first: dict[str, Path] = {}
-    problems = []
     for root in roots:
         known = first.setdefault(root.name, root)
         if known is not root:
             same = "is packed twice" if known == root else f"has the same name as {shown(known)}"
-            problems.append(f"{shown(root)}: {same}. Remove it from include_modules, or rename it.")
-    return problems
+            yield Issue(shown(root), same, "Remove it from include_modules, or rename it")
 
 
 def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = None) -> SourceTree:
@@ -331,27 +338,28 @@ def read_tree(path: Path, *, exclude: Sequence[str] = (), omit: Path | None = No
         mode = root.stat().st_mode
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the link goes in a circle"
-        raise PackagingError([f"{shown(path)}: {reason}. {_right_path(path)}"]) from error
+        raise PackagingError([Issue(shown(path), reason, _right_path(path))]) from error
     if not root.name:
-        raise PackagingError([f"{shown(path)}: has no name to pack it under. Name a directory."])
+        rule = "has no name to pack it under"
+        raise PackagingError([Issue(shown(path), rule, "Name a directory")])
     walk = _Walk(root, _ignore_rule(root, exclude), omit and omit.resolve())
     if stat.S_ISREG(mode):
         walk.add(root.name, root)
     elif stat.S_ISDIR(mode):
         walk.descend()
-        if not walk.files and not walk.problems:
-            walk.problems.append(f"{shown(path)}: holds no file to pack. Add the script.")
+        if not walk.files and not walk.issues:
+            walk.issues.append(Issue(shown(path), "holds no file to pack", "Add the script"))
     else:
-        raise PackagingError([f"{shown(path)}: is neither a file nor a directory."])
+        raise PackagingError([Issue(shown(path), "is neither a file nor a directory")])
     files = sorted(walk.files, key=lambda file: file.name)
-    return SourceTree(root, tuple(files), tuple(sorted(walk.problems)))
+    return SourceTree(root, tuple(files), tuple(sorted(walk.issues, key=str)))
 
 
 def _right_path(path: Path) -> str:
     """Return the fix for a path that does not exist."""
     if path.name and not path.suffix and _exists(path.with_suffix(".py")):
-        return f"Name the file: {shown(path.with_suffix('.py'))}."
-    return "Check the path."
+        return f"Name the file: {shown(path.with_suffix('.py'))}"
+    return "Check the path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,13 +372,13 @@ class _Directory:
 
 @dataclass(slots=True)
 class _Walk:
-    """One pass over a source; problems are collected, not raised."""
+    """One pass over a source; issues are collected, not raised."""
 
     root: Path
     is_excluded: IgnoreRule
     omit: Path | None
     files: list[SourceFile] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
     directories: int = 0
     links: int = 0
 
@@ -386,16 +394,13 @@ class _Walk:
                     pending.append(below)
         if self.links > MAX_LINKS:
             # Reported alone: the other problems are of the same links again and again.
-            fault = (
-                f"{shown(self.root)}: holds more than {MAX_LINKS} links, including links behind "
-                "links. Replace them with their targets, or exclude them."
-            )
-            self.problems = [fault]
+            rule = f"holds more than {MAX_LINKS} links, including links behind links"
+            fix = "Replace them with their targets, or exclude them"
+            self.issues = [Issue(shown(self.root), rule, fix)]
         elif self._is_too_much():
-            self.problems.append(
-                f"{shown(self.root)}: holds more than {MAX_ENTRIES} files and directories. "
-                "Exclude files that the job does not read, or use an input channel for them."
-            )
+            rule = f"holds more than {MAX_ENTRIES} files and directories"
+            fix = "Exclude files that the job does not read, or use an input channel for them"
+            self.issues.append(Issue(shown(self.root), rule, fix))
 
     def _is_too_much(self) -> bool:
         return self.links > MAX_LINKS or self.directories + len(self.files) > MAX_ENTRIES
@@ -405,10 +410,8 @@ class _Walk:
             with os.scandir(here.real[-1]) as entries:
                 return list(entries)
         except OSError as error:
-            self._refuse(
-                f"{self.root.name}/{here.relative}",
-                f"{error.strerror}. Grant read permission, or exclude it.",
-            )
+            name = f"{self.root.name}/{here.relative}"
+            self._refuse(name, str(error.strerror), "Grant read permission, or exclude it")
             return []
 
     def _visit(self, here: _Directory, entry: os.DirEntry[str]) -> _Directory | None:
@@ -423,7 +426,7 @@ class _Walk:
             self.links += 1
             real = os.path.realpath(entry.path)
             if fault := self._link_fault(here, real):
-                self._refuse(packed_name, fault)
+                self._refuse(packed_name, *fault)
                 return None
         if is_directory:
             return _Directory(name, (*here.real, real))
@@ -440,29 +443,31 @@ class _Walk:
             return True
         return self.omit is not None and self.omit == Path(entry.path)
 
-    def _link_fault(self, here: _Directory, real: str) -> str | None:
+    def _link_fault(self, here: _Directory, real: str) -> tuple[str, str] | None:
+        """Return the rule that a link breaks and the fix, if it does."""
         target = shown(real)
         if not Path(real).is_relative_to(self.root):
-            return f"links outside the source, to {target}. Copy the target in, or exclude it."
+            return f"links outside the source, to {target}", "Copy the target in, or exclude it"
         if not _exists(Path(real)):
-            return f"links to {target}, which does not exist. Remove the link, or exclude it."
+            rule = f"links to {target}, which does not exist"
+            return rule, "Remove the link, or exclude it"
         if real in here.real:
-            return f"links to {target}, which holds it. Remove the link, or exclude it."
+            return f"links to {target}, which holds it", "Remove the link, or exclude it"
         return None
 
     def add(self, name: str, path: Path) -> None:
         """Add one file under its name in the archive."""
         if not is_unicode(name):
-            self._refuse(name, "its name is not UTF-8. Rename it, or exclude it.")
+            self._refuse(name, "its name is not UTF-8", "Rename it, or exclude it")
         elif not os.access(path, os.R_OK):
-            self._refuse(name, "cannot be read. Grant read permission, or exclude it.")
+            self._refuse(name, "cannot be read", "Grant read permission, or exclude it")
         elif not path.is_file():
-            self._refuse(name, "is a socket, pipe or device. Remove it, or exclude it.")
+            self._refuse(name, "is a socket, pipe or device", "Remove it, or exclude it")
         else:
             self.files.append(SourceFile(name, path, FileState.of(path.stat())))
 
-    def _refuse(self, name: str, reason: str) -> None:
-        self.problems.append(f"{shown(name)}: {reason}")
+    def _refuse(self, name: str, rule: str, fix: str) -> None:
+        self.issues.append(Issue(shown(name), rule, fix))
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
@@ -527,7 +532,7 @@ def _write_tar(target: _StoredGzip, tree: SourceTree) -> int:
                 target.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
                 _copy(chunks, target, header.size, file)
         except OSError as error:
-            raise _changed(file) from error
+            raise _changed([file]) from error
         target.write(bytes(-header.size % tarfile.BLOCKSIZE))
         content += header.size
     target.write(bytes(2 * tarfile.BLOCKSIZE))
@@ -540,10 +545,10 @@ def _copy(chunks: Iterator[bytes], target: _StoredGzip, size: int, file: SourceF
     for chunk in chunks:
         left -= len(chunk)
         if left < 0:
-            raise _changed(file)
+            raise _changed([file])
         target.write(chunk)
     if left:
-        raise _changed(file)
+        raise _changed([file])
 
 
 def _content(source: BinaryIO, file: SourceFile) -> tuple[Iterator[bytes], int]:
@@ -587,16 +592,17 @@ def _with_lf(source: BinaryIO) -> Iterator[bytes]:
     yield held
 
 
-def _changed(file: SourceFile) -> PackagingError:
-    fault = f"{shown(file.name)}: changed while it was packed. Stop the program that writes it"
-    return PackagingError([f"{fault}, or exclude it, and synthesize again."])
+def _changed(files: Iterable[SourceFile]) -> PackagingError:
+    rule = "changed while it was packed"
+    fix = "Stop the program that writes it, or exclude it, and synthesize again"
+    return PackagingError(Issue(shown(file.name), rule, fix) for file in files)
 
 
 def _check_unchanged(tree: SourceTree) -> None:
     """Raise an error if a file changed while the archive was written."""
     changed = [file for file in tree.files if has_changed(file.path, file.state)]
     if changed:
-        raise PackagingError([problem for file in changed for problem in _changed(file).problems])
+        raise _changed(changed)
 
 
 def has_changed(path: Path, state: FileState) -> bool:

@@ -1,52 +1,13 @@
-"""The one shape of everything that is wrong with the arguments of a construct."""
+"""Issues with the arguments of a construct. Their shape is the handler's as well."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from cdk_braket._lambda.braket_jobs.issue import Issue, Severity, as_lines, one_line
+
+__all__ = ["Issue", "Severity", "argument_names", "as_lines", "one_line", "shorten", "without"]
+
 _SHOWN_LENGTH: Final = 80
-# The checks that `disabled_checks` turns off by the rest of their ids.
-_DISABLED_BY_NAME: Final = "preflight-"
-
-
-class Severity(StrEnum):
-    """How bad an issue is."""
-
-    ERROR = "error"
-    """It stops the synthesis."""
-
-    WARNING = "warning"
-    """It is reported, and can be acknowledged by the id of its check."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One thing that is wrong, in the words of an argument of ours.
-
-    Attributes:
-        argument: The argument, such as `instance.volume_size` or `hyperparameters['shots']`.
-        rule: The rule, and how it is broken.
-        fix: A sentence on how to fix it; empty if `rule` includes it.
-        shown: The value, fit for one line; empty where there is none or it must not be shown.
-        severity: Whether it stops the synthesis.
-        check: The id that turns the check off, or that acknowledges the warning.
-    """
-
-    argument: str
-    rule: str
-    fix: str = ""
-    shown: str = ""
-    severity: Severity = Severity.ERROR
-    check: str = ""
-
-    def __str__(self) -> str:
-        value = f"={self.shown}" if self.shown else ""
-        subject = f"{self.argument}{value}: " if self.argument else ""
-        text = f"{subject}{_sentence(self.rule)}{_sentence(self.fix, before=' ')}"
-        if self.check.startswith(_DISABLED_BY_NAME):
-            text += f" (check {self.check.removeprefix(_DISABLED_BY_NAME)})"
-        return one_line(text)
 
 
 def without(issues: Iterable[Issue], refused: Iterable[str]) -> list[Issue]:
@@ -74,14 +35,3 @@ def shorten(text: str) -> str:
     """A value fit for one line."""
     quoted = repr(text)
     return quoted if len(quoted) <= _SHOWN_LENGTH else f"{quoted[:_SHOWN_LENGTH]}…"
-
-
-def one_line(text: str) -> str:
-    """Escape all characters of a string, such as a user's, but letters, digits and signs."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
-
-
-def _sentence(text: str, *, before: str = "") -> str:
-    if not text:
-        return ""
-    return f"{before}{text}" if text.endswith((".", "?", "…")) else f"{before}{text}."

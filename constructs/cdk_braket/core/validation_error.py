@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .issue import Issue
+from .issue import Issue, as_lines
 
 
 class ValidationError(ValueError):
@@ -28,5 +28,5 @@ class ValidationError(ValueError):
 
     def __init__(self, construct_path: str, problems: Sequence[str | Issue]) -> None:
         self.construct_path = construct_path
-        self.problems = tuple(str(problem) for problem in problems)
+        self.problems = as_lines(problems)
         super().__init__("\n".join(f"[{construct_path}] {problem}" for problem in self.problems))

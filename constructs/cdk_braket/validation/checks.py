@@ -193,7 +193,9 @@ def _files(
     try:
         return source.collect(scratch)
     except PackagingError as error:
-        checked.problems += [Issue(owner, problem) for problem in error.problems]
+        checked.problems += [
+            Issue(owner, f"{issue.argument}: {issue.rule}", issue.fix) for issue in error.issues
+        ]
         return None
 
 

@@ -9,14 +9,36 @@ from typing import Final
 
 import click
 
-from . import cancel, cost, jobs, logs, open_console, results, status, sweep, wait
+from . import (
+    cancel,
+    completion,
+    cost,
+    doctor,
+    explain,
+    init,
+    jobs,
+    logs,
+    metrics,
+    open_console,
+    plot,
+    results,
+    status,
+    sweep,
+    wait,
+)
 
 COMMANDS: Final[tuple[click.Command, ...]] = (
     cancel.cancel,
+    completion.completion,
     cost.cost,
+    doctor.doctor,
+    explain.explain,
+    init.init,
     jobs.jobs,
     logs.logs,
+    metrics.metrics,
     open_console.open_console,
+    plot.plot,
     results.results,
     status.status,
     sweep.sweep,

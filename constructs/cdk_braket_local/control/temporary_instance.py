@@ -2,15 +2,14 @@
 
 import contextlib
 import importlib.util
-import json
 import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdk_braket_client import installation
 from cdk_braket_local import processes
 from cdk_braket_local.control import foreground_command
 from cdk_braket_local.files import FolderError, OwnedFolder
@@ -18,7 +17,6 @@ from cdk_braket_local.files import FolderError, OwnedFolder
 if TYPE_CHECKING:
     from cdk_braket_local.control.instance import LocalAws
 
-_DISTRIBUTION = "cdk-braket"
 _PREFIX = "cdk-braket-local-"
 _STATE = "aws"
 # What processes of a killed one get to be gone.
@@ -28,22 +26,6 @@ _NEEDED = ("ministack", "hypercorn", "braket")
 
 class NotOpenedError(Exception):
     """A local AWS could not be started; the message is one line for the user."""
-
-
-def install_command() -> str:
-    """Return the command that installs the extra from where this package was installed from."""
-    requirement = f"{_DISTRIBUTION}[local]"
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        # Absent if it came from an index. Source:
-        # https://packaging.python.org/en/latest/specifications/direct-url/
-        text = metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
-        origin = json.loads(text) if text else {}
-        vcs = origin.get("vcs_info")
-        if vcs:
-            requirement += f" @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
-        elif origin:
-            requirement += f" @ {origin['url']}"
-    return f'pip install "{requirement}"'
 
 
 @contextlib.contextmanager
@@ -61,7 +43,8 @@ def local_aws(state_directory: Path, port: int | None) -> Iterator["LocalAws"]:
         NotOpenedError: It could not be started.
     """
     if not all(importlib.util.find_spec(name) for name in _NEEDED):
-        raise NotOpenedError(f"the local AWS is not installed; run: {install_command()}")
+        command = installation.install_command("local")
+        raise NotOpenedError(f"the local AWS is not installed; run: {command}")
     # Only now: without the extra, `--help` and this message must still work.
     from cdk_braket_local.control.instance import LocalAws, LocalAwsError  # noqa: PLC0415
 

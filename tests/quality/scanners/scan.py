@@ -1,4 +1,4 @@
-"""What scanners find in the templates of stacks: cdk-nag's packs, checkov, cfn-lint."""
+"""The findings of scanners in the templates of stacks: cdk-nag's packs, checkov, cfn-lint."""
 
 import json
 import subprocess
@@ -25,12 +25,12 @@ PACKS = (
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """What a scanner has to say about one resource.
+    """A finding of a scanner on one resource.
 
     Attributes:
         rule: The rule's name.
         resource: The construct's path (cdk-nag) or the logical id (checkov, cfn-lint).
-        detail: What of the resource, for rules that say more than one thing of it.
+        detail: The part of the resource, for rules with several findings on it.
     """
 
     rule: str
@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the scanners find; errors and warnings alike.
+    """The findings of all scanners, errors and warnings.
 
     Attributes:
         nag: Of all five packs together.
@@ -54,7 +54,7 @@ class Findings:
 
     @property
     def by_resource(self) -> dict[str, int]:
-        """How much each scanner finds: a rule once for a resource, however much it finds there."""
+        """The number of findings of each scanner, with each rule once for a resource."""
         scanners = {"cdk-nag": self.nag, "checkov": self.checkov, "cfn-lint": self.cfn_lint}
         return {
             scanner: len({(finding.rule, finding.resource) for finding in found})
@@ -90,7 +90,7 @@ def _nag(stack: Stack) -> Iterator[Finding]:
 
 
 def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
-    """What fails in each template, of one run for all: most of it is checkov's own start."""
+    """Return the failed checks of each template, of one run for all, as checkov starts slowly."""
     command: list[str | Path] = [_scanners_python(), "-m", "checkov.main"]
     command += ["--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"]
     report = _json([*command, "--file", *templates], templates[0].parent)
@@ -107,7 +107,7 @@ def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
 
 
 def _scanners_python() -> Path:
-    """Return the Python of the environment of checkov, made if it does not fit its lock."""
+    """Return the Python of checkov's environment, which is created if its lock has changed."""
     checkout = setup.Checkout(ROOT)
     folder, lock = checkout.cache / "scanners", ROOT / "requirements-scanners.lock"
     python = folder / "bin" / "python"

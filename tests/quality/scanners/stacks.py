@@ -1,4 +1,4 @@
-"""The stacks that are scanned: all examples, and environments that are asked for more."""
+"""The scanned stacks: all examples, and environments with more options."""
 
 import json
 import runpy
@@ -57,7 +57,7 @@ def _reserved() -> Stack:
 
 
 def _hardened() -> Stack:
-    """What is asked of the user is not in the stack, and so not scanned."""
+    """The resources of the user are not in the stack, and so not scanned."""
     stack = Stack(_app(), "Hardened")
     vpc = ec2.Vpc.from_vpc_attributes(
         stack,
@@ -94,7 +94,7 @@ def _job_on(environment: HybridJobEnvironment) -> None:
 
 
 def stacks() -> Mapping[str, Stack]:
-    """Make all of them, each in an app of its own."""
+    """Create all of them, each in a separate app."""
     made: dict[str, Callable[[], Stack]] = {
         "job": _job,
         "many jobs": lambda: ManyJobsStack(_app(), "ManyJobs"),

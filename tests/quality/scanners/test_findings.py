@@ -28,7 +28,7 @@ def found() -> Mapping[str, scan.Findings]:
 
 
 def documented(name: str) -> dict[str, int]:
-    """On how many resources of a stack the page says that each rule finds fault."""
+    """Return the number of resources of a stack for each rule, according to the page."""
     column = NAMES.index(name)
     rows = re.findall(r"^\| `([A-Za-z0-9._-]+)` \|((?: *\d* \|){7})", PAGE, re.MULTILINE)
     counts = {rule: cells.split("|")[column].strip() for rule, cells in rows}
@@ -36,7 +36,7 @@ def documented(name: str) -> dict[str, int]:
 
 
 def counted(findings: scan.Findings) -> dict[str, int]:
-    """On how many resources each rule finds fault."""
+    """Return the number of resources for each rule."""
     resources: dict[str, set[str]] = {}
     for finding in [*findings.nag, *findings.checkov, *findings.cfn_lint]:
         resources.setdefault(finding.rule, set()).add(finding.resource)
@@ -44,17 +44,17 @@ def counted(findings: scan.Findings) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_remains_is_what_the_page_tells(name: str) -> None:
+def test_the_page_lists_the_remaining_findings(name: str) -> None:
     assert counted(found()[name]) == documented(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_sums_are_what_the_page_tells(name: str) -> None:
+def test_the_page_has_the_sums(name: str) -> None:
     [row] = re.findall(rf"^\| {name} \| (\d+) \| (\d+) \| (\d+) \|", PAGE, re.MULTILINE)
     assert found()[name].by_resource == dict(zip(BY_HAND, map(int, row), strict=True))
 
 
-def test_what_reserves_concurrency_has_no_more_than_one_hardened_by_hand() -> None:
+def test_with_reserved_concurrency_the_findings_are_those_of_one_hardened_by_hand() -> None:
     sums = dict(found()["reserved"].by_resource)
     # The statement for Braket's service-linked role, without which its key serves no device.
     sums["checkov"] -= counted(found()["reserved"])["CKV_AWS_33"]
@@ -88,7 +88,7 @@ def test_a_bucket_without_anything_is_found_by_all() -> None:
     assert all(count > 0 for count in result.by_resource.values())
 
 
-def test_the_handler_still_comes_after_its_policy_and_what_users_name() -> None:
+def test_the_handler_still_depends_on_its_policy_and_on_user_dependencies() -> None:
     stack = HybridJobStack(App(), "Job")
     topic = CfnResource(stack, "Topic", type="AWS::SNS::Topic")
     stack.node.find_child("BraketHybridJobHandler").node.add_dependency(topic)

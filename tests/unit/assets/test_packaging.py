@@ -1,4 +1,4 @@
-"""What goes into a packed script, what is refused, and that nothing of the machine gets in."""
+"""The content of a packed script, refusals, and independence from the machine."""
 
 import dataclasses
 import gzip
@@ -64,7 +64,7 @@ VQE = {"algo.py": b"def main(): pass\n", "sub/deep/data.bin": bytes(range(256)) 
 
 
 class SdkSession:
-    """Takes the SDK's upload, so that its archive can be compared."""
+    """Records the SDK's upload, so that its archive can be compared."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -100,7 +100,7 @@ def test_reports_sizes_count_and_the_hash_of_the_archive(tmp_path: Path) -> None
 
 
 def test_is_one_fixed_sequence_of_bytes(tmp_path: Path) -> None:
-    """The same on every machine, Python and zlib: a changed hash starts every user's jobs anew."""
+    """The same on every machine, Python and zlib: a changed hash starts every user's jobs again."""
     long = "/".join(["long" * 20] * 4) + ".py"
     files = {**VQE, long: b"x", "größe\nβ.txt": b"y", "big": b"z" * 200_000}
     packed = package_source(write_tree(tmp_path / "vqe", files), tmp_path / "out")
@@ -157,7 +157,7 @@ def test_is_valid_gzip_at_every_edge_of_a_block(tmp_path: Path, size: int) -> No
     assert unpacked(packed.archive, tmp_path / "back") == {"a/data": content}
 
 
-def test_leaves_out_what_tools_leave_behind(tmp_path: Path) -> None:
+def test_omits_files_that_tools_leave_behind(tmp_path: Path) -> None:
     kept = {"algo.py": b"", "pycache.py": b"", "venv.py": b"", ".hidden": b"", "a.pyx": b""}
     left = {
         "__pycache__/algo.cpython-312.pyc": b"",
@@ -177,7 +177,7 @@ def test_leaves_out_what_tools_leave_behind(tmp_path: Path) -> None:
     assert {member.name for member in members(packed.archive)} == {f"a/{name}" for name in kept}
 
 
-def test_packs_a_link_that_stays_inside_as_what_it_points_to(tmp_path: Path) -> None:
+def test_packs_a_link_that_stays_inside_as_its_target(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "a", {"real/x.py": b"x"})
     (source / "file").symlink_to("real/x.py")
     (source / "directory").symlink_to(source / "real")
@@ -227,7 +227,7 @@ def test_refuses_everything_it_cannot_pack_at_once(tmp_path: Path) -> None:
         assert problem.endswith("exclude it.")
 
 
-def test_what_is_left_out_is_no_problem(tmp_path: Path) -> None:
+def test_an_excluded_file_is_no_problem(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "a", {"x.py": b"x", "data/big": b"x"})
     (source / "data" / "out").symlink_to("/")
     os.mkfifo(source / "pipe")
@@ -246,7 +246,9 @@ def test_what_is_left_out_is_no_problem(tmp_path: Path) -> None:
         (["!.env"], set()),
     ],
 )
-def test_exclude_patterns_are_cdks(tmp_path: Path, exclude: list[str], left: set[str]) -> None:
+def test_exclude_patterns_are_those_of_cdk(
+    tmp_path: Path, exclude: list[str], left: set[str]
+) -> None:
     names = {"algo.py", "x.csv", "data/y.csv", "data/Z.CSV", "data/keep.txt", ".env"}
     source = write_tree(tmp_path / "a", dict.fromkeys(names, b""))
     files = read_tree(source, exclude=exclude).files
@@ -255,7 +257,7 @@ def test_exclude_patterns_are_cdks(tmp_path: Path, exclude: list[str], left: set
 
 
 def test_the_default_patterns_mean_the_same_with_and_without_cdk(tmp_path: Path) -> None:
-    """Without patterns of the user's nothing asks CDK, so both ways must agree on ours."""
+    """Without the user's patterns, CDK is not called, so both ways must agree on ours."""
     names = [pattern.replace("*", "name").replace("[co]", "c") for pattern in DEFAULT_EXCLUDES]
     names += [name.upper() for name in names]
     near = [name + "x" for name in names]
@@ -270,7 +272,7 @@ def test_the_default_patterns_mean_the_same_with_and_without_cdk(tmp_path: Path)
     assert not any(plain(name, True) for name in near)
 
 
-def test_names_made_of_dots_are_packed_though_cdk_takes_them_for_no_path(tmp_path: Path) -> None:
+def test_names_of_dots_are_packed_although_cdk_refuses_them_as_paths(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "a", {".../x.py": b"", "x.csv": b""})
     files = read_tree(source, exclude=["*.csv"]).files
     assert [file.name for file in files] == ["a/.../x.py"]
@@ -304,7 +306,7 @@ def test_refuses_the_root_and_the_destination_as_source(tmp_path: Path) -> None:
 def test_links_that_multiply_end_in_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thirty directories with two links each are a thousand million directories."""
+    """Thirty directories with two links each are a billion directories."""
     monkeypatch.setattr(packaging, "MAX_ENTRIES", 500)
     source = tmp_path / "a"
     for level in range(30):
@@ -317,7 +319,7 @@ def test_links_that_multiply_end_in_an_error(
 
 
 def _maze(root: Path, directories: int) -> Path:
-    """Directories that all hold links to all: as many ways as one can go through them."""
+    """Directories that all have links to all: one path for each order of them."""
     for here in range(directories):
         (root / f"d{here}").mkdir(parents=True)
         for there in range(directories):
@@ -379,7 +381,7 @@ def test_a_source_that_is_too_large_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_as_much_as_is_allowed_is_packed_and_links_count_as_what_they_lead_to(
+def test_files_up_to_the_limit_are_packed_and_links_count_as_their_targets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packaging, "MAX_BYTES", 6)
@@ -396,7 +398,7 @@ _OPEN: Callable[[Path, str], IO[bytes]] = Path.open
 
 
 class WritesWhile:
-    """A program that changes a file as soon as the packer has opened another one, or itself."""
+    """A program that changes a file after the packer has opened another one, or the same."""
 
     def __init__(self, trigger: Path, change: Callable[[], object]) -> None:
         self.trigger = trigger

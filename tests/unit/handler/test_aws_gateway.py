@@ -244,6 +244,15 @@ def test_get_job_reads_what_the_lifecycle_needs(gateway: AwsGateway, braket: Stu
     )
 
 
+def test_the_reason_of_a_job_is_read_without_its_hyperparameters(
+    gateway: AwsGateway, braket: Stubber
+) -> None:
+    reason = f"ValueError: {CANARY!r} is too long"
+    response = job_response(hyperParameters={"key": CANARY}, failureReason=reason)
+    braket.add_response("get_job", response, {"jobArn": JOB})
+    assert gateway.get_job(JOB).failure_reason == "ValueError: '***' is too long"
+
+
 def test_get_job_does_without_what_the_service_may_leave_out(
     gateway: AwsGateway, braket: Stubber
 ) -> None:
@@ -551,7 +560,7 @@ def test_a_missing_asset_is_named_whether_s3_tells_or_hides_it(
     with pytest.raises(ServiceError, match=r"s3://cdk-assets/abc\.tar\.gz") as raised:
         gateway.copy_asset(SOURCE, TARGET)
     assert raised.value.kind is Kind.PERMANENT
-    assert "not there, or the handler's role lacks" in explain(raised.value, {}, "us-east-1")
+    assert "not there, or the handler's role lacks" in str(explain(raised.value, {}, "us-east-1"))
 
 
 # --- The answer to CloudFormation. ---

@@ -357,7 +357,7 @@ def test_no_part_of_a_hyperparameter_is_told_however_the_service_quotes_it(
 ) -> None:
     message = f"Value {quote(value)} at 'hyperParameters.key' failed. {'More. ' * 300}"
     error = ServiceError("CreateJob", "ValidationException", message, Kind.PERMANENT, "r-1")
-    told = explain(error, request(hyperParameters={"key": value}), "us-east-1")
+    told = str(explain(error, request(hyperParameters={"key": value}), "us-east-1"))
     assert leaked(value, told) == []
     assert "at 'hyperParameters.key' failed. More. " in told
     assert "(request r-1). The service refuses the request" in told

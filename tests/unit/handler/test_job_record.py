@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -169,6 +170,37 @@ def test_a_record_is_read_as_it_was_written() -> None:
 def test_what_is_no_record_is_damaged(text: str) -> None:
     with pytest.raises(UnreadableRecordError):
         load(text)
+
+
+ODD: tuple[object, ...] = (None, True, 5, "text", [], [7], {}, {"a": 7})
+
+
+def _with_one_damaged_member(text: str) -> Iterator[str]:
+    """A record with each member of each kind damaged in each way."""
+    stored = json.loads(text)
+    [run] = stored["runs"].values()
+    for part in (stored, run, stored["events"][0]):
+        for name, kept in list(part.items()):
+            for odd in ODD:
+                part[name] = odd
+                yield json.dumps(stored)
+            part[name] = kept
+
+
+def test_a_record_with_a_damaged_member_is_read_or_replaced_and_never_stops_an_event() -> None:
+    world = World()
+    Stack(world).create(properties("A"))
+    [(place, (text, _))] = world.objects.items()
+    for number, damaged in enumerate(_with_one_damaged_member(text)):
+        world = World()
+        stack = Stack(world)
+        held = str(stack.create(properties("A"))["PhysicalResourceId"])
+        world.objects[place] = (damaged, f"damaged {number}")
+        answer = stack.update(properties("A", {"team": "other"}))
+        assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", held), damaged
+        world.objects[place] = (damaged, f"damaged again {number}")
+        assert stack.delete()["Status"] == "SUCCESS", damaged
+        assert world.alive() == [], damaged
 
 
 EXPECTED = {

@@ -13,7 +13,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
     Property,
 )
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from tests.unit.handler.worlds import Stack, World, properties
+from tests.unit.handler.worlds import Stack, World, properties, request
 
 REASON = "AlgorithmError: ValueError: no good, exit code: 1"
 
@@ -107,6 +107,21 @@ def test_a_job_that_fails_need_not_fail_the_stack(world: World, stack: Stack) ->
     assert answer["Status"] == "SUCCESS"
     assert data(answer)[Attribute.JOB_STATUS] == FAILED
     assert data(answer)[Attribute.FAILURE_REASON] == "é" * 300
+
+
+@pytest.mark.parametrize("fails_stack", [True, False])
+@pytest.mark.parametrize("before", [0, 595])
+def test_no_part_of_a_hyperparameter_that_a_job_quotes_is_answered(
+    world: World, stack: Stack, fails_stack: bool, before: int
+) -> None:
+    """The reason is cut, but only after the secret is removed."""
+    secret = "canary-" + "s" * 20
+    world.job_takes, world.job_ends_as = 100, FAILED
+    world.failure_reason = "x" * before + secret
+    props = waiting(fails_stack=fails_stack)
+    props[Property.REQUEST] = json.dumps(request(hyperParameters={"key": secret}))
+    answer = stack.create(props)
+    assert "cana" not in json.dumps(answer)
 
 
 def test_a_wait_that_is_over_before_the_job_fails_and_the_rollback_cancels(

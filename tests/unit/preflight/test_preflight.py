@@ -1,4 +1,4 @@
-"""What a preflight says about a script, and what it does not say."""
+"""The findings of a preflight on a script, and scripts without findings."""
 
 import ast
 import sys
@@ -77,7 +77,7 @@ class TestEntryPoint:
             ("vqe.sub:start", "vqe.sub.train:start"),
         ],
     )
-    def test_a_directorys_modules_start_with_its_name(
+    def test_the_modules_of_a_directory_start_with_its_name(
         self, tmp_path: Path, entry_point: str, right: str
     ) -> None:
         root = directory(
@@ -126,7 +126,7 @@ class TestEntryPoint:
             "@decorated\ndef main(x): pass",
         ],
     )
-    def test_what_syntax_can_follow_or_cannot_decide_is_no_error(
+    def test_names_that_syntax_can_follow_or_cannot_decide_are_no_error(
         self, tmp_path: Path, text: str
     ) -> None:
         root = directory(
@@ -183,7 +183,7 @@ class TestEntryPoint:
             (["a.so", "a/__init__.py"], "a/__init__.py"),
         ],
     )
-    def test_of_two_modules_of_one_name_the_one_that_python_takes_counts(
+    def test_of_two_modules_of_one_name_the_one_that_python_imports_counts(
         self, tmp_path: Path, files: list[str], defined: str
     ) -> None:
         texts = {name: f"def in_{index}(): pass" for index, name in enumerate(files)}
@@ -224,15 +224,15 @@ class TestEntryPoint:
     ) -> None:
         assert kinds(check(tmp_path, text)) == [("entry-point", "error")]
 
-    def test_a_yield_in_an_inner_function_is_none_of_its_own(self, tmp_path: Path) -> None:
+    def test_a_yield_in_an_inner_function_does_not_count(self, tmp_path: Path) -> None:
         assert check(tmp_path, "def main():\n    def inner():\n        yield 1\n") == []
 
-    def test_a_source_without_python_says_so(self, tmp_path: Path) -> None:
+    def test_a_source_without_python_is_reported(self, tmp_path: Path) -> None:
         root = file(tmp_path, "echo", "run.sh")
         [finding] = preflight(root, "run:main", {})
         assert "Put a Python file" in finding.message
 
-    def test_a_missing_source_is_packagings_error(self, tmp_path: Path) -> None:
+    def test_a_missing_source_is_an_error_of_packaging(self, tmp_path: Path) -> None:
         with pytest.raises(PackagingError, match="No such file"):
             preflight(tmp_path / "none", "algo:main", {})
 
@@ -290,7 +290,7 @@ class TestImports:
 
 
 class TestHyperparameters:
-    def test_one_the_function_does_not_take_is_named(self, tmp_path: Path) -> None:
+    def test_one_without_an_argument_is_named(self, tmp_path: Path) -> None:
         [finding] = check(tmp_path, MAIN, shots="1", ratee="0.5")
         assert kinds([finding]) == [("hyperparameters", "error")]
         assert finding.subject == "hyperparameter 'ratee'"
@@ -306,7 +306,7 @@ class TestHyperparameters:
         ["def main(**kwargs): pass", "def main(a, *, b=1, **rest): pass", "def main(a, b): pass",
          "def main(a, *args, b): pass", "def main(b: str, a: float): pass"],
     )  # fmt: skip
-    def test_those_it_takes_are_no_finding(self, tmp_path: Path, text: str) -> None:
+    def test_those_with_an_argument_are_no_finding(self, tmp_path: Path, text: str) -> None:
         assert check(tmp_path, text, a="1", b="2") == []
 
     def test_arguments_by_position_only_are_an_error(self, tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ class TestHyperparameters:
     ) -> None:
         assert check(tmp_path, f"{reads}\ndef main({signature}): pass", a="1") == []
 
-    def test_nobody_reading_them_is_a_warning(self, tmp_path: Path) -> None:
+    def test_unread_hyperparameters_are_a_warning(self, tmp_path: Path) -> None:
         assert kinds(check(tmp_path, "def main(): pass", a="1")) == [("hyperparameters", "warning")]
         assert kinds(check(tmp_path, "print(1)", "algo", a="1")) == [("hyperparameters", "warning")]
 
@@ -367,7 +367,7 @@ class TestCasts:
     @pytest.mark.parametrize(
         ("annotation", "value"), [("int", "0.5"), ("int", "True"), ("float", "fast")]
     )
-    def test_a_value_the_annotation_does_not_take_is_an_error_without_the_value(
+    def test_a_value_that_the_annotation_cannot_cast_is_an_error_without_the_value(
         self, tmp_path: Path, annotation: str, value: str
     ) -> None:
         [finding] = check(tmp_path, f"def main(x: {annotation}): pass", x=value)
@@ -394,7 +394,9 @@ class TestSyntax:
         ["type X = int", "def f[T](x: T): pass", "class A[T]: pass", "x = f'{a['b']}'",
          "x = f'{\na\n}'"],
     )  # fmt: skip
-    def test_what_the_container_knows_is_never_refused(self, tmp_path: Path, text: str) -> None:
+    def test_a_known_module_of_the_container_is_never_refused(
+        self, tmp_path: Path, text: str
+    ) -> None:
         assert kinds(check(tmp_path, f"{text}\ndef main(): pass")) == SINCE_3_12
 
     @pytest.mark.parametrize(
@@ -426,7 +428,7 @@ class TestSyntax:
             type("TemplateStr", (ast.expr,), {})(),
         ],
     )
-    def test_newer_syntax_is_seen_in_the_tree_that_a_newer_python_makes(
+    def test_newer_syntax_is_found_in_the_tree_of_a_newer_python(
         self, tree: ast.expr, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         module = ast.Module([ast.Expr(tree)], [])
@@ -438,11 +440,11 @@ class TestSyntax:
         assert fault.severity is Severity.ERROR
 
     @pytest.mark.parametrize("text", ["def f(:", "print 'x'", "x = (1", "if 1:\n\tx\n        y"])
-    def test_what_no_python_3_reads_is_an_error(self, tmp_path: Path, text: str) -> None:
+    def test_invalid_syntax_of_python_3_is_an_error(self, tmp_path: Path, text: str) -> None:
         assert kinds(check(tmp_path, f"def main(): pass\n{text}\n")) == [("syntax", "error")]
 
     @pytest.mark.parametrize("data", [b"\xff", b"x\0", b"# coding: nonsense\n", b"x = '\xe9'"])
-    def test_what_is_no_text_is_an_error(self, tmp_path: Path, data: bytes) -> None:
+    def test_a_file_that_is_not_text_is_an_error(self, tmp_path: Path, data: bytes) -> None:
         (tmp_path / "algo.py").write_bytes(data)
         found = preflight(tmp_path / "algo.py", "algo:main", {})
         assert kinds(found) == [("syntax", "error")]
@@ -454,7 +456,7 @@ class TestSyntax:
     def test_a_warning_of_the_parser_is_not_ours(self, tmp_path: Path) -> None:
         assert check(tmp_path, "def main(): '\\d'\n") == []
 
-    def test_only_what_the_entry_point_imports_is_read(self, tmp_path: Path) -> None:
+    def test_only_modules_that_the_entry_point_imports_are_read(self, tmp_path: Path) -> None:
         broken = "def f(:"
         root = directory(
             tmp_path,
@@ -526,13 +528,13 @@ class TestCredentials:
     @pytest.mark.parametrize(
         "name", ["password", "dbPassword", "API_KEY", "apiKey", "client-secret", "auth_token"]
     )
-    def test_a_telling_name_is_enough(self, tmp_path: Path, name: str) -> None:
+    def test_a_suspicious_name_is_enough(self, tmp_path: Path, name: str) -> None:
         found = check(tmp_path, "def main(**kw): pass", **{name: "hunter2"})
         assert kinds(found) == [("credentials", "error")]
         assert "hunter2" not in repr(found)
 
     @pytest.mark.parametrize("name", INNOCENT)
-    def test_what_is_none_passes(self, tmp_path: Path, name: str) -> None:
+    def test_a_harmless_name_passes(self, tmp_path: Path, name: str) -> None:
         assert check(tmp_path, "def main(**kw): pass", **{name: INNOCENT[name]}) == []
 
     def test_a_value_known_at_deploy_time_only_passes(self, tmp_path: Path) -> None:

@@ -97,8 +97,10 @@ def signatures(draw: st.DrawFn) -> str:
     return ", ".join(parts)
 
 
-def runs_as_asked(function: Callable[..., object], given_values: Mapping[str, str]) -> bool:
-    """Do what the container does, and tell whether the function ran with what was asked for."""
+def runs_with_given_values(
+    function: Callable[..., object], given_values: Mapping[str, str]
+) -> bool:
+    """Imitate the container, and return whether the function ran with the given values."""
     signature = inspect.signature(function)
     kinds = {name: argument.kind for name, argument in signature.parameters.items()}
     if any(kinds.get(name) is inspect.Parameter.POSITIONAL_ONLY for name in given_values):
@@ -122,7 +124,7 @@ def runs_as_asked(function: Callable[..., object], given_values: Mapping[str, st
     future=st.booleans(),
 )
 @settings(max_examples=400, deadline=None)
-def test_the_verdict_is_what_the_container_does(
+def test_the_verdict_matches_the_container(
     signature: str, given_values: dict[str, str], future: bool
 ) -> None:
     text = f"def main({signature}): return None\n"
@@ -136,7 +138,7 @@ def test_the_verdict_is_what_the_container_does(
         found = preflight(script, "algo:main", given_values)
 
     # A function without arguments may read the file itself, so that is a warning.
-    expected = runs_as_asked(namespace["main"], given_values)
+    expected = runs_with_given_values(namespace["main"], given_values)
     if not signature and given_values:
         assert [finding.severity for finding in found] == [Severity.WARNING]
     else:

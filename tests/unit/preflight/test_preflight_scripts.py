@@ -91,7 +91,7 @@ class TestLocalModules:
             ("from ..lib import a", "from_asset('{0}/mono', entry_point='mono.jobs.job:run')"),
         ],
     )
-    def test_a_part_of_a_larger_tree_that_imports_its_neighbours(
+    def test_a_part_of_a_larger_tree_that_imports_its_siblings(
         self, tmp_path: Path, text: str, fix: str
     ) -> None:
         write(

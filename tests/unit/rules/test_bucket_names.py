@@ -26,14 +26,14 @@ def _problems(script: str, channel: str, checkpoints: str) -> list[str]:
         Property.REQUEST: json.dumps(changed),
         Property.COPY_CHECKPOINTS_FROM: checkpoints,
     }
-    return problems_of(read_definition(given), "us-east-1")
+    return [str(issue) for issue in problems_of(read_definition(given), "us-east-1")]
 
 
 @pytest.mark.parametrize("name", ["*", "amazon-braket-*", "a?c", "${aws:username}", "ab", "A-bc"])
 def test_an_impossible_name_is_reported_for_each_place_without_the_value(name: str) -> None:
     problems = _problems(f"s3://{name}/a.tar.gz", f"s3://{name}/a", f"s3://{name}/a")
     must = "must name a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
-    assert problems == [f"{place} {must}" for place in (_SCRIPT, _CHANNEL, "CopyCheckpointsFrom")]
+    assert problems == [f"{place}: {must}." for place in (_SCRIPT, _CHANNEL, "CopyCheckpointsFrom")]
 
 
 @pytest.mark.parametrize("name", ["abc", "amazon-braket-mine", "a.b-1", "a" * 63])

@@ -1,4 +1,4 @@
-"""What `rules` says of values, by hand-picked example."""
+"""The problems that `rules` reports for values, by hand-picked example."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def kinds(problems: list[Problem]) -> list[tuple[tuple[str | int, ...], Rule]]:
     return [(problem.path, problem.rule) for problem in problems]
 
 
-def test_every_missing_member_is_told_at_once() -> None:
+def test_every_missing_member_is_reported_at_once() -> None:
     required = service_model.shape("CreateJobRequest").required
     assert kinds(check("CreateJobRequest", {})) == [((name,), Rule.REQUIRED) for name in required]
 
@@ -61,7 +61,7 @@ def test_number_message_states_the_rule_and_the_number() -> None:
     )
 
 
-def test_unknown_member_and_enum_suggest_what_was_meant() -> None:
+def test_unknown_member_and_enum_suggest_a_similar_name() -> None:
     [unknown] = check("JobStoppingCondition", {"maxRuntimeInSecond": 1})
     assert unknown.message.endswith("did you mean maxRuntimeInSeconds?")
     [enum] = check("CompressionType", "GZ")
@@ -74,7 +74,7 @@ def test_only_an_int_is_a_whole_number(wrong: object) -> None:
 
 
 @pytest.mark.parametrize("wrong", [1, True, None, b"a", ["a"]])
-def test_only_str_is_text(wrong: object) -> None:
+def test_only_str_is_a_string(wrong: object) -> None:
     assert kinds(check(JOB_NAME, wrong)) == [((), Rule.TYPE)]
 
 
@@ -107,7 +107,7 @@ def test_skip_passes_over_values_with_all_they_hold() -> None:
     assert {problem.rule for problem in found} == {Rule.REQUIRED}
 
 
-def test_skip_is_asked_about_map_keys_and_unknown_members() -> None:
+def test_skip_is_called_for_map_keys_and_unknown_members() -> None:
     value = {"": "kept", "${Token[1]}": "kept"}
     shape = model_rules.shape_of("CreateJobRequest", "hyperParameters")
     assert kinds(check(shape, value, skip=lambda each: each == "")) == []
@@ -122,7 +122,7 @@ def test_a_present_none_is_a_wrong_type_as_for_boto3() -> None:
     ]
 
 
-def test_union_takes_exactly_one_member() -> None:
+def test_union_accepts_exactly_one_member() -> None:
     unions = [n for n in service_model.shape_names() if service_model.shape(n).union]
     assert unions
     for name in unions:
@@ -137,7 +137,7 @@ def test_neither_message_nor_repr_holds_a_value() -> None:
         assert "canary" not in repr(problem)
 
 
-def test_description_is_made_from_the_model() -> None:
+def test_description_comes_from_the_model() -> None:
     limits = model_rules.bounds(JOB_NAME)
     assert model_rules.describe(JOB_NAME) == (
         f"{limits.minimum} to {limits.maximum} characters matching {limits.pattern}"
@@ -170,7 +170,7 @@ def test_shape_of_descends_through_members_lists_and_maps() -> None:
     assert model_rules.key_shape_of("CreateJobRequest", "hyperParameters") == "String256"
 
 
-def test_operations_carry_what_a_server_needs() -> None:
+def test_operations_have_the_data_of_a_server() -> None:
     create = service_model.operation("CreateJob")
     assert (create.method, create.uri, create.status) == ("POST", "/job", 201)
     statuses = {service_model.shape(error).error_status for error in create.errors}
@@ -198,7 +198,7 @@ def test_no_pattern_is_slow_on_a_long_hostile_text(name: str, unit: str) -> None
     assert time.process_time() - began < 1
 
 
-def test_a_huge_unknown_map_is_told_off_quickly() -> None:
+def test_a_huge_unknown_map_is_refused_quickly() -> None:
     value = {f"member{number}": number for number in range(20_000)}
     began = time.process_time()
     assert len(check("JobStoppingCondition", value)) == 20_000

@@ -1,4 +1,4 @@
-"""What cannot become a job and that the service model does not tell."""
+"""Rules for jobs that the service model does not contain."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_prefix_is_no_object(key: str, prefix: bool) -> None:
     assert bool(problems_of_container(request)) == prefix
 
 
-def test_a_device_of_another_region_is_told_with_both() -> None:
+def test_a_device_of_another_region_is_reported_with_both() -> None:
     request = {"deviceConfig": {"device": GARNET}}
     assert problems_of_service(request, "eu-north-1") == []
     [problem] = problems_of_service(request, "us-east-1")
@@ -60,6 +60,6 @@ def test_all_of_it_comes_at_once() -> None:
 
 
 @pytest.mark.parametrize("request_", [{}, {"deviceConfig": None}, {"algorithmSpecification": []}])
-def test_what_the_model_refuses_is_passed_over(request_: dict[str, object]) -> None:
+def test_values_that_the_model_refuses_are_skipped(request_: dict[str, object]) -> None:
     assert problems_of_service(request_, "us-east-1") == []
     assert problems_of_container(request_) == []

@@ -1,4 +1,4 @@
-"""Does its own work, and tries what it may not."""
+"""Does its own work, and tries calls that its role does not allow."""
 
 import json
 import os
@@ -36,12 +36,12 @@ CALLS: dict[str, Callable[[list[str]], object]] = {
 
 
 def main(attempts: str, others: str = "{}", note: str = "") -> None:  # noqa: ARG001 - a secret
-    """Save a result and a checkpoint, and what became of each attempt.
+    """Save a result and a checkpoint, and the outcome of each attempt.
 
     Args:
-        attempts: JSON: by name, what to call and what on.
-        others: The same: a hyperparameter takes so much and no more.
-        note: Is not used.
+        attempts: JSON: the call and its resource, by name.
+        others: The same, because the length of a hyperparameter is limited.
+        note: Not used.
     """
     inputs = Path(os.environ["AMZN_BRAKET_INPUT_DIR"])
     words = [file.read_text().strip() for file in sorted(inputs.rglob("*.txt"))]

@@ -184,3 +184,9 @@ def text_in(request: object, *path: str) -> str:
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) else ""
+
+
+def mapping_in(values: object, name: str) -> Mapping[str, object]:
+    """Return the mapping that another one has under a name; an empty one if there is none."""
+    value = values.get(name) if isinstance(values, Mapping) else None
+    return value if isinstance(value, Mapping) else {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ..contract import CANCELLING
 from .errors import Failure, Kind, OutOfTimeFailure, ServiceError, UnconfirmedCancelFailure
-from .find_job import JobSearch
+from .find_job import find, wait_for_call
 from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation
 from .job_record import JobRecord, Run, State, Step
 from .job_record_store import JobRecordStore
@@ -22,12 +22,9 @@ _UNKNOWN = ""
 class Cancellation:
     """Cancels jobs."""
 
-    def __init__(self, invocation: Invocation, search: JobSearch) -> None:
+    def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
-        self._event = invocation.event
         self._calls = invocation.calls
-        self._gateway = invocation.gateway
-        self._search = search
 
     def end_released(self, store: JobRecordStore, record: JobRecord) -> None:
         """Cancel the jobs of all runs that nobody holds, and note those that are over.
@@ -44,8 +41,10 @@ class Cancellation:
                     ended[run.token] = (job, self.end(job, run.calling_until))
                 if not jobs and self._is_long_over(run):
                     ended[run.token] = (None, _UNKNOWN)
-            except (Failure, ServiceError) as failure:
-                failures.append(_as_failure(failure))
+            except Failure as failure:
+                failures.append(failure)
+            except ServiceError as error:
+                failures.append(Failure(f"{error}"))
         if ended:
             self._note(store, ended)
         if failures:
@@ -53,8 +52,10 @@ class Cancellation:
 
     def _lost_jobs(self, store: JobRecordStore, run: Run) -> list[str]:
         """Return the jobs of a run whose call of CreateJob never came back."""
-        run = self._search.wait_for_call(store, run)
-        return [run.job] if run.job else self._search.find(run, self._request_of(run.definition))
+        run = wait_for_call(self._invocation, store, run)
+        if run.job:
+            return [run.job]
+        return find(self._invocation, run, self._request_of(run.definition))
 
     def _is_long_over(self, run: Run) -> bool:
         """Return whether a search that found no job of the run is believed for good."""
@@ -62,7 +63,8 @@ class Cancellation:
 
     def _request_of(self, definition: str) -> Mapping[str, object]:
         """Return the request with that digest; an empty one if the event carries another."""
-        for properties in (self._event.properties, self._event.old_properties):
+        event = self._invocation.event
+        for properties in (event.properties, event.old_properties):
             if digest_or_none(properties) == definition:
                 return request_or_empty(properties)
         return {}
@@ -130,7 +132,7 @@ class Cancellation:
         """Request the cancellation; return why it was refused, if it was."""
         try:
             self._calls.retry(
-                lambda: self._gateway.cancel_job(arn),
+                lambda: self._calls.gateway.cancel_job(arn),
                 missing=self._patience(created_by),
                 at_once=True,
             )
@@ -144,7 +146,3 @@ class Cancellation:
         if created_by is None:
             return APPEARS_SECONDS
         return max(APPEARS_SECONDS, created_by + _YOUNG_SECONDS - self._calls.now())
-
-
-def _as_failure(error: Failure | ServiceError) -> Failure:
-    return error if isinstance(error, Failure) else Failure(f"{error}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import strptime
 from urllib.parse import parse_qs, urlsplit
 
+from ..api.service_rules import mapping_in, text_in
 from .errors import Failure, Kind, ServiceError
 from .gateway import Gateway
 from .invocation import NOTHING_STARTED, Event, RequestType
@@ -47,15 +48,13 @@ class Answer:
 
 def response_url(event: object) -> str | None:
     """Return the presigned URL that an event is answered to; None if it names none."""
-    url = event.get("ResponseURL") if isinstance(event, Mapping) else None
-    if not isinstance(url, str):
-        return None
+    url = text_in(event, "ResponseURL")
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    return url if valid else None
+    return url if is_valid else None
 
 
 def read_event(raw: Mapping[str, object]) -> Event:
@@ -66,10 +65,10 @@ def read_event(raw: Mapping[str, object]) -> Event:
     """
     kind = text_in(raw, "RequestType")
     if kind not in set(RequestType):
-        raise Failure(f"The event's RequestType is none of {', '.join(RequestType)}.")
+        raise Failure(f"The event's RequestType is none of {', '.join(RequestType)}")
     for name in ("StackId", "LogicalResourceId", "RequestId"):
         if not _is_name(text_in(raw, name)):
-            raise Failure(f"The event's {name} is missing or too long.")
+            raise Failure(f"The event's {name} is missing or too long")
     url = text_in(raw, "ResponseURL")
     sent_at, expires_at = _times(url)
     delivery = f"{text_in(raw, 'RequestId')}\n{url}".encode("utf-8", "surrogatepass")
@@ -79,8 +78,8 @@ def read_event(raw: Mapping[str, object]) -> Event:
         stack_id=text_in(raw, "StackId"),
         logical_id=text_in(raw, "LogicalResourceId"),
         physical_id=text_in(raw, "PhysicalResourceId"),
-        properties=_mapping(raw, "ResourceProperties"),
-        old_properties=_mapping(raw, "OldResourceProperties"),
+        properties=mapping_in(raw, "ResourceProperties"),
+        old_properties=mapping_in(raw, "OldResourceProperties"),
         sent_at=sent_at,
         expires_at=expires_at,
         waits_until=_time_in(raw, WAITS_UNTIL),
@@ -107,22 +106,11 @@ def _times(url: str) -> tuple[float | None, float | None]:
         return None, None
 
 
-def text_in(raw: Mapping[str, object], name: str) -> str:
-    """Return a member that is a string; an empty one if it is none."""
-    value = raw.get(name)
-    return value if isinstance(value, str) else ""
-
-
 def _time_in(raw: Mapping[str, object], name: str) -> float | None:
     value = raw.get(name)
     if not isinstance(value, int | float) or not 0 < value < _LATEST_TIME:
         return None
     return float(value)
-
-
-def _mapping(raw: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = raw.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 # --- Answers. ---

@@ -1,6 +1,5 @@
 """Creating the job of a run: once, whatever fails between two steps."""
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
@@ -16,13 +15,16 @@ from .errors import (
     OutOfTimeFailure,
     ServiceError,
     UnconfirmedCancelFailure,
+    explain,
+    hyperparameter_values,
+    redacted,
 )
-from .find_job import JobSearch
+from .find_job import find, is_with_another, wait_for_call
 from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation, Outcome
 from .job_record import LET_GO, JobRecord, Run, Step
 from .job_record_store import JobRecordStore
 from .properties import JobProperties, Location, attributes_of, checkpoint_uri, render
-from .tag_job import Tagging
+from .tag_job import retag
 
 CALL_SECONDS = 60.0
 """How long an announced call of CreateJob excludes those of other invocations."""
@@ -46,24 +48,15 @@ class Creation:
 
     Args:
         invocation: The parts that all steps share.
-        search: Finds the job of a lost call.
         cancellation: Cancels a job that must not go on running.
         accept: Marks the run as answered.
     """
 
-    def __init__(
-        self,
-        invocation: Invocation,
-        search: JobSearch,
-        cancellation: Cancellation,
-        accept: Accept,
-    ) -> None:
+    def __init__(self, invocation: Invocation, cancellation: Cancellation, accept: Accept) -> None:
         self._invocation = invocation
         self._calls = invocation.calls
         self._gateway = invocation.gateway
-        self._search = search
         self._cancellation = cancellation
-        self._tagging = Tagging(invocation)
         self._accept = accept
         self._claimed_at = 0.0
 
@@ -88,20 +81,20 @@ class Creation:
             # It exists, since CreateJob has returned it, even if GetJob does not find it yet.
             job = self._calls.job_or_none(arn, APPEARS_SECONDS)
             if job is not None:
-                self._tagging.retag(definition, store, job, recorded)
+                retag(self._invocation, definition, store, job, recorded)
         except (Failure, ServiceError) as error:
             self._give_up(definition, store, recorded, error)
         self._invocation.log("started", arn, definition, run)
         return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
 
     def _find_or_create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
-        run = self._search.wait_for_call(store, run)
+        run = wait_for_call(self._invocation, store, run)
         if run.job is not None:
             return run.job
         if not run.was_called:  # else there may be a job, whatever is missing by now
             missing = preconditions.missing(self._calls, definition, self._invocation.unchecked)
             if missing:
-                raise Failure(f"No job was created. {'. '.join(missing)}.")
+                raise Failure("No job was created", *missing)
         for source, destination in definition.assets:
             self._copy(definition, source, destination)
         self._copy_checkpoints(definition, run)
@@ -126,14 +119,11 @@ class Creation:
             is_own = source.bucket == target.bucket and found.startswith(target.key)
             if inner and not is_own:
                 destination = replace(target, key=target.key + inner)
-                self._copy_checkpoint(definition, replace(below, key=found), destination)
-
-    def _copy_checkpoint(self, definition: JobProperties, source: Location, to: Location) -> None:
-        try:
-            self._copy(definition, source, to)
-        except ServiceError as error:
-            if error.code != ASSET_NOT_FOUND:  # a job that still runs may have removed it
-                raise
+                try:
+                    self._copy(definition, replace(below, key=found), destination)
+                except ServiceError as error:
+                    if error.code != ASSET_NOT_FOUND:  # a job that still runs may have removed it
+                        raise
 
     # --- The call. ---
 
@@ -147,7 +137,8 @@ class Creation:
         began = self._calls.now()
         is_unclear = False  # whether a call may have created a job that no search has looked for
         was_unclear = False
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             before = self._claim(store, run)
             if before.job is not None:
                 return before.job
@@ -175,7 +166,7 @@ class Creation:
                 is_unclear = True
                 self._invocation.log("retrying", None, definition, run, error=error)
                 self._calls.pause(attempt, error)
-        raise AssertionError("unreachable")
+                attempt += 1
 
     def _defer(
         self,
@@ -204,7 +195,7 @@ class Creation:
         if is_clear:
             self._withdraw(store, run)
         self._invocation.log("deferred", None, definition, run, error=error)
-        reason = self._invocation.reason(error, definition)
+        reason = self._reason(error, definition)
         raise DeferredFailure(reason, is_quota=error.is_quota) from error
 
     def _withdraw(self, store: JobRecordStore, run: Run) -> None:
@@ -229,7 +220,7 @@ class Creation:
             if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
                 self._claim(store, run)
 
-        return next(iter(self._search.find(run, definition.request, keep_claim)), None)
+        return next(iter(find(self._invocation, run, definition.request, keep_claim)), None)
 
     def _claim(self, store: JobRecordStore, run: Run) -> Run:
         """Write ahead that CreateJob is about to be called, once nobody else may be calling it.
@@ -250,7 +241,7 @@ class Creation:
                     "The resource was deleted while its job was created, so none was started."
                 )
             before = found
-            is_claimed = found.job is not None or not self._search.is_with_another(found)
+            is_claimed = found.job is not None or not is_with_another(self._invocation, found)
             if found.job is not None or not is_claimed:
                 return old
             self._invocation.may_exist = True
@@ -308,11 +299,18 @@ class Creation:
         error: Failure | ServiceError,
     ) -> NoReturn:
         """The creation failed: nothing of it goes on running, and its retries fail as well."""
-        reason = self._invocation.reason(error, definition)
+        reason = self._reason(error, definition)
         with self._calls.cleanup_time():
             self._note_failure(store, run, reason)
             self._invocation.log("gave_up", run.job, definition, run)
             raise Failure(f"{reason}{self._unconfirmed(run)}") from error
+
+    def _reason(self, error: Failure | ServiceError, definition: JobProperties) -> str:
+        """Return the reason for the user, with the fix."""
+        if isinstance(error, ServiceError):
+            return str(explain(error, definition.request, self._gateway.region))
+        # It may quote a service.
+        return redacted(str(error), hyperparameter_values(definition.request))
 
     def _note_failure(self, store: JobRecordStore, run: Run, reason: str) -> None:
         physical_id = self._invocation.event.physical_id
@@ -332,7 +330,7 @@ class Creation:
             self._invocation.log("not_noted", None, error=error)
         else:
             if run.job is not None:
-                self._invocation.set_physical_id(run.job)
+                self._invocation.failed_job = run.job
 
     def _unconfirmed(self, run: Run) -> str:
         """Cancel the job of a failed creation; return a note if that could not be confirmed."""

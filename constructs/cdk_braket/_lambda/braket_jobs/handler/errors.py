@@ -1,14 +1,19 @@
-"""What can go wrong, and what to say about it.
+"""Errors: a gateway raises `ServiceError`, and `Failure` ends an event with a FAILED answer.
 
-`ServiceError` is what a gateway raises, `Failure` is what ends an event with a FAILED answer. The
-reasons are for the person who deploys: what was tried, what was said, what to do.
+The reasons are for the person who deploys: the call, the reply and the fix.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import TypeVar
 from urllib.parse import quote
+
+from ..api.service_rules import text_in
+from ..issue import Issue, one_line
+
+_T = TypeVar("_T")
 
 _SHORTEST_SECRET = 4  # shorter hyperparameter values ("1", "sgd") would only garble the text
 _LONGEST_MESSAGE = 1000  # characters of a service's message that are passed on
@@ -87,8 +92,21 @@ class ServiceError(Exception):
         return f"{self.operation}: {self.code}: {self.message}{request}"
 
 
+def found_or_none(call: Callable[[], _T]) -> _T | None:
+    """Return the result of a call; None if the service says that there is no such thing."""
+    try:
+        return call()
+    except ServiceError as error:
+        if error.kind is Kind.NOT_FOUND:
+            return None
+        raise
+
+
 class Failure(Exception):  # noqa: N818 - the outcome of an event, not an error in a program
-    """The event ends with FAILED, and this is the reason."""
+    """The event ends with FAILED, for these reasons."""
+
+    def __init__(self, *issues: Issue | str) -> None:
+        super().__init__(" ".join(str(Issue("", i) if isinstance(i, str) else i) for i in issues))
 
 
 class DeferredFailure(Failure):
@@ -119,26 +137,29 @@ class UnfinishedWait(Exception):  # noqa: N818 - not an error: another invocatio
         job: The job's ARN.
     """
 
-    def __init__(self, until: float) -> None:
+    def __init__(self, until: float, job: str) -> None:
         super().__init__("the wait goes on")
         self.until = until
-        self.job = ""
+        self.job = job
 
 
 class UnreadableRecordFailure(Failure):
-    """The record of the resource's jobs is damaged, or of a newer release."""
+    """The record of the resource's jobs is damaged."""
 
 
 class UnconfirmedCancelFailure(Failure):
     """A job may still run and bill: its cancellation could not be confirmed."""
 
     def __init__(self, job_arn: str, why: str) -> None:
-        super().__init__(
+        rule = (
             f"The job {job_arn} may still run and bill: its cancellation could not be confirmed "
-            f"({why}). Look at it in the Amazon Braket console, cancel it there if need be, and "
-            f"try the deployment again."
+            f"({why})"
         )
-        self.job_arn = job_arn
+        fix = (
+            "Check it in the Amazon Braket console, cancel it there if it runs, and try the "
+            "deployment again"
+        )
+        super().__init__(Issue("", rule, fix))
 
 
 ASSET_NOT_FOUND = "AssetNotFound"
@@ -165,7 +186,7 @@ _ADVICE: Mapping[tuple[str, str], str] = {
         "The service holds another request under this client token: change the definition"
     ),
     ("CreateJob", "ValidationException"): (
-        "The service refuses the request: mend the property that its message names. If it is "
+        "The service refuses the request: correct the property that its message names. If it is "
         "about the role, {role} must exist and trust braket.amazonaws.com; if about a bucket, its "
         "name must start with amazon-braket- and it must be in {region}"
     ),
@@ -178,7 +199,7 @@ _ADVICE: Mapping[tuple[str, str], str] = {
         "refer to it there"
     ),
     ("CopyObject", ASSET_NOT_FOUND): (
-        "Publish the assets again (cdk deploy does), or mend the reference to your own object"
+        "Publish the assets again (cdk deploy does), or correct the reference to your own object"
     ),
 }
 
@@ -220,35 +241,25 @@ def _advice_on(error: ServiceError) -> str:
     return _ADVICE.get((error.operation, error.code)) or _ADVICE_ON_CODE.get(error.code, "")
 
 
-def explain(error: ServiceError, request: Mapping[str, object], region: str) -> str:
-    """Return the reason for the user: the call that failed, and the fix.
+def explain(error: ServiceError, request: Mapping[str, object], region: str) -> Issue:
+    """Return the issue for the user: the call that failed, and the fix.
 
     Args:
-        error: What the service said.
+        error: The error.
         request: The CreateJob request that it was about, for names to put in the advice and
             hyperparameter values to keep out; may be empty.
         region: The region of the call.
     """
-    advice = _advice_on(error)
-    message = without_secrets(error.message, request)[:_LONGEST_MESSAGE]
-    said = without_secrets(str(replace(error, message=message)), request)
-    if not advice:
-        return said
-    filled = advice.format(
+    secrets = hyperparameter_values(request)
+    message = redacted(error.message, secrets)[:_LONGEST_MESSAGE]
+    fix = _advice_on(error).format(
         region=region,
-        instance=_text(request, "instanceConfig", "instanceType") or "the chosen type",
-        device=_text(request, "deviceConfig", "device") or "the device",
-        role=_text(request, "roleArn") or "the job's role",
+        instance=text_in(request, "instanceConfig", "instanceType") or "the chosen type",
+        device=text_in(request, "deviceConfig", "device") or "the device",
+        role=text_in(request, "roleArn") or "the job's role",
     )
-    return f"{said}. {filled}."
-
-
-def without_secrets(text: str, request: Mapping[str, object]) -> str:
-    """Return the text without the values of the request's hyperparameters.
-
-    The text must not have been cut: what is left of a value is not recognized.
-    """
-    return redacted(text, hyperparameter_values(request))
+    said = str(replace(error, message=message)).removeprefix(f"{error.operation}: ")
+    return Issue(error.operation, redacted(said, secrets), fix)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
@@ -264,10 +275,11 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(value: str) -> Iterable[str]:
-    """Return the forms in which a service may quote a value: as it is, in JSON, in a repr."""
+    """Return the forms in which a text may quote a value: as it is, escaped, in JSON, in a repr."""
     quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
     once = [form[1:-1] for form in quoted]
-    return [value, *once, json.dumps(once[0])[1:-1], quote(value.encode("utf-8", "replace"))]
+    in_url = quote(value.encode("utf-8", "replace"))
+    return [value, one_line(value), *once, json.dumps(once[0])[1:-1], in_url]
 
 
 def hyperparameter_values(request: Mapping[str, object]) -> list[str]:
@@ -276,10 +288,3 @@ def hyperparameter_values(request: Mapping[str, object]) -> list[str]:
     if not isinstance(values, Mapping):
         return []
     return [v for v in values.values() if isinstance(v, str) and len(v) >= _SHORTEST_SECRET]
-
-
-def _text(request: Mapping[str, object], *path: str) -> str:
-    value: object = request
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""

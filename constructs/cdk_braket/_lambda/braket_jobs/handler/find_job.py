@@ -1,10 +1,10 @@
 """Finding a job whose ARN is not on record, by the client token in its tags."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from .. import contract
 from .gateway import Job
-from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation
+from .invocation import APPEARS_SECONDS, POLL_SECONDS, Event, Invocation
 from .job_record import Run
 from .job_record_store import JobRecordStore
 from .properties import render
@@ -19,85 +19,82 @@ Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-fir
 """
 
 MOST_ATTEMPTS = 50
-"""Attempts at one definition among which a job without a record is looked for."""
+"""Attempts at one definition among which a job without a record is searched for."""
 
 
-class JobSearch:
-    """Looks for jobs that a run may have started."""
+def find(
+    invocation: Invocation,
+    run: Run,
+    request: Mapping[str, object],
+    on_job: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Return the jobs that carry a run's token, those that are not over first.
 
-    def __init__(self, invocation: Invocation) -> None:
-        self._calls = invocation.calls
-        self._gateway = invocation.gateway
-        self._me = invocation.me
-        self._event = invocation.event
+    There is at most one, unless the service forgot the token while a call was under way for longer
+    than its time-outs.
 
-    def find(
-        self, run: Run, request: Mapping[str, object], on_job: Callable[[], None] = lambda: None
-    ) -> list[str]:
-        """Return the jobs that carry the run's token, those that are not over first.
+    Args:
+        invocation: The invocation.
+        run: The run.
+        request: Its request; empty if the event does not have it.
+        on_job: Called for each job that the search returns.
+    """
+    found = [job for _, job in _found(invocation, [run.token], request, run.since, on_job)]
+    return [job.arn for job in sorted(found, key=lambda job: job.is_over)]
 
-        There is one at most, unless the service forgot the token while a call was under way for
-        longer than its time-outs.
 
-        Args:
-            run: The run.
-            request: Its request; empty if the event does not have it.
-            on_job: Called for each job that the search returns.
-        """
-        found = [job for _, job in self._found([run.token], request, run.since, on_job)]
-        return [job.arn for job in sorted(found, key=lambda job: job.is_over)]
+def find_latest(
+    invocation: Invocation, definition: str, request: Mapping[str, object]
+) -> tuple[int, Job] | None:
+    """Return the latest attempt at a definition that has a job, without any record."""
+    attempts = _attempts(invocation.event, definition)
+    since = invocation.calls.now() - _LONGEST_KNOWN_SECONDS
+    found = [(attempts[t], job) for t, job in _found(invocation, attempts, request, since)]
+    return max(found, key=lambda one: one[0], default=None)
 
-    def find_latest(self, definition: str, request: Mapping[str, object]) -> tuple[int, Job] | None:
-        """Return the latest attempt at a definition that has a job, without any record."""
-        tokens = {self._token(definition, n): n for n in range(1, MOST_ATTEMPTS + 1)}
-        since = self._calls.now() - _LONGEST_KNOWN_SECONDS
-        found = [(tokens[token], job) for token, job in self._found(tokens, request, since)]
-        return max(found, key=lambda one: one[0], default=None)
 
-    def attempt_of(self, definition: str, job: Job | None) -> int | None:
-        """Return which attempt at a definition of this resource a job is, by its token."""
-        token = (job.tags or {}).get(contract.TOKEN_TAG) if job else None
-        numbers = range(1, MOST_ATTEMPTS + 1)
-        return next((n for n in numbers if self._token(definition, n) == token), None)
+def attempt_of(event: Event, definition: str, job: Job | None) -> int | None:
+    """Return which attempt at a definition of this resource a job is, by its token."""
+    token = (job.tags or {}).get(contract.TOKEN_TAG) if job else None
+    return _attempts(event, definition).get(token or "")
 
-    def _token(self, definition: str, attempt: int) -> str:
-        event = self._event
-        return contract.client_token(event.stack_id, event.logical_id, definition, attempt)
 
-    def _found(
-        self,
-        tokens: "list[str] | dict[str, int]",
-        request: Mapping[str, object],
-        since: float,
-        on_job: Callable[[], None] = lambda: None,
-    ) -> Iterator[tuple[str, Job]]:
-        created_after = since - _CLOCK_SKEW_SECONDS
-        names = {str(render(request, token).get("jobName", "")) for token in tokens}
-        run_ids = [contract.run_id(token) for token in tokens]
-        pages = self._calls.pages(lambda page: self._gateway.find_jobs(created_after, page))
-        for job in pages:
-            on_job()
-            tags = job.tags
-            # The search may return no tags: then those are asked for whose name is a run's.
-            if tags is None and (job.name in names or any(one in job.name for one in run_ids)):
-                described = self._calls.job_or_none(job.arn, APPEARS_SECONDS)
-                tags = described.tags if described else None
-            token = (tags or {}).get(contract.TOKEN_TAG)
-            if token in tokens:
-                yield str(token), job
+def _attempts(event: Event, definition: str) -> dict[str, int]:
+    return {event.token(definition, n): n for n in range(1, MOST_ATTEMPTS + 1)}
 
-    def wait_for_call(self, store: JobRecordStore, run: Run) -> Run:
-        """Wait until no other invocation may be in the middle of CreateJob for this run."""
-        while self.is_with_another(run):
-            self._calls.wait(POLL_SECONDS, "another invocation is creating the job")
-            run = store.read().runs.get(run.token, run)
-        return run
 
-    def is_with_another(self, run: Run) -> bool:
-        """Return whether another invocation may be calling CreateJob for the run."""
-        return (
-            run.job is None
-            and run.caller != self._me
-            and run.calling_until is not None
-            and run.calling_until > self._calls.now()
-        )
+def _found(
+    invocation: Invocation,
+    tokens: Collection[str],
+    request: Mapping[str, object],
+    since: float,
+    on_job: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[str, Job]]:
+    calls = invocation.calls
+    created_after = since - _CLOCK_SKEW_SECONDS
+    names = {str(render(request, token).get("jobName", "")) for token in tokens}
+    run_ids = [contract.run_id(token) for token in tokens]
+    for job in calls.pages(lambda page: calls.gateway.find_jobs(created_after, page)):
+        on_job()
+        tags = job.tags
+        # The search may return no tags: then GetJob returns those of a job with a run's name.
+        if tags is None and (job.name in names or any(one in job.name for one in run_ids)):
+            described = calls.job_or_none(job.arn, APPEARS_SECONDS)
+            tags = described.tags if described else None
+        token = (tags or {}).get(contract.TOKEN_TAG)
+        if token in tokens:
+            yield str(token), job
+
+
+def wait_for_call(invocation: Invocation, store: JobRecordStore, run: Run) -> Run:
+    """Wait until no other invocation may be in the middle of CreateJob for this run."""
+    while is_with_another(invocation, run):
+        invocation.calls.wait(POLL_SECONDS, "another invocation is creating the job")
+        run = store.read().runs.get(run.token, run)
+    return run
+
+
+def is_with_another(invocation: Invocation, run: Run) -> bool:
+    """Return whether another invocation may be calling CreateJob for the run."""
+    is_called = run.job is None and run.caller != invocation.me
+    return is_called and (run.calling_until or 0.0) > invocation.calls.now()

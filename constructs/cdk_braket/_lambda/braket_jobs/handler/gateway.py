@@ -68,7 +68,9 @@ class Gateway(Protocol):
         """Write an object that still has that version (None: that does not exist).
 
         Raises:
-            ServiceError: With kind CONFLICT if the object has changed meanwhile.
+            ServiceError: With kind CONFLICT if the object has changed meanwhile, and with kind
+                PERMANENT if the store ignores conditions, which would keep no two invocations
+                apart.
         """
 
     def copy_asset(
@@ -136,10 +138,17 @@ class Gateway(Protocol):
         """Write a CSV file over an existing one."""
 
     def accepts_answers(self, url: str) -> bool:
-        """Return whether a response document may be sent to this URL."""
+        """Return whether a response document may be sent to this URL.
+
+        It may be sent by https, and by http to the host of a configured endpoint, a local AWS.
+        """
 
     def put_answer(self, url: str, body: bytes) -> int:
-        """Send a response document; return the HTTP status."""
+        """Send a response document; return the HTTP status.
+
+        Raises:
+            ServiceError: There was no answer. Its text has no part of the URL.
+        """
 
     def invoke_again(self, function_arn: str, event: Mapping[str, object]) -> None:
         """Invoke the function asynchronously with this event."""

@@ -5,13 +5,13 @@ it holds the presigned ResponseURL and the request with its hyperparameters. Eve
 through an answer or an error is redacted here.
 """
 
-import itertools
 import random
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
-from ..api import model_rules
+from ..api.service_rules import mapping_in, text_in
 from ..contract import CATCH_UP_TYPE, FAILED, JOB_STATE_CHANGE, SWEEP_TYPE
 from .aws_gateway import AwsGateway
 from .cloudformation import (
@@ -22,7 +22,6 @@ from .cloudformation import (
     deliver,
     read_event,
     response_url,
-    text_in,
 )
 from .errors import (
     DeferredFailure,
@@ -36,10 +35,11 @@ from .gateway import Gateway
 from .lifecycle import Lifecycle
 from .log import log, place_of
 from .missed_events import CatchUp
+from .properties import is_job_arn
 from .redaction import without_secrets_of
-from .retries import Budget, Calls
+from .retries import Budget, Calls, Tools
 from .sweep_start import SweepStart
-from .workflow_runs import Tools, is_asked, run
+from .workflow_runs import is_run_event, run
 
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
 _CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
@@ -76,7 +76,7 @@ class HybridJobQuotaError(Exception):
 
 def handler(event: object, context: Context) -> Mapping[str, object] | None:
     """Handle one event of CloudFormation, or of a state machine, schedule or rule of ours."""
-    if isinstance(event, Mapping) and is_asked(event):
+    if isinstance(event, Mapping) and is_run_event(event):
         return run_for(event, context, _aws)
     respond_to(event, context, _aws)
     return None
@@ -88,7 +88,7 @@ def run_for(
     gateway: Gateway,
     rng: random.Random | None = None,
 ) -> Mapping[str, object]:
-    """Do what a state machine, a schedule or a rule asks for.
+    """Do the action that a state machine, a schedule or a rule asks for.
 
     Args:
         event: The event.
@@ -97,10 +97,9 @@ def run_for(
         rng: Random numbers for the pauses between retries; by default fresh ones.
 
     Raises:
-        HybridJobError: It could not be done. It may be asked for again.
+        HybridJobError: It could not be done. The same event may be sent again.
     """
-    ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
-    tools = Tools(gateway, _budget(gateway, ends), log, rng or random.Random())  # noqa: S311
+    tools, _ = _tools(context, gateway, rng)
     try:
         return run(event, tools)
     except Failure as failure:
@@ -134,17 +133,16 @@ def respond_to(
         ServiceError: The answer could not be delivered, or a job could not be looked up. Lambda
             then runs the event again.
     """
-    ends = gateway.now() + context.get_remaining_time_in_millis() / 1000
-    budget, jitter = _budget(gateway, ends), rng or random.Random()  # noqa: S311 - jitter
+    tools, ends = _tools(context, gateway, rng)
     url = response_url(event)
     if not isinstance(event, Mapping) or url is None or not gateway.accepts_answers(url):
-        _count_failure(event, Calls(gateway, budget, jitter))
+        _count_failure(event, Calls(tools))
         return
-    work = _Work(event, gateway, budget, jitter)
+    work = _Work(event, tools)
     answer = work.answer()
     if isinstance(answer, UnfinishedWait):
         again = {**event, WAITS_UNTIL: answer.until}
-        failure = _invoked_again(again, context.invoked_function_arn, gateway, ends)
+        failure = _invoked_again(again, context.invoked_function_arn, tools, ends)
         if failure is None:
             return
         answer = work.failed_wait(answer.job, failure)
@@ -170,18 +168,17 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _count_failure(event: object, calls: Calls) -> None:
-    """Count a job that failed, once the service confirms what the event says.
+    """Count a job that failed, once the service confirms the event's word.
 
     Raises:
         ServiceError: It could not be looked up.
     """
-    detail = event.get("detail") if isinstance(event, Mapping) else None
-    kind = event.get("detail-type") if isinstance(event, Mapping) else None
-    if kind != JOB_STATE_CHANGE or not isinstance(detail, Mapping):
+    detail = mapping_in(event, "detail")
+    if not detail or text_in(event, "detail-type") != JOB_STATE_CHANGE:
         log("unanswerable", {})
         return
     arn = text_in(detail, "jobArn")
-    if text_in(detail, "status") != FAILED or model_rules.check("JobArn", arn):
+    if text_in(detail, "status") != FAILED or not is_job_arn(arn):
         return
     try:
         job = calls.job_or_none(arn)
@@ -194,12 +191,14 @@ def _count_failure(event: object, calls: Calls) -> None:
 # --- Handling the event, in a thread, so that nothing in it can outlast the time. ---
 
 
-def _budget(gateway: Gateway, ends: float) -> Budget:
-    remaining = max(ends - gateway.now(), 0.0)
-    answer_seconds = min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
-    cleanup_seconds = min(_CLEANUP_MOST, remaining * _CLEANUP_SHARE)
-    cleanup_ends = ends - answer_seconds
-    return Budget(work_ends=cleanup_ends - cleanup_seconds, ends=cleanup_ends)
+def _tools(context: Context, gateway: Gateway, rng: random.Random | None) -> tuple[Tools, float]:
+    """Return the means of an invocation, and when it ends (seconds since the epoch)."""
+    now = gateway.now()
+    remaining = max(context.get_remaining_time_in_millis() / 1000, 0.0)
+    cleanup_ends = now + remaining - min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
+    work_ends = cleanup_ends - min(_CLEANUP_MOST, remaining * _CLEANUP_SHARE)
+    rng = rng or random.Random()  # noqa: S311 - jitter
+    return Tools(gateway, Budget(work_ends, cleanup_ends), log, rng), now + remaining
 
 
 _KINDS: Mapping[str, type[Lifecycle | CatchUp | SweepStart]] = {
@@ -211,17 +210,9 @@ _KINDS: Mapping[str, type[Lifecycle | CatchUp | SweepStart]] = {
 class _Work:
     """The event's work, and its result as far as there is one."""
 
-    def __init__(
-        self,
-        event: Mapping[str, object],
-        gateway: Gateway,
-        budget: Budget,
-        rng: random.Random,
-    ) -> None:
+    def __init__(self, event: Mapping[str, object], tools: Tools) -> None:
         self._raw = event
-        self._gateway = gateway
-        self._budget = budget
-        self._rng = rng
+        self._tools = tools
         self._answer: Answer | UnfinishedWait | None = None
         self._broken: BaseException | None = None
         self._handling: Lifecycle | CatchUp | SweepStart | None = None
@@ -229,7 +220,7 @@ class _Work:
     def answer(self) -> Answer | UnfinishedWait:
         """Return the answer; a failure if the work is not done in time."""
         thread = threading.Thread(target=self._run, daemon=True)
-        seconds = max(self._budget.ends - self._gateway.now(), 0.0)
+        seconds = max(self._tools.budget.ends - self._tools.gateway.now(), 0.0)
         thread.start()
         thread.join(seconds)
         if self._broken is not None:
@@ -276,7 +267,7 @@ class _Work:
             log(decision, {"logicalId": event.logical_id, "type": event.type, **details})
 
         kind = _KINDS.get(text_in(self._raw, "ResourceType"), Lifecycle)
-        self._handling = kind(event, self._gateway, self._budget, log_with_names, self._rng)
+        self._handling = kind(event, replace(self._tools, log=log_with_names))
         outcome = self._handling.handle()
         return Answer(outcome.physical_id, attributes=outcome.attributes)
 
@@ -286,22 +277,15 @@ class _Work:
 
 
 def _invoked_again(
-    event: Mapping[str, object], function_arn: str, gateway: Gateway, ends: float
+    event: Mapping[str, object], function_arn: str, tools: Tools, ends: float
 ) -> str | None:
     """Have another invocation go on; return why that cannot be, if it cannot."""
-    began = gateway.now()
-    for attempt in itertools.count():
-        try:
-            gateway.invoke_again(function_arn, event)
-        except ServiceError as error:
-            log("not_gone_on", {"error": error.code})
-            pause = 0.5 * 2**attempt
-            is_new = error.may_be_propagation and gateway.now() - began < _ANSWER_MOST
-            may_pass = error.kind is Kind.TRANSIENT or is_new
-            if not may_pass or gateway.now() + pause >= ends - _ANSWER_LEAST:
-                return f"The wait for the job could not go on: {error}. Deploy again."
-            gateway.sleep(pause)
-        else:
-            log("goes_on", {})
-            return None
-    raise AssertionError("unreachable")
+    ends -= _ANSWER_LEAST
+    calls = Calls(replace(tools, budget=Budget(ends, ends)), _ANSWER_MOST)
+    try:
+        calls.retry(lambda: tools.gateway.invoke_again(function_arn, event))
+    except (Failure, ServiceError) as error:
+        log("not_gone_on", {"error": getattr(error, "code", type(error).__name__)})
+        return f"The wait for the job could not go on: {error}. Deploy again."
+    log("goes_on", {})
+    return None

@@ -1,18 +1,17 @@
 """The parts that all steps of one invocation share: the event, the calls, the record, the log."""
 
-import random
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .. import contract
 from ..contract import Property
-from .errors import Failure, ServiceError, explain, without_secrets
-from .gateway import Gateway
+from .errors import Failure, ServiceError
 from .job_record import CREATE, DELETE, UPDATE, JobRecord, Run, Seen
-from .job_record_store import JobRecordStore, places_of
+from .job_record_store import JobRecordStore
 from .properties import (
     Encryption,
     JobProperties,
@@ -22,12 +21,7 @@ from .properties import (
     read_encryption,
     text_of,
 )
-from .retries import (
-    PROPAGATION_SECONDS,
-    PROPAGATION_SECONDS_OF_DELETE,
-    Budget,
-    Calls,
-)
+from .retries import PROPAGATION_SECONDS, PROPAGATION_SECONDS_OF_DELETE, Calls, Tools
 
 APPEARS_SECONDS = 15.0
 """For how long a GetJob that finds no job is not believed."""
@@ -63,7 +57,7 @@ class Event:
             has the same, another attempt under the same RequestId has another.
         stack_id: The stack's ARN.
         logical_id: The resource's logical id.
-        physical_id: The physical id that CloudFormation holds; empty on Create.
+        physical_id: The physical id that CloudFormation has; empty on Create.
         properties: The resource's properties.
         old_properties: The properties before an Update; empty otherwise.
         sent_at: When CloudFormation sent it (seconds since the epoch), if the event has it.
@@ -84,12 +78,14 @@ class Event:
     waits_until: float | None = None
     defers: bool = False
 
-    def seen(self, now: float, record: JobRecord) -> Seen:
-        """Return the entry of the event in a record.
+    def token(self, definition: str, attempt: int) -> str:
+        """Return the client token of an attempt at a definition of this resource."""
+        return contract.client_token(self.stack_id, self.logical_id, definition, attempt)
 
-        Args:
-            now: The time: no event was sent after it arrived, whatever its sender's clock says.
-            record: The record before it.
+    def seen(self, now: float, record: JobRecord) -> Seen:
+        """Return the entry of the event for a record.
+
+        No event was sent after it arrived, now, whatever its sender's clock says.
         """
         return Seen(
             id=self.id,
@@ -123,35 +119,22 @@ class Outcome:
     attributes: Mapping[str, str]
 
 
-Log = Callable[[str, Mapping[str, object]], None]
-"""Takes a decision's name and its details."""
-
-
 class Invocation:
-    """The parts that the steps of one invocation share.
+    """The parts that the steps of one invocation share."""
 
-    Args:
-        event: The event.
-        gateway: Every call that leaves the process.
-        budget: When to stop.
-        log: Takes one line for each decision.
-        rng: Random numbers for the pauses between retries.
-    """
-
-    def __init__(
-        self, event: Event, gateway: Gateway, budget: Budget, log: Log, rng: random.Random
-    ) -> None:
+    def __init__(self, event: Event, tools: Tools) -> None:
         self.event = event
-        self.gateway = gateway
+        self.gateway = tools.gateway
         is_delete = event.type is RequestType.DELETE
         propagation = PROPAGATION_SECONDS_OF_DELETE if is_delete else PROPAGATION_SECONDS
-        self.calls = Calls(gateway, budget, rng, propagation)
+        self.calls = Calls(tools, propagation)
         self.me = uuid.uuid4().hex
         """Tells this invocation from others that handle the same resource."""
         self.may_exist = False
         """Whether the event may have started a job."""
-        self._failed_job = ""
-        self._write_log = log
+        self.failed_job = ""
+        """The job of a Create that failed, once the record has it as released."""
+        self._write_log = tools.log
 
     @property
     def physical_id(self) -> str:
@@ -161,13 +144,8 @@ class Invocation:
         """
         if self.event.type is not RequestType.CREATE:
             return self.event.physical_id
-        if self._failed_job:
-            return self._failed_job
-        return f"{MAY_EXIST if self.may_exist else NOTHING_STARTED}:{self.event.id}"
-
-    def set_physical_id(self, arn: str) -> None:
-        """Name a job in the FAILED answer to a Create, once the record has it as released."""
-        self._failed_job = arn
+        kind = MAY_EXIST if self.may_exist else NOTHING_STARTED
+        return self.failed_job or f"{kind}:{self.event.id}"
 
     def store(self) -> JobRecordStore:
         """Return the resource's record; an Update may have moved it.
@@ -176,11 +154,12 @@ class Invocation:
             Failure: The event does not name its place.
         """
         event = self.event
-        Location.parse(text_of(event.properties, Property.RECORDS))  # refuses what names no place
-        uris = [where.get(Property.RECORDS) for where in (event.properties, event.old_properties)]
+        places = [Location.parse(text_of(event.properties, Property.RECORDS))]
+        with suppress(Failure):
+            places.append(Location.parse(text_of(event.old_properties, Property.RECORDS)))
         return JobRecordStore(
             self.calls,
-            places_of(*uris),
+            places,
             event.stack_id,
             event.logical_id,
             encryption=self._encryption(),
@@ -191,21 +170,13 @@ class Invocation:
     def _encryption(self) -> Mapping[str, Encryption]:
         found: dict[str, Encryption] = {}
         for properties in (self.event.old_properties, self.event.properties):
-            try:
+            with suppress(Failure):
                 found |= read_encryption(properties)
-            except Failure:
-                continue
         return found
 
-    def reason(self, error: Failure | ServiceError, definition: JobProperties) -> str:
-        """Return the reason for the user, with the fix."""
-        if isinstance(error, ServiceError):
-            return explain(error, definition.request, self.gateway.region)
-        return without_secrets(str(error), definition.request)  # it may quote a service
-
-    def unchecked(self, what: str, error: ServiceError) -> None:
+    def unchecked(self, check: str, error: ServiceError) -> None:
         """Log a check that could not be made."""
-        self._write_log("unchecked", {"what": what, "error": error.code})
+        self._write_log("unchecked", {"what": check, "error": error.code})
 
     def log(
         self,

@@ -11,7 +11,8 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, cast
+from types import UnionType
+from typing import Any, cast, get_args, get_origin
 from urllib.parse import quote
 
 VERSION = 2
@@ -70,60 +71,29 @@ class Step(StrEnum):
     """Its job is over."""
 
 
-TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
-    State.WANTED: {
-        Step.ASK: State.WANTED,
-        Step.ANNOUNCE: State.CALLING,
-        Step.START: State.STARTED,
-        Step.RELEASE: State.ENDED,
-        Step.RETAIN: State.ENDED,
-    },
-    State.CALLING: {
-        Step.ASK: State.CALLING,
-        Step.ANNOUNCE: State.CALLING,
-        Step.WITHDRAW: State.WANTED,
-        Step.START: State.STARTED,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RELEASED,
-    },
-    State.STARTED: {
-        Step.ASK: State.STARTED,
-        Step.START: State.STARTED,
-        Step.ACCEPT: State.HELD,
-        Step.FAIL: State.RELEASED,
-        Step.RELEASE: State.RELEASED,
-        # The stack never came to hold it, so its wish is not about this job.
-        Step.RETAIN: State.RELEASED,
-    },
-    State.HELD: {
-        Step.ASK: State.HELD,
-        Step.START: State.HELD,
-        Step.ACCEPT: State.HELD,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RETAINED,
-    },
-    State.RELEASED: {
-        Step.ASK: State.STARTED,
-        Step.START: State.RELEASED,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RELEASED,
-        Step.END: State.ENDED,
-    },
-    State.RETAINED: {
-        Step.ASK: State.STARTED,
-        Step.START: State.RETAINED,
-        Step.RELEASE: State.RELEASED,
-        Step.RETAIN: State.RETAINED,
-    },
-    State.ENDED: {
-        Step.ASK: State.STARTED,
-        # A call that was under way when the run was believed to have no job.
-        Step.START: State.RELEASED,
-        Step.RELEASE: State.ENDED,
-        Step.RETAIN: State.ENDED,
-        Step.END: State.ENDED,
-    },
-}
+_TABLE = """
+          ask      announce  withdraw  start     accept  fail      release   retain    end
+WANTED    WANTED   CALLING   -         STARTED   -       -         ENDED     ENDED     -
+CALLING   CALLING  CALLING   WANTED    STARTED   -       -         RELEASED  RELEASED  -
+STARTED   STARTED  -         -         STARTED   HELD    RELEASED  RELEASED  RELEASED  -
+HELD      HELD     -         -         HELD      HELD    -         RELEASED  RETAINED  -
+RELEASED  STARTED  -         -         RELEASED  -       -         RELEASED  RELEASED  ENDED
+RETAINED  STARTED  -         -         RETAINED  -       -         RELEASED  RETAINED  -
+ENDED     STARTED  -         -         RELEASED  -       -         ENDED     ENDED     ENDED
+"""
+# STARTED and retain: the stack never held the job, so its wish is not about it. ENDED and start: a
+# call that was under way when the run was believed to have no job.
+
+
+def _transitions(table: str) -> dict[State, dict[Step, State]]:
+    steps, *rows = (line.split() for line in table.strip().splitlines())
+    return {
+        State(state): {Step(s): State(to) for s, to in zip(steps, row, strict=True) if to != "-"}
+        for state, *row in rows
+    }
+
+
+TRANSITIONS: Mapping[State, Mapping[Step, State]] = _transitions(_TABLE)
 """The state after each step. A step that is not listed changes nothing."""
 
 LET_GO = frozenset({State.RELEASED, State.RETAINED, State.ENDED})
@@ -151,6 +121,7 @@ class Run:
             it or replaced it; None if there was none.
         failure: Why the attempt could not start a job, or was waited for in vain.
         ended_as: The terminal state in which its job was seen; empty if it was not seen in one.
+        is_ours: Whether nothing shows that its job is another's, which is never cancelled.
         unknown: Members that a newer release wrote.
     """
 
@@ -168,6 +139,7 @@ class Run:
     taken_back_at: float | None = None
     failure: str | None = None
     ended_as: str = ""
+    is_ours: bool = True
     unknown: Mapping[str, object] = field(default_factory=dict)
 
     def after(self, step: Step, **facts: object) -> "Run":
@@ -175,6 +147,8 @@ class Run:
 
         A step that the run's state does not allow changes nothing.
         """
+        if step is Step.RELEASE and not self.is_ours:
+            step = Step.RETAIN
         state = TRANSITIONS[self.state].get(step)
         if state is None:
             return self
@@ -339,13 +313,30 @@ def _members(of: "JobRecord | Run | Seen") -> dict[str, object]:
 
 def _known(kind: type[JobRecord | Run | Seen], stored: Mapping[str, object]) -> dict[str, Any]:
     """Return the members of a kind, and all others as `unknown`."""
-    names = {member.name for member in fields(kind)} - {"unknown"}
-    lists = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in stored.items()
-        if name in names
-    }
-    return {**lists, "unknown": {n: v for n, v in stored.items() if n not in names}}
+    types = {member.name: member.type for member in fields(kind) if member.name != "unknown"}
+    known: dict[str, Any] = {"unknown": {}}
+    for name, value in stored.items():
+        if name not in types:
+            known["unknown"][name] = value
+        elif not _is_of(value, types[name]):
+            raise UnreadableRecordError(f"its member {name} is damaged")
+        else:
+            known[name] = tuple(value) if isinstance(value, list) else value
+    return known
+
+
+def _is_of(value: object, kind: Any) -> bool:  # noqa: ANN401 - the type of any member
+    """Return whether a member has the type that its class declares. All items are strings."""
+    if isinstance(kind, UnionType):
+        return any(_is_of(value, one) for one in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if get_origin(kind) is Mapping:
+        return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    numbers = {float: int | float, int: int}
+    if kind in numbers:
+        return isinstance(value, numbers[kind]) and not isinstance(value, bool)
+    return isinstance(value, str if issubclass(kind, StrEnum) else kind)
 
 
 def _run(stored: Mapping[str, object]) -> Run:

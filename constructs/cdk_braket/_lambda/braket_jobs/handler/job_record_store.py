@@ -5,7 +5,6 @@ lists the places where copies of it are. All of them are read, the copy with the
 counts, and all are written. docs/adr/0004-one-job-per-definition.md has the reasoning.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -24,12 +23,14 @@ class _Copy:
         version: The object's version; None where there is no object.
         error: Why the place cannot be used.
         is_damaged: Whether there is an object that is no record.
+        others: The places of all copies, as this one lists them.
     """
 
     record: JobRecord | None = None
     version: str | None = None
     error: ServiceError | None = None
     is_damaged: bool = False
+    others: tuple[Location, ...] = ()
 
 
 class JobRecordStore:
@@ -90,7 +91,8 @@ class JobRecordStore:
         Returns:
             The record as it is stored now.
         """
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             copies = self._read()
             old = self._newest(copies)
             new = change(old)
@@ -100,7 +102,7 @@ class JobRecordStore:
             if self._wrote(new, copies):
                 return new
             self._calls.pause(attempt, "others change the record")
-        raise AssertionError("unreachable")
+            attempt += 1
 
     # --- Reading. ---
 
@@ -110,27 +112,26 @@ class JobRecordStore:
         while places:
             place = places.pop(0)
             copies[place] = self._copy(place, is_first=not copies)
-            record = copies[place].record
-            others = [Location.parse(uri) for uri in record.places] if record else []
+            others = copies[place].others
             places += [one for one in others if one not in copies and one not in places]
         self.is_damaged = any(copy.is_damaged for copy in copies.values())
         self.is_certain = not self.is_damaged and not any(c.error for c in copies.values())
         return copies
 
     def _copy(self, place: Location, *, is_first: bool) -> _Copy:
-        def read() -> tuple[str, str] | None:
-            return self._calls.gateway.read_record(place)
-
+        retry = self._calls.retry if is_first else self._calls.retry_outages
         try:
-            stored = self._calls.retry(read) if is_first else self._calls.retry_outages(read)
+            stored = retry(lambda: self._calls.gateway.read_record(place))
         except ServiceError as error:
             return _Copy(error=error)
         if stored is None:
             return _Copy()
         try:
-            return _Copy(load(stored[0]), stored[1])
-        except UnreadableRecordError:
+            record = load(stored[0])
+            others = tuple(Location.parse(uri) for uri in record.places)
+        except (UnreadableRecordError, Failure):
             return _Copy(version=stored[1], is_damaged=True)
+        return _Copy(record, stored[1], others=others)
 
     def _newest(self, copies: Mapping[Location, _Copy]) -> JobRecord:
         # Of two with the same revision, the one that is written last.
@@ -138,14 +139,14 @@ class JobRecordStore:
         found = [record for record in records if record is not None]
         if found:
             return max(found, key=lambda record: record.revision)
-        usable = [copy for copy in copies.values() if copy.error is None]
-        if not usable:
-            raise next(copy.error for copy in copies.values() if copy.error is not None)
+        errors = [copy.error for copy in copies.values() if copy.error is not None]
+        if len(errors) == len(copies):
+            raise errors[0]
         damaged = [place for place, copy in copies.items() if copy.is_damaged]
         if damaged and not self._mends:
             raise UnreadableRecordFailure(
                 f"The record {damaged[0].uri} of the resource's jobs is damaged. Restore an "
-                "earlier version of the object."
+                "earlier version of the object"
             )
         return JobRecord(resource=self._resource)
 
@@ -175,31 +176,15 @@ class JobRecordStore:
         raise errors[0]
 
     def _write(self, place: Location, text: str, version: str | None, *, is_only: bool) -> None:
-        def write() -> None:
-            encryption = self._encryption.get(place.bucket)
-            self._calls.gateway.write_record(place, text, version, encryption)
-
-        if is_only:
-            self._calls.retry(write)
-        else:
-            self._calls.retry_outages(write)
+        retry = self._calls.retry if is_only else self._calls.retry_outages
+        encryption = self._encryption.get(place.bucket)
+        retry(lambda: self._calls.gateway.write_record(place, text, version, encryption))
 
 
 def _is_current(copy: _Copy, record: JobRecord) -> bool:
     """Return whether a place needs no write for it to hold the record."""
     is_absent = copy.version is None and not record.revision
     return copy.error is not None or is_absent or copy.record == record
-
-
-def places_of(*uris: object) -> list[Location]:
-    """Return the places that properties name; those that are none are left out."""
-    places = []
-    for uri in uris:
-        try:
-            places.append(Location.parse(uri if isinstance(uri, str) else ""))
-        except Failure:
-            continue
-    return places
 
 
 def _uri(place: Location) -> str:

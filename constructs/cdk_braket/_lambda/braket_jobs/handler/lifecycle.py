@@ -1,14 +1,12 @@
 """The decisions of the handler: create, keep, replace, cancel.
 
-All calls go through a `Gateway`, so that each history of events can be played against one in
-memory. The order of the steps matters more than anything else here: the function may be killed
-between any two of them, and the record must then be enough to go on, or to clean up.
-
-The contract, and the reasoning, are in docs/adr/0004-one-job-per-definition.md.
+All calls go through a `Gateway`, so that tests can play each history of events against one in
+memory. The order of the steps matters most: the function may be killed between any two of them, and
+the record must then be enough to go on, or to clean up. docs/adr/0004-one-job-per-definition.md has
+the contract and the reasoning.
 """
 
 import itertools
-import random
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -22,18 +20,17 @@ from .errors import (
     LateEventFailure,
     ServiceError,
     UnconfirmedCancelFailure,
-    UnfinishedWait,
     explain,
-    without_secrets,
+    hyperparameter_values,
+    redacted,
 )
-from .find_job import JobSearch
-from .gateway import Gateway, Job
+from .find_job import attempt_of, find_latest
+from .gateway import Job
 from .invocation import (
     APPEARS_SECONDS,
     NOTHING_STARTED,
     Event,
     Invocation,
-    Log,
     Outcome,
     RequestType,
 )
@@ -54,15 +51,15 @@ from .properties import (
     attributes_of,
     digest_or_none,
     is_job_arn,
+    old_tags,
     read_definition,
-    read_tags,
     read_wait,
     refuse_problems,
     render,
     request_or_empty,
 )
-from .retries import Budget
-from .tag_job import Tagging
+from .retries import Tools
+from .tag_job import retag
 from .wait_for_job import wait_until_over
 
 _RECORD_SECONDS = 60.0
@@ -82,32 +79,13 @@ _ANSWERED_MARGIN = 30.0
 
 
 class Lifecycle:
-    """Handles one event.
+    """Handles one event."""
 
-    Args:
-        event: The event.
-        gateway: Every call that leaves the process.
-        budget: When to stop.
-        log: Takes one line for each decision.
-        rng: Random numbers for the pauses between retries.
-    """
-
-    def __init__(
-        self,
-        event: Event,
-        gateway: Gateway,
-        budget: Budget,
-        log: Log,
-        rng: random.Random,
-    ) -> None:
-        invocation = Invocation(event, gateway, budget, log, rng)
-        self._invocation = invocation
+    def __init__(self, event: Event, tools: Tools) -> None:
         self._event = event
-        self._calls = invocation.calls
-        self._search = JobSearch(invocation)
-        self._cancellation = Cancellation(invocation, self._search)
-        self._tagging = Tagging(invocation)
-        self._creation = Creation(invocation, self._search, self._cancellation, self._accept)
+        self._invocation = Invocation(event, tools)
+        self._calls = self._invocation.calls
+        self._cancellation = Cancellation(self._invocation)
 
     @property
     def physical_id(self) -> str:
@@ -124,22 +102,20 @@ class Lifecycle:
             Failure: Answer FAILED, with its text as the reason.
             UnfinishedWait: Another invocation has to go on waiting for the job.
         """
-        steps = {
-            RequestType.CREATE: self._create,
-            RequestType.UPDATE: self._update,
-            RequestType.DELETE: self._delete,
-        }
         try:
-            return self._waited_for(steps[self._event.type]())
+            if self._event.type is RequestType.DELETE:
+                return self._delete()
+            return self._waited_for(self._create_or_update())
         except ServiceError as error:
             request = request_or_empty(self._event.properties)
             raise Failure(explain(error, request, self._invocation.gateway.region)) from error
 
     # --- Create and Update: one question, which job answers this definition? ---
 
-    def _create(self) -> Outcome:
+    def _create_or_update(self) -> Outcome:
         definition = read_definition(self._event.properties)
-        refuse_problems(definition, self._invocation.gateway.region)
+        if definition.digest != digest_or_none(self._event.old_properties):
+            refuse_problems(definition, self._invocation.gateway.region)
         self._invocation.may_exist = True  # an earlier try of this event may have come further
         store = self._invocation.store()
         try:
@@ -147,68 +123,55 @@ class Lifecycle:
         except ServiceError as error:
             # Who may not write the record has not announced a call.
             self._invocation.may_exist = not error.is_denied
-            raise
+            if self._event.type is RequestType.CREATE:
+                raise
+            return self._held_without_record(definition, error)
         run = self._asked_run(record, definition)
         self._invocation.may_exist = run.was_called or run.job is not None
-        return self._bring_about(definition, store, record, run)
-
-    def _update(self) -> Outcome:
-        definition = read_definition(self._event.properties)
-        keeps = definition.digest == digest_or_none(self._event.old_properties)
-        if not keeps:
-            refuse_problems(definition, self._invocation.gateway.region)
-        store = self._invocation.store()
-        try:
-            record = store.change(lambda old: self._asked(old, definition, store))
-        except ServiceError as error:
-            return self._held_without_record(definition, error, keeps=keeps)
-        if keeps:
-            return self._keep(definition, store, record)
-        run = self._asked_run(record, definition)
-        return self._bring_about(definition, store, record, run)
-
-    def _bring_about(
-        self, definition: JobProperties, store: JobRecordStore, record: JobRecord, run: Run
-    ) -> Outcome:
         self._cancellation.end_released(store, record)
         if run.job is None:
-            return self._creation.create(definition, store, run)
+            creation = Creation(self._invocation, self._cancellation, self._accept)
+            return creation.create(definition, store, run)
         job = self._calls.job_or_none(run.job)
-        if job is not None:
-            self._tagging.retag(definition, store, job, run)
+        outcome = self._adopted(run.job, job, definition, store, run)
         store.change(lambda old: self._accept(old, run))
-        self._invocation.log("adopted", run.job, definition, run)
-        return Outcome(run.job, attributes_of(run.job, render(definition.request, run.token)))
+        return outcome
 
-    def _keep(self, definition: JobProperties, store: JobRecordStore, record: JobRecord) -> Outcome:
-        """The definition is the same, so the job is, whatever became of it."""
-        arn = self._event.physical_id
-        self._cancellation.end_released(store, record)
-        run = record.run_of(arn)
-        job = self._calls.job_or_none(arn)
-        if job is not None:
-            self._tagging.retag(definition, store, job, run)
-        self._invocation.log("kept", arn, definition)
-        if run is None:
-            return Outcome(arn, _attributes_of_job(arn, job, definition))
-        store.change(lambda old: self._accept(old, run))
-        return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
-
-    def _held_without_record(
-        self, definition: JobProperties, error: ServiceError, *, keeps: bool
+    def _adopted(
+        self,
+        arn: str,
+        job: Job | None,
+        definition: JobProperties,
+        store: JobRecordStore | None,
+        run: Run | None,
     ) -> Outcome:
+        """Bring the tags of a job that exists up to date, and answer with it."""
+        is_ours = attempt_of(self._event, definition.digest, job) if run is None else run.is_ours
+        if job is not None and is_ours:
+            retag(self._invocation, definition, store, job, run)
+        is_kept = arn == self._event.physical_id
+        self._invocation.log("kept" if is_kept else "adopted", arn, definition, run)
+        request = dict(definition.request) if run is None else render(definition.request, run.token)
+        if job is not None and (run is None or not _carries(job, run.token)):
+            request |= {
+                "jobName": job.name,
+                "outputDataConfig": {"s3Path": job.results_path},
+                "checkpointConfig": {"s3Uri": job.checkpoint_uri},
+            }
+        return Outcome(arn, attributes_of(arn, request))
+
+    def _held_without_record(self, definition: JobProperties, error: ServiceError) -> Outcome:
         """Keep the job that is held if it is the definition's, though the record is unusable.
 
         Undoing an Update that failed for want of the record must not need the record.
         """
         arn = self._event.physical_id
+        keeps = definition.digest == digest_or_none(self._event.old_properties)
         job = self._calls.job_or_none(arn) if is_job_arn(arn) else None
-        if not keeps and self._search.attempt_of(definition.digest, job) is None:
+        if not keeps and attempt_of(self._event, definition.digest, job) is None:
             raise error
         self._invocation.log("no_record", arn, definition, error=error)
-        if job is not None:
-            self._tagging.retag(definition, None, job, None)
-        return Outcome(arn, _attributes_of_job(arn, job, definition))
+        return self._adopted(arn, job, definition, None, None)
 
     # --- Which run answers? ---
 
@@ -217,8 +180,7 @@ class Lifecycle:
         self._refuse_late(old)
         is_repeated = old.knows(self._event.id)
         is_lost = not old.runs and (store.is_damaged or self._event.type is RequestType.UPDATE)
-        seen = self._event.seen(self._calls.now(), old)
-        new = self._with_held_job(old if is_repeated else old.with_event(seen))
+        new = self._with_held_job(self._with_event(old))
         run = self._run_for(new, definition, is_lost=is_lost)
         if is_repeated and run is not None and run.asked_by == self._event.id:
             self._refuse_failed(run)
@@ -245,25 +207,18 @@ class Lifecycle:
         known = record.latest_run(definition.digest)
         if known is not None or not is_lost:
             return known
-        found = self._search.find_latest(definition.digest, definition.request)
+        found = find_latest(self._invocation, definition.digest, definition.request)
         if found is None:
             return None
         attempt, job = found
-        return self._run_with_job(definition.digest, attempt, job.arn, job, definition.tags)
+        return self._new_run(definition.digest, attempt, definition.tags, job.arn, job)
 
     def _chosen(self, run: Run | None, definition: JobProperties) -> Run:
         """Return the run that answers an event which was not seen before."""
         if run is not None and not self._runs_anew(run):
             return run
-        attempt = 1 if run is None else run.attempt + 1
-        token = self._token(definition.digest, attempt)
-        return Run(
-            definition=definition.digest,
-            attempt=attempt,
-            token=token,
-            tags={**definition.tags, contract.TOKEN_TAG: token},
-            since=self._calls.now(),
-            tag_keys=tuple(sorted(definition.tags)),
+        return self._new_run(
+            definition.digest, 1 if run is None else run.attempt + 1, definition.tags
         )
 
     def _with_asked(self, record: JobRecord, run: Run, definition: JobProperties) -> JobRecord:
@@ -282,9 +237,10 @@ class Lifecycle:
         """Return whether this event is a later deployment that wants an ended definition again."""
         if run.job is None:
             return run.state in LET_GO
-        if self._event.type is RequestType.UPDATE and run.state not in LET_GO:
-            return False  # CloudFormation never let go of it: a rollback takes it back as it is
-        if run.ended_as == COMPLETED:
+        # CloudFormation holds it, whatever became of it, or never let go of it: then a rollback
+        # takes it back as it is.
+        is_held = self._event.type is RequestType.UPDATE and run.state not in LET_GO
+        if is_held or run.job == self._event.physical_id or run.ended_as == COMPLETED:
             return False
         job = self._calls.job_or_none(run.job, APPEARS_SECONDS)
         if job is None:
@@ -293,54 +249,58 @@ class Lifecycle:
             return is_known_to_fail or self._calls.now() - run.since < _KNOWN_SECONDS
         if job.status == COMPLETED:
             return False
-        return run.failure is not None or job.status in {FAILED, CANCELLED, CANCELLING}
+        # Another invocation may be about to cancel a released job, so that it is not taken back.
+        is_ending = run.failure is not None or run.state is State.RELEASED
+        return is_ending or job.status in {FAILED, CANCELLED, CANCELLING}
 
     def _with_held_job(self, record: JobRecord) -> JobRecord:
         """Return the record with the job that an Update names, should it be missing there.
 
-        A record that was lost, or damaged, mends itself: the event names the job and its
+        So a record that was lost, or damaged, is restored: the event names the job and its
         definition, and the job's tags its token.
         """
         arn = self._event.physical_id
         old = digest_or_none(self._event.old_properties)
-        is_missing = record.run_of(arn) is None and is_job_arn(arn) and old is not None
-        if self._event.type is not RequestType.UPDATE or not is_missing or old is None:
+        is_update = self._event.type is RequestType.UPDATE
+        if not is_update or old is None or record.run_of(arn) or not is_job_arn(arn):
             return record
         job = self._calls.job_or_none(arn)
-        attempt = self._search.attempt_of(old, job)
+        attempt = attempt_of(self._event, old, job)
         if attempt is None:
             known = record.latest_run(old)
             attempt = 1 if known is None else known.attempt + 1
-        run = self._run_with_job(old, attempt, arn, job, _tags_or_none(self._event))
-        return replace(record.with_run(run), current=run.token)
+        run = self._new_run(old, attempt, old_tags(self._event.old_properties), arn, job)
+        is_ours = job is None or _carries(job, run.token)
+        return replace(record.with_run(replace(run, is_ours=is_ours)), current=run.token)
 
-    def _run_with_job(
-        self, definition: str, attempt: int, arn: str, job: Job | None, tags: Mapping[str, str]
+    def _new_run(
+        self,
+        definition: str,
+        attempt: int,
+        tags: Mapping[str, str],
+        arn: str | None = None,
+        job: Job | None = None,
     ) -> Run:
-        """Return a run that CloudFormation holds, or held, though no record has it."""
-        token = self._token(definition, attempt)
+        """Return a run; with an ARN, one that CloudFormation holds, though no record has it."""
+        token = self._event.token(definition, attempt)
         return Run(
             definition=definition,
             attempt=attempt,
             token=token,
             tags={**tags, contract.TOKEN_TAG: token},
             since=self._calls.now(),
-            state=State.HELD,
+            state=State.HELD if arn else State.WANTED,
             job=arn,
             tag_keys=tuple(sorted(tags)),
             ended_as=job.status if job is not None and job.is_over else "",
         )
-
-    def _token(self, definition: str, attempt: int) -> str:
-        event = self._event
-        return contract.client_token(event.stack_id, event.logical_id, definition, attempt)
 
     def _refuse_failed(self, run: Run) -> None:
         """Refuse an event that has been refused before, or that a later one has undone."""
         self._invocation.may_exist = run.was_called or run.job is not None
         if run.failure is not None:
             if run.job is not None:
-                self._invocation.set_physical_id(run.job)
+                self._invocation.failed_job = run.job
             raise Failure(run.failure)
         if run.state in LET_GO:
             raise LateEventFailure(
@@ -371,7 +331,12 @@ class Lifecycle:
         While the deployment waits for the job, it may still fail: then the stack never held it.
         """
         waits = read_wait(self._event.properties) is not None
-        return old if waits else _held(old, run.token)
+        return old if waits else _held(old, old.runs.get(run.token))
+
+    def _with_event(self, record: JobRecord) -> JobRecord:
+        if record.knows(self._event.id):
+            return record
+        return record.with_event(self._event.seen(self._calls.now(), record))
 
     def _refuse_late(self, record: JobRecord) -> None:
         expires = self._event.expires_at
@@ -385,25 +350,24 @@ class Lifecycle:
     # --- Waiting, and what follows the answer. ---
 
     def _waited_for(self, outcome: Outcome) -> Outcome:
-        """Wait for the job that the event is answered with, if that is asked for."""
-        if self._event.type is RequestType.DELETE:
-            return outcome
+        """Wait for the job that the event is answered with, if the deployment does."""
         wait = read_wait(self._event.properties)
         if wait is None:
             return outcome
         until = self._event.waits_until or self._calls.now() + wait.seconds
-        self._invocation.log("waits", outcome.physical_id)
+        job = outcome.physical_id
+        self._invocation.log("waits", job)
         try:
-            became = wait_until_over(self._calls, outcome.physical_id, wait, until)
-        except UnfinishedWait as unfinished:
-            unfinished.job = outcome.physical_id
-            raise
+            became = wait_until_over(self._calls, job, wait, until, self._without_secrets)
         except Failure as failure:
-            self.fail_wait(outcome.physical_id, str(failure))
+            self.fail_wait(job, str(failure))
             raise
         with self._calls.cleanup_time():
-            self._invocation.store().change(lambda old: _held_job(old, outcome.physical_id))
+            self._invocation.store().change(lambda old: _held(old, old.run_of(job)))
         return replace(outcome, attributes={**outcome.attributes, **became})
+
+    def _without_secrets(self, text: str) -> str:
+        return redacted(text, hyperparameter_values(request_or_empty(self._event.properties)))
 
     def fail_wait(self, job: str, reason: str) -> None:
         """Note that a job was waited for in vain: unless the stack held it before, nobody does."""
@@ -412,14 +376,14 @@ class Lifecycle:
             run = old.run_of(job)
             return old if run is None else old.with_run(run.after(Step.FAIL, failure=said))
 
-        said = without_secrets(reason, request_or_empty(self._event.properties))
+        said = self._without_secrets(reason)
         try:
             with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
                 self._invocation.store().change(failed)
         except (Failure, ServiceError) as error:
             self._invocation.log("not_noted", job, error=error)
         else:
-            self._invocation.set_physical_id(job)
+            self._invocation.failed_job = job
 
     def note_answered(self) -> None:
         """Note that CloudFormation has received the success of a Create, if it has in time.
@@ -448,13 +412,12 @@ class Lifecycle:
     # --- Delete. ---
 
     def _delete(self) -> Outcome:
-        """Let go of what the event names, and end it unless it is to be retained.
+        """Let go of the job that the event names, and end it unless it is to be retained.
 
         Raises:
             Failure: A job may still run.
         """
         arn = self._event.physical_id
-        outcome = Outcome(arn, {})
         try:
             store = self._invocation.store()
         except Failure:
@@ -464,20 +427,18 @@ class Lifecycle:
         elif store is not None:
             self._delete_unknown(store)
         self._invocation.log("deleted", arn if is_job_arn(arn) else None)
-        return outcome
+        return Outcome(arn, {})
 
     def _delete_job(self, store: JobRecordStore | None) -> None:
         arn = self._event.physical_id
         record = None if store is None else self._released_job(store)
         run = None if record is None else record.run_of(arn)
-        if run is not None and run.state is State.RETAINED:
-            self._invocation.log("retained", arn)
+        is_retained = _retains(self._event.properties) if run is None else False
+        if is_retained or (run is not None and run.state is State.RETAINED):
+            self._invocation.log("retained" if run is None or run.is_ours else "not_ours", arn)
         if store is not None and record is not None and run is not None:
             self._cancellation.end_released(store, record)
-            return
-        if _retains(self._event.properties):
-            self._invocation.log("retained", arn)
-        elif self._is_ours(arn, has_record=record is not None):
+        elif not is_retained and self._is_ours(arn, has_record=record is not None):
             self._cancellation.end(arn)
         if store is not None and record is None:
             # So that nothing that is still under way goes on.
@@ -500,9 +461,7 @@ class Lifecycle:
     def _without_job(self, old: JobRecord, store: JobRecordStore) -> JobRecord:
         run = old.run_of(self._event.physical_id)
         self._refuse_late_delete(old, run)
-        new = old
-        if not old.knows(self._event.id):
-            new = old.with_event(self._event.seen(self._calls.now(), old))
+        new = self._with_event(old)
         if run is None:
             return new
         step = Step.RETAIN if _retains(self._event.properties) else Step.RELEASE
@@ -539,7 +498,7 @@ class Lifecycle:
             # CloudFormation's word alone: it is enough where the record does not object.
             return not has_record
         digest = digest_or_none(self._event.properties)
-        is_ours = digest is not None and self._search.attempt_of(digest, job) is not None
+        is_ours = digest is not None and attempt_of(self._event, digest, job) is not None
         if is_ours or job is None or job.is_over:
             return is_ours
         self._invocation.log("not_ours", arn)
@@ -579,8 +538,7 @@ class Lifecycle:
         new = old
         if create and not old.knows(create):
             new = new.with_event(Seen(id=create, kind=CREATE))  # it starts nothing from now on
-        if not old.knows(self._event.id):
-            new = new.with_event(self._event.seen(self._calls.now(), new))
+        new = self._with_event(new)
         if create:
             held = {run.token for run in old.runs.values() if run.asked_by != create}
         else:
@@ -588,17 +546,11 @@ class Lifecycle:
         return new.let_go(held)
 
 
-def _held(old: JobRecord, token: str) -> JobRecord:
-    run = old.runs.get(token)
+def _held(old: JobRecord, run: Run | None) -> JobRecord:
     accepted = None if run is None else run.after(Step.ACCEPT)
     if accepted is None or accepted.state is not State.HELD:
         return old
-    return replace(old.with_run(accepted), current=token)
-
-
-def _held_job(old: JobRecord, arn: str) -> JobRecord:
-    run = old.run_of(arn)
-    return old if run is None else _held(old, run.token)
+    return replace(old.with_run(accepted), current=accepted.token)
 
 
 def _held_by_answered_create(record: JobRecord) -> set[str]:
@@ -621,18 +573,5 @@ def _retains(properties: Mapping[str, object]) -> bool:
     return properties.get(Property.ON_DELETE) == OnDelete.RETAIN_JOB
 
 
-def _tags_or_none(event: Event) -> Mapping[str, str]:
-    try:
-        return read_tags(event.old_properties)
-    except Failure:
-        return {}
-
-
-def _attributes_of_job(arn: str, job: Job | None, definition: JobProperties) -> dict[str, str]:
-    """Return the attributes of a job whose record is lost, from the service's description."""
-    request = dict(definition.request)
-    if job is not None:
-        request["jobName"] = job.name
-        request["outputDataConfig"] = {"s3Path": job.results_path}
-        request["checkpointConfig"] = {"s3Uri": job.checkpoint_uri}
-    return attributes_of(arn, request)
+def _carries(job: Job, token: str) -> bool:
+    return (job.tags or {}).get(contract.TOKEN_TAG) == token

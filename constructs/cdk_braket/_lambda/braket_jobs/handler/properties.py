@@ -2,8 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from .. import contract
 from ..api import model_rules
@@ -15,14 +17,8 @@ from ..api.service_rules import (
     s3_uris,
     text_in,
 )
-from ..contract import (
-    AssetMember,
-    Attribute,
-    EncryptionMember,
-    OnDelete,
-    Property,
-    WaitMember,
-)
+from ..contract import AssetMember, Attribute, EncryptionMember, OnDelete, Property, WaitMember
+from ..issue import Issue
 from .errors import Failure
 
 _MORE_OF_THE_DEFINITION = {
@@ -53,8 +49,7 @@ class Location:
         scheme, _, rest = uri.partition("://")
         bucket, _, path = rest.partition("/")
         if scheme != "s3" or not bucket:
-            shown = repr(uri[:_SHOWN])
-            raise Failure(f"{shown} is not of the form s3://bucket/key.")
+            raise Failure(f"{uri[:_SHOWN]!r} is not of the form s3://bucket/key")
         return cls(bucket, path)
 
     @property
@@ -141,34 +136,34 @@ def _read_checkpoints_from(
     if Property.COPY_CHECKPOINTS_FROM not in properties:
         return None
     if not checkpoint_uri(request):
-        raise Failure("There is no checkpointConfig to copy checkpoints to.")
+        raise Failure(Issue(Property.COPY_CHECKPOINTS_FROM, "needs a checkpointConfig to copy to"))
     return Location.parse(text_of(properties, Property.COPY_CHECKPOINTS_FROM))
 
 
-def text_of(properties: Mapping[str, object], name: Property) -> str:
-    value = properties.get(name)
-    if not isinstance(value, str):
-        raise Failure(f"The property {name} is missing or is not text.")
-    return value
-
-
-def _parsed(properties: Mapping[str, object], name: Property) -> object:
-    """Return a property whose value is no string, from its JSON string if it is one."""
-    value = properties.get(name)
-    if not isinstance(value, str):
-        return value
+@contextmanager
+def _reading(name: Property, form: str) -> Iterator[None]:
+    """Refuse a property whose value is not of the form that the constructs write."""
     try:
-        parsed: object = json.loads(value)
-    except (ValueError, RecursionError):
-        raise Failure(f"The property {name} is not JSON.") from None
-    return parsed
+        yield
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
+        raise Failure(Issue(name, f"must be {form}")) from None
 
 
-def _object(properties: Mapping[str, object], name: Property) -> Mapping[str, object]:
-    value = _parsed(properties, name)
-    if not isinstance(value, Mapping):
-        raise Failure(f"The property {name} is missing or is not an object.")
+def text_of(properties: Mapping[str, object], name: Property) -> str:
+    with _reading(name, "a string"):
+        return _string(properties[name])
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
     return value
+
+
+def _parsed(properties: Mapping[str, object], name: Property) -> Any:  # noqa: ANN401 - any JSON
+    """Return a property that is no string, from a JSON string if an earlier release wrote it."""
+    value = properties[name]
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def read_request(properties: Mapping[str, object]) -> Mapping[str, object]:
@@ -177,59 +172,57 @@ def read_request(properties: Mapping[str, object]) -> Mapping[str, object]:
     Raises:
         Failure: The property is missing or is not of the form that the constructs write.
     """
-    value = _object(properties, Property.REQUEST)
-    if isinstance(properties[Property.REQUEST], str):
-        return value  # of an earlier release: JSON keeps names and types
-    request = restored("CreateJobRequest", value)
-    return request if isinstance(request, Mapping) else {}
+    with _reading(Property.REQUEST, "an object"):
+        value = _parsed(properties, Property.REQUEST)
+        if not isinstance(properties[Property.REQUEST], str):
+            value = restored("CreateJobRequest", value)
+        return _mapping(value)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return value
 
 
 def read_tags(properties: Mapping[str, object]) -> Mapping[str, str]:
     if Property.TAGS not in properties:
         return {}
-    value = _parsed(properties, Property.TAGS)
-    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise Failure(f"The property {Property.TAGS} is not an object of strings.")
-    return value
+    with _reading(Property.TAGS, "an object of strings"):
+        return {key: _string(value) for key, value in _parsed(properties, Property.TAGS).items()}
+
+
+def old_tags(properties: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the tags that properties have; none if they are malformed."""
+    try:
+        return read_tags(properties)
+    except Failure:
+        return {}
 
 
 def _read_assets(
     properties: Mapping[str, object], inputs_bucket: str
 ) -> tuple[tuple[Location, Location], ...]:
-    return tuple(
-        (Location(bucket, source), Location(inputs_bucket, destination))
-        for bucket, objects in _entries(properties, Property.ASSETS, AssetMember.BUCKET)
-        for source, destination in _read_objects(objects)
-    )
+    with _reading(Property.ASSETS, "a list of objects that have a Bucket and Objects"):
+        return tuple(
+            (Location(bucket, source), Location(inputs_bucket, _string(destination)))
+            for bucket, entry in _by_bucket(properties, Property.ASSETS)
+            for source, destination in _mapping(entry.get(AssetMember.OBJECTS, entry)).items()
+        )
 
 
-def _entries(
-    properties: Mapping[str, object], name: Property, key: str
+def _by_bucket(
+    properties: Mapping[str, object], name: Property
 ) -> list[tuple[str, Mapping[str, object]]]:
-    """Return the entries of a list by the string that each has under `key`.
+    """Return the entries of a list by the bucket that each names.
 
     Earlier releases wrote an object instead of a list, because its keys could be tokens in a JSON
     string.
     """
     value = _parsed(properties, name) if name in properties else []
-    if isinstance(value, list):
-        found = [(each.get(key) if isinstance(each, Mapping) else None, each) for each in value]
-    else:
-        found = list(value.items()) if isinstance(value, Mapping) else [(None, value)]
-    named = [(k, v) for k, v in found if isinstance(k, str) and isinstance(v, Mapping)]
-    if len(named) != len(found):
-        raise Failure(f"The property {name} is not a list of objects that have a {key}.")
-    return named
-
-
-def _read_objects(entry: Mapping[str, object]) -> list[tuple[str, str]]:
-    objects = entry.get(AssetMember.OBJECTS, entry)
-    if not isinstance(objects, Mapping):
-        raise Failure(f"An entry of the property {Property.ASSETS} has no {AssetMember.OBJECTS}.")
-    named = [(key, value) for key, value in objects.items() if isinstance(value, str)]
-    if len(named) != len(objects):
-        raise Failure(f"An entry of the property {Property.ASSETS} is not an object of strings.")
-    return named
+    if isinstance(value, Mapping):
+        return [(bucket, _mapping(entry)) for bucket, entry in value.items()]
+    return [(_string(entry[AssetMember.BUCKET]), _mapping(entry)) for entry in value]
 
 
 def read_wait(properties: Mapping[str, object]) -> Wait | None:
@@ -240,21 +233,18 @@ def read_wait(properties: Mapping[str, object]) -> Wait | None:
     """
     if Property.WAIT_FOR_COMPLETION not in properties:
         return None
-    wait = _object(properties, Property.WAIT_FOR_COMPLETION)
-    seconds = _seconds(wait.get(WaitMember.TIMEOUT_SECONDS, wait.get("timeoutSeconds")))
-    fails_stack = wait.get(WaitMember.FAIL_STACK, wait.get("failStack"))
-    return Wait(seconds, fails_stack not in (False, "false"))
+    with _reading(Property.WAIT_FOR_COMPLETION, "an object that has TimeoutSeconds"):
+        wait = _parsed(properties, Property.WAIT_FOR_COMPLETION)
+        seconds = wait.get(WaitMember.TIMEOUT_SECONDS, wait.get("timeoutSeconds"))
+        fails_stack = wait.get(WaitMember.FAIL_STACK, wait.get("failStack"))
+        return Wait(_seconds(seconds), fails_stack not in (False, "false"))
 
 
-def _seconds(value: object) -> float:
+def _seconds(value: str | float) -> float:
     """CloudFormation sends a number as a string."""
-    try:
-        seconds = float(value) if isinstance(value, str | int | float) else math.nan
-    except (ValueError, OverflowError):
-        seconds = math.nan
-    if isinstance(value, bool) or not (0 < seconds < math.inf):
-        name = Property.WAIT_FOR_COMPLETION
-        raise Failure(f"The property {name} has no {WaitMember.TIMEOUT_SECONDS}.")
+    seconds = float(value)
+    if isinstance(value, bool) or not 0 < seconds < math.inf:
+        raise ValueError
     return seconds
 
 
@@ -264,21 +254,22 @@ def read_encryption(properties: Mapping[str, object]) -> Mapping[str, Encryption
     Raises:
         Failure: The property is not of the form that the constructs write.
     """
-    entries = _entries(properties, Property.ENCRYPTION, EncryptionMember.BUCKET)
-    return {bucket: _encryption(entry) for bucket, entry in entries}
+    with _reading(Property.ENCRYPTION, "a list of objects that have a Bucket and may have a Key"):
+        entries = _by_bucket(properties, Property.ENCRYPTION)
+        return {bucket: _encryption(entry) for bucket, entry in entries}
 
 
 def _encryption(entry: Mapping[str, object]) -> Encryption:
-    key = entry.get(EncryptionMember.KEY, entry.get("key", ""))  # the latter: earlier releases
-    if not isinstance(key, str):
-        raise Failure(f"An entry of the property {Property.ENCRYPTION} has a key that is no ARN.")
+    key = _string(
+        entry.get(EncryptionMember.KEY, entry.get("key", ""))
+    )  # the latter: earlier releases
     return Encryption("aws:kms", key) if key else Encryption("AES256")
 
 
 def _read_on_delete(properties: Mapping[str, object]) -> OnDelete:
     value = properties.get(Property.ON_DELETE, OnDelete.CANCEL_JOB)
     if not isinstance(value, str) or value not in set(OnDelete):
-        raise Failure(f"The property {Property.ON_DELETE} is none of {', '.join(OnDelete)}.")
+        raise Failure(f"The property {Property.ON_DELETE} is none of {', '.join(OnDelete)}")
     return OnDelete(value)
 
 
@@ -338,7 +329,7 @@ def checkpoint_uri(request: Mapping[str, object]) -> str:
     return text_in(request, "checkpointConfig", "s3Uri")
 
 
-def problems_of(definition: JobProperties, region: str) -> list[str]:
+def problems_of(definition: JobProperties, region: str) -> list[Issue]:
     """Return what the service would refuse, now that every token has its value.
 
     An enumeration is left to the service: the runtime's model may be older than the one that the
@@ -350,36 +341,26 @@ def problems_of(definition: JobProperties, region: str) -> list[str]:
         "clientToken": token,
         "tags": {**definition.tags, contract.TOKEN_TAG: token},
     }
-    found = model_rules.check("CreateJobRequest", request)
     of_the_model = [
-        f"{'.'.join(map(str, problem.path))} {problem.message}"
-        for problem in found
+        Issue(".".join(map(str, problem.path)), problem.message)
+        for problem in model_rules.check("CreateJobRequest", request)
         if problem.rule is not model_rules.Rule.ENUM
     ]
-    beyond = problems_of_service(request, region) + problems_of_container(request)
-    return of_the_model + beyond + _problems_of_buckets(definition)
+    texts = problems_of_service(request, region) + problems_of_container(request)
+    beyond = [Issue("", text) for text in texts]
+    return [*of_the_model, *beyond, *_issues_of_buckets(definition)]
 
 
-def _problems_of_buckets(definition: JobProperties) -> list[str]:
-    """Return what is against the buckets that a job, or the handler for it, would read.
-
-    The constructs look at these, too, but for those that only the deployment knows.
-    """
-    uris = s3_uris(definition.request)
-    buckets = {".".join(map(str, path)): _bucket_in(uri) for path, uri in uris.items()}
+def _issues_of_buckets(definition: JobProperties) -> Iterator[Issue]:
+    """Check the buckets that only the deployment knows; the constructs check the others."""
+    uris = {".".join(map(str, path)): uri for path, uri in s3_uris(definition.request).items()}
     if definition.checkpoints_from is not None:
-        buckets[Property.COPY_CHECKPOINTS_FROM] = definition.checkpoints_from.bucket
-    return [
-        f"{place} must name a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
-        for place, bucket in buckets.items()
-        if bucket and not is_bucket_name(bucket)
-    ]
-
-
-def _bucket_in(uri: str) -> str:
-    """Return the bucket that an S3 URI names; empty when it is of another form."""
-    scheme, _, rest = uri.partition("://")
-    return rest.partition("/")[0] if scheme == "s3" else ""
+        uris[Property.COPY_CHECKPOINTS_FROM] = definition.checkpoints_from.uri
+    for place, uri in uris.items():
+        bucket = uri.removeprefix("s3://").partition("/")[0] if uri.startswith("s3://") else ""
+        if bucket and not is_bucket_name(bucket):
+            rule = "must name a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
+            yield Issue(place, rule)
 
 
 def refuse_problems(definition: JobProperties, region: str) -> None:
@@ -390,10 +371,10 @@ def refuse_problems(definition: JobProperties, region: str) -> None:
     """
     problems = problems_of(definition, region)
     if problems:
-        raise Failure("Amazon Braket would refuse the job: " + "; ".join(problems) + ".")
+        raise Failure("Amazon Braket would refuse the job", *problems)
     attributes = attributes_of("", render(definition.request, "")).values()
     if sum(len(value.encode("utf-8", "replace")) for value in attributes) > LARGEST_ATTRIBUTES:
         raise Failure(
             "The paths of the results and the checkpoints are too long to be answered to "
-            "CloudFormation: use shorter keys, or ASCII ones."
+            "CloudFormation: use shorter keys, or ASCII ones"
         )

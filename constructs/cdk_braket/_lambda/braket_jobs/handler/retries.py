@@ -1,13 +1,13 @@
 """Calls that are retried while they may succeed, and never past the time budget."""
 
-import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from .errors import Kind, OutOfTimeFailure, ServiceError
+from .errors import Kind, OutOfTimeFailure, ServiceError, found_or_none
 from .gateway import Gateway, Job, Page
 
 _T = TypeVar("_T")
@@ -16,13 +16,16 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 
 PROPAGATION_SECONDS = 120.0
-"""For how long a Create or Update retries what IAM denies: IAM is eventually consistent.
+"""For how long a Create or Update retries a call that IAM denies: IAM is eventually consistent.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 """
 
 PROPAGATION_SECONDS_OF_DELETE = 30.0
 """The same for a Delete, which may follow the creation of the handler's role at once."""
+
+Log = Callable[[str, Mapping[str, object]], None]
+"""Takes a decision's name and its details."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +41,42 @@ class Budget:
     ends: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The means of one invocation.
+
+    Attributes:
+        gateway: Every call that leaves the process.
+        budget: When to stop.
+        log: Takes one line for each decision.
+        rng: Random numbers for the pauses between retries.
+    """
+
+    gateway: Gateway
+    budget: Budget
+    log: Log
+    rng: random.Random
+
+    def calls(self, propagation: float = PROPAGATION_SECONDS) -> "Calls":
+        """Return calls with retries, of refused ones for so many seconds from now."""
+        return Calls(self, propagation)
+
+
 class Calls:
     """Makes calls through a gateway, with retries.
 
     Args:
-        gateway: Where the calls go.
-        budget: When to stop.
-        rng: Random numbers for the pauses between retries.
+        tools: The means of the invocation.
         propagation: For how many seconds from now a denied call is retried.
     """
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        budget: Budget,
-        rng: random.Random,
-        propagation: float = PROPAGATION_SECONDS,
-    ) -> None:
-        self.gateway = gateway
-        self._budget = budget
-        self._ends = budget.work_ends
-        self._rng = rng
-        self._propagated = gateway.now() + propagation
+    def __init__(self, tools: Tools, propagation: float = PROPAGATION_SECONDS) -> None:
+        self.gateway = tools.gateway
+        self.now = tools.gateway.now
+        self._budget = tools.budget
+        self._ends = tools.budget.work_ends
+        self._rng = tools.rng
+        self._propagated = self.now() + propagation
         self._last: object = None
 
     @contextmanager
@@ -67,8 +84,8 @@ class Calls:
         """Within this context, calls may use the time that is kept for cleaning up.
 
         Args:
-            at_least: Seconds that there are in any case: what undoes a step that was just done
-                is tried even if the process was frozen for longer than its budget.
+            at_least: Seconds to have in any case: undoing a step that was just done is tried even
+                if the process was frozen for longer than its budget.
         """
         with self._until(max(self._budget.ends, self.now() + at_least)):
             yield
@@ -87,10 +104,6 @@ class Calls:
         finally:
             self._ends = before
 
-    def now(self) -> float:
-        """Return the time in seconds since the epoch."""
-        return self.gateway.now()
-
     def retry(self, call: Callable[[], _T], *, missing: float = 0.0, at_once: bool = False) -> _T:
         """Call until it works, fails for good, or the time is over.
 
@@ -103,8 +116,8 @@ class Calls:
             ServiceError: It failed for good.
             OutOfTimeFailure: The time is over.
         """
-        began = self.now()
-        for attempt in itertools.count():
+        began, attempt = self.now(), 0
+        while True:
             if attempt or not at_once:
                 self.check_time()
             try:
@@ -114,7 +127,7 @@ class Calls:
                 if not is_missing and not self.may_pass(error):
                     raise
                 self.pause(attempt, error)
-        raise AssertionError("unreachable")
+            attempt += 1
 
     def retry_outages(self, call: Callable[[], _T]) -> _T:
         """Call as `retry` does, but take a refusal for final."""
@@ -131,19 +144,14 @@ class Calls:
         return error.may_be_propagation and self.now() < self._propagated
 
     def pages(self, call: Callable[[str], Page[_T]]) -> Iterator[_T]:
-        """Return the items of all pages; a page that fails is asked for again, and no other."""
-        token = ""
-        while True:
-            page = self._page(call, token)
+        """Return the items of all pages; a page that fails is requested again, and no other."""
+        page = self.retry(partial(call, ""))
+        yield from page.items
+        while page.next_token:
+            page = self.retry(partial(call, page.next_token))
             yield from page.items
-            token = page.next_token
-            if not token:
-                return
 
-    def _page(self, call: Callable[[str], Page[_T]], token: str) -> Page[_T]:
-        return self.retry(lambda: call(token))
-
-    def pause(self, attempt: int, why: object = None) -> None:
+    def pause(self, attempt: int, why: object) -> None:
         """Wait before another attempt: longer each time, with jitter."""
         most = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10))
         self.wait(self._rng.uniform(most / 4, most), why)
@@ -154,32 +162,23 @@ class Calls:
         Raises:
             OutOfTimeFailure: There is not; it names the reason to wait.
         """
-        if self.now() + seconds >= self._ends:
-            raise _out_of_time(why)
         self._last = why
+        self.check_time(seconds)
         self.gateway.sleep(seconds)
 
-    def check_time(self) -> None:
-        """Stop when the time is over.
+    def check_time(self, seconds: float = 0.0) -> None:
+        """Stop when the time is over, or will be in so many seconds.
 
-        A process that was frozen and thawed finds that out here, before its next call.
+        A process that was frozen and thawed stops here, before its next call.
 
         Raises:
             OutOfTimeFailure: It is over; it names the last reason to wait.
         """
-        if self.now() >= self._ends:
-            raise _out_of_time(self._last)
+        if self.now() + seconds >= self._ends:
+            last = f" The last thing was: {self._last}." if self._last else ""
+            raise OutOfTimeFailure(f"The time to answer in is used up.{last} Deploy again.")
 
     def job_or_none(self, arn: str, missing: float = 0.0) -> Job | None:
-        """Return a job, None if the service does not know it for `missing` seconds."""
-        try:
-            return self.retry(lambda: self.gateway.get_job(arn), missing=missing)
-        except ServiceError as error:
-            if error.kind is Kind.NOT_FOUND:
-                return None
-            raise
-
-
-def _out_of_time(why: object) -> OutOfTimeFailure:
-    last = f" The last thing was: {why}." if why else ""
-    return OutOfTimeFailure(f"The time to answer in is used up.{last} Deploy again.")
+        """Return a job; None if the service has not known it for `missing` seconds."""
+        get = partial(self.gateway.get_job, arn)
+        return found_or_none(lambda: self.retry(get, missing=missing))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..api import model_rules
+from ..api.service_rules import mapping_in
 from ..api.sweep_table import Row, summary_of, table_of
 from ..contract import (
     COMPLETED,
@@ -32,14 +33,13 @@ from .gateway import Job
 from .invocation import MAY_EXIST, Event, RequestType
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
+from .retries import PROPAGATION_SECONDS_OF_DELETE, Tools
+from .wait_for_job import APPEARS_SECONDS
 from .workflow_tools import (
-    APPEARS_SECONDS,
     LONGEST_CAUSE,
     STOPPED,
-    Tools,
     digest,
     loaded,
-    mapping_of,
     names_below,
     of_execution,
     of_job,
@@ -89,11 +89,11 @@ class Point:
             Failure: A member is missing or has the wrong type.
         """
         point, child = (
-            mapping_of(event, RunProperty.POINT),
-            mapping_of(event, RunProperty.CHILD),
+            mapping_in(event, RunProperty.POINT),
+            mapping_in(event, RunProperty.CHILD),
         )
         machine = text_of(point, PointMember.STATE_MACHINE)
-        run = mapping_of(point, PointMember.INPUT).get(SWEEP_RUN, "")
+        run = mapping_in(point, PointMember.INPUT).get(SWEEP_RUN, "")
         index = point.get(PointMember.INDEX)
         parameters = point.get(PointMember.PARAMETERS)
         if not isinstance(index, int) or isinstance(index, bool):
@@ -147,11 +147,11 @@ def run_point(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]
     """
     point = Point.of(event)
     token = text_of(event, RunProperty.TASK_TOKEN)
-    properties = _properties_of(point, mapping_of(event, RunProperty.PROPERTIES))
+    properties = _properties_of(point, mapping_in(event, RunProperty.PROPERTIES))
     records = Location.parse(text_of(properties, Property.RECORDS))
     place = of_execution(records, point.execution, point.record)
     known = read(tools, place)
-    run = mapping_of(loaded(known), "run") if known else {}
+    run = mapping_in(loaded(known), "run") if known else {}
     if not run:
         run = _started(point, properties, place, tools, timeout_in(event))
     _wait(point, run, records, token, tools)
@@ -183,7 +183,7 @@ def _started(
         sent_at=point.at,
         defers=True,
     )
-    outcome = Lifecycle(event, tools.gateway, tools.budget, tools.log, tools.rng).handle()
+    outcome = Lifecycle(event, tools).handle()
     run: dict[str, object] = {
         _RECORD: {"execution": point.execution, "name": point.record},
         "point": {
@@ -226,7 +226,7 @@ def _properties_of(point: Point, properties: Mapping[str, object]) -> Mapping[st
     name = request.get("jobName")
     if isinstance(name, str):
         request = {**request, "jobName": point_name(name, point.parameters)}
-    tags = mapping_of(properties, Property.TAGS)
+    tags = mapping_in(properties, Property.TAGS)
     ours = {SWEEP_TAG: point.machine, SWEEP_POINT_TAG: str(point.index)}
     # One place is for the tag with the client token.
     room = len(tags) + len(ours) < _MOST_TAGS
@@ -258,7 +258,7 @@ def answer_point(
     tools: Tools, records: Location, token: str, run: Mapping[str, object], job: Job | None
 ) -> None:
     """Report to the state that waits how the point's job ended."""
-    record = mapping_of(run, _RECORD)
+    record = mapping_in(run, _RECORD)
     name = text_of(record, "name")
     over = of_execution(records, text_of(record, "execution"), f"{name}{_OVER}")
     write(tools, over, json.dumps({"status": job.status if job else ""}))
@@ -287,7 +287,7 @@ def _row(
     run: Mapping[str, object], job: Job | None, metrics: Mapping[str, object]
 ) -> dict[str, object]:
     """Return the row of a point."""
-    point = mapping_of(run, "point")
+    point = mapping_in(run, "point")
     started = job.started_at if job else ""
     ended = job.ended_at if job else ""
     seconds = _seconds(ended) - _seconds(started) if started and ended else 0.0
@@ -370,11 +370,11 @@ def _request_cancel(
     if not isinstance(job, str):
         return
     waiting = read(tools, of_job(records, job))
-    last = mapping_of(mapping_of(loaded(waiting), "run"), _RECORD) if waiting else {}
+    last = mapping_in(mapping_in(loaded(waiting), "run"), _RECORD) if waiting else {}
     if last and (last.get("execution"), last.get("name")) != (execution, name):
         return  # another execution waits for it by now
     try:
-        tools.calls(RequestType.DELETE).retry(lambda: tools.gateway.cancel_job(job))
+        tools.calls(PROPAGATION_SECONDS_OF_DELETE).retry(lambda: tools.gateway.cancel_job(job))
     except ServiceError as error:
         if error.kind not in {Kind.NOT_FOUND, Kind.CONFLICT}:
             tools.log("not_cancelled_yet", {"jobArn": job, "error": error.code})
@@ -395,7 +395,7 @@ def _cancel(
         old_properties={},
         sent_at=at,
     )
-    Lifecycle(event, tools.gateway, tools.budget, tools.log, tools.rng).handle()
+    Lifecycle(event, tools).handle()
 
 
 def _stopped_at(tools: Tools, records: Location, execution: str) -> float:
@@ -418,7 +418,7 @@ def collect_points(event: Mapping[str, object], tools: Tools) -> Mapping[str, ob
     failures = cancel_points(tools, records, execution, names, tools.gateway.now())
     if failures:
         raise failures[0]
-    details = mapping_of(event, RunProperty.MANIFEST)
+    details = mapping_in(event, RunProperty.MANIFEST)
     manifest = Location(text_of(details, "Bucket"), text_of(details, "Key"))
     rows = _rows(tools, manifest)
     table = replace(manifest, key=f"{manifest.key.rpartition('/')[0]}/{TABLE_FILE}")
@@ -429,7 +429,7 @@ def collect_points(event: Mapping[str, object], tools: Tools) -> Mapping[str, ob
 
 def _rows(tools: Tools, manifest: Location) -> list[Row]:
     text = read(tools, manifest)
-    files = mapping_of(loaded(text or ""), "ResultFiles")
+    files = mapping_in(loaded(text or ""), "ResultFiles")
     rows: list[Row] = []
     for status, found in files.items():
         for each in found if isinstance(found, list) else []:

@@ -2,16 +2,15 @@
 
 import itertools
 import json
-import random
+from functools import partial
 
 from ..contract import Property, SweepAttribute, SweepProperty
-from .errors import Failure, Kind, ServiceError
-from .gateway import Gateway
-from .invocation import Event, Log, Outcome, RequestType
+from .errors import Failure, ServiceError, found_or_none
+from .invocation import Event, Outcome, RequestType
 from .properties import Location
-from .retries import Budget
+from .retries import PROPAGATION_SECONDS, PROPAGATION_SECONDS_OF_DELETE, Tools
 from .workflow_runs import cancel_all
-from .workflow_tools import Tools, digest
+from .workflow_tools import digest
 
 _ABORTED = "ABORTED"
 _NOTHING_STARTED = "no-execution-was-started"
@@ -23,22 +22,16 @@ class SweepStart:
     The execution's name is the digest of the resource and its definition. So a repeated event, or a
     rollback, finds the execution that exists. A stopped one is followed by another, which skips the
     points that have completed.
-
-    Args:
-        event: The event.
-        gateway: Every call that leaves the process.
-        budget: When to stop.
-        log: Receives one line for each decision.
-        rng: Random numbers for the pauses between retries.
     """
 
-    def __init__(
-        self, event: Event, gateway: Gateway, budget: Budget, log: Log, rng: random.Random
-    ) -> None:
+    def __init__(self, event: Event, tools: Tools) -> None:
         self.physical_id = event.physical_id or _NOTHING_STARTED
         self._event = event
-        self._tools = Tools(gateway, budget, log, rng)
-        self._calls = self._tools.calls(event.type)
+        self._tools = tools
+        is_delete = event.type is RequestType.DELETE
+        self._calls = tools.calls(
+            PROPAGATION_SECONDS_OF_DELETE if is_delete else PROPAGATION_SECONDS
+        )
 
     def handle(self) -> Outcome:
         """Start the execution, or stop it.
@@ -93,12 +86,8 @@ class SweepStart:
         self._tools.log("sweep_stopped", {"execution": execution})
 
     def _status(self, execution: str) -> str | None:
-        try:
-            return self._calls.retry(lambda: self._tools.gateway.execution_status(execution))
-        except ServiceError as error:
-            if error.kind is Kind.NOT_FOUND:
-                return None
-            raise
+        get = partial(self._tools.gateway.execution_status, execution)
+        return found_or_none(lambda: self._calls.retry(get))
 
     def _property(self, name: SweepProperty) -> str:
         value = self._event.properties.get(name)

@@ -1,19 +1,24 @@
 """Waiting until a job is over, through as many invocations as it takes."""
 
+from collections.abc import Callable
+
 from ..contract import COMPLETED, JOB_LOG_GROUP, Attribute, console_url, log_stream_prefix
+from ..issue import Issue
 from .errors import Failure, OutOfTimeFailure, UnfinishedWait
 from .gateway import Job
 from .properties import Wait
 from .retries import Calls
 
 _POLL_SECONDS = 5.0
-_APPEARS_SECONDS = 120.0
+APPEARS_SECONDS = 120.0
 """For how long a GetJob that finds no job is not believed: the job may just have been created."""
 
-_LONGEST_REASON = 600  # bytes, of the 4096 that an answer may have
+_LONGEST_REASON = 600  # bytes, of the 4096 that an answer may have: the addresses fit behind it
 
 
-def wait_until_over(calls: Calls, job_arn: str, wait: Wait, until: float) -> dict[str, str]:
+def wait_until_over(
+    calls: Calls, job_arn: str, wait: Wait, until: float, redact: Callable[[str], str]
+) -> dict[str, str]:
     """Wait for a job.
 
     Args:
@@ -21,6 +26,7 @@ def wait_until_over(calls: Calls, job_arn: str, wait: Wait, until: float) -> dic
         job_arn: The job.
         wait: How to wait.
         until: When the wait is over (seconds since the epoch), however many invocations it takes.
+        redact: Removes secrets from a text that was not cut: the job's reason may quote some.
 
     Returns:
         The job's terminal state and failure reason, as attributes.
@@ -32,36 +38,34 @@ def wait_until_over(calls: Calls, job_arn: str, wait: Wait, until: float) -> dic
     try:
         job = _last_seen(calls, job_arn, until)
     except OutOfTimeFailure:
-        raise UnfinishedWait(until) from None
+        raise UnfinishedWait(until, job_arn) from None
     if job is None:
-        raise Failure(f"The job {job_arn} is unknown to the service. Deploy again.")
+        raise Failure(f"The job {job_arn} is unknown to the service. Deploy again")
+    reason = _cut(redact(job.failure_reason))
     if job.status != COMPLETED and wait.fails_stack:
-        raise Failure(_why(job, wait))
+        raise Failure(_why(job, wait, reason))
     return {
         Attribute.JOB_STATUS: job.status,
-        Attribute.FAILURE_REASON: _cut(job.failure_reason),
+        Attribute.FAILURE_REASON: reason,
     }
 
 
 def _last_seen(calls: Calls, job_arn: str, until: float) -> Job | None:
     """Return the job when it is over, or as it is when the wait is."""
     while True:
-        job = calls.job_or_none(job_arn, _APPEARS_SECONDS)
+        job = calls.job_or_none(job_arn, APPEARS_SECONDS)
         if job is None or job.is_over or calls.now() >= until:
             return job
         calls.wait(min(_POLL_SECONDS, max(until - calls.now(), 0.1)), f"the job is {job.status}")
 
 
-def _why(job: Job, wait: Wait) -> str:
-    if not job.is_over:
-        return (
-            f"The job {job.arn} is {job.status} after {wait.seconds:.0f} s, as long as the "
-            f"deployment waits. {_addresses(job)} Wait longer, as far as CloudFormation does, or "
-            f"do not wait."
-        )
-    # Cut, so that the addresses fit behind it.
-    reason = f": {_cut(job.failure_reason)}" if job.failure_reason else ""
-    return f"The job {job.arn} ended as {job.status}{reason}. {_addresses(job)}"
+def _why(job: Job, wait: Wait, reason: str) -> Issue:
+    if job.is_over:
+        said = f": {reason}" if reason else ""
+        return Issue("", f"The job {job.arn} ended as {job.status}{said}", _addresses(job))
+    waited = f"after {wait.seconds:.0f} s, as long as the deployment waits"
+    fix = "Wait longer, as far as CloudFormation does, or do not wait"
+    return Issue("", f"The job {job.arn} is {job.status} {waited}", f"{_addresses(job)} {fix}")
 
 
 def _addresses(job: Job) -> str:

@@ -6,7 +6,9 @@ repeated at any point and is one job, and an execution that is stopped is a Dele
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from ..api.service_rules import mapping_in
 from ..contract import (
     COMPLETED,
     RUN_ID,
@@ -22,6 +24,7 @@ from .gateway import Job
 from .invocation import NOTHING_STARTED, Event, RequestType
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
+from .retries import Tools
 from .sweep_points import (
     answer_point,
     cancel_points,
@@ -30,14 +33,12 @@ from .sweep_points import (
     is_point_record,
     run_point,
 )
+from .wait_for_job import APPEARS_SECONDS
 from .workflow_tools import (
-    APPEARS_SECONDS,
     LONGEST_CAUSE,
     STOPPED,
-    Tools,
     digest,
     loaded,
-    mapping_of,
     names_below,
     of_execution,
     of_job,
@@ -49,14 +50,12 @@ from .workflow_tools import (
     write,
 )
 
-__all__ = ["Tools", "is_asked", "run"]
-
 _STARTED_AT, _ENDED_AT = 0.0, 1.0
 """The order of a run's two events, as dates: a start that arrives after the end is late. A run
 starts once, so neither clocks nor retries can change that."""
 
 
-def is_asked(event: object) -> bool:
+def is_run_event(event: object) -> bool:
     """Return whether an event requests an action."""
     action = event.get(RunProperty.ACTION) if isinstance(event, Mapping) else None
     # What is not text may not be hashable.
@@ -88,7 +87,7 @@ def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     try:
         return actions[RunAction(str(event[RunProperty.ACTION]))](event, tools)
     except ServiceError as error:
-        raise Failure(f"{error}.") from error
+        raise Failure(f"{error}") from error
 
 
 # --- The actions. ---
@@ -107,7 +106,7 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     if read(tools, of_execution(records, execution, STOPPED)) is not None:
         raise LateEventFailure("The execution is over, so no job was started.")
     created = _event(RequestType.CREATE, execution, resource, properties)
-    outcome = _lifecycle(created, tools).handle()
+    outcome = Lifecycle(created, tools).handle()
     answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
     if seconds is not None:
         answer[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
@@ -115,7 +114,7 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
 
 
 def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    started = mapping_of(event, RunProperty.RUN)
+    started = mapping_in(event, RunProperty.RUN)
     arn = text_of(started, Attribute.JOB_ARN)
     records = Location.parse(text_of(event, RunProperty.RECORDS))
     token = text_of(event, RunProperty.TASK_TOKEN)
@@ -131,7 +130,7 @@ def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
         resource = digest(text_of(started, RUN_ID))
         _cancel(tools, records, execution, resource)
         cause = f"The job {arn} was not over in time, and was cancelled."
-        send(tools, lambda: tools.gateway.send_task_failure(token, "HybridJob.Timeout", cause))
+        send(tools, partial(tools.gateway.send_task_failure, token, "HybridJob.Timeout", cause))
     return {}
 
 
@@ -145,7 +144,7 @@ def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object
     job = tools.calls().job_or_none(arn)
     if job is None or not job.is_over:
         return {}
-    started, token = mapping_of(waiting, "run"), text_of(waiting, "token")
+    started, token = mapping_in(waiting, "run"), text_of(waiting, "token")
     if is_point(started):
         answer_point(tools, records, token, started, job)
     else:
@@ -200,7 +199,7 @@ def _cancel(tools: Tools, records: Location, execution: str, resource: str) -> N
     """Cancel a run; one whose start did not arrive yet is never started."""
     properties = {Property.RECORDS.value: records.uri}
     deleted = _event(RequestType.DELETE, execution, resource, properties)
-    _lifecycle(deleted, tools).handle()
+    Lifecycle(deleted, tools).handle()
 
 
 # --- What they share. ---
@@ -213,19 +212,16 @@ def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | 
     if status == COMPLETED:
         output = {k: v for k, v in started.items() if k != RUN_WAITS_UNTIL}
         output[RUN_STATUS] = status
-        send(tools, lambda: tools.gateway.send_task_success(token, output))
+        send(tools, partial(tools.gateway.send_task_success, token, output))
         return
     cause = (job.failure_reason if job else "") or f"The job is {status}."
     error = f"HybridJob.{status.capitalize()}"
-    send(
-        tools,
-        lambda: tools.gateway.send_task_failure(token, error, cause[:LONGEST_CAUSE]),
-    )
+    send(tools, partial(tools.gateway.send_task_failure, token, error, cause[:LONGEST_CAUSE]))
 
 
 def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, object]:
     """Return the definition's properties with the hyperparameters of this run."""
-    properties = mapping_of(event, RunProperty.PROPERTIES)
+    properties = mapping_in(event, RunProperty.PROPERTIES)
     request = with_hyperparameters(
         read_request(properties), event.get(RunProperty.HYPERPARAMETERS) or {}
     )
@@ -245,7 +241,3 @@ def _event(
         old_properties={},
         sent_at=_STARTED_AT if kind is RequestType.CREATE else _ENDED_AT,
     )
-
-
-def _lifecycle(event: Event, tools: Tools) -> Lifecycle:
-    return Lifecycle(event, tools.gateway, tools.budget, tools.log, tools.rng)

@@ -1,51 +1,24 @@
 """The parts that the actions of state machines share: calls, records, task tokens."""
 
 import hashlib
-import itertools
 import json
 import math
-import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
-from ..api.service_rules import is_unicode
+from ..api.service_rules import is_unicode, mapping_in
 from ..contract import RunProperty
+from ..issue import Issue
 from .errors import Failure, Kind, ServiceError
-from .gateway import Gateway
-from .invocation import Log, RequestType
 from .properties import Location
-from .retries import (
-    PROPAGATION_SECONDS,
-    PROPAGATION_SECONDS_OF_DELETE,
-    Budget,
-    Calls,
-)
-
-APPEARS_SECONDS = 120.0
-"""For how long a GetJob that finds no job is not believed: the job may just have been created."""
+from .retries import Tools
 
 LONGEST_CAUSE = 30_000  # characters; Step Functions accepts 32,768
 _LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions accepts
 
 STOPPED = "stopped"
 """The name of the object that marks an execution as ended. No run has it: theirs are digests."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """The tools of every action."""
-
-    gateway: Gateway
-    budget: Budget
-    log: Log
-    rng: random.Random
-
-    def calls(self, kind: RequestType = RequestType.CREATE) -> Calls:
-        """Return the calls of an action, with retries."""
-        seconds = PROPAGATION_SECONDS
-        if kind is RequestType.DELETE:
-            seconds = PROPAGATION_SECONDS_OF_DELETE
-        return Calls(self.gateway, self.budget, self.rng, seconds)
 
 
 def of_execution(records: Location, execution: str, name: str) -> Location:
@@ -60,30 +33,24 @@ def of_job(records: Location, job_arn: str) -> Location:
 
 def read(tools: Tools, place: Location) -> str | None:
     """Return an object's text; None if there is none."""
-    found = tools.calls().retry(lambda: tools.gateway.read_record(place))
+    found = tools.calls().retry(partial(tools.gateway.read_record, place))
     return None if found is None else found[0]
 
 
 def write(tools: Tools, place: Location, text: str) -> None:
     """Write an object over an existing one: the last writer wins."""
-    calls = tools.calls()
-    for attempt in itertools.count():
-        found = calls.retry(lambda: tools.gateway.read_record(place))
-        if found is not None and found[0] == text:
-            return
-        if _was_written(tools, place, text, None if found is None else found[1]):
-            return
+    calls, gateway, attempt = tools.calls(), tools.gateway, 0
+    while True:
+        found, version = calls.retry(partial(gateway.read_record, place)) or (None, None)
+        if found == text:
+            return None
+        try:
+            return calls.retry(partial(gateway.write_record, place, text, version))
+        except ServiceError as error:
+            if error.kind is not Kind.CONFLICT:
+                raise
         calls.pause(attempt, "others change the record")
-
-
-def _was_written(tools: Tools, place: Location, text: str, version: str | None) -> bool:
-    try:
-        tools.calls().retry(lambda: tools.gateway.write_record(place, text, version))
-    except ServiceError as error:
-        if error.kind is Kind.CONFLICT:
-            return False
-        raise
-    return True
+        attempt += 1
 
 
 def names_below(tools: Tools, place: Location) -> list[str]:
@@ -118,7 +85,7 @@ def loaded(text: str) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Failure("A record is not a JSON object.")
+        raise Failure("A record is not a JSON object")
     return value
 
 
@@ -127,12 +94,12 @@ def timeout_in(event: Mapping[str, object]) -> float | None:
     value = event.get(RunProperty.TIMEOUT_SECONDS)
     if value is None:
         return None
-    number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else value
-    if not 0 <= number <= _LONGEST_TIMEOUT:
-        raise Failure(
-            f"{RunProperty.TIMEOUT_SECONDS} is not a number of seconds up to {_LONGEST_TIMEOUT}."
-        )
-    return float(number)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    seconds = float(str(value)) if is_number else math.nan
+    if not 0 <= seconds <= _LONGEST_TIMEOUT:
+        name = RunProperty.TIMEOUT_SECONDS
+        raise Failure(f"{name} is not a number of seconds up to {_LONGEST_TIMEOUT}")
+    return seconds
 
 
 def text_of(values: Mapping[str, object], name: str) -> str:
@@ -143,14 +110,8 @@ def text_of(values: Mapping[str, object], name: str) -> str:
     """
     value = values.get(name)
     if not isinstance(value, str) or not value or not is_unicode(value):
-        raise Failure(f"{name} is missing or is not text.")
+        raise Failure(f"{name} is missing or is not text")
     return value
-
-
-def mapping_of(values: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """Return an object; an empty one if it is missing."""
-    value = values.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 def with_hyperparameters(request: Mapping[str, object], given: object) -> Mapping[str, object]:
@@ -159,14 +120,13 @@ def with_hyperparameters(request: Mapping[str, object], given: object) -> Mappin
     Raises:
         Failure: They are not strings, numbers and bools by name.
     """
-    if not isinstance(given, Mapping):
-        raise Failure("The hyperparameters are not an object of strings.")
-    wrong = [k for k, v in given.items() if not isinstance(v, str | int | float)]
-    if wrong:
-        names = ", ".join(sorted(map(str, wrong)))
-        raise Failure(f"Hyperparameters must be strings, numbers or bools: {names} are not.")
+    if not isinstance(given, Mapping) or not all(
+        isinstance(value, str | int | float) for value in given.values()
+    ):
+        rule = "must be an object of strings, numbers and bools"
+        raise Failure(Issue(RunProperty.HYPERPARAMETERS, rule))
     if not given:
         return request
-    known = mapping_of(request, "hyperParameters")
+    known = mapping_in(request, "hyperParameters")
     merged = {**known, **{str(k): str(v) for k, v in given.items()}}
     return {**request, "hyperParameters": merged}
