@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aws_cdk import App, Duration, Stack
@@ -20,7 +20,7 @@ from cdk_braket import (
     SweepPoints,
     ValidationError,
 )
-from tests.synth.support import LOCAL, Json, new_stack, only, resources, text
+from tests.synth.support import LOCAL, new_stack, only, resources, text
 
 _MACHINE = "AWS::StepFunctions::StateMachine"
 _START = "Custom::BraketHybridJobSweep"
@@ -40,10 +40,8 @@ def _sweep(stack: Stack, parameters: object, **more: object) -> HybridJobSweep:
     return HybridJobSweep(stack, "Sweep", **given)
 
 
-def _states(stack: Stack) -> Json:
-    definition = only(stack, _MACHINE)["DefinitionString"]
-    states: Json = json.loads(text(definition))["States"]
-    return states
+def _states(stack: Stack) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(text(only(stack, _MACHINE)["DefinitionString"]))["States"]
 
 
 def _problems(parameters: object, **more: object) -> list[str]:
@@ -147,7 +145,7 @@ def test_a_deployment_starts_the_sweep_if_asked() -> None:
         _ = sweep.execution_arn
     stack = new_stack()
     assert _sweep(stack, Grid(seed=[1]), start_on_deploy=True).execution_arn
-    [start] = resources(stack, _START).values()
+    [start] = cast("list[Any]", list(resources(stack, _START).values()))
     policies = [name for name in start["DependsOn"] if "Policy" in name]
     assert any("MapPolicy" in name for name in policies)
     assert any("StartPolicy" in name for name in policies)
@@ -158,7 +156,7 @@ def test_a_schedule_names_each_run_by_its_time() -> None:
     _sweep(stack, Grid(seed=[1])).schedule(
         "Weekly", scheduler.ScheduleExpression.rate(Duration.days(7))
     )
-    target = only(stack, "AWS::Scheduler::Schedule")["Target"]
+    target = cast("Any", only(stack, "AWS::Scheduler::Schedule"))["Target"]
     assert json.loads(text(target["Input"])) == {"run": "<aws.scheduler.scheduled-time>"}
 
 
@@ -167,7 +165,7 @@ def test_another_state_machine_runs_the_sweep() -> None:
     sweep = _sweep(stack, Grid(seed=[1]))
     task = sweep.start_task(stack, "Study", run=sfn.JsonPath.execution_name)
     sfn.StateMachine(stack, "Other", definition_body=sfn.DefinitionBody.from_chainable(task))
-    machines = resources(stack, _MACHINE)
+    machines = cast("dict[str, Any]", resources(stack, _MACHINE))
     [other] = [found for name, found in machines.items() if name.startswith("Other")]
     state = json.loads(text(other["Properties"]["DefinitionString"]))["States"]["Study"]
     assert state["Resource"].endswith("startExecution.sync:2")
