@@ -145,7 +145,7 @@ def test_a_deployment_starts_the_sweep_if_asked() -> None:
         _ = sweep.execution_arn
     stack = new_stack()
     assert _sweep(stack, Grid(seed=[1]), start_on_deploy=True).execution_arn
-    [start] = cast("list[Any]", list(resources(stack, _START).values()))
+    [start] = list(resources(stack, _START).values())
     policies = [name for name in start["DependsOn"] if "Policy" in name]
     assert any("MapPolicy" in name for name in policies)
     assert any("StartPolicy" in name for name in policies)
