@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import boto3
@@ -20,13 +20,15 @@ from rich.markup import escape
 from cdk_braket_client import job_progress
 from cdk_braket_local import bootstrap, following
 from cdk_braket_local.control.foreground_command import run_step
-from examples import scheduled_runs
+from examples import results_reader, scheduled_runs
+from examples.h2_curve import report as curve_report
 from examples.h2_vqe import report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 HAMILTONIAN = ROOT / "examples/h2_vqe/data/h2_hamiltonian.json"
 
+_EXECUTION_ARN = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:execution:\S+")
 _JOB_ARN = re.compile(r"arn:[\w-]+:braket:[\w-]+:\d+:job/\S+")
 # `soft_wrap`: a line that somebody wants to copy or search stays one line.
 _STEPS = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -35,6 +37,14 @@ _REPORT = Console(highlight=False, soft_wrap=True, markup=False)
 
 class DeployError(Exception):
     """The deployment failed; the message is one line."""
+
+
+_EXPECTED = (
+    DeployError,
+    bootstrap.BootstrapError,
+    scheduled_runs.NothingRanError,
+    results_reader.NotReadError,
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,7 +60,12 @@ def main(arguments: Sequence[str]) -> int:
         context, others = _read(arguments)
         with tempfile.TemporaryDirectory(prefix="deploy-") as scratch:
             return _deploy(Path(scratch), context, others)
-    except (DeployError, bootstrap.BootstrapError, scheduled_runs.NothingRanError) as error:
+    except (
+        DeployError,
+        bootstrap.BootstrapError,
+        scheduled_runs.NothingRanError,
+        results_reader.NotReadError,
+    ) as error:
         _report_step(str(error))
         return 1
 
@@ -83,12 +98,26 @@ def _deploy(scratch: Path, context: Sequence[str], others: Sequence[str]) -> int
     values = [value for stack in outputs.values() for value in stack.values()]
     arns = list(dict.fromkeys(value for value in values if _JOB_ARN.fullmatch(value)))
     region = following.Region(boto3.client("braket"), boto3.client("logs"))
+    executions = [value for value in values if _EXECUTION_ARN.fullmatch(value)]
+    if executions:
+        return 0 if all(map(_followed_sweep, executions)) else 1
     if not arns:
         _report_step("starting now the state machines that a schedule would start later")
         arns = scheduled_runs.start(region)
     jobs = {arn: _follow(arn, region) for arn in arns}
-    _show(outputs, jobs, region)
+    for arn, end in jobs.items():
+        _show(arn, end, region)
+    if name := outputs.get(results_reader.STACK, {}).get(results_reader.OUTPUT):
+        _REPORT.print(f"\n{name} = {results_reader.value(name)}")
     return 0 if all(job.status == "COMPLETED" for job in jobs.values()) else 1
+
+
+def _followed_sweep(execution: str) -> bool:
+    """Follow a sweep, and show its table and its plot; return whether all points completed."""
+    _report_step(f"following the sweep {execution}")
+    shown = curve_report.follow(execution, RESULTS / "h2_curve", _report_step)
+    _REPORT.print(shown.render())
+    return shown.is_complete
 
 
 def _step(title: str, verb: str, *arguments: str) -> None:
@@ -121,21 +150,13 @@ def _follow(arn: str, region: following.Region) -> job_progress.JobEnd:
     return region.follow(arn, sys.stdout)
 
 
-def _show(
-    outputs: Mapping[str, Mapping[str, str]],
-    jobs: Mapping[str, job_progress.JobEnd],
-    region: following.Region,
-) -> None:
-    _REPORT.print("\nOutputs")
-    for stack, values in outputs.items():
-        for name, value in values.items():
-            _REPORT.print(f"  {stack}.{name} = {value}")
-    for arn, end in jobs.items():
-        _REPORT.print(f"\nJob {arn}\n  {job_progress.ending(end)}")
-        if end.status == "FAILED":
-            _REPORT.print(*region.cause(arn), sep="\n  ")
-        if end.status == "COMPLETED":
-            _show_results(_download(arn, end))
+def _show(arn: str, end: job_progress.JobEnd, region: following.Region) -> None:
+    """Show how a job ended. The CDK CLI has shown the outputs of the stacks."""
+    _REPORT.print(f"\nJob {arn}\n  {job_progress.ending(end)}")
+    if end.status == "FAILED":
+        _REPORT.print(*region.cause(arn), sep="\n  ")
+    if end.status == "COMPLETED":
+        _show_results(_download(arn, end))
 
 
 def _download(arn: str, end: job_progress.JobEnd) -> Path:

@@ -27,6 +27,8 @@ from cdk_braket_local.control import foreground_command
 
 STAMP = ".set-up"
 _SECONDS_BETWEEN_REPORTS = 4
+# More packages are counted.
+_MOST_NAMES = 8
 # Variables of a user's shell that would start other programs than ours, install elsewhere, or let
 # every process compile aws-cdk-lib and boto3 again.
 _IN_THE_WAY = {
@@ -128,7 +130,7 @@ def set_up(checkout: Checkout, say: Callable[[str], None], *others: Step) -> Non
             commands = Commands(checkout, say)
             step.create(commands)
             (step.folder / STAMP).write_text(step.fingerprint, encoding="ascii")
-            say(f"  … done in {commands.progress()}")
+            say(f"  … done in {commands.progress()}{commands.summary()}")
 
 
 def _stale(checkout: Checkout, others: tuple[Step, ...]) -> list[Step]:
@@ -231,6 +233,7 @@ class Commands:
         self._say = say
         self._started = self._reported = time.monotonic()
         self._downloaded = 0.0
+        self._log = ""
 
     def create_venv(self, venv: Path) -> None:
         """Create an empty virtual environment in place of an earlier one."""
@@ -285,6 +288,7 @@ class Commands:
             raise SetupError(f"{what}: {command[0]} was not found.")
         said = self._read_log()
         self._downloaded += downloaded_mebibytes(said)
+        self._log += said
         if code != 0:
             where = self.checkout.log.relative_to(self.checkout.root)
             raise SetupError(f"{_explain(said, what, lock)} Details: {where}")
@@ -294,6 +298,11 @@ class Commands:
         time_taken = f"{time.monotonic() - self._started:.0f} s"
         size = self._downloaded + downloaded_mebibytes(said)
         return f"{time_taken}, {size:.0f} MiB downloaded" if size else time_taken
+
+    def summary(self) -> str:
+        """Return the packages that the step has installed, of many their number."""
+        found = installed_packages(self._log)
+        return f": installed {found}" if found else ""
 
     def _report(self) -> None:
         if time.monotonic() - self._reported >= _SECONDS_BETWEEN_REPORTS:
@@ -335,6 +344,16 @@ def downloaded_mebibytes(said: str) -> float:
     sizes = dict(re.findall(r"^ *Downloading (\S+) \((.+)MiB\)$", said, re.MULTILINE))
     done = re.findall(r"^ *Downloaded (\S+)$", said, re.MULTILINE)
     return sum(float(sizes.get(name, 0)) for name in done)
+
+
+def installed_packages(said: str) -> str:
+    """Return the packages that uv or npm names as installed, of many their number."""
+    names = re.findall(r"^ [+~] (\S+)==(\S+)", said, re.MULTILINE)
+    if 0 < len(names) <= _MOST_NAMES:
+        return ", ".join(f"{name} {version}" for name, version in names)
+    node = re.search(r"^added (\d+) packages", said, re.MULTILINE)
+    count = len(names) or (int(node[1]) if node else 0)
+    return f"{count} packages" if count else ""
 
 
 # --- Explaining a failure ---------------------------------------------------------------------

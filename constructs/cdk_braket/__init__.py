@@ -4,7 +4,7 @@ The public names are resolved on first use (PEP 562). This package also holds th
 the rules, and importing these starts neither jsii nor Node.
 """
 
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ _HOMES: Final = {
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
+    if name == "__version__":
+        return metadata.version("cdk-braket")
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{home}"), name)

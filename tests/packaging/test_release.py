@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -122,7 +123,33 @@ def test_the_sdist_has_the_sources(repository: Path, built: dict[str, bytes]) ->
     (path,) = (repository / "dist").glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "LICENSE", "constructs/cdk_braket/py.typed"} <= names
+    listed = ("git", "ls-files", "constructs", "CHANGELOG.md", "LICENSE", "README.md")
+    tracked = set(
+        subprocess.run(
+            [*listed, "pyproject.toml"], cwd=repository, capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    # hatchling adds these two.
+    assert names - {"PKG-INFO", ".gitignore"} - tracked == set()
+
+
+def test_files_of_editors_and_pages_of_other_folders_are_left_out(
+    repository: Path, tmp_path: Path
+) -> None:
+    sources = tmp_path / "sources"
+    shutil.copytree(repository, sources, ignore=shutil.ignore_patterns(".git", "dist"))
+    for stray in ("docs/README.md", "constructs/notes.txt", "constructs/cdk_braket/.idea/a.xml"):
+        (sources / stray).parent.mkdir(parents=True, exist_ok=True)
+        (sources / stray).write_text("stray")
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "out")
+    subprocess.run([*build, sources], check=True, capture_output=True)
+    (sdist,) = (tmp_path / "out").glob("*.tar.gz")
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    names |= set(zipfile.ZipFile(wheel).namelist())
+    assert [name for name in names if ".idea" in name or "notes.txt" in name] == []
+    assert "docs/README.md" not in names
 
 
 def test_the_bill_holds_to_its_schema(bill: Any) -> None:  # noqa: ANN401 - JSON
@@ -149,7 +176,7 @@ def test_the_bill_has_the_dependencies_of_the_wheel_and_no_tools(bill: Any) -> N
     assert {"pytest", "ruff", "cfn-lint"}.isdisjoint(scopes)
     needs = {entry["ref"]: entry.get("dependsOn", []) for entry in bill["dependencies"]}
     direct = {reference.split("==")[0] for reference in needs["cdk-braket"]}
-    assert direct == {"aws-cdk-lib", "boto3", "constructs", "jsii"}
+    assert direct == {"aws-cdk-lib", "boto3", "click", "constructs", "jsii", "rich"}
     (boto3,) = (reference for reference in needs if reference.startswith("boto3=="))
     assert any(one.startswith("botocore==") for one in needs[boto3])
 

@@ -62,8 +62,9 @@ def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() ->
     running = set(miniature.living_processes(CACHE / "cdk-braket-local-"))
     done = deploy("-c", "iterations=12")
     assert done.returncode == 0, done.stdout + done.stderr
-    end = done.stdout[done.stdout.index("\nOutputs\n") :]
-    assert "HybridJobStack.JobArn = arn:aws:braket:" in end
+    shown = done.stdout + done.stderr
+    assert shown.count("HybridJobStack.JobArn = arn:aws:braket:") == 1
+    end = done.stdout[done.stdout.index("\nJob arn:aws:braket:") :]
     assert "COMPLETED after " in end
     assert "Energy " in end
     assert re.search(r"^COMPLETED +\d:\d\d  Energy: ", done.stdout, re.MULTILINE), "its last line"
@@ -78,10 +79,19 @@ def test_the_state_machine_of_a_schedule_is_run_at_once() -> None:
     done = deploy("-c", "example=nightly", "-c", "iterations=3", command=WATCHED_DEPLOY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "dev: starting now the state machines that a schedule would start later" in done.stderr
-    end = done.stdout[done.stdout.index("\nOutputs\n") :]
-    assert "NightlyStack.StateMachineArn = arn:aws:states:" in end
-    assert "COMPLETED after " in end
+    assert "NightlyStack.StateMachineArn = arn:aws:states:" in done.stdout + done.stderr
+    assert "COMPLETED after " in done.stdout
     assert len(set((ROOT / "results").glob("*")) - before) == 1
+
+
+def test_the_reader_shows_the_value_that_it_read() -> None:
+    done = deploy("-c", "example=reader", "-c", "iterations=3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    energy = re.search(r"^  Energy +(\S+) hartree$", done.stdout, re.MULTILINE)
+    read = re.search(r"^/ResultsReaderStack/energy = (\S+)$", done.stdout, re.MULTILINE)
+    assert energy is not None
+    assert read is not None
+    assert float(read[1]) == pytest.approx(float(energy[1]), abs=1e-6)
 
 
 @pytest.mark.parametrize(

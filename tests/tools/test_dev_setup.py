@@ -319,3 +319,16 @@ def test_a_folder_of_that_name_which_is_the_users_own_is_left_alone(
     line = failed_with_one_line(checkout.dev("setup"))
     assert line.endswith(".venv is not a virtual environment; move it away.")
     assert thesis.exists()
+
+
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [
+        ("Resolved 1 package in 3ms\n - rich==14.0.0\n + rich==15.0.0\n", "rich 15.0.0"),
+        ("".join(f" + p{number}==1.0\n" for number in range(9)), "9 packages"),
+        ("\nadded 118 packages in 3s\n", "118 packages"),
+        ("Audited 1 package in 3ms\n", ""),
+    ],
+)
+def test_the_installed_packages_are_shown(log: str, shown: str) -> None:
+    assert setup.installed_packages(log) == shown

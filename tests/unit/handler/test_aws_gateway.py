@@ -727,6 +727,41 @@ def test_a_denial_that_no_header_changes_is_the_first_one(
         gateway.write_record(PLACE, "{}", '"v1"')
 
 
+def test_an_outage_while_a_header_is_tried_is_transient(
+    gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
+) -> None:
+    _deny_put(s3)
+    s3_checks.add_client_error("get_bucket_encryption", "AccessDenied", http_status_code=403)
+    s3.add_client_error("put_object", "SlowDown", http_status_code=503)
+    with pytest.raises(ServiceError) as raised:
+        gateway.write_record(PLACE, "{}", '"v1"')
+    assert raised.value.kind is Kind.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("KMS.ThrottlingException", 400, Kind.TRANSIENT),
+        ("TemporaryRedirect", 307, Kind.TRANSIENT),
+        ("RequestTimeout", 400, Kind.TRANSIENT),
+        ("408", 408, Kind.TRANSIENT),
+        ("TooMany", 429, Kind.TRANSIENT),
+        ("Odd", 500, Kind.TRANSIENT),
+        ("OperationAborted", 409, Kind.CONFLICT),
+        ("412", 412, Kind.CONFLICT),
+        ("NoSuchBucket", 404, Kind.NOT_FOUND),
+        ("Odd", 499, Kind.PERMANENT),
+    ],
+)
+def test_a_status_or_a_code_decides_whether_a_call_is_repeated(
+    gateway: AwsGateway, s3: Stubber, code: str, status: int, kind: Kind
+) -> None:
+    s3.add_client_error("list_objects_v2", code, http_status_code=status)
+    with pytest.raises(ServiceError) as raised:
+        gateway.list_keys(PLACE)
+    assert raised.value.kind is kind
+
+
 @pytest.mark.parametrize(
     ("encryption", "message"), [(KMS, DENY), (None, "because no identity-based policy allows it")]
 )

@@ -215,8 +215,8 @@ _ADVICE_ON_CODE: Mapping[str, str] = {
 
 _EXPLICIT_DENY_ADVICE = (
     "A policy denies this explicitly, so no permission of the handler's role can allow it. It can "
-    "be the policy of the bucket, the key or a VPC endpoint, a service control policy, a resource "
-    "control policy or a permissions boundary. Request an exception for the "
+    "be the policy of the bucket, the key or a VPC endpoint. It can also be a service control "
+    "policy, a resource control policy or a permissions boundary. Request an exception for the "
     "handler's role from its owner{headers}"
 )
 
