@@ -649,7 +649,7 @@ def test_a_lost_job_whose_name_has_no_run_id_is_found(tells_tags: bool) -> None:
     assert (len(world.jobs), live(cfn)) == (1, set())
 
 
-def test_a_job_that_is_found_during_a_search_is_not_lost() -> None:
+def test_a_job_that_is_recorded_during_the_search_for_it_is_not_forgotten() -> None:
     """An invocation thaws after the search, and records its job."""
     world = Mailbox()
     cfn = CloudFormation(world, index.respond_to)
