@@ -133,7 +133,7 @@ def test_a_move_away_from_a_place_that_may_not_be_written_any_more() -> None:
             raise DENIED
         write(location, *rest)  # type: ignore[arg-type]
 
-    world.write_record = refuse  # type: ignore[method-assign]
+    world.write_record = refuse  # type: ignore[assignment,method-assign]
     first = cfn.held
     assert ok(cfn.update(moved(properties("B"))))
     assert live(cfn) == {first, cfn.held}
