@@ -582,7 +582,7 @@ def test_a_delete_dated_before_the_create_cancels_the_job(seconds: float) -> Non
 
 
 def test_a_delete_that_arrives_after_its_url_has_expired_cancels_the_job() -> None:
-    """Nobody receives the answer, but the job would continue."""
+    """CloudFormation no longer waits for the answer, but the job would continue."""
     cfn = CloudFormation(Mailbox(), index.respond_to)
     cfn.function.invoke(cfn.event("Create", properties("A")), killed_after("create_job")(0))
     delete = cfn.event("Delete", properties("A"), MADE_UP)

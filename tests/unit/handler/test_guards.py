@@ -1,4 +1,4 @@
-"""Small guards of the handler, each by a test of its own."""
+"""Small guards of the handler, with a separate test for each."""
 
 import json
 
@@ -40,7 +40,7 @@ def test_a_url_with_port_0_names_nowhere_to_answer() -> None:
     assert cloudformation.response_url({"ResponseURL": "https://host:1/"}) is not None
 
 
-def test_an_answer_is_not_sent_again_when_the_time_is_over() -> None:
+def test_an_answer_is_not_sent_again_once_the_time_has_ended() -> None:
     world = World(answer_statuses=[500] * 9)
     with pytest.raises(ServiceError):
         cloudformation.deliver("https://host/", b"{}", world, world.time + 1)
@@ -49,7 +49,7 @@ def test_an_answer_is_not_sent_again_when_the_time_is_over() -> None:
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan", True, None, []])
 def test_a_wait_of_no_time_is_refused(seconds: object) -> None:
-    wait = {Property.WAIT_FOR_COMPLETION: {"TimeoutSeconds": seconds}}
+    wait: dict[str, object] = {Property.WAIT_FOR_COMPLETION: {"TimeoutSeconds": seconds}}
     with pytest.raises(Failure, match="WaitForCompletion"):
         read_wait(wait)
 
