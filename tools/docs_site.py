@@ -10,8 +10,11 @@ from typing import Final, Protocol
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-_LINK: Final = re.compile(r"\[((?:[^][]|`[^`]*`)+)\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
-_FENCE: Final = re.compile(r"(^ *(`{3,}|~{3,}).*?^ *\2`*$)", re.MULTILINE | re.DOTALL)
+# Inline code, which can look like a link, or a link to a file.
+_LINK: Final = re.compile(
+    r"`[^`]*`(?!\])|\[((?:[^][`]|`[^`]*`)+)\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)"
+)
+_FENCE: Final = re.compile(r"^( *(`{3,})\w+)[^\n]*(\n.*?^ *\2`*$)", re.MULTILINE | re.DOTALL)
 
 
 class _File(Protocol):
@@ -34,21 +37,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def on_page_markdown(markdown: str, page: _Page, **_others: object) -> str:
-    """Return a page for the site: links to files outside `docs` keep their text only.
+    """Return a page for the site: links to files outside `docs` are replaced by their words.
 
-    The site has the pages of `docs`. Files of the repository, such as tests and examples, are not on
-    it, and the repository has no address that a link could lead to.
+    The site has the pages of `docs`. Files of the repository, such as tests and examples, are not
+    on it, and the repository has no address that a link could lead to.
     """
     folder = posixpath.dirname(page.file.src_uri)
-    parts = _FENCE.split(markdown)
-    # The pattern has two groups: prose, fenced block, its fence, prose, …
-    prose = [_inside(part, folder) for part in parts[::3]]
-    blocks = [*parts[1::3], ""]
-    return "".join(text + block for text, block in zip(prose, blocks, strict=True))
+    parts, end = [], 0
+    for block in _FENCE.finditer(markdown):
+        # The words after the language are for our checks of snippets.
+        parts += [_inside(markdown[end : block.start()], folder), block[1], block[3]]
+        end = block.end()
+    return "".join([*parts, _inside(markdown[end:], folder)])
 
 
 def _inside(prose: str, folder: str) -> str:
     def kept(found: re.Match[str]) -> str:
+        if found[2] is None:
+            return found[0]
         target = posixpath.normpath(posixpath.join(folder, found[2]))
         is_page = not target.startswith("..") and target.endswith(".md")
         return found[0] if is_page else found[1]
