@@ -8,6 +8,7 @@ from aws_cdk import App
 
 from cdk_braket import ValidationError
 from stacks.hybrid_job_stack import HybridJobStack
+from stacks.many_jobs_stack import ManyJobsStack
 from stacks.nightly_stack import NightlyStack
 from stacks.results_reader_stack import ResultsReaderStack
 from stacks.sweep_stack import SweepStack
@@ -23,8 +24,17 @@ def _job(app: App) -> HybridJobStack:
     )
 
 
+def _many(app: App) -> None:
+    ManyJobsStack(app, "ManyJobsStack", iterations=_number(app, "iterations", 20))
+
+
 def _sweep(app: App) -> None:
-    SweepStack(app, "SweepStack", iterations=_number(app, "iterations", 20))
+    SweepStack(
+        app,
+        "SweepStack",
+        bond_lengths=_number(app, "lengths", 40),
+        seeds=_number(app, "seeds", 3),
+    )
 
 
 def _reader(app: App) -> None:
@@ -37,6 +47,7 @@ def _nightly(app: App) -> None:
 
 _EXAMPLES: Final[dict[str, Callable[[App], object]]] = {
     "job": _job,
+    "many": _many,
     "sweep": _sweep,
     "reader": _reader,
     "nightly": _nightly,

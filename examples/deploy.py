@@ -21,12 +21,14 @@ from cdk_braket_client import job_progress
 from cdk_braket_local import bootstrap, following
 from cdk_braket_local.control.foreground_command import run_step
 from examples import results_reader, scheduled_runs
+from examples.h2_curve import report as curve_report
 from examples.h2_vqe import report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 HAMILTONIAN = ROOT / "examples/h2_vqe/data/h2_hamiltonian.json"
 
+_EXECUTION_ARN = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:execution:\S+")
 _JOB_ARN = re.compile(r"arn:[\w-]+:braket:[\w-]+:\d+:job/\S+")
 # `soft_wrap`: a line that somebody wants to copy or search stays one line.
 _STEPS = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -96,6 +98,9 @@ def _deploy(scratch: Path, context: Sequence[str], others: Sequence[str]) -> int
     values = [value for stack in outputs.values() for value in stack.values()]
     arns = list(dict.fromkeys(value for value in values if _JOB_ARN.fullmatch(value)))
     region = following.Region(boto3.client("braket"), boto3.client("logs"))
+    executions = [value for value in values if _EXECUTION_ARN.fullmatch(value)]
+    if executions:
+        return 0 if all(map(_followed_sweep, executions)) else 1
     if not arns:
         _report_step("starting now the state machines that a schedule would start later")
         arns = scheduled_runs.start(region)
@@ -105,6 +110,14 @@ def _deploy(scratch: Path, context: Sequence[str], others: Sequence[str]) -> int
     if name := outputs.get(results_reader.STACK, {}).get(results_reader.OUTPUT):
         _REPORT.print(f"\n{name} = {results_reader.value(name)}")
     return 0 if all(job.status == "COMPLETED" for job in jobs.values()) else 1
+
+
+def _followed_sweep(execution: str) -> bool:
+    """Follow a sweep, and show its table and its plot; return whether all points completed."""
+    _report_step(f"following the sweep {execution}")
+    shown = curve_report.follow(execution, RESULTS / "h2_curve", _report_step)
+    _REPORT.print(shown.render())
+    return shown.is_complete
 
 
 def _step(title: str, verb: str, *arguments: str) -> None:

@@ -1,55 +1,53 @@
-"""Many jobs on one environment: the optimizer from several starting points."""
+"""A sweep: the dissociation curve of hydrogen, some seeds at each bond length."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
-from cdk_braket import (
-    AlgorithmScript,
-    Device,
-    HybridJob,
-    HybridJobEnvironment,
-    InputChannel,
-)
+from cdk_braket import AlgorithmScript, Device, Grid, HybridJobDefinition, HybridJobSweep
 
-_EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "h2_vqe"
+_EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "h2_curve"
+_SHORTEST, _LONGEST = 0.3, 2.65  # Ångström
 
 
 class SweepStack(Stack):
-    """A hybrid job for each starting point, all with the same buckets, key, role and handler."""
+    """A job for each bond length and seed, at most eight at once. The deployment starts them."""
 
     def __init__(
-        self, scope: Construct, id: str, *, seeds: Sequence[int] = (1, 2, 3), iterations: int = 20
+        self, scope: Construct, id: str, *, bond_lengths: int = 40, seeds: int = 3
     ) -> None:
         """Declare the stack.
 
         Args:
             scope: The app.
             id: The stack's name.
-            seeds: Of the optimizer's random numbers: one job for each.
-            iterations: Steps of the optimizer.
+            bond_lengths: How many bond lengths there are.
+            seeds: How many jobs there are for each.
         """
-        super().__init__(scope, id, description="Jobs that share an environment (cdk-braket)")
-        environment = HybridJobEnvironment(self, "Environment")
-        for seed in seeds:
-            job = HybridJob(
-                self,
-                f"Seed{seed}",
-                environment=environment,
-                algorithm=AlgorithmScript.from_asset(
-                    _EXAMPLE / "algorithm", entry_point="algorithm.vqe:main"
-                ),
-                input_data={
-                    "hamiltonian": InputChannel.from_asset(
-                        _EXAMPLE / "data" / "h2_hamiltonian.json", content_type="application/json"
-                    )
-                },
-                device=Device.local("braket/default"),
-                hyperparameters={"shots": 0, "iterations": iterations, "seed": seed},
-                max_runtime=Duration.minutes(15),
-            )
-            CfnOutput(self, f"JobArn{seed}", value=job.job_arn)
-            CfnOutput(self, f"ResultsS3Uri{seed}", value=job.results_s3_uri)
+        super().__init__(scope, id, description="The dissociation curve of hydrogen (cdk-braket)")
+        definition = HybridJobDefinition(
+            self,
+            "Energy",
+            algorithm=AlgorithmScript.from_asset(
+                _EXAMPLE / "algorithm", entry_point="algorithm.curve:main"
+            ),
+            device=Device.local("braket/default"),
+            max_runtime=Duration.minutes(15),
+        )
+        step = (_LONGEST - _SHORTEST) / max(bond_lengths - 1, 1)
+        sweep = HybridJobSweep(
+            self,
+            "Curve",
+            definition=definition,
+            parameters=Grid(
+                bond_length=[round(_SHORTEST + step * n, 4) for n in range(bond_lengths)],
+                seed=range(1, seeds + 1),
+            ),
+            max_concurrency=8,
+            tolerated_failure_percentage=10,
+            start_on_deploy=True,
+        )
+        CfnOutput(self, "SweepExecutionArn", value=sweep.execution_arn)
+        CfnOutput(self, "ResultsBucket", value=sweep.results_bucket.bucket_name)

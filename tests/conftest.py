@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cdk_braket_local.control.instance import LocalAws
+from cdk_braket_local.settings import IMAGE_STANDIN
 from tests.deploy import environments
 from tests.deploy.cdk import CdkApp
 from tests.emulator import leaks
@@ -35,8 +36,14 @@ def no_leaks() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS for the whole session; resources of tests in it need unique names."""
-    with LocalAws.start(tmp_path_factory.mktemp("local-aws")) as aws:
+    """A local AWS for the whole session; resources of tests in it need unique names.
+
+    It accepts stand-ins: examples have several instances and images with GPUs.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(IMAGE_STANDIN, "1")
+        aws = LocalAws.start(tmp_path_factory.mktemp("local-aws"))
+    with aws:
         yield aws
 
 

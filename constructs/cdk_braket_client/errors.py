@@ -11,3 +11,11 @@ class JobNotFoundError(ClientSideError):
 
 class ResultsError(ClientSideError):
     """The results of a job cannot be read."""
+
+
+class SweepNotFoundError(ClientSideError):
+    """No sweep matches a reference, or several do, or it was never started."""
+
+
+class SweepUnfinishedError(ClientSideError):
+    """A sweep has not written its results yet."""

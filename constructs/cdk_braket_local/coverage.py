@@ -84,7 +84,7 @@ _NOT_MADE: Final = {
     ),
     "state-machine-permissions": (
         "the role of a state machine allows its calls",
-        "every call is allowed",
+        "functions and Distributed Maps need it; every other call is allowed",
     ),
     "schedule-permissions": (
         "the role of a schedule may invoke its target",

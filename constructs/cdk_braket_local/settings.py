@@ -7,7 +7,10 @@ from typing import Final
 SIMULATE_QPUS: Final = "CDK_BRAKET_LOCAL_SIMULATE_QPUS"
 """The variable that turns the simulation of quantum devices on."""
 
-VARIABLES: Final = frozenset({SIMULATE_QPUS})
+IMAGE_STANDIN: Final = "CDK_BRAKET_LOCAL_IMAGE_STANDIN"
+"""The variable that accepts another environment for jobs that cannot have theirs here."""
+
+VARIABLES: Final = frozenset({SIMULATE_QPUS, IMAGE_STANDIN})
 """All variables that `Settings.read` reads."""
 
 _SWITCH: Final[Mapping[str, bool]] = {"": False, "0": False, "1": True}
@@ -24,9 +27,12 @@ class Settings:
     Attributes:
         simulates_qpus: Whether tasks for quantum devices are computed without noise. Otherwise the
             devices are offline.
+        accepts_stand_in: Whether jobs with an unknown image, several instances or data parallelism
+            run in one process with the packages of this machine. Otherwise they are refused.
     """
 
     simulates_qpus: bool = False
+    accepts_stand_in: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
@@ -38,7 +44,10 @@ class Settings:
         Raises:
             SettingError: A variable has a value that is not allowed.
         """
-        return cls(simulates_qpus=_switch(environment, SIMULATE_QPUS))
+        return cls(
+            simulates_qpus=_switch(environment, SIMULATE_QPUS),
+            accepts_stand_in=_switch(environment, IMAGE_STANDIN),
+        )
 
 
 def given(environment: Mapping[str, str]) -> dict[str, str]:

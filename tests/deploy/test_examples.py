@@ -23,7 +23,7 @@ def app(bootstrapped_aws: LocalAws, tmp_path: Path) -> CdkApp:
 
 
 def test_many_jobs_on_one_environment(local_aws: LocalAws, app: CdkApp) -> None:
-    (first,) = app.deploy(example="sweep", iterations=2).values()
+    (first,) = app.deploy(example="many", iterations=2).values()
     arns = _arns(first)
     assert len(set(arns.values())) == 3
     jobs = [finished(local_aws, arn) for arn in arns.values()]
@@ -36,16 +36,16 @@ def test_many_jobs_on_one_environment(local_aws: LocalAws, app: CdkApp) -> None:
     }
     assert len(energies) == 3, "each started elsewhere"
 
-    (again,) = app.deploy(example="sweep", iterations=2).values()
+    (again,) = app.deploy(example="many", iterations=2).values()
     assert _arns(again) == arns
 
-    (changed,) = app.deploy(example="sweep", iterations=3).values()
+    (changed,) = app.deploy(example="many", iterations=3).values()
     assert not set(_arns(changed).values()) & set(arns.values())
 
-    app.destroy(example="sweep", iterations=3)
+    app.destroy(example="many", iterations=3)
     over = [finished(local_aws, arn)["status"] for arn in _arns(changed).values()]
     assert set(over) <= {"COMPLETED", "CANCELLED"}
-    assert "SweepStack" not in _stacks(local_aws)
+    assert "ManyJobsStack" not in _stacks(local_aws)
 
 
 def test_another_stack_reads_the_results_and_is_alarmed_by_a_failure(

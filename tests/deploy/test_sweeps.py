@@ -1,11 +1,13 @@
 """Sweeps, deployed: through refusals, a killed function, a stop and a redrive to the table."""
 
+import contextlib
 import csv
 import io
 import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -13,6 +15,7 @@ import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL, SWEEP_POINT_TAG, SWEEP_TAG, TOKEN_TAG
 from cdk_braket_local.control.instance import LocalAws
+from tests.cli.conftest import Cli, cli
 from tests.deploy import environments, outcomes
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
@@ -20,6 +23,8 @@ from tests.deploy.test_faults import _kill_handler
 from tests.emulator import refused_calls
 from tests.length import steps
 from tests.patience import PATIENCE
+
+__all__ = ["cli"]
 
 POINTS, SLOTS = steps(10, 200), steps(3, 8)
 REFUSED = steps(8, 120)
@@ -58,7 +63,7 @@ class _Sweep:
         return execution
 
     def ended(self, execution: str) -> Mapping[str, Any]:
-        """The execution, once it is over."""
+        """Return the execution when it has ended."""
 
         def described() -> Mapping[str, Any] | None:
             found: Mapping[str, Any] = self.states.describe_execution(executionArn=execution)
@@ -69,7 +74,10 @@ class _Sweep:
 
     def counts(self, execution: str) -> Mapping[str, int]:
         """The states of the points."""
-        [run] = self.states.list_map_runs(executionArn=execution)["mapRuns"]
+        runs = self.states.list_map_runs(executionArn=execution)["mapRuns"]
+        if not runs:
+            return Counter()
+        [run] = runs
         found: Mapping[str, int] = self.states.describe_map_run(mapRunArn=run["mapRunArn"])[
             "itemCounts"
         ]
@@ -201,3 +209,145 @@ def test_a_deployment_starts_its_sweep(
     [job] = [job for job in sweep.jobs() if job["tags"][SWEEP_POINT_TAG] == "0"]
     assert outcomes.finished(bootstrapped_aws, job["jobArn"])["hyperParameters"]["theta"] == "7"
     assert "theta-7" in job["jobName"]
+
+
+def test_the_command_line_shows_draws_and_controls_sweeps(
+    bootstrapped_aws: LocalAws,
+    outputs: Mapping[str, str],
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name, value in bootstrapped_aws.environment.items():
+        monkeypatch.setenv(name, value)
+    execution = outputs["DeployedExecution"]
+    _Sweep(bootstrapped_aws, outputs["DeployedArn"]).ended(execution)
+    for reference in ("Sweeps/Deployed", outputs["DeployedArn"], execution):
+        shown = cli("sweep", "status", reference, "--json")
+        assert shown.code == 0, shown.err
+        assert (shown.json["execution"], shown.json["points"]["succeeded"]) == (execution, 2)
+    table = tmp_path / "table.csv"
+    shown = cli("sweep", "table", "Sweeps/Deployed", "--output", str(table))
+    assert "49.0" in shown.out, shown.err
+    rows = list(csv.DictReader(io.StringIO(table.read_text())))
+    assert [row["metric.energy"] for row in rows] == ["49.0", "64.0"]
+    plots = {("--x", "theta"): "one.png", ("--x", "theta", "--y", "does"): "two.svg"}
+    for axes, name in plots.items():
+        file = tmp_path / name
+        drawn = cli("sweep", "plot", execution, "--metric", "energy", *axes, "--output", str(file))
+        assert drawn.code == 0, drawn.err
+        assert file.stat().st_size > 1000
+    for arguments, text in {
+        ("status", "Sweeps/Nothing"): "no sweep",
+        ("status", "Sweeps"): "names several sweeps",
+        ("redrive", "Sweeps/Deployed"): "SUCCEEDED",
+        ("cancel", "Sweeps/Deployed", "--yes"): "SUCCEEDED",
+        ("plot", "Sweeps/Deployed", "--metric", "none", "--x", "theta"): "no point has the metric",
+        ("plot", "Sweeps/Deployed", "--metric", "energy", "--x", "no"): "no parameter no",
+    }.items():
+        refused = cli("sweep", *arguments)
+        assert refused.code == 1
+        assert text in refused.err
+
+    sweep = _Sweep(bootstrapped_aws, outputs["FailingArn"])
+    s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
+    s3.delete_object(Bucket=outputs["Results"], Key="jobs/go")
+    answer = sweep.states.start_execution(
+        stateMachineArn=outputs["FailingArn"], input=json.dumps({"run": "by hand"})
+    )
+    _until(lambda: sweep.counts(answer["executionArn"])["running"] == 2)
+    assert cli("sweep", "cancel", "Sweeps/Failing", "--yes").code == 0
+    _until(lambda: cli("sweep", "status", "Sweeps/Failing").code == 4)
+    _until(lambda: all(job["status"] in FINAL for job in sweep.jobs()))
+    _write(bootstrapped_aws, outputs, "jobs/go")
+    _write(bootstrapped_aws, outputs, "jobs/mended")
+    assert cli("sweep", "redrive", "Sweeps/Failing").code == 0
+    assert sweep.ended(answer["executionArn"])["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        ("lambda:InvokeFunction", "States.ExceedToleratedFailureThreshold"),
+        ("s3:GetObject", "States.ItemReaderFailed"),
+        ("s3:PutObject", "States.ResultWriterFailed"),
+        ("states:StartExecution", "States.AccessDeniedException"),
+    ],
+)
+def test_a_sweep_needs_each_permission_of_its_role(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str], action: str, error: str
+) -> None:
+    """The points of the sweep that the deployment has started have completed already."""
+    sweep = _Sweep(bootstrapped_aws, outputs["DeployedArn"])
+    sweep.ended(outputs["DeployedExecution"])
+    with _without_action(bootstrapped_aws, outputs["DeployedRole"], action):
+        execution = sweep.start()
+        ended = sweep.ended(execution)
+        assert (ended["status"], ended["error"]) == ("FAILED", error), ended
+    # With the permission, a redrive continues it.
+    sweep.states.redrive_execution(executionArn=execution)
+    ended = sweep.ended(execution)
+    assert ended["status"] == "SUCCEEDED", ended
+
+
+def test_a_redrive_needs_its_permission(
+    bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
+) -> None:
+    sweep = _Sweep(bootstrapped_aws, outputs["DeployedArn"])
+    sweep.ended(outputs["DeployedExecution"])
+    with _without_action(bootstrapped_aws, outputs["DeployedRole"], "lambda:InvokeFunction"):
+        execution = sweep.start()
+        assert sweep.ended(execution)["status"] == "FAILED"
+    with _without_action(bootstrapped_aws, outputs["DeployedRole"], "states:RedriveExecution"):
+        sweep.states.redrive_execution(executionArn=execution)
+        assert sweep.ended(execution)["error"] == "States.AccessDeniedException"
+
+
+@contextlib.contextmanager
+def _without_action(aws: LocalAws, role: str, action: str) -> Iterator[None]:
+    """Remove an action from all policies of a role, for a while."""
+    iam = boto3.client("iam", **aws.client_settings)
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    documents: dict[str, Any] = {}
+    for arn in (each["PolicyArn"] for each in attached):
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+        documents[arn] = found["Document"]
+    reduced = {arn: _reduced(document, action) for arn, document in documents.items()}
+    changed = [arn for arn, document in reduced.items() if document != documents[arn]]
+    assert changed
+    for arn in changed:
+        _set_policy(iam, arn, reduced[arn])
+    try:
+        yield
+    finally:
+        for arn in changed:
+            _set_policy(iam, arn, documents[arn])
+
+
+def _set_policy(iam: Any, arn: str, document: object) -> None:  # noqa: ANN401 - any client
+    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return actions if isinstance(actions, list) else [actions]
+
+
+def _reduced(document: Any, action: str) -> Any:  # noqa: ANN401 - JSON
+    statements = [
+        {**statement, "Action": kept}
+        for statement in document["Statement"]
+        for actions in [statement["Action"]]
+        for kept in [[each for each in _listed(actions) if each != action]]
+        if kept
+    ]
+    before = [each for statement in document["Statement"] for each in _listed(statement["Action"])]
+    if action not in before:
+        return document
+    # A policy has at least one statement.
+    harmless = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+    return {**document, "Statement": statements or [harmless]}

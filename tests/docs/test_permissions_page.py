@@ -24,6 +24,9 @@ _SECTIONS: Final = {
     "DashboardRole": "Others",
     "SchedulerRole": "Others",
     "MachineRole": "Others",
+    "SweepRole": "The role of a sweep",
+    "SweepMapPolicy": "The role of a sweep",
+    "SweepStartPolicy": "The handler's role",
 }
 # What a template refers to, in the page's words.
 _REFERENCES: Final = {
@@ -38,6 +41,7 @@ _REFERENCES: Final = {
     "EnvironmentHandlerDeadLetters": "dead letters",
     "DashboardLogs": "dashboard's log",
     "JobB9D00F9F": "job",
+    "SweepStateMachine": "sweep",
 }
 _REWRITTEN: Final = (
     (r"^arn:(?:aws|<[^>]+>):s3:::<\{'Ref': '(\w+)'\}>", r"<\1>"),
@@ -45,6 +49,9 @@ _REWRITTEN: Final = (
     (r"<\{'Fn::Select': .*'AWS::StackId'\}\]\}\]\}>/[0-9a-f]{8}/", "STACK/JOB/"),
     (rf"^arn:(?:aws|<[^>]+>):(\w+):(?:[^:]*):(?:{ACCOUNT}|292282985366)?:", r"\1:"),
     (r"/[0-9a-f]{32}/", "/HASH/"),
+    (r"/Stack-Sweep-[0-9a-f]{8}/", "/SWEEP/"),
+    (r"^<\{'Ref': '(Sweep\w+)'\}>", r"<\1>"),
+    (r"^states:execution:<.*'SweepStateMachine\w+', 'Name'\]\}>", "sweep's executions"),
 )
 
 
@@ -159,6 +166,7 @@ def test_roles_trust_one_service_each() -> None:
         "EnvironmentReplication": "s3.amazonaws.com",
         "Scheduler": "scheduler.amazonaws.com",
         "Machine": "states.amazonaws.com",
+        "Sweep": "states.amazonaws.com",
     }
 
 

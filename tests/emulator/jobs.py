@@ -17,6 +17,7 @@ from tests.patience import PATIENCE
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
+OURS = "[cdk-braket-local] "
 FINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 TRUST = {
     "Effect": "Allow",
@@ -145,8 +146,14 @@ class Jobs:
         return job
 
     def log(self, job: Json) -> str:
-        """Return a job's log so far."""
-        return log_of(self.logs, job["jobName"])
+        """Return a job's log so far, without the lines of the local AWS."""
+        lines = log_of(self.logs, job["jobName"]).splitlines()
+        return "\n".join(line for line in lines if not line.startswith(OURS))
+
+    def notes(self, job: Json) -> list[str]:
+        """The lines of the local AWS in the log of a job."""
+        lines = log_of(self.logs, job["jobName"]).splitlines()
+        return [line.removeprefix(OURS) for line in lines if line.startswith(OURS)]
 
     def results(self, job: Json) -> dict[str, bytes]:
         """The files of a job's results."""

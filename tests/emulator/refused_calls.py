@@ -1,7 +1,7 @@
-"""Calls of CreateJob that Amazon Braket refuses, as a test asks for it.
+"""Calls of CreateJob that Amazon Braket refuses, as a test requests it.
 
-A test writes the refusals into a file of the local AWS's state directory, and the server that the
-suite runs (`recording_server`) answers the next calls whose body has a given text with them.
+A test writes the refusals into a file of the local AWS's state directory. The server of the suite
+(`recording_server`) answers the next calls with them whose body has a given text.
 """
 
 import json
@@ -35,7 +35,7 @@ def left(state_directory: Path) -> int:
 
 
 def refusing(application: "Application", state_directory: Path) -> "Application":
-    """Wrap an application so that it refuses the calls that a test asks it to."""
+    """Wrap an application so that it refuses the calls that a test names."""
 
     async def refused(scope: "Scope", receive: "Receive", send: "Send") -> None:
         file = state_directory / _FILE

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from cdk_braket_local.braket import container
+from cdk_braket_local.braket.environments import Environment
 from cdk_braket_local.control.instance import LOG_FILE, LocalAws
 from tests.emulator.jobs import Jobs, Json
 
@@ -148,6 +149,7 @@ def test_a_failed_creation_of_an_environment_is_reported(
     monkeypatch.setattr("venv.create", fail)
     made = container._Container.__new__(container._Container)
     made._plan = SimpleNamespace(code=tmp_path, workspace=tmp_path)  # type: ignore[assignment]
+    made._environment = Environment(tmp_path, "")
     with pytest.raises(container._SetUpError, match="no environment for its requirements"):
         made._python_with_requirements()
 

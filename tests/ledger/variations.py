@@ -30,9 +30,9 @@ from cdk_braket.request.container_image import REGIONS
 from examples.every_argument.app import ScanStack
 from examples.verify_on_aws.app import VerifyStack
 from stacks.hybrid_job_stack import HybridJobStack
+from stacks.many_jobs_stack import ManyJobsStack
 from stacks.nightly_stack import NightlyStack
 from stacks.results_reader_stack import ResultsReaderStack
-from stacks.sweep_stack import SweepStack
 from tests.ledger.calls import Call, calls
 from tests.ledger.deployment import Deployment
 from tests.ledger.policies import Policies
@@ -246,7 +246,7 @@ def _example_job(app: App) -> None:
 
 
 def _example_sweep(app: App) -> None:
-    SweepStack(app, "SweepStack")
+    ManyJobsStack(app, "ManyJobsStack")
 
 
 def _example_reader(app: App) -> None:

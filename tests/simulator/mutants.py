@@ -104,7 +104,8 @@ def mutants_of(module: str, excluded: Sequence[str]) -> list[Mutant]:
         found += [
             Mutant(module, name, n, line, column)
             for n, (line, column) in enumerate(places)
-            if line not in constants
+            # A star of a signature is no product.
+            if line not in constants and not re.match(r"\*+[,\w]", lines[line - 1][column:])
         ]
     return found
 

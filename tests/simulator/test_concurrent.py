@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from cdk_braket._lambda.braket_jobs.contract import RunAction, RunProperty
+from cdk_braket._lambda.braket_jobs.contract import Property, RunAction, RunProperty
 from cdk_braket._lambda.braket_jobs.handler import index
 from tests import length
 from tests.simulator.cloudformation import MADE_UP, CloudFormation
@@ -27,6 +27,7 @@ EVERY = length.steps(3, 1)
 
 TEXTS = {k: str(v) for k, v in properties().items() if k != "ServiceToken"}
 DEFINITION = {k: json.loads(v) if v.startswith("{") else v for k, v in TEXTS.items()}
+NEW_PLACE = "s3://amazon-braket-new-inputs/.cdk-braket/jobs"
 Invocations = list[Callable[[], object]]
 Case = Callable[[Concurrent, CloudFormation], Invocations]
 
@@ -146,6 +147,14 @@ def doubled_delete(world: Concurrent, cfn: CloudFormation) -> Invocations:
     return [delivered(world, cfn.event("Delete", properties("A"), cfn.held))] * 2
 
 
+def move_and_removal(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    """The clean-up of a failed move reads a place while an invocation still writes it."""
+    invocations = move_and_rollback(world, cfn)
+    delivered(world, cfn.event("Update", properties("A"), cfn.held, cfn.props))()
+    delete = cfn.event("Delete", properties("A"), cfn.held)
+    return [invocations[0], delivered(world, delete)]
+
+
 def late_create_and_removal(world: Concurrent, cfn: CloudFormation) -> Invocations:
     """Lambda delivers the Create once more while the stack is deleted."""
     cfn.create(properties("A"))
@@ -156,7 +165,7 @@ def late_create_and_removal(world: Concurrent, cfn: CloudFormation) -> Invocatio
 
 
 @TOKENS
-@pytest.mark.parametrize("case", [doubled_delete, late_create_and_removal])
+@pytest.mark.parametrize("case", [doubled_delete, move_and_removal, late_create_and_removal])
 def test_a_stack_that_is_removed_while_another_invocation_runs_leaves_no_job(
     case: Case, tokens: float
 ) -> None:
@@ -164,6 +173,15 @@ def test_a_stack_that_is_removed_while_another_invocation_runs_leaves_no_job(
         world = played(case, tokens, switching(at, back))
         world.time += 60
         assert world.alive() == [], (at, back)
+
+
+def move_and_rollback(world: Concurrent, cfn: CloudFormation) -> Invocations:
+    """The environment is replaced, so that the record moves, while another resource fails."""
+    cfn.create(properties("A"))
+    moved = {**properties("A"), Property.RECORDS: NEW_PLACE}
+    update = cfn.event("Update", moved, cfn.held, cfn.props)
+    back = cfn.event("Update", properties("A"), cfn.held, moved)
+    return [delivered(world, update), delivered(world, back)]
 
 
 def doubled_rollback(world: Concurrent, cfn: CloudFormation) -> Invocations:
@@ -184,7 +202,7 @@ def late_create_and_update(world: Concurrent, cfn: CloudFormation) -> Invocation
 
 
 @TOKENS
-@pytest.mark.parametrize("case", [doubled_rollback, late_create_and_update])
+@pytest.mark.parametrize("case", [doubled_rollback, late_create_and_update, move_and_rollback])
 def test_the_job_that_is_held_is_the_one_that_is_left(case: Case, tokens: float) -> None:
     for at, back in interleavings(case, tokens):
         world = played(case, tokens, switching(at, back))
@@ -193,7 +211,7 @@ def test_the_job_that_is_held_is_the_one_that_is_left(case: Case, tokens: float)
 
 
 def late_clean_up_and_way_back(world: Concurrent, cfn: CloudFormation) -> Invocations:
-    """The clean-up of a replaced job still runs when a deployment asks for it again."""
+    """The clean-up of a replaced job still runs when a deployment requests it again."""
     cfn.create(properties("A"))
     first, old = cfn.held, cfn.props
     cfn.update(properties("B"))
@@ -225,7 +243,7 @@ def test_no_job_is_cancelled_that_an_event_was_answered_with(case: Case, tokens:
 
 
 def last_request(world: Concurrent) -> str:
-    """Where the last event is answered to that asks for a job."""
+    """Return the ResponseURL of the last event that requests a job."""
     asking = [url for url, event in world.expected.items() if event["RequestType"] != "Delete"]
     return asking[-1]
 

@@ -649,6 +649,31 @@ def test_a_lost_job_whose_name_has_no_run_id_is_found(tells_tags: bool) -> None:
     assert (len(world.jobs), live(cfn)) == (1, set())
 
 
+def test_a_job_that_is_recorded_during_the_search_for_it_is_not_forgotten() -> None:
+    """An invocation thaws after the search, and records its job."""
+    world = Mailbox()
+    cfn = CloudFormation(world, index.respond_to)
+
+    def killed(name: str, _number: int) -> None:
+        if name == "create_job":
+            raise Killed
+
+    def thawed(name: str, _number: int) -> None:
+        if name != "find_jobs" or world.jobs:
+            return
+        [(place, (text, _))] = world.objects.items()
+        record = json.loads(text)
+        [(token, run)] = record["runs"].items()
+        run["job"] = world._new_job(token, {"jobName": "vqe", "tags": {contract.TOKEN_TAG: token}})
+        world.objects[place] = (json.dumps(record), "thawed")
+
+    cfn.function.invoke(cfn.event("Create", properties("A")), Faults(before=killed))
+    world.time += 2000
+    cfn.delete(MADE_UP, properties("A"), lambda _attempt: Faults(after=thawed))
+    assert ok(cfn.delete(MADE_UP, properties("A")))
+    assert (len(world.jobs), live(cfn)) == (1, set())
+
+
 # --- 14. Ours only. ---
 
 

@@ -19,6 +19,7 @@ from cdk_braket import (
     HybridJobDashboard,
     HybridJobDefinition,
     HybridJobEnvironment,
+    HybridJobSweep,
     InputChannel,
     OutputData,
     WaitForCompletion,
@@ -74,6 +75,13 @@ def every_permission() -> Stack:
     definition.schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
     run = definition.run_job_task(stack, "Run")
     sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(run))
+    HybridJobSweep(
+        stack,
+        "Sweep",
+        definition=definition,
+        parameters=[{"seed": 1}],
+        start_on_deploy=True,
+    )
     return stack
 
 

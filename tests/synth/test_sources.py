@@ -1,6 +1,8 @@
 """Scripts and inputs: where they go, and that only their content names them."""
 
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -225,3 +227,37 @@ def test_a_job_gets_its_included_modules_and_its_image_decides_the_python(tmp_pa
     job(stack, include_modules=[tmp_path / "helpers.py"], image=own)
     found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
     assert not [each for each in found if "preflight" in str(each)]
+
+
+def scan(shots: int) -> None:
+    """Written here, and packed by its source."""
+    sys.stdout.write(json.dumps(shots))
+
+
+def _function_job(**options: object) -> str:
+    stack = new_stack()
+    algorithm = AlgorithmScript.from_function(scan, **options)  # type: ignore[arg-type]
+    HybridJob(stack, "Job", algorithm=algorithm, device=LOCAL, hyperparameters={"shots": 3})
+    request: Any = request_of(stack)
+    script = request["algorithmSpecification"]["scriptModeConfig"]
+    assert script["entryPoint"] == "job_function:scan"
+    return str(script["s3Uri"])
+
+
+def test_a_function_is_packed_by_its_source_alone() -> None:
+    assert _function_job() == _function_job()
+    assert _function_job() != _function_job(dependencies=["numpy"])
+    packed = AlgorithmScript.from_function(scan, dependencies=["numpy"], include_modules=shutil)
+    assert isinstance(packed.source, LocalScript)
+    names = [path.name for path in (packed.source.path, *packed.source.include)]
+    assert names == ["job_function.py", "shutil.py", "requirements.txt"]
+
+
+def test_a_function_without_source_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"function=len: expected a function") as raised:
+        AlgorithmScript.from_function(len)
+    assert raised.value.construct_path == "AlgorithmScript.from_function"
+    with pytest.raises(
+        ValidationError, match=r"function='scan': expected a function, got a string"
+    ):
+        AlgorithmScript.from_function("scan")  # type: ignore[arg-type]

@@ -205,8 +205,8 @@ def _fits(value: object, expected: Annotation) -> bool:
         return isinstance(value, expected) or (type(value) is str and value in set(expected))
     if getattr(expected, "_is_protocol", False):
         return _has(value, _first_member(expected))
-    if get_origin(expected) is not None:
-        return not list(_issues("", value, expected))
+    if (origin := _origin(expected)) is not None:
+        return callable(value) if origin is Callable else not list(_issues("", value, expected))
     return not isinstance(expected, type) or isinstance(value, expected)
 
 
@@ -253,6 +253,8 @@ _SAID_WITH_VOWEL: Final = ("s3.", "sns.", "sqs.")
 def _noun(expected: Annotation) -> str:
     if expected in _SCALARS:
         return _SCALARS[expected][0]
+    if _origin(expected) is Callable:
+        return "a function"
     if _origin(expected) is Literal:
         return " or ".join(repr(each) for each in get_args(expected))
     name = _name(expected)

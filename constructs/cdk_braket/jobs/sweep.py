@@ -62,23 +62,23 @@ _WRITER_ACTIONS: Final = (
     "s3:PutObject",
 )
 _WRITER_KEY_ACTIONS: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
-_POLICY_DESCRIPTION: Final = "Lets a sweep run its points as executions of its own (cdk-braket)"
+_POLICY_DESCRIPTION: Final = "Lets a sweep run its points as child executions (cdk-braket)"
 
 
 class HybridJobSweep(Resource):
     """Runs a hybrid job for each point of a set of hyperparameters.
 
     AWS Step Functions runs the points as a Distributed Map: at most `max_concurrency` at once, each
-    as an execution of its own. Starts that Amazon Braket refuses for its rate or for a quota are
+    as a separate execution. Starts that Amazon Braket refuses for its rate or for a quota are
     repeated with jitter. Each point is one job: another execution, or a redrive, finds the jobs
     that exist, skips the completed ones and runs the failed ones again. When the sweep's execution
     is stopped or fails, its jobs are cancelled.
 
-    When all points are over, `table.csv` has one row for each: parameters, status, job, results,
-    duration, instance hours, and the numbers that the script saved with `save_job_result`.
+    In the end, `table.csv` has one row for each point: parameters, status, job, results, duration
+    and instance hours. It also has the numbers that the script saved with `save_job_result`.
 
-    The state machine is a resource of the stack: start it by the deployment (`start_on_deploy`), by
-    a `schedule`, from another state machine (`start_task`) or by hand.
+    Start the sweep by the deployment (`start_on_deploy`), by a `schedule`, from another state
+    machine (`start_task`) or by hand.
 
     Example:
         >>> from aws_cdk import App, Duration, Stack
@@ -128,7 +128,7 @@ class HybridJobSweep(Resource):
             id: The id in the scope.
             definition: The job that runs for each point.
             parameters: The points: hyperparameters that extend or override those of the definition.
-                A `Grid`, any iterable of mappings, or a file. They become an asset, so that the
+                A `Grid`, any iterable of mappings, or a file. They are an asset, so that the
                 template does not grow with them. Do not pass secrets: they are stored in plain
                 text.
             max_concurrency: How many points run at once, from 1 to 10,000. Amazon Braket queues or
@@ -266,7 +266,7 @@ class HybridJobSweep(Resource):
     ) -> scheduler.Schedule:
         """Run all points on a schedule.
 
-        Each scheduled time is a run of its own, which starts all points anew. A delivery that
+        Each scheduled time is a separate run, which starts all points again. A delivery that
         Amazon EventBridge Scheduler repeats starts no job twice.
 
         Args:
@@ -386,7 +386,7 @@ class HybridJobSweep(Resource):
     def _map_policy(self, role: iam.IRole) -> iam.ManagedPolicy:
         """Allow the state machine to run child executions of itself.
 
-        A policy of its own: the role's comes before the state machine, and cannot name it. Source:
+        A separate policy: the role's comes before the state machine, and cannot name it. Source:
         https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
         """
         name = self._machine.state_machine_name
@@ -479,16 +479,17 @@ class HybridJobSweep(Resource):
 
 
 def _wrong_types(given: Mapping[str, object]) -> list[Issue]:
-    found = wrong_types(HybridJobSweep.__init__, given)
+    """Return the arguments of wrong types; the points of an iterable are checked later."""
+    others = {name: value for name, value in given.items() if name != "parameters"}
+    found = wrong_types(HybridJobSweep.__init__, others)
     parameters = given["parameters"]
-    if not isinstance(parameters, str):
-        return found
-    rule = "expected a list of points, got a string"
-    fix = "Use SweepPoints.from_asset(…) for a file"
-    return [
-        *(issue for issue in found if issue.argument != "parameters"),
-        Issue("parameters", rule, fix, shorten(parameters)),
-    ]
+    is_list = isinstance(parameters, Iterable) and not isinstance(parameters, str | Mapping)
+    if not is_list and not isinstance(parameters, SweepPoints):
+        kind = "a string" if isinstance(parameters, str) else type(parameters).__name__
+        rule = f"expected a list of points, got {kind}"
+        fix = "Use a Grid, a list of mappings, or SweepPoints.from_asset(…) for a file"
+        found.append(Issue("parameters", rule, fix, shorten(str(parameters))))
+    return found
 
 
 def _bound(definition: HybridJobDefinition) -> BoundJob:

@@ -30,7 +30,7 @@ class CheckedPoints:
 
     Attributes:
         points: The points; empty if only the deployment knows them.
-        problems: What is wrong with them.
+        problems: Their problems.
     """
 
     points: list[dict[str, Hyperparameter]] = field(default_factory=list)
@@ -108,15 +108,15 @@ def _duplicates(points: list[dict[str, Hyperparameter]]) -> Iterator[Issue]:
         first = seen.setdefault(text, index)
         if first != index:
             rule = f"equals parameters[{first}], and equal points are one job"
-            fix = "Remove it, or tell them apart by a hyperparameter such as a seed"
+            fix = "Remove it, or add a hyperparameter such as a seed"
             yield Issue(f"parameters[{index}]", rule, fix)
 
 
 def _issues(definition: BoundJob, points: list[dict[str, Hyperparameter]]) -> Iterator[Issue]:
     """Yield the problems of points.
 
-    Values that the container casts alike are checked once for each kind and hyperparameter: ten
-    thousand points have some thousand different numbers, and every check reads the script.
+    Values that the container casts in the same way are checked once for each hyperparameter. Ten
+    thousand points have thousands of different numbers, and every check reads the script.
     """
     checked: set[object] = set()
     for index, point in enumerate(points):
@@ -138,7 +138,7 @@ def _issues(definition: BoundJob, points: list[dict[str, Hyperparameter]]) -> It
 
 
 def _kind(value: Hyperparameter) -> object:
-    """Return what decides whether a value is accepted: for a number, only what it can be cast to.
+    """Return the kind of a value: for a number, its type and its length.
 
     The kind of any other text is the text itself.
     """
@@ -155,7 +155,7 @@ def _kind(value: Hyperparameter) -> object:
 def wrong_limits(
     max_concurrency: object, percentage: object, count: object, poll_interval: object
 ) -> Iterator[Issue]:
-    """Yield what is wrong with the limits of a sweep; values of wrong types are passed over."""
+    """Yield the problems of a sweep's limits; values of wrong types are passed over."""
     ranges: tuple[tuple[str, object, float, float | None], ...] = (
         ("max_concurrency", max_concurrency, 1, _MOST_CONCURRENCY),
         ("tolerated_failure_percentage", percentage, 0, _MOST_PERCENT),

@@ -79,8 +79,8 @@ class SweepSettings:
 def throttling_delay(max_concurrency: int) -> int:
     """Return the longest delay before a throttled start is repeated (seconds).
 
-    It grows with the points that may wait at the same time, so that all of them together repeat
-    about two starts a second, twice as many as Amazon Braket accepts.
+    It grows with the points that may wait at the same time. All of them together then repeat about
+    two starts a second, twice as many as Amazon Braket accepts.
     """
     return min(max(max_concurrency, _LEAST_DELAY), _MOST_DELAY)
 

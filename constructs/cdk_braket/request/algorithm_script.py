@@ -1,18 +1,22 @@
 """The script that a hybrid job runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from aws_cdk import aws_s3 as s3
 
+from cdk_braket.assets.function_source import MODULE, FunctionError, write_script
 from cdk_braket.assets.local_files import LocalScript
 from cdk_braket.core import s3_location
 from cdk_braket.core.argument_types import checked
 from cdk_braket.core.factories import FactoryOnly
+from cdk_braket.core.issue import Issue
 from cdk_braket.core.tokens import is_unknown
+from cdk_braket.core.validation_error import ValidationError
 
 _ARCHIVES: Final = (".tar.gz", ".tgz")
 
@@ -38,7 +42,7 @@ class Compression(StrEnum):
 class AlgorithmScript(FactoryOnly):
     """The script that a hybrid job runs, with its entry point.
 
-    Create it with `from_asset` or `from_bucket`.
+    Create it with `from_asset`, `from_function` or `from_bucket`.
 
     Attributes:
         entry_point: The start: `module:function`, or a module that is run as `__main__`.
@@ -106,6 +110,53 @@ class AlgorithmScript(FactoryOnly):
 
     @staticmethod
     @checked
+    def from_function(
+        function: Callable[..., object],
+        *,
+        dependencies: str | Path | Sequence[str] = (),
+        include_modules: ModuleType | str | Path | Sequence[ModuleType | str | Path] = (),
+    ) -> "AlgorithmScript":
+        """Use a Python function, for example of a notebook, as the Braket SDK's decorator does.
+
+        The script is the source of the function, with all names that it uses. These are imports,
+        constants, and functions and classes of the same module or notebook. A decorator of the
+        function is left out. The hyperparameters of the job are bound to its arguments by name,
+        and cast by their annotations. Unlike with `@hybrid_job`, the return value is not stored:
+        call `save_job_result` of the SDK. The script contains no pickle: the job can have another
+        version of Python, and an unchanged function starts no new job.
+
+        Args:
+            function: A function that was written with `def` at the top level.
+            dependencies: The path of a `requirements.txt`, or requirements such as
+                `["pennylane==0.42.3"]`: the container installs them. Default: none.
+            include_modules: Modules of yours that the function imports, or their paths; one or
+                several. Each is packed beside the script. Default: none.
+
+        Raises:
+            ValidationError: The function has no source, or uses a value that has none.
+
+        Example:
+            >>> from examples.every_argument.scan import main
+            >>> AlgorithmScript.from_function(main, dependencies=["numpy"]).entry_point
+            'job_function:main'
+        """
+        if isinstance(include_modules, ModuleType | str | Path):
+            include_modules = [include_modules]
+        try:
+            script, beside = write_script(function, dependencies)
+        except FunctionError as error:
+            name = getattr(function, "__qualname__", repr(function))
+            issues = [Issue("function", problem, shown=name) for problem in error.problems]
+            raise ValidationError("AlgorithmScript.from_function", issues) from error
+        included = [_path_of(each) for each in include_modules] + [str(each) for each in beside]
+        return AlgorithmScript._create(
+            entry_point=f"{MODULE}:{function.__name__}",
+            compression=Compression.GZIP,
+            source=LocalScript(str(script), (), tuple(included)),
+        )
+
+    @staticmethod
+    @checked
     def from_bucket(
         bucket: s3.IBucket, key: str, *, entry_point: str, compression: Compression | None = None
     ) -> "AlgorithmScript":
@@ -130,3 +181,12 @@ class AlgorithmScript(FactoryOnly):
         return AlgorithmScript._create(
             entry_point=entry_point, compression=compression or default, source=source
         )
+
+
+def _path_of(module: ModuleType | str | Path) -> str:
+    """Return the file of a module, or the folder of a package."""
+    if not isinstance(module, ModuleType):
+        return str(module)
+    file = getattr(module, "__file__", None)
+    path = Path(file) if file else Path(next(iter(getattr(module, "__path__", [module.__name__]))))
+    return str(path.parent if path.name == "__init__.py" else path)

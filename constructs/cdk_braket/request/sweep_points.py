@@ -111,9 +111,9 @@ class SweepPoints(FactoryOnly):
         """Use a file of this machine. Each point is checked at synth.
 
         Args:
-            path: The file. The end of its name tells its format: `.csv` with a header, `.json` with
-                a list of objects, or `.jsonl` with an object on each line. The values of a CSV file
-                are strings, as a job receives all hyperparameters.
+            path: The file. Its suffix selects its format: `.csv` with a header, `.json` with a list
+                of objects, or `.jsonl` with an object on each line. The values of a CSV file are
+                strings, as a job receives all hyperparameters.
 
         Example:
             >>> from cdk_braket import SweepPoints
@@ -131,7 +131,7 @@ class SweepPoints(FactoryOnly):
 
         Args:
             bucket: The bucket, in the region of the sweep. The state machine may also use its key.
-            key: The object's key. Its end tells the format, as for `from_asset`.
+            key: The object's key. Its suffix selects the format, as for `from_asset`.
 
         Example:
             >>> from aws_cdk import App, Stack
@@ -143,11 +143,11 @@ class SweepPoints(FactoryOnly):
         return SweepPoints._create(given=key, bucket=bucket)
 
     def _format(self) -> PointsFormat | None:
-        """The format of the file; None if its name does not tell."""
+        """The format of the file; None if its suffix is unknown."""
         return _FORMATS.get(Path(self.given).suffix.lower())
 
     def _issues(self) -> Iterator[Issue]:
-        """Yield what is wrong with the name of the file, or with the file as a whole."""
+        """Yield the problems of the name of the file, or of the file as a whole."""
         if self._format() is None:
             rule = f"expected a name that ends in {', '.join(_FORMATS)}, got {shorten(self.given)}"
             yield Issue("parameters", rule, "Rename the file")

@@ -23,6 +23,7 @@ from . import (
     plot,
     results,
     status,
+    sweep,
     wait,
 )
 
@@ -40,6 +41,7 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     plot.plot,
     results.results,
     status.status,
+    sweep.sweep,
     wait.wait,
 )
 """All commands, in any order: the help sorts them."""

@@ -29,7 +29,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.hooks import BaseEventHooks
 
 from cdk_braket_local import processes
-from cdk_braket_local.braket import archive
+from cdk_braket_local.braket import archive, environments, images, stand_in
+from cdk_braket_local.braket.environments import Environment
 from cdk_braket_local.braket.log_stream import LogStream, lines_of
 from cdk_braket_local.braket.objects import (
     ChangingFileError,
@@ -66,6 +67,10 @@ _LONGEST_FAILURE = 64 * 1024
 
 # Control characters in a line, including those that `splitlines` treats as line ends.
 _STOP = "stop"
+
+
+# Lines of the log that do not come from the job.
+_OURS = "[cdk-braket-local]"
 
 
 class _SetUpError(Exception):
@@ -143,6 +148,7 @@ class _Container:
         logs = self._session.client("logs", endpoint_url=endpoint, config=_CLIENT)
         self._log = LogStream(logs, LOG_GROUP, stream)
         self._stopped = threading.Event()
+        self._environment: Environment
 
     # --- Commands of the server. ---
 
@@ -184,6 +190,8 @@ class _Container:
         for name, uri in self._plan.channels.items():
             self._fetch_channel(name, uri)
         entry_point = self._fetched_script()
+        self._environment = self._image_environment()
+        self._log.write(f"{_OURS} {self._environment.description}")
         # From here to UPLOADING_RESULTS the job's maximum run time counts.
         _report(event="RUNNING")
         python = self._python_with_requirements()
@@ -253,31 +261,49 @@ class _Container:
             script.rename(self._plan.code / script.name)
         return entry_point
 
+    def _image_environment(self) -> Environment:
+        """Return the environment of the job's image."""
+        uri = self._plan.text("algorithmSpecification", "containerImage", "uri")
+        image = images.image_of(uri)
+        problems = list(stand_in.problems(self._plan.request))
+        for problem in problems:
+            self._log.write(f"{_OURS} stand-in: {problem}")
+        code, folder = self._plan.code, self._plan.environments
+        shared = environments.shared(image or images.BASE, folder)
+        if image is None or problems:
+            return shared
+        missing = environments.missing_modules(image, code, shared)
+        if not missing:
+            return shared
+        variables = self._plan.uv_variables
+        cache = environments.cache_folder(variables)
+        try:
+            return environments.built(
+                image, cache, variables, lambda line: self._log.write(f"{_OURS} {line}")
+            )
+        except environments.NotBuiltError as error:
+            raise _SetUpError(f"the script imports {', '.join(missing)}, and {error}") from error
+
     def _python_with_requirements(self) -> str:
-        """Return the interpreter: the host's, or that of an environment with the requirements."""
+        """Return the interpreter: that of the image, or of an environment with requirements."""
         found = sorted(self._plan.code.rglob("requirements.txt"))
         if not found:
-            return sys.executable
-        environment = self._plan.workspace / "environment"
-        python = environment / "bin" / "python"
+            return str(self._environment.python)
+        folder = self._plan.workspace / "environment"
+        own = Environment(folder, "")
         try:
-            venv.create(environment, with_pip=True, symlinks=True)
-            self._show_host_packages(python)
+            venv.create(folder, with_pip=True, symlinks=True)
+            line = f"import site; site.addsitedir({str(self._environment.site_packages)!r})"
+            # After its own packages.
+            (own.site_packages / "image.pth").write_text(f"{line}\n", "utf-8")
         except (subprocess.SubprocessError, OSError) as error:
             kind = type(error).__name__
             raise _SetUpError(f"no environment for its requirements: {kind}") from error
+        self._environment = own
         for requirements in found:
             # The container also ignores the exit code: the script then fails at its import.
-            self._logged([str(python), "-m", "pip", "install", "-r", str(requirements)])
-        return str(python)
-
-    def _show_host_packages(self, python: Path) -> None:
-        """Add the host's packages to the job's environment, after its own packages."""
-        query = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        own = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True)
-        host = [path for path in sys.path if path.endswith("site-packages")]
-        lines = [f"import site; site.addsitedir({path!r})" for path in host]
-        Path(own.stdout.strip(), "host.pth").write_text("\n".join(lines) + "\n", "utf-8")
+            self._logged([str(own.python), "-m", "pip", "install", "-r", str(requirements)])
+        return str(own.python)
 
     def _run_script(self, python: str, entry_point: str) -> int:
         script = Path(__file__).with_name("script.py")
@@ -344,7 +370,7 @@ class _Container:
             named
             | processes.mark(plan.workspace)
             | {
-                "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+                "PATH": f"{self._environment.python.parent}:{os.defpath}",
                 "HOME": str(plan.workspace / "home"),
                 "TMPDIR": str(plan.workspace / "tmp"),
                 "LANG": "C.UTF-8",

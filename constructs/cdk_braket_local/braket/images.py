@@ -5,11 +5,14 @@ tags: https://github.com/amazon-braket/amazon-braket-containers.
 """
 
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from importlib import resources
+from typing import Any, Final
 
 REGISTRY: Final = "292282985366"
 """The account of Amazon Braket's registry."""
@@ -62,6 +65,23 @@ class Image:
             "sha256:" + hashlib.sha256("/".join((self.repository, *self.tags)).encode()).hexdigest()
         )
 
+    @property
+    def pins(self) -> Sequence[str]:
+        """The requirements that its packages are installed from; none if it needs a GPU."""
+        pins: list[str] = _json("cdk_braket_local.braket", "image_pins.json")["images"][self.name]
+        return pins
+
+    @property
+    def distributions(self) -> frozenset[str]:
+        """The normalized names of all packages in it."""
+        known = _package_names()["images"][self.name]
+        return frozenset([*known["distributions"], *known["dependencies"]])
+
+    def distributions_of(self, module: str) -> frozenset[str]:
+        """Return its packages that may offer a top-level module."""
+        names = _package_names()["import_names"].get(module, ())
+        return self.distributions & {*names, normalized(module)}
+
 
 IMAGES: Final = (
     Image("base", "1.0", "cpu"),
@@ -69,6 +89,38 @@ IMAGES: Final = (
     Image("tensorflow", "2.19", "gpu"),
     Image("cudaq", "0.14", "gpu"),
 )
+
+
+BASE: Final = IMAGES[0]
+"""The image of jobs that name none."""
+
+
+def image_of(uri: str | None) -> Image | None:
+    """Return the image that a job runs in, or None if it is none of Amazon Braket's.
+
+    Args:
+        uri: Its URI, with any tag; None for the default.
+    """
+    if uri is None:
+        return BASE
+    match = _URI.fullmatch(uri)
+    if match is None or match["account"] != REGISTRY:
+        return None
+    return next((each for each in IMAGES if each.repository == match["repository"]), None)
+
+
+def normalized(name: str) -> str:
+    """Return a package's name in the form that PEP 503 compares."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _package_names() -> Any:  # noqa: ANN401 - JSON
+    return _json("cdk_braket", "validation/preflight/image_packages.json")
+
+
+@cache
+def _json(package: str, name: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(resources.files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
 def found(repository: str, tag: str | None, digest: str | None) -> Iterator[tuple[Image, str]]:

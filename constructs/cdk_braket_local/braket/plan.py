@@ -23,6 +23,8 @@ class Plan:
         endpoint_url: The local AWS.
         region: The job's region.
         credentials: The execution role's.
+        environments: The folder of shared environments.
+        uv_variables: The variables for the process that builds an environment.
     """
 
     job_name: str
@@ -32,16 +34,19 @@ class Plan:
     endpoint_url: str
     region: str
     credentials: Credentials
+    environments: Path
+    uv_variables: Mapping[str, str] = field(repr=False)
 
     def to_json(self) -> str:
         """Return the plan as one line of JSON. It holds credentials."""
-        return json.dumps({**asdict(self), "workspace": str(self.workspace)})
+        return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
         """Read the text that `to_json` wrote."""
         raw = json.loads(text)
         raw["workspace"] = Path(raw["workspace"])
+        raw["environments"] = Path(raw["environments"])
         raw["credentials"] = Credentials(**raw["credentials"])
         return cls(**raw)
 

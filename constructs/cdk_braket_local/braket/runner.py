@@ -18,6 +18,7 @@ from typing import IO
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.api.service_rules import s3_uris
 from cdk_braket_local import files, processes
+from cdk_braket_local.braket.environments import uv_variables
 from cdk_braket_local.braket.job import Job, Status, now
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.plan import Plan
@@ -235,6 +236,8 @@ class Runner:
             endpoint_url=self._platform.endpoint_url,
             region=job.caller.region,
             credentials=credentials,
+            environments=self._workspaces.parent / "environments",
+            uv_variables=uv_variables(os.environ),
         )
 
     def _limit(self, run: _Run) -> None:

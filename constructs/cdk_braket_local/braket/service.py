@@ -11,7 +11,7 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import (
     problems_of_service,
     s3_uris,
 )
-from cdk_braket_local.braket import search
+from cdk_braket_local.braket import search, stand_in
 from cdk_braket_local.braket.job import Job, Status
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
@@ -53,6 +53,7 @@ class BraketService:
         settings: Settings = Settings(),  # noqa: B008 - immutable
     ) -> None:
         self._platform = platform
+        self._settings = settings
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self._tokens = ClientTokens("ConflictException")
@@ -145,6 +146,8 @@ class BraketService:
         if problems:
             raise BraketError("ValidationException", "; ".join(problems))
         check_not_retired(_text(request, "deviceConfig", "device"))
+        if not self._settings.accepts_stand_in and (reason := stand_in.refusal(request)):
+            raise BraketError("ValidationException", reason)
 
     def _problems_of_buckets(self, caller: Caller, request: _Parameters) -> Iterator[str]:
         for bucket in sorted({Place.parse(uri).bucket for uri in s3_uris(request).values()}):

@@ -13,9 +13,9 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_braket import ContainerImage, Device, HybridJob, HybridJobEnvironment
 from stacks.hybrid_job_stack import HybridJobStack
+from stacks.many_jobs_stack import ManyJobsStack
 from stacks.nightly_stack import NightlyStack
 from stacks.results_reader_stack import ResultsReaderStack
-from stacks.sweep_stack import SweepStack
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 _ACCOUNT: Final = "111122223333"
@@ -97,7 +97,7 @@ def stacks() -> Mapping[str, Stack]:
     """Create all of them, each in a separate app."""
     made: dict[str, Callable[[], Stack]] = {
         "job": _job,
-        "sweep": lambda: SweepStack(_app(), "Sweep"),
+        "many jobs": lambda: ManyJobsStack(_app(), "ManyJobs"),
         "reader": _reader,
         "nightly": lambda: NightlyStack(_app(), "Nightly"),
         "every argument": _every_argument,

@@ -1,4 +1,4 @@
-"""Points of a sweep: one job for each, whatever is repeated, refused, stopped or redriven."""
+"""Points of a sweep: one job for each, also after refusals, stops and redrives."""
 
 import csv
 import io
@@ -196,7 +196,7 @@ def test_a_point_whose_start_is_killed_and_whose_sweep_is_stopped_leaves_no_job(
         assert world.alive() == [], number
 
 
-def test_what_is_no_point_is_refused_with_its_number(world: World) -> None:
+def test_an_item_that_is_no_mapping_is_refused_with_its_number(world: World) -> None:
     with pytest.raises(index.HybridJobError, match=r"Point 3 is not an object"):
         _did(
             world,
@@ -348,7 +348,7 @@ def test_results_that_cannot_be_read_do_not_fail_the_point(world: World) -> None
 # --- Other executions, stops and redrives. ---
 
 
-def test_another_execution_skips_what_has_completed_and_runs_what_has_failed(world: World) -> None:
+def test_another_execution_skips_completed_points_and_runs_failed_ones(world: World) -> None:
     _run(world, {"theta": 1})
     _run(world, {"theta": 2}, number=1)
     first, second = world.jobs
@@ -358,20 +358,20 @@ def test_another_execution_skips_what_has_completed_and_runs_what_has_failed(wor
     _ended(world, second)
     world.time += 60
     # The points have changed places.
-    _run(world, {"theta": 2}, OTHER, number=0, began=world.time, token="anew")
+    _run(world, {"theta": 2}, OTHER, number=0, began=world.time, token="again")
     _run(world, {"theta": 1}, OTHER, number=1, began=world.time, token="skipped")
     assert len(world.jobs) == 3
     assert world.tasks[-1][0:2] == ("skipped", "SUCCESS")
 
 
-def test_another_run_starts_everything_anew(world: World) -> None:
+def test_another_run_starts_everything_again(world: World) -> None:
     _run(world, given={"run": "monday"})
     world.finish(world.only_job().arn, COMPLETED)
     _run(world, execution=OTHER, given={"run": "tuesday"}, began=world.time)
     assert len(world.jobs) == 2
 
 
-def test_a_stop_cancels_what_runs_and_what_is_still_to_start(world: World) -> None:
+def test_a_stop_cancels_running_points_and_refuses_later_ones(world: World) -> None:
     for number in range(5):
         _run(world, {"theta": number}, number=number, began=world.time)
     done = next(iter(world.jobs))
@@ -418,7 +418,7 @@ def test_a_redrive_goes_on_where_the_stop_was(world: World) -> None:
     ]
 
 
-def test_a_stop_leaves_what_another_execution_waits_for(world: World) -> None:
+def test_a_stop_leaves_a_job_that_another_execution_waits_for(world: World) -> None:
     _run(world)
     world.time += 20
     _run(world, execution=OTHER, began=world.time, token="theirs")

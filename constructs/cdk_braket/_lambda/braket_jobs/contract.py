@@ -198,9 +198,9 @@ class RunAction(StrEnum):
     CANCEL = "cancel"
     """A run was abandoned: cancel its job."""
     RUN_POINT = "runPoint"
-    """Start the job of a point of a sweep, or find it; keep a task token until it is over."""
+    """Start the job of a point of a sweep, or find it; keep a task token until it ends."""
     COLLECT_POINTS = "collectPoints"
-    """All points of a sweep are over: write their table."""
+    """All points of a sweep ended: write their table."""
 
 
 class RunProperty(StrEnum):
@@ -225,11 +225,11 @@ class RunProperty(StrEnum):
     STOPPED_AT = "stoppedAt"
     """When an execution ended before its time (milliseconds since the epoch)."""
     POINT = "point"
-    """A point of a sweep: what `PointMember` names."""
+    """A point of a sweep, with the members of `PointMember`."""
     CHILD = "childExecution"
     """The context object's `Execution` of the child execution that runs a point."""
     MANIFEST = "manifest"
-    """`{"Bucket": name, "Key": key}`: what the ResultWriter wrote."""
+    """`{"Bucket": name, "Key": key}`: the manifest of the ResultWriter."""
 
 
 class PointMember(StrEnum):
@@ -248,7 +248,7 @@ class PointMember(StrEnum):
 
 
 SWEEP_RUN = "run"
-"""The member of a sweep's input that tells one run of all points from the next. Executions with the
+"""The member of a sweep's input that identifies one run of all points. Executions with the
 same value share their jobs: a point whose job has completed starts no other. Default: empty."""
 
 SWEEP_TYPE = "Custom::BraketHybridJobSweep"

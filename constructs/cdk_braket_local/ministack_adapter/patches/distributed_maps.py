@@ -1,10 +1,9 @@
 """The Distributed Map state of Step Functions, as AWS runs it.
 
-MiniStack ignores `ResultWriter` and `ItemBatcher` and evaluates no JSONata in `ItemReader`. It
-reads the items, and starts child executions, whatever the role allows; a child runs on when its
-parent is stopped, and all children run to their end when the tolerated failures are exceeded. Here
-the state has a result writer and these rules; `ItemBatcher` is refused, because nothing that is
-developed here uses it. Sources:
+MiniStack ignores `ResultWriter` and `ItemBatcher`, and evaluates no expression in `ItemReader`. It
+reads the items and starts child executions without the role. A child runs on when its parent is
+stopped, and when the tolerated failures are exceeded. Here the state has a result writer and these
+rules. `ItemBatcher` is refused, because no sweep has it. Sources:
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
 https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
 https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html

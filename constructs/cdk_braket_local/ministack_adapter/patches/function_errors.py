@@ -1,7 +1,7 @@
 """The error of a function that raises: the name of the exception's class.
 
-MiniStack's error is `Runtime.HandlerError`, whatever was raised, so that a state machine could not
-tell one error from another. For a process that died it is the same; on AWS, `Runtime.ExitError`.
+MiniStack's error is `Runtime.HandlerError` for every exception, so that a state machine could not
+retry some of them. It is the same for a process that died; on AWS, that is `Runtime.ExitError`.
 Sources: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html and
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 """

@@ -1,6 +1,6 @@
 """The permissions of a state machine's role for the functions that its states invoke.
 
-MiniStack invokes them whatever the role allows.
+MiniStack invokes them without the role.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/lambda-iam.html
 """
 

@@ -1,6 +1,6 @@
 """The delays between the retries of a state: `MaxDelaySeconds` and `JitterStrategy`.
 
-MiniStack reads neither. The delay of its own, at most a minute, stays the upper limit.
+MiniStack reads neither. Its own limit of a minute stays.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 """
 
@@ -14,7 +14,7 @@ _Retrier = Mapping[str, Any]
 
 
 def install() -> None:
-    """Have MiniStack's Step Functions delay retries as their retriers say."""
+    """Have MiniStack's Step Functions delay retries by their retriers."""
     find = stepfunctions._find_matching_retrier
 
     def find_delayed(

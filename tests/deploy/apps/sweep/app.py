@@ -1,8 +1,10 @@
 """Sweeps: one with many points, one that fails, one that its deployment starts."""
 
 from pathlib import Path
+from typing import cast
 
 from aws_cdk import App, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
 
 from cdk_braket import AlgorithmScript, Device, HybridJobDefinition, HybridJobSweep
 
@@ -53,6 +55,8 @@ deployed = HybridJobSweep(
 )
 for name, sweep in {"Many": many, "Failing": failing, "Deployed": deployed}.items():
     CfnOutput(stack, f"{name}Arn", value=sweep.state_machine.state_machine_arn)
+role = deployed.node.find_child("Role")
+CfnOutput(stack, "DeployedRole", value=cast("iam.Role", role).role_name)
 CfnOutput(stack, "DeployedExecution", value=deployed.execution_arn)
 CfnOutput(stack, "Results", value=many.results_bucket.bucket_name)
 app.synth()

@@ -1,6 +1,6 @@
-"""A point of a sweep: completes, fails, or waits, and needs no SDK, which takes seconds to import.
+"""A point of a sweep: completes, fails, or waits. It needs no SDK, whose import is slow.
 
-What it does after a failure or a wait depends on an object that the test writes.
+A failure or a wait ends with an object that the test writes.
 """
 
 import json

@@ -111,7 +111,7 @@ def summary_of(rows: Sequence[Row]) -> dict[str, object]:
 
 
 def numbers_in(result: Mapping[str, object]) -> dict[str, int | float]:
-    """Return the numbers at the top of a job's result: they become metrics.
+    """Return the numbers at the top of a job's result, which are its metrics.
 
     The result is that of the SDK's `save_job_result`, whose data are in `dataDictionary`.
     """

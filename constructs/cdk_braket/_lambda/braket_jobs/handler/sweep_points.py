@@ -1,8 +1,8 @@
-"""The points of a sweep: each is started once, waited for, and becomes a row of a table.
+"""The points of a sweep: each starts once, and ends as a row of a table.
 
-A sweep is to a point what a stack is to a resource. The name of the sweep is its state machine and
-the run that its input names, so that another execution, or a redrive, finds the jobs of the
-executions before it: a completed one is the answer, a failed one runs anew. The reasoning is in
+A point belongs to a sweep as a resource belongs to a stack. The name of the sweep is its state
+machine and the run that its input names. So another execution, or a redrive, finds the jobs of the
+executions before it. It adopts a completed job, and runs a failed one again. The reasoning is in
 docs/adr/0016-sweeps.md.
 """
 
@@ -69,7 +69,7 @@ class Point:
         machine: The name of the sweep's state machine.
         index: The number of the point, from 0.
         parameters: Its hyperparameters.
-        attempt: Tells this attempt from those of other executions and redrives.
+        attempt: Identifies this attempt among those of other executions and redrives.
         at: When the attempt began (seconds since the epoch).
     """
 
@@ -128,7 +128,7 @@ class Point:
 
 
 def is_point(run: Mapping[str, object]) -> bool:
-    """Return whether what waits for a job is a point of a sweep."""
+    """Return whether the run that waits for a job is a point of a sweep."""
     return _RECORD in run
 
 
@@ -141,9 +141,9 @@ def is_point_record(name: str) -> bool:
 
 
 def run_point(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    """Start the job of a point or find it, and answer the state once the job is over.
+    """Start the job of a point or find it, and answer the state once the job ends.
 
-    Called again after each poll interval, with another task token: then it looks at the job.
+    Called again after each poll interval, with another task token: then it checks the job.
     """
     point = Point.of(event)
     token = text_of(event, RunProperty.TASK_TOKEN)
@@ -208,7 +208,7 @@ def _wait(
     write(tools, of_job(records, arn), json.dumps({"token": token, "run": run}))
     job = tools.calls().job_or_none(arn, APPEARS_SECONDS)
     until = run.get(RUN_WAITS_UNTIL)
-    if job is None or job.is_over:
+    if job is None or job.has_ended:
         answer_point(tools, records, token, run, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
         failures = cancel_points(
@@ -286,7 +286,7 @@ def _fail(tools: Tools, token: str, error: str, row: Mapping[str, object]) -> No
 def _row(
     run: Mapping[str, object], job: Job | None, metrics: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return what the table has about a point."""
+    """Return the row of a point."""
     point = mapping_in(run, "point")
     started = job.started_at if job else ""
     ended = job.ended_at if job else ""
@@ -408,7 +408,7 @@ def _stopped_at(tools: Tools, records: Location, execution: str) -> float:
 
 
 def collect_points(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    """Write the table of a sweep whose points are over, beside the manifest of its results.
+    """Write the table of a sweep whose points have ended, beside the manifest of its results.
 
     A job that no state waits for any more is cancelled first.
     """

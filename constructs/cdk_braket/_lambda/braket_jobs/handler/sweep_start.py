@@ -19,9 +19,9 @@ _NOTHING_STARTED = "no-execution-was-started"
 class SweepStart:
     """Handles one event of CloudFormation for a sweep that its deployment starts.
 
-    The execution's name is made of the resource and its definition, so that an event that comes
-    twice, or a rollback, finds the execution that exists. One that was stopped is followed by
-    another, which skips the points that have completed.
+    The execution's name is the digest of the resource and its definition. So a repeated event, or a
+    rollback, finds the execution that exists. A stopped one is followed by another, which skips the
+    points that have completed.
     """
 
     def __init__(self, event: Event, tools: Tools) -> None:

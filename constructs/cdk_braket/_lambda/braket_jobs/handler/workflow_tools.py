@@ -70,7 +70,7 @@ def send(tools: Tools, answer: Callable[[], None]) -> None:
 
 
 def digest(text: str) -> str:
-    """Return a short name for a text of any length."""
+    """Return a short name for a string of any length."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -90,7 +90,7 @@ def loaded(text: str) -> Mapping[str, object]:
 
 
 def timeout_in(event: Mapping[str, object]) -> float | None:
-    """Return how long a job may take (seconds); None for any time."""
+    """Return the longest duration of a job (seconds); None if it is unlimited."""
     value = event.get(RunProperty.TIMEOUT_SECONDS)
     if value is None:
         return None
@@ -115,7 +115,7 @@ def text_of(values: Mapping[str, object], name: str) -> str:
 
 
 def with_hyperparameters(request: Mapping[str, object], given: object) -> Mapping[str, object]:
-    """Return a request with more hyperparameters, or with others in place of its own.
+    """Return a request with more hyperparameters, or with others in their place.
 
     Raises:
         Failure: They are not strings, numbers and bools by name.

@@ -1,0 +1,303 @@
+"""The Python environment of a job: that of its container image, as far as this machine has it.
+
+Most scripts import packages that the local AWS itself depends on, such as the Braket SDK. They run
+in a *shared* environment: links to those packages of this machine that are in the image, and to
+nothing else. It is there at once. A script that imports more of its image, such as PennyLane,
+runs in a *built* environment. uv installs the published pins of the image once, for all later jobs.
+"""
+
+import ast
+import contextlib
+import csv
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Final
+
+from cdk_braket_local.braket.images import Image, normalized
+
+_COMPLETE: Final = "cdk-braket-local.json"
+_REQUIREMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EXTRA: Final = re.compile(r";.*\bextra\b")
+# A function that the SDK's decorator has pickled names its modules in the text.
+_PICKLED: Final = "cloudpickle.loads("
+_LONGEST_REASON = 600
+
+
+class NotBuiltError(Exception):
+    """There is no environment for a job; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The environment of a job.
+
+    Attributes:
+        folder: Its folder, a virtual environment.
+        description: The first line of the job's log.
+    """
+
+    folder: Path
+    description: str
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        """The folder of its packages."""
+        return _site_packages(self.folder)
+
+
+def missing_modules(image: Image, code: Path, environment: Environment) -> Sequence[str]:
+    """Return the modules that a script imports from its image, and that an environment lacks.
+
+    Args:
+        image: The image.
+        code: The folder of the script.
+        environment: The environment.
+    """
+    here = _installed([environment.site_packages]).keys()
+    wanted = {module for file in code.rglob("*.py") for module in _imported(image, file)}
+    return sorted(
+        module
+        for module in wanted
+        if (offering := image.distributions_of(module)) and not offering & here
+    )
+
+
+def shared(image: Image, folder: Path) -> Environment:
+    """Return the environment of the packages of this machine that are in an image.
+
+    Args:
+        image: The image.
+        folder: The folder of such environments. It is created if it does not exist.
+    """
+    target = folder / image.name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not target.exists():
+        draft = Path(tempfile.mkdtemp(dir=folder))
+        venv.create(draft, symlinks=True)
+        _link(image, _site_packages(draft))
+        # Another job may have been faster.
+        with contextlib.suppress(OSError):
+            draft.rename(target)
+        shutil.rmtree(draft, ignore_errors=True)
+    return Environment(
+        target,
+        f"environment: packages of this machine that are in {_name(image)}, with "
+        f"{_python(image)}; their versions can differ from the image",
+    )
+
+
+def built(
+    image: Image, cache: Path, variables: Mapping[str, str], report: Callable[[str], None]
+) -> Environment:
+    """Return the environment with the pins of an image; build it if it is not in the cache.
+
+    Args:
+        image: The image.
+        cache: The folder of built environments. It is created if it does not exist.
+        variables: The environment variables for uv: its settings, the search path, proxies.
+        report: Called with a line if the environment has to be built, a matter of minutes.
+
+    Raises:
+        NotBuiltError: It cannot be built.
+    """
+    content = [list(image.pins), sys.version_info[:2], platform.machine(), platform.libc_ver()]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    target = cache / f"{image.name}-{key}"
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (cache / f"{target.name}.lock").open("w") as lock:
+        # A second job waits for the first, and finds its environment.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (target / _COMPLETE).exists():
+            report(
+                f"{_name(image)} is built with uv from its published pins. This happens once, "
+                f"and needs minutes."
+            )
+            _build(image, target, variables)
+    return Environment(
+        target,
+        f"environment: {_name(image)}, built with uv from its published pins, with "
+        f"{_python(image)}",
+    )
+
+
+def _build(image: Image, target: Path, variables: Mapping[str, str]) -> None:
+    uv = shutil.which("uv", path=variables.get("PATH"))
+    if uv is None:
+        raise NotBuiltError(
+            "uv was not found. The local AWS builds the environments of images with it. Install "
+            "it, for example by pip install uv, and start the local AWS again"
+        )
+    if not image.pins:
+        raise NotBuiltError(f"{_name(image)} needs a GPU, which the local AWS does not use")
+    shutil.rmtree(target, ignore_errors=True)  # of a build that was killed
+    # Of this Python, for functions that are pickled by their caller.
+    base = getattr(sys, "_base_executable", sys.executable)
+    with tempfile.TemporaryDirectory() as scratch:
+        pins = Path(scratch, "requirements.txt")
+        pins.write_text("\n".join(image.pins) + "\n", encoding="utf-8")
+        python = str(target / "bin" / "python")
+        for arguments in (
+            ["venv", "--no-project", "--python", base, str(target)],
+            ["pip", "install", "--python", python, "-r", str(pins)],
+        ):
+            done = subprocess.run(
+                [uv, *arguments],
+                env=dict(variables),
+                cwd=scratch,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                reason = " ".join(done.stderr.split())[-_LONGEST_REASON:]
+                raise NotBuiltError(f"uv could not build {_name(image)}: {reason}")
+    (target / _COMPLETE).write_text(json.dumps({"pins": list(image.pins)}), encoding="utf-8")
+
+
+def _name(image: Image) -> str:
+    return f"Amazon Braket's {image.name} image"
+
+
+def _python(image: Image) -> str:
+    here, there = sys.version_info[:2], image.python
+    text = f"Python {here[0]}.{here[1]}"
+    return text if here == there else f"{text} (on AWS {there[0]}.{there[1]})"
+
+
+# --- The imports of a script. ---
+
+
+def _imported(image: Image, file: Path) -> Iterator[str]:
+    """Yield the top-level modules that a file imports, also in functions."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        return  # the script's own failure
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+    if _PICKLED in text:
+        words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
+        yield from (word for word in words if image.distributions_of(word))
+
+
+# --- The packages of this machine. ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """An installed package. Reading its folder is many times faster than `importlib.metadata`.
+
+    Source of the files: https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+
+    metadata: Path
+
+    @property
+    def name(self) -> str:
+        return normalized(self.metadata.stem.rpartition("-")[0])
+
+    def files(self) -> Iterator[PurePath]:
+        """Yield its files below its site-packages."""
+        with contextlib.suppress(OSError):
+            with (self.metadata / "RECORD").open(encoding="utf-8", newline="") as record:
+                files = [PurePath(row[0]) for row in csv.reader(record) if row]
+            yield from (file for file in files if not file.is_absolute() and ".." not in file.parts)
+
+    def requires(self) -> Iterator[str]:
+        """Yield the names of the packages that it needs without extras."""
+        with contextlib.suppress(OSError):
+            text = (self.metadata / "METADATA").read_text(encoding="utf-8")
+            for line in text.partition("\n\n")[0].splitlines():
+                header, _, requirement = line.partition(": ")
+                match = _REQUIREMENT.match(requirement)
+                if header == "Requires-Dist" and match and not _EXTRA.search(requirement):
+                    yield normalized(match[0])
+
+
+def _installed(folders: Sequence[Path]) -> Mapping[str, _Package]:
+    found = (_Package(path) for folder in folders for path in folder.glob("*.dist-info"))
+    return {package.name: package for package in found}
+
+
+def _available(image: Image, installed: Mapping[str, _Package]) -> frozenset[str]:
+    """Return the names of the packages that are in an image, and of their dependencies."""
+    waiting = [name for name in image.distributions if name in installed]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [each for each in installed[name].requires() if each in installed]
+    return frozenset(found)
+
+
+def _link(image: Image, target: Path) -> None:
+    """Link this machine's packages of an image into a folder."""
+    folders = [Path(path) for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    installed = _installed(folders)
+    names = _available(image, installed)
+    others: dict[str, list[PurePath]] = {}
+    for name in installed.keys() - names:
+        for file in installed[name].files():
+            others.setdefault(file.parts[0], []).append(file)
+    for name in names:
+        origin = installed[name].metadata.parent
+        for file in installed[name].files():
+            _link_file(origin, file, others.get(file.parts[0], ()), target)
+
+
+def _link_file(origin: Path, file: PurePath, others: Sequence[PurePath], target: Path) -> None:
+    """Link the largest folder around a file that has no file of another package, or the file."""
+    for depth in range(1, len(file.parts) + 1):
+        part = PurePath(*file.parts[:depth])
+        link = target / part
+        if depth < len(file.parts) and any(other.is_relative_to(part) for other in others):
+            link.mkdir(exist_ok=True)
+            continue
+        if not link.is_symlink() and (origin / part).exists():
+            link.symlink_to(origin / part)
+        return
+
+
+def _site_packages(folder: Path) -> Path:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return folder / "lib" / version / "site-packages"
+
+
+def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a process that uv needs: its settings, paths and proxies."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("UV_", "PIP_", "SSL_", "LC_"))
+        or name.upper().endswith("_PROXY")
+        or name in {"HOME", "PATH", "LANG", "TMPDIR", "XDG_CACHE_HOME", "REQUESTS_CA_BUNDLE"}
+    }
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder of built environments: they outlive a local AWS."""
+    home = environment.get("HOME", "")
+    cache = environment.get("XDG_CACHE_HOME") or os.path.join(home or "/", ".cache")  # noqa: PTH118
+    return Path(cache) / "cdk-braket-local" / "environments"

@@ -1,0 +1,213 @@
+"""The environment of a job is that of its image, or the job is refused with the reason."""
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from cdk_braket_local.braket import environments, images
+from cdk_braket_local.braket.environments import NotBuiltError
+from cdk_braket_local.braket.images import Image
+from cdk_braket_local.control.instance import LocalAws
+from tests.emulator.jobs import Jobs, Json
+
+REGISTRY = f"{images.REGISTRY}.dkr.ecr.us-east-1.amazonaws.com"
+OWN = "000000000000.dkr.ecr.us-east-1.amazonaws.com/mine:1"
+
+
+@pytest.fixture(scope="module")
+def strict_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS as it is by default: it accepts no stand-ins."""
+    with LocalAws.start(tmp_path_factory.mktemp("strict-aws")) as aws:
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def jobs(strict_aws: LocalAws) -> Jobs:
+    return Jobs(strict_aws)
+
+
+@pytest.fixture(scope="module")
+def lenient(local_aws: LocalAws) -> Jobs:
+    return Jobs(local_aws)
+
+
+LOOK = """
+import importlib.util, subprocess, sys
+import numpy, scipy, boto3, braket.aws
+
+def main():
+    for name in {names}:
+        print(name, importlib.util.find_spec(name) is not None)
+    code = "import sys; print(sys.prefix)"
+    print("python", subprocess.run(["python", "-c", code], capture_output=True, text=True).stdout)
+"""
+
+
+def test_a_job_sees_the_packages_of_its_image_and_no_others(jobs: Jobs) -> None:
+    here = ["pytest", "cdk_braket", "cdk_braket_local", "ministack", "aws_cdk", "hypothesis"]
+    job = jobs.run(LOOK.replace("{names}", repr(here)))
+    assert job["status"] == "COMPLETED", f"{job.get('failureReason')}\n{jobs.log(job)}"
+    seen = dict(line.split(" ", 1) for line in jobs.log(job).splitlines() if " " in line)
+    assert [seen[name] for name in here] == ["False"] * len(here)
+    assert seen["python"] != sys.prefix
+    (note,) = jobs.notes(job)
+    assert note.startswith("environment: packages of this machine that are in Amazon Braket's base")
+    assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in note
+
+
+def _image(uri: str) -> Json:
+    return {"containerImage": {"uri": uri}}
+
+
+REFUSED: dict[str, tuple[Json, str]] = {
+    "own image": ({"algorithmSpecification": _image(OWN)}, f"got {OWN}"),
+    "GPU": (
+        {"algorithmSpecification": _image(f"{REGISTRY}/amazon-braket-cudaq-jobs:latest")},
+        "needs a GPU",
+    ),
+    "instances": (
+        {
+            "instanceConfig": {
+                "instanceType": "ml.m5.large",
+                "volumeSizeInGb": 30,
+                "instanceCount": 2,
+            }
+        },
+        "expected 1, got 2",
+    ),
+    "data parallel": (
+        {"hyperParameters": {"sagemaker_distributed_dataparallel_enabled": "true"}},
+        "data parallelism",
+    ),
+}
+
+
+def _request(jobs: Jobs, changes: Json, script: str = "def main(): print('ran')") -> Json:
+    request = jobs.request(script)
+    specification = request["algorithmSpecification"] | changes.get("algorithmSpecification", {})
+    return request | changes | {"algorithmSpecification": specification}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_job_without_its_environment_is_refused_before_it_starts(jobs: Jobs, name: str) -> None:
+    changes, reason = REFUSED[name]
+    with pytest.raises(ClientError) as refusal:
+        jobs.braket.create_job(**_request(jobs, changes))
+    error = refusal.value.response["Error"]
+    assert error["Code"] == "ValidationException"
+    assert reason in error["Message"]
+    assert "CDK_BRAKET_LOCAL_IMAGE_STANDIN=1" in error["Message"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_stand_in_is_accepted_on_demand_and_has_a_note(lenient: Jobs, name: str) -> None:
+    changes, reason = REFUSED[name]
+    job = lenient.over(lenient.braket.create_job(**_request(lenient, changes))["jobArn"])
+    assert job["status"] == "COMPLETED", job.get("failureReason")
+    assert lenient.log(job) == "ran"
+    stand_in, environment = lenient.notes(job)
+    assert stand_in.startswith("stand-in: ")
+    assert reason in stand_in
+    assert environment.startswith("environment: ")
+
+
+def test_other_tags_and_regions_of_the_images_are_known() -> None:
+    for tag in (":latest", ":1.0-cpu-py312-ubuntu22.04", "@sha256:" + "0" * 64):
+        uri = f"{images.REGISTRY}.dkr.ecr.eu-north-1.amazonaws.com/amazon-braket-base-jobs{tag}"
+        assert images.image_of(uri) is images.BASE
+    assert images.image_of(None) is images.BASE
+
+
+@pytest.mark.parametrize(
+    ("script", "missing"),
+    [
+        ("import numpy, os, algo", []),
+        ("import pennylane as qml", ["pennylane"]),
+        ("def f():\n    from pandas import DataFrame", ["pandas"]),
+        ("from sklearn.svm import SVC", ["sklearn"]),
+        ("import not_in_the_image", []),
+        ("from . import pennylane", []),
+        ("cloudpickle.loads(b'pandas.core')", ["pandas"]),
+        ("def broken(:", []),
+    ],
+)
+def test_the_modules_that_this_machine_lacks(
+    tmp_path: Path, script: str, missing: list[str]
+) -> None:
+    environment = environments.shared(images.BASE, tmp_path / "environments")
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "algo.py").write_text(script)
+    lacking = set(environments.missing_modules(images.BASE, code, environment))
+    # Some of them may be on this machine.
+    assert lacking <= set(missing)
+    if "pennylane" in missing:
+        assert lacking == {"pennylane"}
+
+
+def _wheel(folder: Path, name: str) -> str:
+    """Build a wheel of one module; return a requirement for it."""
+    from tests.emulator.wheels import write_wheel
+
+    return f"{name} @ {write_wheel(folder, name).as_uri()}"
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Image:
+    """An image with one package, from a file."""
+    pins = [_wheel(tmp_path, "only_in_image")]
+    monkeypatch.setattr(Image, "pins", property(lambda _: pins))
+    return Image("base", "1.0", "cpu")
+
+
+def _variables(tmp_path: Path) -> dict[str, str]:
+    programs = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    return {"PATH": programs, "HOME": str(tmp_path), "UV_OFFLINE": "1"}
+
+
+def test_an_environment_is_built_once_and_kept(pinned: Image, tmp_path: Path) -> None:
+    cache, said = tmp_path / "cache", list[str]()
+    first = environments.built(pinned, cache, _variables(tmp_path), said.append)
+    command = [str(first.python), "-c", "import only_in_image; print(only_in_image.__file__)"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith(str(cache))
+    assert environments.built(pinned, cache, {}, said.append).folder == first.folder
+    (line,) = said
+    assert "built with uv" in line
+    assert "built with uv" in first.description
+
+
+def test_a_build_that_was_interrupted_is_done_again(pinned: Image, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = environments.built(pinned, cache, _variables(tmp_path), lambda _: None)
+    (first.folder / "cdk-braket-local.json").unlink()
+    again = environments.built(pinned, cache, _variables(tmp_path), lambda _: None)
+    assert again.python.exists()
+
+
+def test_without_uv_the_reason_has_the_way_to_install_it(pinned: Image, tmp_path: Path) -> None:
+    with pytest.raises(NotBuiltError, match="pip install uv"):
+        environments.built(pinned, tmp_path / "cache", {"PATH": "/nowhere"}, lambda _: None)
+
+
+def test_a_failed_build_has_the_reason_of_uv(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pins = [f"not-there @ {(tmp_path / 'not_there-1-py3-none-any.whl').as_uri()}"]
+    monkeypatch.setattr(Image, "pins", property(lambda _: pins))
+    with pytest.raises(NotBuiltError, match=r"not[-_]there"):
+        environments.built(images.BASE, tmp_path / "cache", _variables(tmp_path), lambda _: None)
+
+
+def test_the_default_role_runs_a_job_too(strict_aws: LocalAws, jobs: Jobs) -> None:
+    iam = boto3.client("iam", **strict_aws.client_settings)
+    (role,) = iam.list_roles(PathPrefix="/service-role/")["Roles"]
+    request = jobs.request("def main(): print('ran')", roleArn=role["Arn"])
+    job = jobs.over(jobs.braket.create_job(**request, tags={"id": uuid.uuid4().hex})["jobArn"])
+    assert job["status"] == "COMPLETED", job.get("failureReason")
