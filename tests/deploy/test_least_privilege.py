@@ -167,7 +167,7 @@ def test_a_job_needs_the_trust_of_its_role_in_braket(
 def _without_each_of_job(
     local_aws: LocalAws, template: Template, given: Sequence[Permission]
 ) -> dict[Permission, str]:
-    """Return what goes wrong for a job without each permission."""
+    """Return the problem of a job without each permission."""
     # The group is there once an account had its first job.
     makes_group = [p for p in given if p.action == "logs:CreateLogGroup"]
     others = [p for p in given if p not in makes_group]
@@ -179,7 +179,7 @@ def _without_each_of_job(
 def _expect_failures(
     subtests: pytest.Subtests, wrong: Mapping[Permission, str], needed: frozenset[str]
 ) -> None:
-    """Expect something to go wrong without a permission that is asked for, and only then."""
+    """Expect a problem without a required permission, and only then."""
     for permission, reason in wrong.items():
         with subtests.test(without=str(permission)):
             assert bool(reason) == (permission.action in needed), reason

@@ -146,7 +146,7 @@ class Jobs:
         return job
 
     def log(self, job: Json) -> str:
-        """What a job has logged so far, without the lines of the local AWS."""
+        """Return a job's log so far, without the lines of the local AWS."""
         lines = log_of(self.logs, job["jobName"]).splitlines()
         return "\n".join(line for line in lines if not line.startswith(OURS))
 

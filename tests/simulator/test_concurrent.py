@@ -211,7 +211,7 @@ def test_the_job_that_is_held_is_the_one_that_is_left(case: Case, tokens: float)
 
 
 def late_clean_up_and_way_back(world: Concurrent, cfn: CloudFormation) -> Invocations:
-    """The clean-up of a replaced job still runs when a deployment wants it again."""
+    """The clean-up of a replaced job still runs when a deployment requests it again."""
     cfn.create(properties("A"))
     first, old = cfn.held, cfn.props
     cfn.update(properties("B"))
@@ -243,7 +243,7 @@ def test_no_job_is_cancelled_that_an_event_was_answered_with(case: Case, tokens:
 
 
 def last_request(world: Concurrent) -> str:
-    """Where the last event is answered to that wants a job."""
+    """Return the ResponseURL of the last event that requests a job."""
     asking = [url for url, event in world.expected.items() if event["RequestType"] != "Delete"]
     return asking[-1]
 

@@ -479,16 +479,17 @@ class HybridJobSweep(Resource):
 
 
 def _wrong_types(given: Mapping[str, object]) -> list[Issue]:
-    found = wrong_types(HybridJobSweep.__init__, given)
+    """Return the arguments of wrong types; the points of an iterable are checked later."""
+    others = {name: value for name, value in given.items() if name != "parameters"}
+    found = wrong_types(HybridJobSweep.__init__, others)
     parameters = given["parameters"]
-    if not isinstance(parameters, str):
-        return found
-    rule = "expected a list of points, got a string"
-    fix = "Use SweepPoints.from_asset(…) for a file"
-    return [
-        *(issue for issue in found if issue.argument != "parameters"),
-        Issue("parameters", rule, fix, shorten(parameters)),
-    ]
+    is_list = isinstance(parameters, Iterable) and not isinstance(parameters, str | Mapping)
+    if not is_list and not isinstance(parameters, SweepPoints):
+        kind = "a string" if isinstance(parameters, str) else type(parameters).__name__
+        rule = f"expected a list of points, got {kind}"
+        fix = "Use a Grid, a list of mappings, or SweepPoints.from_asset(…) for a file"
+        found.append(Issue("parameters", rule, fix, shorten(str(parameters))))
+    return found
 
 
 def _bound(definition: HybridJobDefinition) -> BoundJob:

@@ -27,7 +27,7 @@ index.handler({event!r}, Context())
 
 
 def boto3_alone(directory: Path) -> Path:
-    """A directory from which boto3 and what it needs can be imported, and nothing else."""
+    """A directory from which boto3 and its dependencies can be imported, and nothing else."""
     for name in ALLOWED:
         spec = find_spec(name)
         if spec is None or spec.origin is None:

@@ -118,7 +118,7 @@ def test_an_event_is_put_on_the_default_bus(gateway: AwsGateway) -> None:
         ("NotAuthorizedForSourceException", Kind.PERMANENT),
     ],
 )
-def test_an_event_that_is_not_taken_is_an_error_though_the_call_is_answered(
+def test_a_refused_event_is_an_error_although_the_call_succeeds(
     gateway: AwsGateway, code: str, kind: Kind
 ) -> None:
     with pytest.raises(ServiceError) as caught:
@@ -146,7 +146,7 @@ def test_a_role_is_looked_for_by_its_name(gateway: AwsGateway, there: bool) -> N
         assert gateway.has_role("Mine") is there
 
 
-def test_a_device_s_status_is_asked_for(gateway: AwsGateway, braket_checks: Stubber) -> None:
+def test_the_status_of_a_device_is_read(gateway: AwsGateway, braket_checks: Stubber) -> None:
     arn = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
     device = {
         "deviceArn": arn,
@@ -229,7 +229,7 @@ def job_response(**changes: object) -> dict[str, object]:
     }
 
 
-def test_get_job_reads_what_the_lifecycle_needs(gateway: AwsGateway, braket: Stubber) -> None:
+def test_get_job_reads_the_members_for_the_lifecycle(gateway: AwsGateway, braket: Stubber) -> None:
     checkpoint = {"s3Uri": "s3://amazon-braket-results/c"}
     response = job_response(tags={"a": "b"}, checkpointConfig=checkpoint, failureReason="no")
     braket.add_response("get_job", response, {"jobArn": JOB})
@@ -253,7 +253,7 @@ def test_the_reason_of_a_job_is_read_without_its_hyperparameters(
     assert gateway.get_job(JOB).failure_reason == "ValueError: '***' is too long"
 
 
-def test_get_job_does_without_what_the_service_may_leave_out(
+def test_get_job_accepts_responses_without_optional_members(
     gateway: AwsGateway, braket: Stubber
 ) -> None:
     braket.add_response("get_job", job_response(), {"jobArn": JOB})
@@ -273,7 +273,7 @@ def summary(number: int, **changes: object) -> dict[str, object]:
     }
 
 
-def test_find_jobs_walks_all_pages_and_tells_missing_tags_from_none(
+def test_find_jobs_reads_all_pages_and_distinguishes_missing_tags_from_none(
     gateway: AwsGateway, braket: Stubber
 ) -> None:
     since = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -290,7 +290,7 @@ def test_find_jobs_walks_all_pages_and_tells_missing_tags_from_none(
     assert last.next_token == ""
 
 
-def test_the_search_asks_with_an_operator_that_the_service_has() -> None:
+def test_the_search_uses_an_operator_of_the_service() -> None:
     assert "GTE" in model_rules.enum_values("SearchJobsFilterOperator")
 
 
@@ -360,7 +360,7 @@ def test_errors_of_the_client_have_their_kinds(
     assert raised.value.kind is kind
 
 
-def test_a_request_that_boto3_refuses_tells_no_values(gateway: AwsGateway) -> None:
+def test_the_error_of_a_request_that_boto3_refuses_has_no_values(gateway: AwsGateway) -> None:
     with pytest.raises(ServiceError) as raised:
         gateway.create_job({**request(), "hyperParameters": {"k": [CANARY]}, "clientToken": "t"})
     assert raised.value.kind is Kind.PERMANENT
@@ -548,7 +548,7 @@ def test_keys_are_listed_over_all_pages(gateway: AwsGateway, s3: Stubber) -> Non
     assert gateway.list_keys(Location("b", "p/")) == Page(())
 
 
-def test_a_missing_asset_is_named_whether_s3_tells_or_hides_it(
+def test_a_missing_asset_is_named_with_and_without_permission_to_list(
     gateway: AwsGateway, s3: Stubber
 ) -> None:
     expect_head(s3, SOURCE, None)
@@ -613,7 +613,7 @@ def test_the_answer_is_put_as_the_presigned_url_was_signed(
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{port}/?s=canary-77ab", "https://127.0.0.1:{port}/"]
 )
-def test_no_answer_is_an_error_that_does_not_tell_the_url(gateway: AwsGateway, url: str) -> None:
+def test_a_missing_response_is_an_error_without_the_url(gateway: AwsGateway, url: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -706,7 +706,7 @@ def test_a_bucket_that_demands_a_header_gets_that_of_its_default(
         gateway.write_record(PLACE, "{}", '"v1"')
 
 
-def test_a_bucket_that_demands_a_header_and_tells_nothing_gets_the_usual_ones(
+def test_a_bucket_that_requires_an_unknown_header_gets_the_usual_ones(
     gateway: AwsGateway, s3: Stubber, s3_checks: Stubber
 ) -> None:
     _deny_put(s3)

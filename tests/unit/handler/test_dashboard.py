@@ -1,4 +1,4 @@
-"""The table of a dashboard: what GetJob tells, as HTML that holds no other's markup."""
+"""The table of a dashboard: the responses of GetJob, as HTML with escaped strings."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def test_a_running_job_is_shown_with_how_long_it_runs() -> None:
         assert f"<td>{text}</td>" in shown
 
 
-def test_a_job_that_is_over_is_shown_with_how_long_it_ran_and_why_it_failed() -> None:
+def test_an_ended_job_is_shown_with_its_runtime_and_failure_reason() -> None:
     jobs = _Jobs(status="FAILED", endedAt=START + timedelta(seconds=90), failureReason="no minimum")
     shown = _shown(jobs)
     for text in ("FAILED", "0:01:30", "no minimum"):
@@ -49,13 +49,13 @@ def test_a_queued_job_has_no_runtime() -> None:
     assert "<td>QUEUED</td><td></td><td></td><td></td>" in _shown(jobs)
 
 
-def test_nobodys_text_becomes_markup() -> None:
+def test_strings_of_users_are_escaped() -> None:
     shown = _shown(_Jobs(jobName="<script>x</script>", failureReason='"><img src=x onerror=y>'))
     assert "<script" not in shown
     assert "<img" not in shown
 
 
-def test_each_job_is_a_row_in_the_order_asked() -> None:
+def test_each_job_is_a_row_in_the_given_order() -> None:
     others = [f"{JOB}{number}" for number in range(20)]
     jobs = _Jobs(status="QUEUED")
     shown = _shown(jobs, **{JOB_ARNS: others})
@@ -70,7 +70,7 @@ def test_each_job_is_a_row_in_the_order_asked() -> None:
         (EndpointConnectionError(endpoint_url="https://canary.example"), "EndpointConnectionError"),
     ],
 )
-def test_a_job_that_cannot_be_seen_says_so_and_leaves_the_rest(error: Exception, told: str) -> None:
+def test_an_unreadable_job_is_reported_and_the_rest_is_shown(error: Exception, told: str) -> None:
     shown = _shown(_Jobs(raises=error))
     assert JOB in shown
     assert told in shown
@@ -80,7 +80,7 @@ def test_a_job_that_cannot_be_seen_says_so_and_leaves_the_rest(error: Exception,
 @pytest.mark.parametrize(
     "event", [None, [], {}, {JOB_ARNS: None}, {JOB_ARNS: ["x", 3, {}]}, {JOB_ARNS: "arn"}]
 )
-def test_what_names_no_jobs_asks_for_none(event: object) -> None:
+def test_an_event_without_jobs_causes_no_calls(event: object) -> None:
     jobs = _Jobs()
     assert render(event, lambda: jobs) == "<p>No hybrid jobs.</p>"
     assert jobs.asked == []

@@ -1,4 +1,4 @@
-"""Single decisions of the handler, each where only one thing tells right from wrong."""
+"""Single decisions of the handler, each with one deciding condition."""
 
 import json
 import random
@@ -51,7 +51,7 @@ def _run(world: World) -> dict[str, object]:
 
 
 def _once(method: str, happens: Callable[[], None]) -> Callable[[str, int], None]:
-    """Have something happen at the first call of a method."""
+    """Run a function at the first call of a method."""
     left = [happens]
 
     def hook(name: str, _number: int) -> None:
@@ -76,7 +76,7 @@ def _damage(world: World) -> None:
 # --- What an Update that keeps the job leaves on record. ---
 
 
-def test_an_update_that_keeps_the_job_is_on_record_as_asking_for_it(
+def test_an_update_that_keeps_the_job_is_recorded_as_its_request(
     world: World, stack: Stack
 ) -> None:
     stack.create(properties())
@@ -148,7 +148,7 @@ def test_a_call_that_was_announced_long_ago_is_announced_again(world: World, sta
 def test_a_conflict_at_the_first_call_finds_the_job_of_a_lost_record(
     world: World, stack: Stack
 ) -> None:
-    """The record was lost, and the same token goes with other tags now."""
+    """The record was lost, and the same token now has other tags."""
     event = stack.event("Create", properties())
     stack.send(event)
     job = world.only_job()
@@ -203,7 +203,7 @@ def test_only_jobs_of_the_same_name_are_looked_into(world: World, stack: Stack) 
     assert until_found.count("get_job") == 1, "of four jobs, one has the name"
 
 
-def test_a_search_that_tells_tags_asks_for_no_more(world: World, stack: Stack) -> None:
+def test_a_search_that_returns_tags_needs_no_further_call(world: World, stack: Stack) -> None:
     world.after = _once("create_job", _raising(Killed()))
     event = stack.event("Create", properties())
     with pytest.raises(Killed):
@@ -240,7 +240,7 @@ def test_a_deletion_is_logged_with_the_job(
         (_MADE_UP, _DENIED, "FAILED"),
     ],
 )
-def test_a_made_up_id_needs_the_record(
+def test_a_generated_id_needs_the_record(
     world: World, stack: Stack, physical_id: str, error: ServiceError, status: str
 ) -> None:
     def refuse(name: str, _number: int) -> None:
@@ -276,9 +276,7 @@ def test_only_a_retained_job_is_on_record_as_retained(
     assert _run(world)["state"] == (State.RETAINED if retained else State.ENDED)
 
 
-def test_a_late_first_clean_up_leaves_the_job_that_was_taken_back(
-    world: World, stack: Stack
-) -> None:
+def test_a_late_first_clean_up_keeps_the_reused_job(world: World, stack: Stack) -> None:
     keep = OnDelete.RETAIN_JOB
     stack.create(properties("A", on_delete=keep))
     old = stack.physical_id
@@ -473,7 +471,9 @@ def test_a_job_that_is_let_go_during_one_invocation_was_never_held(
     assert _run(world)["state"] == State.ENDED
 
 
-def test_a_duplicate_waits_until_the_others_call_must_be_over(world: World, stack: Stack) -> None:
+def test_a_duplicate_waits_until_the_call_of_the_other_must_have_ended(
+    world: World, stack: Stack
+) -> None:
     event = stack.event("Create", properties())
     called_at: list[float] = []
 
@@ -500,7 +500,7 @@ def test_a_job_is_cancelled_though_its_record_vanished(world: World, stack: Stac
 
 
 @pytest.mark.parametrize("later", list(OnDelete))
-def test_a_job_that_is_left_behind_is_retained_if_either_definition_says_so(
+def test_a_replaced_job_is_retained_if_either_definition_specifies_it(
     world: World, stack: Stack, later: OnDelete
 ) -> None:
     stack.create(properties("A", on_delete=OnDelete.RETAIN_JOB))
@@ -511,8 +511,8 @@ def test_a_job_that_is_left_behind_is_retained_if_either_definition_says_so(
     assert is_alive is (later is OnDelete.RETAIN_JOB)
 
 
-def test_the_time_that_ends_between_two_calls_still_tells_what_it_was_spent_on() -> None:
-    """Whatever the pauses are: the time may end in one, or in the call that follows."""
+def test_a_timeout_between_two_calls_is_reported_with_the_last_error() -> None:
+    """The time may end in a pause, or in the call that follows."""
     for rng in range(40):
         world = World()
         world.before = _always("create_job", _THROTTLED)

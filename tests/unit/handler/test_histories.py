@@ -1,4 +1,4 @@
-"""Histories of events, and what must have become of the jobs: the contract, line by line."""
+"""Histories of events, and the expected states of the jobs: the contract, line by line."""
 
 from collections.abc import Callable
 
@@ -64,7 +64,7 @@ def kill_at(number: int) -> Callable[[str, int], None]:
 
 
 def deliver(stack: Stack, event: dict[str, object]) -> bool:
-    """Deliver an event; say whether it was dealt with, or the function was killed."""
+    """Deliver an event; return whether it was handled, or the function was killed."""
     try:
         stack.send(event)
     except Killed:
@@ -75,7 +75,7 @@ def deliver(stack: Stack, event: dict[str, object]) -> bool:
 # --- 1. One job per definition and stack. ---
 
 
-def test_create_starts_the_job_that_was_asked_for(world: World, stack: Stack) -> None:
+def test_create_starts_the_requested_job(world: World, stack: Stack) -> None:
     answer = stack.create(properties())
     job = world.only_job()
     assert answer["Status"] == "SUCCESS"
@@ -134,7 +134,7 @@ def test_an_event_delivered_again_finds_the_same_job(world: World, dated: bool) 
 
 
 @pytest.mark.parametrize("status", [COMPLETED, FAILED, CANCELLED, "RUNNING", CANCELLING])
-def test_a_duplicate_never_starts_a_job_again_whatever_its_state(
+def test_a_duplicate_never_starts_a_job_again_in_any_state(
     world: World, stack: Stack, status: str
 ) -> None:
     event = stack.event("Create", properties())
@@ -153,7 +153,7 @@ def test_a_changed_definition_is_a_new_job_and_the_old_one_is_cancelled(
     assert [job.arn for job in world.alive()] == [second["PhysicalResourceId"]]
 
 
-def test_there_and_back_again_finds_a_completed_job(world: World, stack: Stack) -> None:
+def test_reverting_a_definition_reuses_its_completed_job(world: World, stack: Stack) -> None:
     first = stack.create(properties("A"))
     world.finish(world.only_job().arn, COMPLETED)
     stack.replace_with(properties("B"))
@@ -165,7 +165,7 @@ def test_there_and_back_again_finds_a_completed_job(world: World, stack: Stack) 
 
 
 @pytest.mark.parametrize("status", [FAILED, CANCELLED])
-def test_there_and_back_again_runs_an_ended_definition_anew(
+def test_reverting_to_an_ended_definition_runs_it_again(
     world: World, stack: Stack, status: str
 ) -> None:
     first = stack.create(properties("A"))
@@ -178,7 +178,7 @@ def test_there_and_back_again_runs_an_ended_definition_anew(
     assert [job.arn for job in world.alive()] == [again["PhysicalResourceId"]]
 
 
-def test_a_retained_job_that_still_runs_is_taken_back(world: World, stack: Stack) -> None:
+def test_a_retained_job_that_still_runs_is_reused(world: World, stack: Stack) -> None:
     first = stack.create(properties("A", on_delete=OnDelete.RETAIN_JOB))
     stack.replace_with(properties("B", on_delete=OnDelete.RETAIN_JOB))
     again = stack.replace_with(properties("A", on_delete=OnDelete.RETAIN_JOB))
@@ -188,9 +188,7 @@ def test_a_retained_job_that_still_runs_is_taken_back(world: World, stack: Stack
 
 @pytest.mark.parametrize("status", [COMPLETED, FAILED, CANCELLED, "RUNNING"])
 @pytest.mark.parametrize("dated", [True, False])
-def test_a_rollback_takes_the_earlier_job_back_as_it_is(
-    world: World, status: str, dated: bool
-) -> None:
+def test_a_rollback_keeps_the_earlier_job_unchanged(world: World, status: str, dated: bool) -> None:
     stack = Stack(world, dated=dated)
     first = stack.create(properties("A"))
     world.finish(world.only_job().arn, status)
@@ -203,7 +201,7 @@ def test_a_rollback_takes_the_earlier_job_back_as_it_is(
     assert [job.arn for job in world.alive()] == expected
 
 
-def test_a_rollback_after_a_failed_replacement_takes_the_earlier_job_back(
+def test_a_rollback_after_a_failed_replacement_keeps_the_earlier_job(
     world: World, stack: Stack
 ) -> None:
     first = stack.create(properties("A"))
@@ -229,7 +227,7 @@ def test_a_definition_that_failed_to_start_is_tried_again_by_a_later_deployment(
     assert [job.arn for job in world.alive()] == [later["PhysicalResourceId"]]
 
 
-def test_a_rollback_to_a_rerun_definition_takes_the_other_back(world: World, stack: Stack) -> None:
+def test_a_rollback_to_a_rerun_definition_keeps_its_job(world: World, stack: Stack) -> None:
     stack.create(properties("A"))
     world.finish(world.only_job().arn, FAILED)
     held = stack.replace_with(properties("B"))
@@ -254,10 +252,10 @@ def test_the_stack_deployed_again_after_deletion_gets_a_new_job(world: World) ->
 
 
 @pytest.mark.parametrize("status", [FAILED, CANCELLED])
-def test_a_create_sent_anew_runs_an_ended_definition_again(
+def test_a_new_create_runs_an_ended_definition_again(
     world: World, stack: Stack, status: str
 ) -> None:
-    """The resource was taken out of the stack and put back in."""
+    """The resource was removed from the stack and added again."""
     stack.create(properties())
     world.finish(world.only_job().arn, status)
     stack.delete()
@@ -375,7 +373,7 @@ def test_the_tag_with_the_token_cannot_be_removed(world: World, stack: Stack) ->
     assert contract.TOKEN_TAG in world.only_job().tags
 
 
-def test_a_job_taken_back_gets_the_tags_of_now(world: World, stack: Stack) -> None:
+def test_a_reused_job_gets_the_current_tags(world: World, stack: Stack) -> None:
     stack.create(properties("A", tags={"old": "1"}))
     world.finish(world.only_job().arn, COMPLETED)
     stack.replace_with(properties("B", tags={"other": "1"}))
@@ -421,14 +419,14 @@ def test_delete_cancels_the_job_and_waits_until_it_is(world: World, stack: Stack
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
-def test_delete_leaves_a_job_that_is_over(world: World, stack: Stack, status: str) -> None:
+def test_delete_does_not_change_an_ended_job(world: World, stack: Stack, status: str) -> None:
     stack.create(properties())
     world.finish(world.only_job().arn, status)
     assert stack.delete()["Status"] == "SUCCESS"
     assert world.cancels == 0
 
 
-def test_delete_retains_the_job_if_told_to(world: World, stack: Stack) -> None:
+def test_delete_retains_the_job_with_retain_job(world: World, stack: Stack) -> None:
     stack.create(properties(on_delete=OnDelete.RETAIN_JOB))
     assert stack.delete()["Status"] == "SUCCESS"
     assert len(world.alive()) == 1
@@ -466,24 +464,24 @@ def test_delete_tried_again_after_an_unconfirmed_cancel_succeeds(
 
 @pytest.mark.parametrize("physical_id", [MADE_UP, NOTHING_STARTED])
 @pytest.mark.parametrize("on_delete", list(OnDelete))
-def test_a_made_up_physical_id_finds_the_job_that_was_started(
+def test_a_generated_physical_id_finds_the_job_that_was_started(
     world: World, stack: Stack, physical_id: str, on_delete: OnDelete
 ) -> None:
-    """The answer to Create was lost: nobody but the record knows the job."""
+    """The response to Create was lost: only the record knows the job."""
     props = properties(on_delete=on_delete)
     stack.send(stack.event("Create", props))
     assert stack.delete(physical_id, props)["Status"] == "SUCCESS"
     assert world.only_job().status == CANCELLED
 
 
-def test_a_made_up_physical_id_where_nothing_was_started(world: World, stack: Stack) -> None:
+def test_a_generated_physical_id_without_a_started_job(world: World, stack: Stack) -> None:
     assert stack.delete(MADE_UP, properties())["Status"] == "SUCCESS"
     assert world.jobs == {}
 
 
 @pytest.mark.parametrize("tells_tags", [True, False])
 @pytest.mark.parametrize("remembers", [0.0, 1e12])
-def test_a_made_up_physical_id_finds_a_job_whose_arn_was_never_received(
+def test_a_generated_physical_id_finds_a_job_whose_arn_was_never_received(
     world: World, stack: Stack, remembers: float, tells_tags: bool
 ) -> None:
     world.remembers_tokens = remembers
@@ -529,14 +527,14 @@ def test_the_clean_up_of_a_replaced_job_leaves_the_new_one_alone(
     assert second["PhysicalResourceId"] != third["PhysicalResourceId"]
 
 
-def test_a_failed_clean_up_is_made_good_by_the_next_update(world: World, stack: Stack) -> None:
+def test_the_next_update_retries_a_failed_clean_up(world: World, stack: Stack) -> None:
     stack.create(properties("A"))
     stack.update(properties("B"))  # and no Delete of A's job ever comes
     third = stack.replace_with(properties("C"))
     assert [job.arn for job in world.alive()] == [third["PhysicalResourceId"]]
 
 
-def test_a_failed_clean_up_leaves_jobs_that_are_to_be_retained(world: World, stack: Stack) -> None:
+def test_a_failed_clean_up_keeps_retained_jobs(world: World, stack: Stack) -> None:
     keep = OnDelete.RETAIN_JOB
     stack.create(properties("A", on_delete=keep))
     stack.update(properties("B", on_delete=keep))
@@ -631,9 +629,7 @@ def test_a_retry_of_an_update_after_its_rollback_starts_nothing(world: World, da
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_a_late_duplicate_of_a_clean_up_leaves_the_job_that_was_taken_back(
-    world: World, dated: bool
-) -> None:
+def test_a_late_duplicate_of_a_clean_up_keeps_the_reused_job(world: World, dated: bool) -> None:
     stack = Stack(world, dated=dated)
     keep = OnDelete.RETAIN_JOB
     stack.create(properties("A", on_delete=keep))
@@ -669,7 +665,7 @@ def test_transient_errors_are_retried(world: World, stack: Stack, method: str) -
 @pytest.mark.parametrize(
     "method", ["read_record", "write_record", "copy_asset", "create_job", "get_job"]
 )
-def test_transient_errors_whose_call_took_effect_make_no_second_job(
+def test_transient_errors_after_a_successful_call_start_no_second_job(
     world: World, stack: Stack, method: str
 ) -> None:
     world.after = failing(method, transient(), times=3)
@@ -714,7 +710,7 @@ def test_an_endless_outage_is_answered_in_time_and_leaves_no_job(
         ("ValidationException", ["trust braket.amazonaws.com", "amazon-braket-"]),
     ],
 )
-def test_permanent_errors_fail_at_once_and_say_what_to_do(
+def test_permanent_errors_fail_at_once_with_a_fix(
     world: World, stack: Stack, code: str, told: list[str]
 ) -> None:
     world.before = failing("create_job", permanent(code))
@@ -725,9 +721,7 @@ def test_permanent_errors_fail_at_once_and_say_what_to_do(
         assert words in str(answer["Reason"])
 
 
-def test_a_refusal_by_iam_fails_after_two_minutes_and_says_what_to_do(
-    world: World, stack: Stack
-) -> None:
+def test_a_refusal_by_iam_fails_after_two_minutes_with_a_fix(world: World, stack: Stack) -> None:
     began = world.time
     world.before = failing("create_job", permanent("AccessDeniedException"))
     reason = str(stack.create(properties())["Reason"])
@@ -788,7 +782,7 @@ def test_a_definition_that_braket_would_refuse_is_refused_with_all_problems(
     assert world.calls == ["put_answer"]
 
 
-def test_what_synth_could_not_see_is_refused_before_the_job_is_created(
+def test_values_unknown_to_synth_are_refused_before_the_job_is_created(
     world: World, stack: Stack
 ) -> None:
     import json
@@ -833,7 +827,7 @@ def play_create(stack: Stack) -> None:
 @pytest.mark.parametrize("remembers", [0.0, 30.0, 1e12])
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("number", range(steps_of(play_create)))
-def test_create_killed_at_any_call_then_retried_makes_one_job(
+def test_create_killed_at_any_call_then_retried_starts_one_job(
     number: int, moment: str, remembers: float
 ) -> None:
     world = World(remembers_tokens=remembers)

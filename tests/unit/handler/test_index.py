@@ -1,4 +1,4 @@
-"""The entry point: every event is answered, in time, in size, and nothing secret is written."""
+"""The entry point: every event gets a response, in time, in size, and without secrets."""
 
 import json
 import threading
@@ -42,7 +42,7 @@ def raising(error: BaseException, method: str) -> World:
 
 
 @pytest.mark.parametrize("method", ["read_record", "write_record", "create_job", "get_job"])
-def test_an_unforeseen_exception_is_answered_without_its_text(method: str) -> None:
+def test_an_unexpected_exception_is_reported_without_its_message(method: str) -> None:
     world = raising(RuntimeError(CANARY), method)
     answer = Stack(world).create(properties())
     assert answer["Status"] == "FAILED"
@@ -148,7 +148,7 @@ def test_any_event_with_an_address_is_answered(event: dict[str, object]) -> None
 
 @pytest.mark.parametrize("size", [10, 4096, 100_000])
 @pytest.mark.parametrize("text", ["x", "\N{ATOM SYMBOL}", '"', "\n", "\\", "\ud800", "\x00"])
-def test_an_oversize_reason_is_cut_to_what_cloudformation_takes(size: int, text: str) -> None:
+def test_a_long_reason_is_shortened_to_the_limit_of_cloudformation(size: int, text: str) -> None:
     world = raising(ServiceError("CreateJob", "X", text * size, Kind.PERMANENT), "create_job")
     answer = Stack(world).create(properties())  # the world refuses an oversize body
     assert answer["Status"] == "FAILED"
@@ -189,7 +189,7 @@ def with_paths_of(length: int, letter: str) -> dict[str, object]:
     return {**properties(), Property.REQUEST: json.dumps(changed)}
 
 
-def test_the_longest_paths_that_braket_takes_fit_into_the_answer(stack: Stack) -> None:
+def test_the_longest_paths_of_braket_fit_into_the_response(stack: Stack) -> None:
     event = stack.event("Create", with_paths_of(longest("S3Path"), "p"))
     event["LogicalResourceId"] = "L" * 255
     event["StackId"] = "arn:aws:cloudformation:us-east-1:123456789012:stack/" + "s" * 128 + "/u"
@@ -344,7 +344,7 @@ WINDOW = 12
 
 
 def leaked(value: str, written: str) -> list[str]:
-    """The parts of a value, in any form, that a text shows."""
+    """Return the parts of a value that a string contains, in any encoding."""
     forms = {quote(value) for quote in QUOTES.values()}
     ends = ((form, end) for form in forms for end in range(WINDOW, len(form) + 1))
     return [part for form, end in ends if (part := form[end - WINDOW : end]) in written]
@@ -352,7 +352,7 @@ def leaked(value: str, written: str) -> list[str]:
 
 @pytest.mark.parametrize("quote", QUOTES.values(), ids=QUOTES.keys())
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
-def test_no_part_of_a_hyperparameter_is_told_however_the_service_quotes_it(
+def test_hyperparameters_are_redacted_in_every_quoting_of_the_service(
     value: str, quote: Callable[[str], str]
 ) -> None:
     message = f"Value {quote(value)} at 'hyperParameters.key' failed. {'More. ' * 300}"
@@ -367,7 +367,7 @@ def test_no_part_of_a_hyperparameter_is_told_however_the_service_quotes_it(
 @pytest.mark.parametrize("quote", QUOTES.values(), ids=QUOTES.keys())
 @pytest.mark.parametrize("value", [v for v in VALUES.values() if "\n" not in v])
 @pytest.mark.parametrize("kind", [Kind.PERMANENT, Kind.TRANSIENT])
-def test_no_part_of_a_hyperparameter_is_answered_logged_or_recorded(
+def test_hyperparameters_are_in_no_response_log_or_record(
     value: str, quote: Callable[[str], str], kind: Kind, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = f"Value {quote(value)} at 'hyperParameters.key' failed"
@@ -380,8 +380,8 @@ def test_no_part_of_a_hyperparameter_is_answered_logged_or_recorded(
     assert leaked(value, "".join(text for text, _ in world.objects.values())) == []
 
 
-def test_what_a_service_said_earlier_is_recorded_without_hyperparameters() -> None:
-    """CreateJob passes at its second try; then the time is over."""
+def test_an_earlier_error_of_a_service_is_recorded_without_hyperparameters() -> None:
+    """CreateJob succeeds at its second attempt; then the time ends."""
     value = VALUES["long"]
     said = ServiceError("CreateJob", "InternalServerException", f"bad: {value}", Kind.TRANSIENT)
     world = World()
@@ -395,8 +395,8 @@ def test_what_a_service_said_earlier_is_recorded_without_hyperparameters() -> No
     world.before = check
     secret = json.dumps(request(hyperParameters={"key": value}))
     answer = Stack(world).create({**properties(), Property.REQUEST: secret})
-    assert "The time to answer in is used up" in str(answer["Reason"])
-    assert "The time to answer in is used up" in str(world.record()["runs"])
+    assert "The time for the response has ended" in str(answer["Reason"])
+    assert "The time for the response has ended" in str(world.record()["runs"])
     assert leaked(value, str(answer["Reason"])) == []
     assert leaked(value, str(world.record())) == []
 

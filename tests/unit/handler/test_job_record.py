@@ -39,7 +39,7 @@ def run(state: State = State.WANTED, **facts: object) -> Run:
 
 
 @pytest.mark.parametrize(("state", "step"), list(itertools.product(State, Step)))
-def test_every_step_in_every_state_is_what_the_table_says(state: State, step: Step) -> None:
+def test_every_step_in_every_state_follows_the_table(state: State, step: Step) -> None:
     after = run(state).after(step, failure="new")
     expected = TRANSITIONS[state].get(step)
     assert after.state is (state if expected is None else expected)
@@ -55,21 +55,21 @@ def test_the_table_has_every_state_and_each_can_be_reached() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_what_is_let_go_of_is_never_called_or_answered_unless_it_is_asked_for(
+def test_a_released_run_is_never_called_or_returned_without_a_request(
     state: State,
 ) -> None:
-    """However the other steps follow each other."""
+    """For any order of the other steps."""
     held = {State.CALLING, State.HELD}
     if state not in LET_GO:
         return
-    for steps in itertools.product(set(Step) - {Step.ASK}, repeat=3):
+    for steps in itertools.product(set(Step) - {Step.REQUEST}, repeat=3):
         now = run(state)
         for step in steps:
             now = now.after(step)
         assert now.state not in held, steps
 
 
-def test_a_job_that_may_run_is_ended_only_once_it_is_over() -> None:
+def test_a_job_that_may_run_is_ended_only_in_a_terminal_state() -> None:
     may_run = {State.CALLING, State.STARTED, State.HELD, State.RELEASED, State.RETAINED}
     for state, step in itertools.product(may_run, Step):
         ends = TRANSITIONS[state].get(step) is State.ENDED
@@ -77,12 +77,12 @@ def test_a_job_that_may_run_is_ended_only_once_it_is_over() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_letting_go_leaves_nobody_with_a_job_but_who_holds_it(state: State) -> None:
+def test_a_release_keeps_only_the_job_of_its_holder(state: State) -> None:
     record = JobRecord(runs={"token": run(state)})
-    released = record.let_go(()).runs["token"].state
+    released = record.release_orphans(()).runs["token"].state
     assert released in LET_GO
-    assert record.let_go({"token"}) == record
-    retained = record.let_go((), retained={"token"}).runs["token"].state
+    assert record.release_orphans({"token"}) == record
+    retained = record.release_orphans((), retained={"token"}).runs["token"].state
     assert retained is (State.RETAINED if state is State.HELD else released)
 
 
@@ -167,7 +167,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
      '{"version": 2, "runs": [], "events": []}', "[" * 100_000,
      '{"version": 2, "runs": {"a": {"state": "UNHEARD"}}, "events": []}'],
 )  # fmt: skip
-def test_what_is_no_record_is_damaged(text: str) -> None:
+def test_an_invalid_record_is_damaged(text: str) -> None:
     with pytest.raises(UnreadableRecordError):
         load(text)
 
@@ -221,7 +221,7 @@ def test_a_record_of_version_1_has_the_same_meaning(name: str) -> None:
 
 
 def deployed_with_version_1(name: str, on_delete: OnDelete = OnDelete.CANCEL_JOB) -> Stack:
-    """A stack that the release before deployed, its record as that release wrote it."""
+    """A stack of the previous release, with the record of that release."""
     stack = Stack(World())
     stack.create(properties("A", on_delete=on_delete))
     if name == "replaced":

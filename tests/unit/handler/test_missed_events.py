@@ -1,4 +1,4 @@
-"""A rule hears of its job, though the job was over before there was the rule."""
+"""A rule receives the state of its job, although the job ended before the rule existed."""
 
 from collections.abc import Mapping
 
@@ -60,7 +60,7 @@ def _replayed(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
-def test_a_rule_hears_of_a_job_that_was_over_before(world: World, kind: str) -> None:
+def test_a_rule_receives_the_end_of_an_earlier_job(world: World, kind: str) -> None:
     world.finish(JOB, "FAILED")
     answer = _sent(world, kind, _properties())
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", LOGICAL)
@@ -69,7 +69,7 @@ def test_a_rule_hears_of_a_job_that_was_over_before(world: World, kind: str) -> 
     assert (detail, resource) == ({"jobArn": JOB, "status": "FAILED"}, JOB)
 
 
-def test_it_hears_so_again_once_it_is_sure_to_match(world: World) -> None:
+def test_the_event_is_replayed_again_when_the_rule_matches(world: World) -> None:
     world.finish(JOB, "FAILED")
     _sent(world, "Create", _properties())
     first, second = (at for at, *_ in world.events)
@@ -77,7 +77,7 @@ def test_it_hears_so_again_once_it_is_sure_to_match(world: World) -> None:
     assert _replayed(world) == ["FAILED", "FAILED"]
 
 
-def test_it_hears_of_a_job_that_ends_while_it_may_not_match_yet(world: World) -> None:
+def test_the_end_of_a_job_is_replayed_before_the_rule_matches(world: World) -> None:
     world.jobs[JOB].ends_at = world.time + SETTLES_SECONDS / 2
     _sent(world, "Create", _properties())
     assert _replayed(world) == ["RUNNING", "COMPLETED"]
@@ -101,19 +101,19 @@ def test_only_its_own_job_counts(world: World) -> None:
     assert _replayed(world) == ["RUNNING"]
 
 
-def test_a_rule_that_goes_away_hears_nothing(world: World) -> None:
+def test_a_deleted_rule_receives_nothing(world: World) -> None:
     world.finish(JOB, "FAILED")
     assert _sent(world, "Delete", _properties())["Status"] == "SUCCESS"
     assert (world.events, world.calls) == ([], ["put_answer"])
 
 
-def test_a_job_that_the_service_does_not_know_is_nothing_to_tell_of(world: World) -> None:
+def test_nothing_is_replayed_for_an_unknown_job(world: World) -> None:
     del world.jobs[JOB]
     assert _sent(world, "Create", _properties())["Status"] == "SUCCESS"
     assert world.events == []
 
 
-def test_a_call_that_fails_for_a_while_is_made_again(world: World) -> None:
+def test_a_call_with_a_transient_error_is_retried(world: World) -> None:
     faults = [ServiceError("PutEvents", "ThrottlingException", "", Kind.TRANSIENT)] * 3
 
     def fail(name: str, _number: int) -> None:
@@ -132,7 +132,7 @@ def test_a_call_that_fails_for_a_while_is_made_again(world: World) -> None:
         ("get_job", "could not be looked up"),
     ],
 )
-def test_what_is_not_allowed_fails_the_deployment_with_a_reason(
+def test_a_denied_call_fails_the_deployment_with_a_reason(
     world: World, call: str, reason: str
 ) -> None:
     def deny(name: str, _number: int) -> None:

@@ -1,4 +1,4 @@
-"""What is missing in the account is told before a job is asked for."""
+"""Missing prerequisites in the account are reported before a job is requested."""
 
 import json
 
@@ -22,7 +22,7 @@ def stack(world: World) -> Stack:
     return Stack(world)
 
 
-def asking(**changes: object) -> dict[str, object]:
+def request_with(**changes: object) -> dict[str, object]:
     return {**properties(), Property.REQUEST: json.dumps(request(**changes))}
 
 
@@ -33,7 +33,7 @@ def script_at(uri: str) -> dict[str, object]:
 
 def test_where_all_is_there_the_job_starts(world: World, stack: Stack) -> None:
     world.assets["amazon-braket-theirs", "algo.tar.gz"] = "theirs"
-    wanted = asking(**script_at(THEIRS), deviceConfig={"device": QPU})
+    wanted = request_with(**script_at(THEIRS), deviceConfig={"device": QPU})
     assert stack.create(wanted)["Status"] == "SUCCESS"
 
 
@@ -63,18 +63,18 @@ def test_where_all_is_there_the_job_starts(world: World, stack: Stack) -> None:
         ),
     ],
 )
-def test_what_is_missing_is_told_with_its_mend_and_nothing_is_done(
+def test_a_missing_prerequisite_is_reported_with_a_fix_and_nothing_is_created(
     world: World, stack: Stack, changes: dict[str, object], says: list[str]
 ) -> None:
     world.devices[QPU] = "OFFLINE"
-    answer = stack.create(asking(**changes))
+    answer = stack.create(request_with(**changes))
     assert answer["Status"] == "FAILED"
     assert all(text in str(answer["Reason"]) for text in says), answer["Reason"]
     assert "create_job" not in world.calls
     assert "copy_asset" not in world.calls
 
 
-def test_an_account_without_braket_is_told_how_to_enable_it(world: World, stack: Stack) -> None:
+def test_an_account_without_braket_gets_the_fix(world: World, stack: Stack) -> None:
     world.roles.clear()
     answer = stack.create(properties())
     assert answer["Status"] == "FAILED"
@@ -82,22 +82,22 @@ def test_an_account_without_braket_is_told_how_to_enable_it(world: World, stack:
     assert world.jobs == {}
 
 
-def test_all_that_is_missing_is_told_at_once(world: World, stack: Stack) -> None:
+def test_all_missing_prerequisites_are_reported_at_once(world: World, stack: Stack) -> None:
     world.roles.clear()
     world.devices[QPU] = "RETIRED"
-    reason = str(stack.create(asking(deviceConfig={"device": QPU}))["Reason"])
+    reason = str(stack.create(request_with(deviceConfig={"device": QPU}))["Reason"])
     assert "create-service-linked-role" in reason
     assert "is RETIRED" in reason
 
 
 def test_a_bucket_may_be_reached_by_its_tag(world: World, stack: Stack) -> None:
     world.tags_of_buckets["mine"] = {"AmazonBraket": "true"}
-    wanted = asking(outputDataConfig={"s3Path": "s3://mine/out"})
+    wanted = request_with(outputDataConfig={"s3Path": "s3://mine/out"})
     assert stack.create(wanted)["Status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("look", ["has_role", "device_status", "has_object", "bucket_tags"])
-def test_what_may_not_be_looked_at_is_left_to_the_service(
+def test_a_check_without_permission_is_left_to_the_service(
     world: World, stack: Stack, look: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(name: str, _number: int) -> None:
@@ -107,7 +107,7 @@ def test_what_may_not_be_looked_at_is_left_to_the_service(
     world.assets["amazon-braket-theirs", "algo.tar.gz"] = "theirs"
     world.tags_of_buckets["mine"] = {"AmazonBraket": "true"}
     world.before = refuse
-    wanted = asking(
+    wanted = request_with(
         **script_at(THEIRS),
         deviceConfig={"device": QPU},
         outputDataConfig={"s3Path": "s3://mine/out"},
@@ -126,7 +126,7 @@ def test_a_definition_that_missed_something_runs_in_a_later_deployment(
     assert stack.create(properties())["Status"] == "SUCCESS"
 
 
-def test_once_a_call_was_made_nothing_is_looked_at_again(world: World, stack: Stack) -> None:
+def test_after_a_call_nothing_is_checked_again(world: World, stack: Stack) -> None:
     event = stack.event("Create", properties())
     left = [1]
 

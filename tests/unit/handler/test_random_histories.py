@@ -1,4 +1,4 @@
-"""Random deployments, rollbacks, kills, duplicates and outages, and what may never be."""
+"""Random deployments, rollbacks, kills, duplicates and outages, and the invariants."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ Event = Mapping[str, object]
 
 @dataclass
 class CloudFormation:
-    """Plays a stack with one job through deployments that go wrong in every way."""
+    """Runs a stack with one job through deployments with all kinds of faults."""
 
     rng: random.Random
     world: World = field(default_factory=World)
@@ -49,7 +49,7 @@ class CloudFormation:
     # --- One event, as Lambda delivers it. ---
 
     def deliver(self, event: Event, *, faulty: bool = True) -> dict[str, object] | None:
-        """Deliver up to three times, until it is answered; None when CloudFormation times out."""
+        """Deliver up to three times, until there is a response; None after the timeout."""
         self.sent.append(event)
         for pause in (60.0, 120.0, 700.0):
             self.world.before, self.world.after = self._faults() if faulty else (quiet, quiet)
@@ -221,5 +221,5 @@ def test_no_history_breaks_the_contract(block: int) -> None:
         play(seed)
 
 
-def test_the_definition_is_told_by_the_request_alone() -> None:
+def test_the_definition_depends_only_on_the_request() -> None:
     assert definition_of(json.loads(str(properties("B")[Property.REQUEST]))) == "B"

@@ -1,4 +1,4 @@
-"""No secret of an event leaves the handler, whichever way its text takes."""
+"""No secret of an event leaves the handler in any way."""
 
 import json
 
@@ -86,7 +86,7 @@ def test_no_error_for_a_state_machine_quotes_a_secret(
         assert not shown, known
 
 
-def test_what_is_raised_after_the_answer_does_not_escape(
+def test_an_error_after_the_response_is_handled(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail(name: str, _number: int) -> None:
@@ -105,6 +105,6 @@ def test_credentials_are_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert without_secrets_of({}, "has session-token-canary in it") == "has *** in it"
 
 
-def test_short_values_do_not_garble_a_text() -> None:
+def test_short_values_are_not_redacted() -> None:
     event = {"ResourceProperties": {Property.REQUEST: json.dumps({"hyperParameters": {"a": "1"}})}}
     assert without_secrets_of(event, "1 of 11") == "1 of 11"

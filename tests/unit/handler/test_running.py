@@ -1,4 +1,4 @@
-"""Jobs of state machines: one for each run, whatever is repeated, lost or stopped."""
+"""Jobs of state machines: one for each run, even with retries, lost events and stops."""
 
 import json
 from collections.abc import Mapping
@@ -160,7 +160,7 @@ def test_hyperparameters_that_braket_would_refuse_start_nothing(
     assert world.jobs == {}
 
 
-def test_a_timeout_is_told_in_the_answer(world: World) -> None:
+def test_a_timeout_is_in_the_response(world: World) -> None:
     run = _start(world, timeoutSeconds=600)
     until = run[RUN_WAITS_UNTIL]
     assert isinstance(until, float)
@@ -171,9 +171,7 @@ def test_a_timeout_is_told_in_the_answer(world: World) -> None:
 
 
 @pytest.mark.parametrize("first", ["event", "wait"])
-def test_a_state_that_waits_hears_of_completion_whichever_comes_first(
-    world: World, first: str
-) -> None:
+def test_a_waiting_state_receives_the_completion_in_either_order(world: World, first: str) -> None:
     run = _start(world)
     if first == "wait":
         _wait(world, run)
@@ -204,7 +202,7 @@ def test_a_state_fails_with_the_jobs_reason(world: World, status: str, error: st
     assert cause == (job.failure_reason or "The job is CANCELLED.")
 
 
-def test_an_event_that_was_lost_is_made_good_for_by_the_next_look(world: World) -> None:
+def test_the_next_check_replaces_a_lost_event(world: World) -> None:
     run = _start(world)
     _wait(world, run)
     world.finish(world.only_job().arn, COMPLETED)
@@ -221,7 +219,7 @@ def test_the_last_token_is_the_one_that_is_given_back(world: World) -> None:
     assert [token for token, *_ in world.tasks] == ["second"]
 
 
-def test_what_is_not_over_in_time_is_cancelled_alone(world: World) -> None:
+def test_only_a_job_beyond_its_timeout_is_cancelled(world: World) -> None:
     run = _start(world, timeoutSeconds=600)
     other = _start(world, run_id="another")
     world.time += 601
@@ -236,7 +234,7 @@ def test_a_job_that_is_not_over_in_time_is_cancelled(world: World) -> None:
     _wait(world, run)
     [(_, error, cause)] = world.tasks
     assert error == "HybridJob.Timeout"
-    assert "was not over in time" in str(cause)
+    assert "did not end in time" in str(cause)
     assert world.alive() == []
 
 
@@ -300,7 +298,7 @@ def test_a_run_that_was_not_begun_needs_no_cancel(world: World) -> None:
     assert world.jobs == {}
 
 
-def test_what_is_over_is_not_cancelled(world: World) -> None:
+def test_an_ended_job_is_not_cancelled(world: World) -> None:
     _start(world)
     world.finish(world.only_job().arn, COMPLETED)
     _stop(world)
@@ -328,7 +326,7 @@ def test_a_cancel_that_cannot_be_confirmed_is_an_error(world: World) -> None:
 
 @pytest.mark.parametrize("action", list(RunAction))
 @pytest.mark.parametrize("value", [None, [], "", {"a": CANARY}, 7])
-def test_an_event_that_is_not_ours_is_an_error_without_its_text(
+def test_an_unknown_event_is_an_error_without_its_content(
     world: World, action: RunAction, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     event: dict[str, object] = {str(name): value for name in RunProperty}
@@ -353,7 +351,9 @@ def test_neither_hyperparameters_nor_tokens_are_written_to_the_log(
     assert "token-canary-51aa" not in written
 
 
-def test_what_is_kept_of_a_run_is_below_the_records_and_no_hyperparameters(world: World) -> None:
+def test_the_records_of_a_run_are_below_the_prefix_and_without_hyperparameters(
+    world: World,
+) -> None:
     run = _start(world, hyperparameters={"secret": CANARY})
     _wait(world, run)
     prefix = RECORDS.removeprefix("s3://").partition("/")[2]

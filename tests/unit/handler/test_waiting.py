@@ -67,7 +67,7 @@ def test_a_wait_that_outlasts_an_invocation_goes_on(world: World, stack: Stack) 
 
 
 @pytest.mark.parametrize("end", [FAILED, CANCELLED])
-def test_a_job_that_does_not_complete_fails_the_stack_and_says_why(
+def test_a_job_that_does_not_complete_fails_the_stack_with_a_reason(
     world: World, stack: Stack, end: str
 ) -> None:
     world.job_takes, world.job_ends_as, world.failure_reason = 100, end, REASON
@@ -93,15 +93,13 @@ def test_the_reason_leads_to_log_and_console(
     assert f"#/job/{job.arn} " in told, "a terminal takes what follows for a part of the address"
 
 
-def test_a_wait_that_is_over_leads_to_the_log_of_the_job_that_runs(
-    world: World, stack: Stack
-) -> None:
+def test_a_timed_out_wait_names_the_log_of_the_running_job(world: World, stack: Stack) -> None:
     told = str(stack.create(waiting(seconds=1200))["Reason"])
     assert "log group /aws/braket/jobs, log streams" in told
     assert f"#/job/{world.only_job().arn} " in told
 
 
-def test_a_job_that_fails_need_not_fail_the_stack(world: World, stack: Stack) -> None:
+def test_a_failed_job_does_not_have_to_fail_the_stack(world: World, stack: Stack) -> None:
     world.job_takes, world.job_ends_as, world.failure_reason = 100, FAILED, "é" * 1000
     answer = stack.create(waiting(fails_stack=False))
     assert answer["Status"] == "SUCCESS"
@@ -111,7 +109,7 @@ def test_a_job_that_fails_need_not_fail_the_stack(world: World, stack: Stack) ->
 
 @pytest.mark.parametrize("fails_stack", [True, False])
 @pytest.mark.parametrize("before", [0, 595])
-def test_no_part_of_a_hyperparameter_that_a_job_quotes_is_answered(
+def test_hyperparameters_in_the_reason_of_a_job_are_redacted(
     world: World, stack: Stack, fails_stack: bool, before: int
 ) -> None:
     """The reason is cut, but only after the secret is removed."""
@@ -124,9 +122,7 @@ def test_no_part_of_a_hyperparameter_that_a_job_quotes_is_answered(
     assert "cana" not in json.dumps(answer)
 
 
-def test_a_wait_that_is_over_before_the_job_fails_and_the_rollback_cancels(
-    world: World, stack: Stack
-) -> None:
+def test_a_wait_that_times_out_fails_and_the_rollback_cancels(world: World, stack: Stack) -> None:
     answer = stack.create(waiting(seconds=1200))
     assert answer["Status"] == "FAILED"
     assert "is QUEUED after 1200 s" in str(answer["Reason"])
@@ -157,7 +153,7 @@ def test_an_update_that_waited_in_vain_leaves_the_earlier_job_only(
     assert [job.arn for job in world.alive()] == [first]
 
 
-def test_a_job_that_was_waited_for_is_retained_if_told_to(world: World, stack: Stack) -> None:
+def test_a_job_of_a_successful_wait_is_retained_with_retain_job(world: World, stack: Stack) -> None:
     asked = waiting(seconds=1200, fails_stack=False, on_delete=OnDelete.RETAIN_JOB)
     job = str(stack.create(asked)["PhysicalResourceId"])
     stack.delete(job, asked)
@@ -175,14 +171,14 @@ def test_a_retained_job_stays_so_when_a_longer_wait_for_it_fails(
     assert [each.arn for each in world.alive()] == [job]
 
 
-def test_a_wait_that_is_over_need_not_fail_the_stack(world: World, stack: Stack) -> None:
+def test_a_timed_out_wait_does_not_have_to_fail_the_stack(world: World, stack: Stack) -> None:
     answer = stack.create(waiting(seconds=1200, fails_stack=False))
     assert answer["Status"] == "SUCCESS"
     assert data(answer)[Attribute.JOB_STATUS] == "QUEUED"
     assert len(world.alive()) == 1
 
 
-def test_an_update_waits_for_its_job_and_a_failed_one_can_be_taken_back(
+def test_an_update_waits_for_its_job_and_a_failed_one_can_be_rolled_back(
     world: World, stack: Stack
 ) -> None:
     world.job_takes = 100
@@ -248,7 +244,7 @@ def test_a_wait_that_cannot_go_on_is_answered(world: World, stack: Stack) -> Non
     answer = stack.create(waiting())
     assert answer["Status"] == "FAILED"
     assert answer["PhysicalResourceId"] == world.only_job().arn
-    assert "could not go on: Invoke: AccessDeniedException" in str(answer["Reason"])
+    assert "could not continue: Invoke: AccessDeniedException" in str(answer["Reason"])
 
 
 def test_a_wait_goes_on_after_throttling(world: World, stack: Stack) -> None:

@@ -1,7 +1,7 @@
 """A world in memory for the handler: S3, Braket, CloudFormation's mailbox and a clock.
 
-It is strict where AWS is (conditional writes, tokens, states) and can be told to fail, or to
-kill the handler, at any call.
+It is strict where AWS is (conditional writes, tokens, states). A test can let any call fail, or
+kill the handler at it.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Killed(BaseException):
 
 @dataclass
 class FakeJob:
-    """A job as the service holds it."""
+    """The service's record of a job."""
 
     arn: str
     token: str
@@ -62,10 +62,10 @@ class FakeJob:
 
 @dataclass
 class World:
-    """Everything outside of the handler.
+    """The environment of the handler.
 
-    `faults` maps the number of a call (from 0) or the name of a method to what is raised before
-    it; `faults_after` likewise after it took effect. A fault by number happens once.
+    `faults` maps the number of a call (from 0) or the name of a method to the error before it.
+    `faults_after` does the same after it took effect. A fault by number happens once.
     """
 
     time: float = 1_800_000_000.0
@@ -398,7 +398,7 @@ def properties(
     tags: Mapping[str, str] | None = None,
     on_delete: OnDelete = OnDelete.CANCEL_JOB,
 ) -> dict[str, object]:
-    """Properties of the resource; `definition` tells one definition from another."""
+    """Properties of the resource; `definition` distinguishes definitions."""
     return {
         "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:handler",
         Property.REQUEST: json.dumps(request(hyperParameters={"definition": definition})),
@@ -446,7 +446,7 @@ def as_strings(value: object) -> object:
 
 @dataclass
 class Stack:
-    """CloudFormation's part: makes events, and keeps the physical id that it was answered."""
+    """CloudFormation's part: creates events, and keeps the physical id of the response."""
 
     world: World
     stack_id: str = STACK
@@ -512,7 +512,7 @@ class Stack:
         return self.send(self.event("Delete", self.props if props is None else props, target))
 
     def replace_with(self, props: Mapping[str, object]) -> dict[str, object]:
-        """A whole deployment of an update: the event, and the clean-up of what it replaced."""
+        """A whole deployment of an update: the event, and the clean-up of the replaced job."""
         old_id, old_props = self.physical_id, self.props
         answer = self.update(props)
         if answer["Status"] == "SUCCESS" and answer["PhysicalResourceId"] != old_id:

@@ -1,8 +1,8 @@
 """Every call that leaves the handler, by boto3 or HTTP. docs/reference/permissions.md lists them.
 
-Each method makes one call, without decisions or retries: botocore's are off, so that each retry is
-deliberate, has jitter and keeps to the time budget. Every call has time-outs, and those of optional
-checks are short.
+Each method is one call, without decisions or retries. Botocore's retries are disabled, so that each
+retry is explicit, has jitter and respects the time budget. Every call has timeouts, which are short
+for optional checks.
 """
 
 import http.client
@@ -66,10 +66,10 @@ _T = TypeVar("_T")
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 CHECK_SECONDS = 3
-"""Time-outs of an optional check, which may hang, such as IAM in a VPC without NAT."""
+"""Timeouts of an optional check, which may hang, such as IAM in a VPC without NAT."""
 
 COPY_SECONDS = 180
-"""A server-side copy of a large object answers only when it is done."""
+"""A server-side copy of a large object responds only after it is complete."""
 
 ANSWER_SECONDS = 10
 
@@ -113,11 +113,11 @@ _TRANSIENT = (
     OSError,
     ResponseParserError,
 )
-"""The errors of boto3 for a reply that did not arrive whole."""
+"""The errors of boto3 for an incomplete response."""
 
 _GUESSED: Final = (Encryption("aws:kms"), Encryption("AES256"))
 """The encryption to request where a bucket refuses objects without a header, and neither the
-environment nor S3 says which one is the bucket's own."""
+environment nor S3 specifies the bucket's own."""
 
 _KINDS: Final[Mapping[int, Kind]] = {
     307: Kind.TRANSIENT,  # S3, while a new bucket's name is not known everywhere
@@ -131,7 +131,7 @@ _HTTP_ERROR = 500
 
 
 class _StatesClient(Protocol):
-    """The calls of boto3's client for AWS Step Functions that the handler makes."""
+    """The calls of boto3's client for AWS Step Functions that the handler uses."""
 
     def send_task_success(self, *, taskToken: str, output: str) -> object:  # noqa: N803
         """Let a state succeed."""
@@ -156,7 +156,7 @@ class _StatesClient(Protocol):
 
 
 def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_SECONDS) -> Any:  # noqa: ANN401 - annotated where it is used
-    """Return a client that is created when it is first used: cold starts pay for no other."""
+    """Return a client that is created on first use, so that cold starts create no others."""
     config = Config(
         connect_timeout=connect,
         read_timeout=read,
@@ -168,7 +168,7 @@ def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_S
 
 
 class AwsGateway(Gateway):
-    """The gateway to the real services, or to those that `AWS_ENDPOINT_URL` names."""
+    """The gateway to the real services, or to those of `AWS_ENDPOINT_URL`."""
 
     _braket: "BraketClient" = _client("braket")
     _braket_checks: "BraketClient" = _client("braket", CHECK_SECONDS, CHECK_SECONDS)
@@ -218,7 +218,7 @@ class AwsGateway(Gateway):
     def _check_conditions(
         self, location: Location, text: str, encryption: Encryption | None
     ) -> None:
-        """Write the object that was just written once more, which has to be refused."""
+        """Repeat the write of the new object, which must be refused."""
         try:
             self._put_record(location, text, None, encryption)
         except ServiceError as error:
@@ -259,8 +259,8 @@ class AwsGateway(Gateway):
     ) -> None:
         """Write an object with the encryption header that fits the bucket.
 
-        Without a header S3 applies the bucket's default, which is right everywhere but where a
-        policy denies writes without one.
+        Without a header S3 applies the bucket's default, which is right unless a policy
+        denies writes without one.
         """
         known = encryption or self._encryption_of.get(bucket)
         try:
@@ -549,7 +549,7 @@ class _Readable(Protocol):
 def _result_in(body: "_Readable") -> Mapping[str, object]:
     """Return the result in a job's archive; an empty one if there is none."""
     try:
-        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # a file by what it does
+        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # it has the methods of a file
             for member in archive:
                 if member.isfile() and member.name.rpartition("/")[2] == _RESULT:
                     found = archive.extractfile(member)
@@ -561,7 +561,7 @@ def _result_in(body: "_Readable") -> Mapping[str, object]:
 
 
 class _Limited:
-    """The start of a file: what is behind it is not read."""
+    """The start of a file; the rest is not read."""
 
     def __init__(self, body: "_Readable") -> None:
         self._body = body
@@ -576,7 +576,7 @@ class _Limited:
 
 
 def _shut_down(connection: http.client.HTTPConnection) -> None:
-    """End a connection that another thread reads from."""
+    """Close a connection that another thread reads from."""
     opened: socket.socket | None = connection.sock
     if opened is not None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Cancelling jobs that nobody holds, and confirming that they are over."""
+"""Cancelling orphaned jobs, and confirming that they ended."""
 
 from collections.abc import Mapping
 
@@ -11,10 +11,10 @@ from .job_record_store import JobRecordStore
 from .properties import digest_or_none, request_or_empty
 
 _SEARCHED_SECONDS = 600.0
-"""How long after a call of CreateJob a search for its job is repeated."""
+"""The time after a call of CreateJob for which a search for its job is repeated."""
 
 _YOUNG_SECONDS = 300.0
-"""How long after it was created a job exists, even if the service says that it does not."""
+"""The time after its creation for which a job exists, even if the service does not find it."""
 
 _UNKNOWN = ""
 
@@ -27,10 +27,10 @@ class Cancellation:
         self._calls = invocation.calls
 
     def end_released(self, store: JobRecordStore, record: JobRecord) -> None:
-        """Cancel the jobs of all runs that nobody holds, and note those that are over.
+        """Cancel the jobs of all released runs, and record those that ended.
 
         Raises:
-            Failure: A job may still run. The others are cancelled all the same.
+            Failure: A job may still run. The others are cancelled.
         """
         failures: list[Failure] = []
         ended: dict[str, tuple[str | None, str]] = {}
@@ -39,7 +39,7 @@ class Cancellation:
                 jobs = [run.job] if run.job else self._lost_jobs(store, run)
                 for job in jobs:
                     ended[run.token] = (job, self.end(job, run.calling_until))
-                if not jobs and self._is_long_over(run):
+                if not jobs and self._is_search_final(run):
                     ended[run.token] = (None, _UNKNOWN)
             except Failure as failure:
                 failures.append(failure)
@@ -51,18 +51,18 @@ class Cancellation:
             raise failures[0]
 
     def _lost_jobs(self, store: JobRecordStore, run: Run) -> list[str]:
-        """Return the jobs of a run whose call of CreateJob never came back."""
+        """Return the jobs of a run whose call of CreateJob never returned."""
         run = wait_for_call(self._invocation, store, run)
         if run.job:
             return [run.job]
         return find(self._invocation, run, self._request_of(run.definition))
 
-    def _is_long_over(self, run: Run) -> bool:
-        """Return whether a search that found no job of the run is believed for good."""
+    def _is_search_final(self, run: Run) -> bool:
+        """Return whether a search that found no job of the run is final."""
         return (run.calling_until or 0.0) + _SEARCHED_SECONDS < self._calls.now()
 
     def _request_of(self, definition: str) -> Mapping[str, object]:
-        """Return the request with that digest; an empty one if the event carries another."""
+        """Return the request with that digest; an empty one if the event has another."""
         event = self._invocation.event
         for properties in (event.properties, event.old_properties):
             if digest_or_none(properties) == definition:
@@ -70,12 +70,12 @@ class Cancellation:
         return {}
 
     def _note(self, store: JobRecordStore, ended: Mapping[str, tuple[str | None, str]]) -> None:
-        """Note that the runs' jobs are over, so that no later event looks for them."""
+        """Record that the runs' jobs ended, so that no later event searches for them."""
 
         def noted(old: JobRecord) -> JobRecord:
             for token, (job, status) in ended.items():
                 run = old.runs.get(token)
-                # Its job may have become known meanwhile, or it is wanted again.
+                # Its job may be known by now, or it is requested again.
                 if run is not None and run.job in {None, job}:
                     old = old.with_run(run.after(Step.END, job=job, ended_as=status))
             return old
@@ -83,14 +83,13 @@ class Cancellation:
         try:
             store.change(noted)
         except (Failure, ServiceError) as error:
-            # The jobs are over all the same; the next event will look once more.
+            # The jobs have ended anyway; the next event will check again.
             self._invocation.log("not_noted", None, error=error)
 
     def end(self, arn: str, created_by: float | None = None) -> str:
-        """Cancel a job unless it is over, and wait until it is.
+        """Cancel a job unless it has ended, and wait for its end.
 
-        The cancel is the first call, and is made whatever time is left: what follows it only
-        confirms it.
+        CancelJob is the first call, even if no time is left. The next calls only confirm it.
 
         Args:
             arn: The job.
@@ -120,7 +119,7 @@ class Cancellation:
                 raise refusal or error from error
             if job is None:
                 return _UNKNOWN
-            if job.is_over:
+            if job.has_ended:
                 return job.status
             if refusal is not None:
                 raise refusal
@@ -137,12 +136,12 @@ class Cancellation:
                 at_once=True,
             )
         except ServiceError as error:
-            # Not there, or over by now, or not yet to be cancelled: its status decides.
+            # Missing, ended by now, or not cancellable yet: its status decides.
             return None if error.kind in {Kind.NOT_FOUND, Kind.CONFLICT} else error
         return None
 
     def _patience(self, created_by: float | None) -> float:
-        """Return for how long "not found" is not believed."""
+        """Return the time for which "not found" is not final."""
         if created_by is None:
             return APPEARS_SECONDS
         return max(APPEARS_SECONDS, created_by + _YOUNG_SECONDS - self._calls.now())

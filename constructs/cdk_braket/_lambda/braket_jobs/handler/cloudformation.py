@@ -1,4 +1,4 @@
-"""CloudFormation's events and the answers to them."""
+"""CloudFormation's events and the responses to them."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ LARGEST_PHYSICAL_ID = 1024
 """Bytes of a physical id. Same source."""
 
 WAITS_UNTIL = "CdkBraketWaitsUntil"
-"""The member of an event that another invocation goes on with: until when it waits for the job, in
-seconds since the epoch."""
+"""The member of an event for the next invocation: the end of the wait for the job, in seconds since
+the epoch."""
 
 ANSWER_ATTEMPTS = 6
 
@@ -36,7 +36,7 @@ _HTTP_OK = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer: a failure if it has a reason, else a success."""
+    """A response: a failure if it has a reason, else a success."""
 
     physical_id: str
     reason: str | None = None
@@ -47,7 +47,7 @@ class Answer:
 
 
 def response_url(event: object) -> str | None:
-    """Return the presigned URL that an event is answered to; None if it names none."""
+    """Return the presigned URL for the response to an event; None if it has none."""
     url = text_in(event, "ResponseURL")
     try:
         parts = urlsplit(url)
@@ -152,20 +152,20 @@ def _valid_physical_id(physical_id: str) -> str:
 
 
 def deliver(url: str, body: bytes, gateway: Gateway, ends: float) -> None:
-    """Send an answer until CloudFormation has it.
+    """Send a response until CloudFormation has received it.
 
-    Every status but a success is tried again: S3 answers 400 to a slow request, and 409 or a
-    redirect to one that may be sent again.
+    Every status except a success is retried. S3 returns 400 for a slow request, and 409 or a
+    redirect for one that may be sent again.
 
     Args:
-        url: Where to.
+        url: The ResponseURL.
         body: The response document.
-        gateway: Makes the calls.
+        gateway: Every call that leaves the process.
         ends: When to stop (seconds since the epoch).
 
     Raises:
-        ServiceError: It was not received. Lambda then runs the event again, which is safe: it
-            finds everything that this run did on record.
+        ServiceError: It was not received. Lambda then runs the event again. This is safe, because
+            everything that this run did is in the record.
     """
     for attempt in range(ANSWER_ATTEMPTS):
         try:

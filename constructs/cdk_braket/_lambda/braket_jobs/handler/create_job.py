@@ -1,4 +1,4 @@
-"""Creating the job of a run: once, whatever fails between two steps."""
+"""Creating the job of a run: exactly once, even if a step fails."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,20 +27,20 @@ from .properties import JobProperties, Location, attributes_of, checkpoint_uri, 
 from .tag_job import retag
 
 CALL_SECONDS = 60.0
-"""How long an announced call of CreateJob excludes those of other invocations."""
+"""The time for which an announced call of CreateJob excludes those of other invocations."""
 
 ANNOUNCED_SECONDS = 20.0
-"""A call that does not begin within this time is announced again: what is left of CALL_SECONDS is
-longer than the gateway's time-outs."""
+"""A call that does not begin within this time is announced again. The rest of CALL_SECONDS is
+longer than the timeouts of the gateway."""
 
 ROLE_SECONDS = 120.0
-"""For how long a role that cannot be assumed yet is retried: IAM is eventually consistent."""
+"""The time for which a role that cannot be assumed yet is retried: IAM is eventually consistent."""
 
 _RECORD_SECONDS = 20.0
-"""Seconds to record or cancel a job that was just created, even if the time is over."""
+"""Seconds to record or cancel a new job, even if the time has ended."""
 
 Accept = Callable[[JobRecord, Run], JobRecord]
-"""Returns the record of a resource that is about to be answered with a run's job."""
+"""Returns the record of a resource before the response with a run's job."""
 
 
 class Creation:
@@ -48,8 +48,8 @@ class Creation:
 
     Args:
         invocation: The parts that all steps share.
-        cancellation: Cancels a job that must not go on running.
-        accept: Marks the run as answered.
+        cancellation: Cancels a job that must not keep running.
+        accept: Marks the run as returned.
     """
 
     def __init__(self, invocation: Invocation, cancellation: Cancellation, accept: Accept) -> None:
@@ -61,7 +61,7 @@ class Creation:
         self._claimed_at = 0.0
 
     def create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> Outcome:
-        """Create the job of a run, or find the one that an earlier try has created.
+        """Create the job of a run, or find the one of an earlier attempt.
 
         Raises:
             Failure: There is no job, or it was cancelled.
@@ -69,16 +69,15 @@ class Creation:
         try:
             arn = self._find_or_create(definition, store, run)
         except (DeferredFailure, OutOfTimeFailure, LateEventFailure):
-            # Deferred, the same event comes again. Out of time, a call may have had its effect:
-            # the event that follows on FAILED looks for the job. Late, the run is not ours to give
-            # up.
+            # Deferred: the same event comes again. Out of time: a call may have had an effect, and
+            # the event after FAILED searches for the job. Late: the run belongs to another event.
             raise
         except (Failure, ServiceError) as error:
             self._give_up(definition, store, run, error)
         recorded = self._record(store, run, arn)
         arn = recorded.job or arn
         try:
-            # It exists, since CreateJob has returned it, even if GetJob does not find it yet.
+            # It exists, because CreateJob returned it, even if GetJob does not find it yet.
             job = self._calls.job_or_none(arn, APPEARS_SECONDS)
             if job is not None:
                 retag(self._invocation, definition, store, job, recorded)
@@ -91,7 +90,7 @@ class Creation:
         run = wait_for_call(self._invocation, store, run)
         if run.job is not None:
             return run.job
-        if not run.was_called:  # else there may be a job, whatever is missing by now
+        if not run.was_called:  # else there may already be a job
             missing = preconditions.missing(self._calls, definition, self._invocation.unchecked)
             if missing:
                 raise Failure("No job was created", *missing)
@@ -128,7 +127,7 @@ class Creation:
     # --- The call. ---
 
     def _call(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
-        """Call CreateJob while no other invocation may, and only if there is no job yet."""
+        """Call CreateJob while no other invocation can, and only if there is no job yet."""
         request = {
             **render(definition.request, run.token),
             "clientToken": run.token,
@@ -151,12 +150,12 @@ class Creation:
                 is_unclear = False
             self._calls.check_time()
             if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
-                continue  # a slow search or write, or frozen and thawed in between
+                continue  # a slow search or write, or a frozen process
             try:
                 return self._gateway.create_job(request)
             except ServiceError as error:
                 self._defer(definition, store, run, error, is_clear=not was_unclear)
-                # It, or an earlier call, may have created the job all the same.
+                # It, or an earlier call, may still have created the job.
                 if not self._may_pass(error, began):
                     may_exist = error.kind is Kind.CONFLICT or before.was_called
                     found = self._found(definition, store, run) if may_exist else None
@@ -177,7 +176,7 @@ class Creation:
         *,
         is_clear: bool,
     ) -> None:
-        """Leave a call that the service refuses for now to the sender of the event, if it asks.
+        """Let the sender of the event repeat a call that the service refuses for now, if it can.
 
         Args:
             definition: The definition.
@@ -199,7 +198,7 @@ class Creation:
         raise DeferredFailure(reason, is_quota=error.is_quota) from error
 
     def _withdraw(self, store: JobRecordStore, run: Run) -> None:
-        """Put on record that no call of CreateJob had an effect."""
+        """Record that no call of CreateJob had an effect."""
 
         def withdrawn(old: JobRecord) -> JobRecord:
             found = old.runs.get(run.token)
@@ -210,11 +209,11 @@ class Creation:
         try:
             store.change(withdrawn)
         except (Failure, ServiceError) as error:
-            # The next event waits until the announced call is over, and searches.
+            # The next event waits for the end of the announced call, and searches.
             self._invocation.log("not_noted", None, error=error)
 
     def _found(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str | None:
-        """Search for the job, and keep other invocations from calling meanwhile."""
+        """Search for the job, and prevent calls of other invocations meanwhile."""
 
         def keep_claim() -> None:
             if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
@@ -223,13 +222,13 @@ class Creation:
         return next(iter(find(self._invocation, run, definition.request, keep_claim)), None)
 
     def _claim(self, store: JobRecordStore, run: Run) -> Run:
-        """Write ahead that CreateJob is about to be called, once nobody else may be calling it.
+        """Record a call of CreateJob in advance, once no other invocation may be calling it.
 
         Returns:
-            The run as it was before; with its job if that became known.
+            The previous run; with its job if that is known by now.
 
         Raises:
-            LateEventFailure: Nobody wants the job any more.
+            LateEventFailure: No resource needs the job any more.
         """
         before, is_claimed = run, False
 
@@ -266,7 +265,7 @@ class Creation:
     # --- After the call. ---
 
     def _record(self, store: JobRecordStore, run: Run, arn: str) -> Run:
-        """Put the job on record; cancel it if nobody wants it, or another call was faster."""
+        """Record the job; cancel it if no resource needs it, or another call was faster."""
 
         def started(old: JobRecord) -> JobRecord:
             found = old.runs.get(run.token)
@@ -280,7 +279,7 @@ class Creation:
             try:
                 record = store.change(started)
             except (Failure, ServiceError):
-                # Without its name on record, the job could be lost.
+                # Without its name in the record, the job could be lost.
                 self._cancellation.end(arn, self._calls.now())
                 raise
             recorded = record.runs.get(run.token)
@@ -298,7 +297,7 @@ class Creation:
         run: Run,
         error: Failure | ServiceError,
     ) -> NoReturn:
-        """The creation failed: nothing of it goes on running, and its retries fail as well."""
+        """End a failed creation: its job is cancelled, and its retries fail as well."""
         reason = self._reason(error, definition)
         with self._calls.cleanup_time():
             self._note_failure(store, run, reason)
@@ -326,7 +325,7 @@ class Creation:
         try:
             store.change(given_up)
         except (Failure, ServiceError) as error:
-            # The job is to be cancelled all the same; the event that follows notes it.
+            # The job is cancelled anyway; the next event records it.
             self._invocation.log("not_noted", None, error=error)
         else:
             if run.job is not None:

@@ -1,4 +1,4 @@
-"""Errors: a gateway raises `ServiceError`, and `Failure` ends an event with a FAILED answer.
+"""Errors: a gateway raises `ServiceError`, and `Failure` ends an event with a FAILED response.
 
 The reasons are for the person who deploys: the call, the reply and the fix.
 """
@@ -15,7 +15,7 @@ from ..issue import Issue, one_line
 
 _T = TypeVar("_T")
 
-_SHORTEST_SECRET = 4  # shorter hyperparameter values ("1", "sgd") would only garble the text
+_SHORTEST_SECRET = 4  # redacting shorter values ("1", "sgd") would make messages unreadable
 _LONGEST_MESSAGE = 1000  # characters of a service's message that are passed on
 
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "Forbidden"})
@@ -29,15 +29,15 @@ _AGREEMENT = "user agreement"
 
 
 class Kind(Enum):
-    """What an error of a service means for the one who called."""
+    """The consequence of a service's error for the caller."""
 
     TRANSIENT = auto()
-    """Throttled, an internal error, a lost connection: the same call may succeed later. The call
-    may have had its effect."""
+    """Throttled, an internal error, a lost connection: the same call may succeed later. It may also
+    have had an effect."""
     NOT_FOUND = auto()
-    """What was asked for is not there."""
+    """The requested resource does not exist."""
     CONFLICT = auto()
-    """Somebody else changed it, or it is not in a state that allows the call."""
+    """Another caller changed it, or its state does not allow the call."""
     PERMANENT = auto()
     """The same call will fail again."""
 
@@ -47,11 +47,11 @@ class ServiceError(Exception):
     """A call to a service failed.
 
     Attributes:
-        operation: What was called, such as `CreateJob`.
+        operation: The operation, such as `CreateJob`.
         code: The service's error code, or the name of the client's exception.
         message: The service's message. Never a client-side message that repeats arguments.
-        kind: What it means.
-        request_id: The service's request id; empty when there was no answer.
+        kind: Its consequence for the caller.
+        request_id: The service's request id; empty without a response.
     """
 
     operation: str
@@ -62,7 +62,7 @@ class ServiceError(Exception):
 
     @property
     def may_be_propagation(self) -> bool:
-        """Whether it is a refusal that a permission which was just given may still meet."""
+        """Whether a new permission that has not taken effect yet may be the reason."""
         said = self.message.lower()
         return self.is_denied and not any(words in said for words in (_EXPLICIT_DENY, _AGREEMENT))
 
@@ -78,7 +78,7 @@ class ServiceError(Exception):
 
     @property
     def is_denied(self) -> bool:
-        """Whether the caller may not make the call."""
+        """Whether the caller lacks the permission."""
         return self.code.rpartition(".")[2] in _DENIED
 
     @property
@@ -88,12 +88,12 @@ class ServiceError(Exception):
 
     def __str__(self) -> str:
         request = f" (request {self.request_id})" if self.request_id else ""
-        # The whole message: a value that is to be hidden is not found in one that was cut.
+        # The whole message: a secret cannot be found in a shortened one.
         return f"{self.operation}: {self.code}: {self.message}{request}"
 
 
 def found_or_none(call: Callable[[], _T]) -> _T | None:
-    """Return the result of a call; None if the service says that there is no such thing."""
+    """Return the result of a call; None if the service does not find it."""
     try:
         return call()
     except ServiceError as error:
@@ -122,23 +122,23 @@ class DeferredFailure(Failure):
 
 
 class LateEventFailure(Failure):
-    """Nobody waits for this event any more: a later one overtook it. It starts nothing."""
+    """A later event replaced this one, which starts nothing."""
 
 
 class OutOfTimeFailure(Failure):
-    """The time to answer in is used up."""
+    """The time for the response has ended."""
 
 
-class UnfinishedWait(Exception):  # noqa: N818 - not an error: another invocation goes on
-    """This invocation's time is over before the wait for the job is.
+class UnfinishedWait(Exception):  # noqa: N818 - not an error: another invocation continues
+    """This invocation's time ended before the wait for the job.
 
     Attributes:
-        until: When the wait is over (seconds since the epoch).
+        until: The end of the wait (seconds since the epoch).
         job: The job's ARN.
     """
 
     def __init__(self, until: float, job: str) -> None:
-        super().__init__("the wait goes on")
+        super().__init__("the wait continues")
         self.until = until
         self.job = job
 
@@ -163,15 +163,15 @@ class UnconfirmedCancelFailure(Failure):
 
 
 ASSET_NOT_FOUND = "AssetNotFound"
-"""Our own code for a copy whose source is not there: S3 says 404 and no more."""
+"""Our own code for a copy with a missing source, for which S3 returns only 404."""
 
 FORBIDDEN = "403"
-"""The code of what S3 refuses in answer to HEAD, where there is no body to say more."""
+"""S3's code for a refused HEAD request, whose response has no body."""
 
 _ADVICE: Mapping[tuple[str, str], str] = {
     ("CreateJob", "ServiceQuotaExceededException"): (
         "A quota of this account in {region} is used up: concurrent hybrid jobs, or instances of "
-        "type {instance}. Ask for more under Service Quotas, Amazon Braket, in {region}, choose "
+        "type {instance}. Request more under Service Quotas, Amazon Braket, in {region}, choose "
         "another instance type, or wait until a job ends"
     ),
     ("CreateJob", "AccessDeniedException"): (
@@ -186,16 +186,16 @@ _ADVICE: Mapping[tuple[str, str], str] = {
         "The service holds another request under this client token: change the definition"
     ),
     ("CreateJob", "ValidationException"): (
-        "The service refuses the request: correct the property that its message names. If it is "
-        "about the role, {role} must exist and trust braket.amazonaws.com; if about a bucket, its "
-        "name must start with amazon-braket- and it must be in {region}"
+        "The service refuses the request: correct the property in its message. Role {role} must "
+        "exist and trust braket.amazonaws.com. A bucket must have a name that starts with "
+        "amazon-braket- and be in {region}"
     ),
     ("CreateJob", "ParamValidationError"): (
         "The function's boto3 does not know a member or a type of the request: use a newer "
         "runtime of the handler"
     ),
     ("CopyObject", "EntityTooLarge"): (
-        "One copy takes 5 GB at most: upload the object to an amazon-braket- bucket yourself and "
+        "One copy is limited to 5 GB: upload the object to an amazon-braket- bucket yourself and "
         "refer to it there"
     ),
     ("CopyObject", ASSET_NOT_FOUND): (
@@ -209,15 +209,15 @@ _ADVICE_ON_CODE: Mapping[str, str] = {
     ),
     "AccessDenied": "The handler's role lacks a permission on this object, or on its key",
     "AccessDeniedException": "The handler's role lacks this permission",
-    "NoSuchBucket": "The bucket is gone: restore it, or change the stack so that it is made anew",
+    "NoSuchBucket": "The bucket is gone: restore it, or change the stack to create it again",
 }
 
 
 _EXPLICIT_DENY_ADVICE = (
-    "A policy denies this explicitly, so no permission of the handler's role can allow it: the "
-    "bucket's or the key's policy, a service control policy, a resource control policy, a "
-    "permissions boundary or a VPC endpoint's policy. Ask its owner for an exception for the "
-    "handler's role{headers}"
+    "A policy denies this explicitly, so no permission of the handler's role can allow it. It can "
+    "be the policy of the bucket, the key or a VPC endpoint. It can also be a service control "
+    "policy, a resource control policy or a permissions boundary. Request an exception for the "
+    "handler's role from its owner{headers}"
 )
 
 _HEADERS_ADVICE = (
@@ -226,9 +226,9 @@ _HEADERS_ADVICE = (
 )
 
 _AGREEMENT_ADVICE = (
-    "Nobody has accepted the user agreement for third-party devices in this account: accept it "
-    "once in the Amazon Braket console, under Permissions and settings, which takes the "
-    "permission braket:AcceptUserAgreement, and deploy again"
+    "The user agreement for third-party devices is not accepted in this account. Accept it once "
+    "in the Amazon Braket console, under Permissions and settings, and deploy again. This needs "
+    "the permission braket:AcceptUserAgreement"
 )
 
 
@@ -246,8 +246,8 @@ def explain(error: ServiceError, request: Mapping[str, object], region: str) -> 
 
     Args:
         error: The error.
-        request: The CreateJob request that it was about, for names to put in the advice and
-            hyperparameter values to keep out; may be empty.
+        request: The CreateJob request, for the names in the advice and the hyperparameter values to
+            redact; may be empty.
         region: The region of the call.
     """
     secrets = hyperparameter_values(request)
@@ -265,7 +265,7 @@ def explain(error: ServiceError, request: Mapping[str, object], region: str) -> 
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """Return the text without secrets of four characters or more, however they are quoted.
 
-    The text must not have been cut: what is left of a secret is not recognized.
+    Pass the whole text: a part of a secret is not recognized.
     """
     forms = {form for secret in secrets for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
@@ -275,7 +275,7 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(value: str) -> Iterable[str]:
-    """Return the forms in which a text may quote a value: as it is, escaped, in JSON, in a repr."""
+    """Return the forms of a value in a message: unchanged, escaped, in JSON, in a repr."""
     quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
     once = [form[1:-1] for form in quoted]
     in_url = quote(value.encode("utf-8", "replace"))

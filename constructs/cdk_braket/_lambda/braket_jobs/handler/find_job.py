@@ -40,7 +40,7 @@ def find(
         on_job: Called for each job that the search returns.
     """
     found = [job for _, job in _found(invocation, [run.token], request, run.since, on_job)]
-    return [job.arn for job in sorted(found, key=lambda job: job.is_over)]
+    return [job.arn for job in sorted(found, key=lambda job: job.has_ended)]
 
 
 def find_latest(

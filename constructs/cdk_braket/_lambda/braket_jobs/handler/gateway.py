@@ -1,4 +1,4 @@
-"""Every call that leaves the process, as the handler's decisions need it."""
+"""Every call that leaves the process, in the form for the handler's decisions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the service describes it.
+    """The service's description of a job.
 
-    `tags` is None where the answer has no tags. The times are ISO 8601, and empty if unknown.
+    `tags` is None if the response has no tags. The times are ISO 8601, and empty if unknown.
     """
 
     arn: str
@@ -29,7 +29,7 @@ class Job:
     instances: int = 1
 
     @property
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the job is in a terminal state."""
         return self.status in FINAL
 
@@ -69,8 +69,8 @@ class Gateway(Protocol):
 
         Raises:
             ServiceError: With kind CONFLICT if the object has changed meanwhile, and with kind
-                PERMANENT if the store ignores conditions, which would keep no two invocations
-                apart.
+                PERMANENT if the store ignores conditions, so that they cannot exclude another
+                invocation.
         """
 
     def copy_asset(
@@ -147,7 +147,7 @@ class Gateway(Protocol):
         """Send a response document; return the HTTP status.
 
         Raises:
-            ServiceError: There was no answer. Its text has no part of the URL.
+            ServiceError: There was no response. Its message does not contain the URL.
         """
 
     def invoke_again(self, function_arn: str, event: Mapping[str, object]) -> None:

@@ -1,8 +1,8 @@
-"""Entry point of the handler: reads the event, has it handled, answers.
+"""Entry point of the handler: reads the event, handles it, and responds.
 
-Every event that names where to answer is answered, whatever happens. Nothing here logs the event:
-it holds the presigned ResponseURL and the request with its hyperparameters. Every text that leaves
-through an answer or an error is redacted here.
+Every event with a ResponseURL gets a response, even after an error. No code here logs the event,
+which contains the presigned ResponseURL and the request with its hyperparameters. Every string in a
+response or an error is redacted here.
 """
 
 import random
@@ -43,7 +43,7 @@ from .workflow_runs import is_run_event, run
 
 _ANSWER_SHARE, _ANSWER_MOST = 0.1, 45.0
 _CLEANUP_SHARE, _CLEANUP_MOST = 0.2, 90.0
-_ANSWER_LEAST = 5.0  # seconds kept for answering when the wait cannot go on
+_ANSWER_LEAST = 5.0  # seconds reserved for the response if the wait cannot continue
 
 __all__ = ["ANSWER_ATTEMPTS", "WAITS_UNTIL", "Context", "HybridJobError", "handler"]
 
@@ -56,7 +56,7 @@ class Context(Protocol):
         """The function's own ARN."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the function may still run."""
+        """Return the function's remaining time."""
 
 
 _aws = AwsGateway()
@@ -75,7 +75,7 @@ class HybridJobQuotaError(Exception):
 
 
 def handler(event: object, context: Context) -> Mapping[str, object] | None:
-    """Handle one event of CloudFormation, or of a state machine, schedule or rule of ours."""
+    """Handle one event of CloudFormation, or of our state machines, schedules or rules."""
     if isinstance(event, Mapping) and is_run_event(event):
         return run_for(event, context, _aws)
     respond_to(event, context, _aws)
@@ -88,7 +88,7 @@ def run_for(
     gateway: Gateway,
     rng: random.Random | None = None,
 ) -> Mapping[str, object]:
-    """Do the action that a state machine, a schedule or a rule asks for.
+    """Run the action of an event of a state machine, a schedule or a rule.
 
     Args:
         event: The event.
@@ -97,19 +97,19 @@ def run_for(
         rng: Random numbers for the pauses between retries; by default fresh ones.
 
     Raises:
-        HybridJobError: It could not be done. The same event may be sent again.
+        HybridJobError: The action failed. The same event may be sent again.
     """
     tools, _ = _tools(context, gateway, rng)
     try:
         return run(event, tools)
     except Failure as failure:
         raise _error_of(failure)(without_secrets_of(event, str(failure))) from None
-    except Exception as error:  # noqa: BLE001 - its text may hold parts of the request
+    except Exception as error:  # noqa: BLE001 - its message may contain parts of the request
         raise HybridJobError(_unforeseen(error)) from None
 
 
 def _error_of(failure: Failure) -> type[Exception]:
-    """Return the error whose name tells a state machine whether to repeat the state."""
+    """Return the error whose name decides whether a state machine retries the state."""
     if isinstance(failure, DeferredFailure):
         return HybridJobQuotaError if failure.is_quota else HybridJobThrottlingError
     return HybridJobThrottlingError if isinstance(failure, OutOfTimeFailure) else HybridJobError
@@ -130,8 +130,8 @@ def respond_to(
         rng: Random numbers for the pauses between retries; by default fresh ones.
 
     Raises:
-        ServiceError: The answer could not be delivered, or a job could not be looked up. Lambda
-            then runs the event again.
+        ServiceError: The response could not be delivered, or GetJob failed. Lambda then runs the
+            event again.
     """
     tools, ends = _tools(context, gateway, rng)
     url = response_url(event)
@@ -158,7 +158,7 @@ def _redacted(event: Mapping[str, object], answer: Answer) -> Answer:
 
 
 def _unforeseen(error: Exception) -> str:
-    """Log an error that is not one of ours; return what may be said about it."""
+    """Log an unexpected error; return its description without secrets."""
     place = place_of(error)
     log("unexpected_error", {"error": type(error).__name__, "at": place})
     return (
@@ -168,10 +168,10 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _count_failure(event: object, calls: Calls) -> None:
-    """Count a job that failed, once the service confirms the event's word.
+    """Count a failed job after the service confirmed the event.
 
     Raises:
-        ServiceError: It could not be looked up.
+        ServiceError: GetJob failed.
     """
     detail = mapping_in(event, "detail")
     if not detail or text_in(event, "detail-type") != JOB_STATE_CHANGE:
@@ -192,7 +192,7 @@ def _count_failure(event: object, calls: Calls) -> None:
 
 
 def _tools(context: Context, gateway: Gateway, rng: random.Random | None) -> tuple[Tools, float]:
-    """Return the means of an invocation, and when it ends (seconds since the epoch)."""
+    """Return the tools of an invocation, and its end (seconds since the epoch)."""
     now = gateway.now()
     remaining = max(context.get_remaining_time_in_millis() / 1000, 0.0)
     cleanup_ends = now + remaining - min(_ANSWER_MOST, remaining * _ANSWER_SHARE)
@@ -218,7 +218,7 @@ class _Work:
         self._handling: Lifecycle | CatchUp | SweepStart | None = None
 
     def answer(self) -> Answer | UnfinishedWait:
-        """Return the answer; a failure if the work is not done in time."""
+        """Return the response; a failure if the work is not done in time."""
         thread = threading.Thread(target=self._run, daemon=True)
         seconds = max(self._tools.budget.ends - self._tools.gateway.now(), 0.0)
         thread.start()
@@ -231,13 +231,13 @@ class _Work:
         return self._failed("A call did not return in time. Deploy again.")
 
     def failed_wait(self, job: str, reason: str) -> Answer:
-        """Return the answer for a wait that cannot go on."""
+        """Return the response for a wait that cannot continue."""
         if isinstance(self._handling, Lifecycle):
             self._handling.fail_wait(job, reason)
         return self._failed(reason)
 
     def after_success(self) -> None:
-        """Do what is done only after the answer: nothing of it may have it sent again."""
+        """Run the steps after the response, which must not send it again."""
         try:
             if isinstance(self._handling, CatchUp):
                 self._handling.replay_later()
@@ -255,7 +255,7 @@ class _Work:
             self._answer = unfinished
         except Failure as failure:
             self._answer = self._failed(str(failure))
-        except Exception as error:  # noqa: BLE001 - an event is answered whatever happens
+        except Exception as error:  # noqa: BLE001 - an event gets a response after any error
             self._answer = self._failed(_unforeseen(error))
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread
             self._broken = error
@@ -279,13 +279,13 @@ class _Work:
 def _invoked_again(
     event: Mapping[str, object], function_arn: str, tools: Tools, ends: float
 ) -> str | None:
-    """Have another invocation go on; return why that cannot be, if it cannot."""
+    """Continue in another invocation; return the reason if this fails."""
     ends -= _ANSWER_LEAST
     calls = Calls(replace(tools, budget=Budget(ends, ends)), _ANSWER_MOST)
     try:
         calls.retry(lambda: tools.gateway.invoke_again(function_arn, event))
     except (Failure, ServiceError) as error:
         log("not_gone_on", {"error": getattr(error, "code", type(error).__name__)})
-        return f"The wait for the job could not go on: {error}. Deploy again."
+        return f"The wait for the job could not continue: {error}. Deploy again."
     log("goes_on", {})
     return None

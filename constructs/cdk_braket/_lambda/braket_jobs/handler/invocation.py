@@ -24,17 +24,17 @@ from .properties import (
 from .retries import PROPAGATION_SECONDS, PROPAGATION_SECONDS_OF_DELETE, Calls, Tools
 
 APPEARS_SECONDS = 15.0
-"""For how long a GetJob that finds no job is not believed."""
+"""The time for which a GetJob without a result is not final."""
 
 POLL_SECONDS = 2.0
-"""Between two looks at another invocation's or the service's progress."""
+"""The interval between two checks of another invocation's or the service's progress."""
 
 NOTHING_STARTED = "no-job-was-created"
-"""Begins the physical id of a Create that failed before CreateJob was announced: its Delete needs
-no record. Alone it is the physical id of every failed Create of earlier releases."""
+"""The prefix of the physical id of a Create that failed before CreateJob was announced: its Delete
+needs no record. Without a suffix, it is that of every failed Create of earlier releases."""
 
 MAY_EXIST = "job-may-exist"
-"""Begins the physical id of a Create that failed after CreateJob was announced."""
+"""The prefix of the physical id of a Create that failed after CreateJob was announced."""
 
 _FAILED_CREATE = re.compile(f"({NOTHING_STARTED}|{MAY_EXIST}):([0-9a-f]{{32}})")
 
@@ -49,20 +49,20 @@ class RequestType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of CloudFormation, without its ResponseURL, which nothing here may see.
+    """An event of CloudFormation, without its ResponseURL, which is not available here.
 
     Attributes:
         type: Its type.
-        id: Tells one sending of CloudFormation from the next: a retry or a duplicate by Lambda
-            has the same, another attempt under the same RequestId has another.
+        id: Identifies one request of CloudFormation. A retry or a duplicate by Lambda has the same,
+            another attempt with the same RequestId has a different one.
         stack_id: The stack's ARN.
         logical_id: The resource's logical id.
-        physical_id: The physical id that CloudFormation has; empty on Create.
+        physical_id: The current physical id; empty on Create.
         properties: The resource's properties.
         old_properties: The properties before an Update; empty otherwise.
         sent_at: When CloudFormation sent it (seconds since the epoch), if the event has it.
-        expires_at: When CloudFormation stops listening, if the event has it.
-        waits_until: When the wait for the job is over, if an earlier invocation began it.
+        expires_at: When CloudFormation stops waiting, if the event has it.
+        waits_until: The end of the wait for the job, if an earlier invocation began it.
         defers: Whether the sender repeats the event later if the service refuses a job for now.
     """
 
@@ -85,7 +85,7 @@ class Event:
     def seen(self, now: float, record: JobRecord) -> Seen:
         """Return the entry of the event for a record.
 
-        No event was sent after it arrived, now, whatever its sender's clock says.
+        An event cannot be sent after its arrival, so a later date of its sender counts as now.
         """
         return Seen(
             id=self.id,
@@ -98,9 +98,9 @@ class Event:
     def _follows_unseen(self, record: JobRecord) -> bool:
         """Return whether the event before this one never arrived."""
         if self.type is RequestType.UPDATE:
-            asked = record.last_asked
+            request = record.last_request
             old = digest_or_none(self.old_properties)
-            return asked is not None and bool(asked.wants) and asked.wants != old
+            return request is not None and bool(request.wants) and request.wants != old
         is_of_create = self.type is RequestType.DELETE and not is_job_arn(self.physical_id)
         return is_of_create and (not record.events or record.events[-1].kind == DELETE)
 
@@ -113,7 +113,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The contents of the answer to an event that succeeded."""
+    """The contents of the response to a successful event."""
 
     physical_id: str
     attributes: Mapping[str, str]
@@ -129,7 +129,7 @@ class Invocation:
         propagation = PROPAGATION_SECONDS_OF_DELETE if is_delete else PROPAGATION_SECONDS
         self.calls = Calls(tools, propagation)
         self.me = uuid.uuid4().hex
-        """Tells this invocation from others that handle the same resource."""
+        """Identifies this invocation among those for the same resource."""
         self.may_exist = False
         """Whether the event may have started a job."""
         self.failed_job = ""
@@ -138,9 +138,9 @@ class Invocation:
 
     @property
     def physical_id(self) -> str:
-        """The physical id of a FAILED answer.
+        """The physical id of a FAILED response.
 
-        Each Create has one of its own, so that no Delete of it can affect the job of a later one.
+        Each Create has a separate one, so that its Delete cannot affect the job of a later one.
         """
         if self.event.type is not RequestType.CREATE:
             return self.event.physical_id
@@ -151,7 +151,7 @@ class Invocation:
         """Return the resource's record; an Update may have moved it.
 
         Raises:
-            Failure: The event does not name its place.
+            Failure: The event does not contain its location.
         """
         event = self.event
         places = [Location.parse(text_of(event.properties, Property.RECORDS))]
@@ -164,7 +164,7 @@ class Invocation:
             event.logical_id,
             encryption=self._encryption(),
             moves=event.type is RequestType.UPDATE,
-            mends=event.type is not RequestType.DELETE,
+            repairs=event.type is not RequestType.DELETE,
         )
 
     def _encryption(self) -> Mapping[str, Encryption]:
@@ -175,7 +175,7 @@ class Invocation:
         return found
 
     def unchecked(self, check: str, error: ServiceError) -> None:
-        """Log a check that could not be made."""
+        """Log a failed check."""
         self._write_log("unchecked", {"what": check, "error": error.code})
 
     def log(
@@ -188,7 +188,7 @@ class Invocation:
         error: Exception | None = None,
         status: str | None = None,
     ) -> None:
-        """Write one line for a decision, without anything of the request."""
+        """Write one line for a decision, without parts of the request."""
         details = {
             "jobArn": arn,
             "definition": definition.digest if definition else None,

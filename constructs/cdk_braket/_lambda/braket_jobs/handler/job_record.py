@@ -1,8 +1,8 @@
-"""The record of one resource: its runs, their states, and the events that were seen.
+"""The record of one resource: its runs, their states, and the known events.
 
-One JSON object per custom resource, changed as a whole with conditional writes. It is written
-ahead: before CreateJob is called it says that it will be, under which token and with which tags;
-after it, it names the job. Pure data: `job_record_store` reads and writes it, `lifecycle` decides.
+One JSON object per custom resource, changed as a whole with conditional writes. It is
+a write-ahead record. Before a call of CreateJob, it contains the token and the tags; afterwards it
+also contains the job. Pure data: `job_record_store` reads and writes it, `lifecycle` decides.
 
 docs/adr/0004-one-job-per-definition.md has the reasoning and a diagram of the states.
 """
@@ -20,7 +20,7 @@ CREATE, UPDATE, DELETE = "Create", "Update", "Delete"
 """The kinds of events, as CloudFormation names them."""
 
 CLOCK_SKEW_SECONDS = 8.0
-"""How much earlier than its predecessor an event may be dated and still follow it."""
+"""The accepted difference of clocks: an event may be dated earlier than its predecessor by this."""
 
 _REMEMBERED_EVENTS = 50
 
@@ -33,46 +33,46 @@ class State(StrEnum):
     """The state of a run."""
 
     WANTED = "WANTED"
-    """An event asked for it; CreateJob was not called."""
+    """An event requested it; CreateJob was not called."""
     CALLING = "CALLING"
     """CreateJob was announced: there may be a job, whose ARN is unknown."""
     STARTED = "STARTED"
-    """The job is known; no event was answered with it."""
+    """The job is known; no response contained it."""
     HELD = "HELD"
-    """An event was answered with the job: CloudFormation holds it."""
+    """A response contained the job: the resource refers to it."""
     RELEASED = "RELEASED"
-    """Nobody holds the job: it is to be cancelled."""
+    """No resource refers to the job: it must be cancelled."""
     RETAINED = "RETAINED"
-    """Nobody holds the job, and it may run on."""
+    """No resource refers to the job, and it may keep running."""
     ENDED = "ENDED"
-    """Nobody holds the job, and it is over or never existed."""
+    """No resource refers to the job, and it ended or never existed."""
 
 
 class Step(StrEnum):
     """A step that changes the state of a run."""
 
-    ASK = "ask"
-    """An event wants the run's definition."""
+    REQUEST = "request"
+    """An event requests the run's definition."""
     ANNOUNCE = "announce"
     """CreateJob is about to be called."""
     WITHDRAW = "withdraw"
     """The service refused every call of CreateJob, so that there is no job."""
     START = "start"
-    """The job's ARN became known."""
+    """The job's ARN is known."""
     ACCEPT = "accept"
-    """An event is about to be answered with the job."""
+    """The next response will contain the job."""
     FAIL = "fail"
-    """It was waited for in vain."""
+    """The wait for it failed."""
     RELEASE = "release"
-    """CloudFormation let go of it."""
+    """CloudFormation released it."""
     RETAIN = "retain"
-    """CloudFormation let go of it, under RETAIN_JOB."""
+    """CloudFormation released it, with RETAIN_JOB."""
     END = "end"
-    """Its job is over."""
+    """Its job ended."""
 
 
 _TABLE = """
-          ask      announce  withdraw  start     accept  fail      release   retain    end
+          request  announce  withdraw  start     accept  fail      release   retain    end
 WANTED    WANTED   CALLING   -         STARTED   -       -         ENDED     ENDED     -
 CALLING   CALLING  CALLING   WANTED    STARTED   -       -         RELEASED  RELEASED  -
 STARTED   STARTED  -         -         STARTED   HELD    RELEASED  RELEASED  RELEASED  -
@@ -81,8 +81,8 @@ RELEASED  STARTED  -         -         RELEASED  -       -         RELEASED  REL
 RETAINED  STARTED  -         -         RETAINED  -       -         RELEASED  RETAINED  -
 ENDED     STARTED  -         -         RELEASED  -       -         ENDED     ENDED     ENDED
 """
-# STARTED and retain: the stack never held the job, so its wish is not about it. ENDED and start: a
-# call that was under way when the run was believed to have no job.
+# STARTED and retain: the resource never referred to the job, so RETAIN_JOB does not apply.
+# ENDED and start: a call that was in progress when the run seemed to have no job.
 
 
 def _transitions(table: str) -> dict[State, dict[Step, State]]:
@@ -97,7 +97,7 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = _transitions(_TABLE)
 """The state after each step. A step that is not listed changes nothing."""
 
 LET_GO = frozenset({State.RELEASED, State.RETAINED, State.ENDED})
-"""The states of a run that nobody holds or is about to hold."""
+"""The states of a run without a resource that refers to its job, now or soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +108,19 @@ class Run:
         definition: The definition's digest.
         attempt: 1 for the first.
         token: Its client token.
-        tags: The tags that CreateJob is called with: the same token always goes with the same
-            request.
-        since: When the attempt was decided on (seconds since the epoch).
+        tags: The tags of the CreateJob request: the same token always has the same request.
+        since: When the attempt was created (seconds since the epoch).
         state: Its state.
-        job: The job's ARN once it is known.
+        job: The job's ARN if it is known.
         caller: The invocation that may be calling CreateJob; None before the first call.
-        calling_until: Until when that call may be under way; None before the first call.
-        tag_keys: The keys of the tags that we put on the job, and may take off again.
-        asked_by: The event that asked for it last.
-        taken_back_at: When an event was sent that asked for it after CloudFormation had let go of
-            it or replaced it; None if there was none.
-        failure: Why the attempt could not start a job, or was waited for in vain.
-        ended_as: The terminal state in which its job was seen; empty if it was not seen in one.
-        is_ours: Whether nothing shows that its job is another's, which is never cancelled.
+        calling_until: The latest end of that call; None before the first call.
+        tag_keys: The keys of the job's tags from this library, which it may remove.
+        asked_by: The last event that requested it.
+        taken_back_at: The date of an event that requested it after CloudFormation had released or
+            replaced it; None if there was none.
+        failure: The reason why the attempt started no job, or its wait failed.
+        ended_as: The terminal state of its job; empty if it was not seen in one.
+        is_ours: Whether its job may belong to this resource. Jobs of others are never cancelled.
         unknown: Members that a newer release wrote.
     """
 
@@ -162,15 +161,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An event that was seen.
+    """A known event.
 
     Attributes:
         id: The event's identity.
         at: When CloudFormation sent it, as far as known (seconds since the epoch).
         kind: `Create`, `Update` or `Delete`; empty if it is not known.
-        wants: The digest of the definition that it asks for; empty for a Delete.
+        wants: The digest of its definition; empty for a Delete.
         is_answered: Whether it is a Create whose success CloudFormation has received.
-        follows_unseen: Whether it shows that an event was sent before it which never arrived.
+        follows_unseen: Whether it shows that an earlier event never arrived.
         unknown: Members that a newer release wrote.
     """
 
@@ -188,11 +187,11 @@ class JobRecord:
     """All runs of one custom resource.
 
     Attributes:
-        resource: Stack and logical id, for the human reader.
-        revision: Counts the changes, so that of two copies the newer one is known.
+        resource: Stack and logical id, for people who read the record.
+        revision: Counts the changes, to find the newer of two copies.
         runs: By client token.
-        current: Token of the run that an event was last answered with.
-        events: The events that were seen, in this order.
+        current: Token of the run in the last response.
+        events: The known events, in their order.
         places: Where copies of the record are, as `s3://bucket/key`.
         version: The version of its format.
         unknown: Members that a newer release wrote.
@@ -237,21 +236,20 @@ class JobRecord:
         return [run for run in self.runs.values() if run.state in states]
 
     @property
-    def last_asked(self) -> Seen | None:
-        """The last event that asked for a definition."""
+    def last_request(self) -> Seen | None:
+        """The last event that requested a definition."""
         return next((seen for seen in reversed(self.events) if seen.kind != DELETE), None)
 
     def knows(self, event_id: str) -> bool:
-        """Return whether the event was seen before."""
+        """Return whether the event is known."""
         return any(seen.id == event_id for seen in self.events)
 
     def is_overtaken(self, event: Seen) -> bool:
-        """Return whether a later event has been seen: nobody waits for this one any more.
+        """Return whether a later event is known, so that this one must start nothing.
 
-        Events have the order in which they were first seen. One that was not seen is the last,
-        unless it was sent before another one that was seen. Clocks differ by seconds, so the
-        dates must differ by more than that, except where an event that was sent before is known
-        to be missing.
+        Events have the order in which they were first seen. A new event is the last one, unless it
+        was sent before a known one. Clocks differ by seconds, so the dates must differ by more
+        than that. The exception is an event that is known to follow a missing one.
         """
         if self.knows(event.id):
             return self.events[-1].id != event.id
@@ -263,12 +261,14 @@ class JobRecord:
         dates = [seen.at for seen in self.events if seen.at is not None]
         return bool(dates) and event.at < max(dates) - CLOCK_SKEW_SECONDS
 
-    def let_go(self, held: Collection[str], *, retained: Collection[str] = ()) -> "JobRecord":
-        """Return the record without jobs that nobody holds: the one rule about nobody's jobs.
+    def release_orphans(
+        self, held: Collection[str], *, retained: Collection[str] = ()
+    ) -> "JobRecord":
+        """Return the record with orphaned jobs released: the one rule about orphaned jobs.
 
         Args:
-            held: Tokens of the runs that CloudFormation holds or may go back to.
-            retained: Tokens of the others whose jobs may run on.
+            held: Tokens of the runs that the resource refers to, or that a rollback may restore.
+            retained: Tokens of the others whose jobs may keep running.
         """
         new = self
         for token, run in self.runs.items():
@@ -288,10 +288,10 @@ class JobRecord:
 
 
 def load(text: str) -> JobRecord:
-    """Return the record that a text holds, whichever release wrote it.
+    """Read a record of any release.
 
     Raises:
-        UnreadableRecordError: It holds none.
+        UnreadableRecordError: It is not a record.
     """
     try:
         raw = json.loads(text)
@@ -344,14 +344,14 @@ def _run(stored: Mapping[str, object]) -> Run:
 
 
 def _from_version_1(raw: Mapping[str, object]) -> dict[str, object]:
-    """Return a record of version 1, which had the latest run of each definition, as it is now."""
+    """Convert a record of version 1, which had the latest run of each definition."""
     old = cast("Mapping[str, Mapping[str, object]]", raw["runs"])
     by_token = {str(run["token"]): _run_of_version_1(name, run) for name, run in old.items()}
     current = old.get(str(raw.get("current")), {}).get("token")
     asked = [str(name) for run in old.values() for name in cast("list[str]", run["asked_by"])]
     released = [str(name) for run in old.values() for name in cast("list[str]", run["released_by"])]
     held = cast("list[str]", next((r["asked_by"] for r in old.values() if not r["released"]), []))
-    # The latest event is the one that asked for the run that is held.
+    # The latest event is the one that requested the current run.
     ids = list(dict.fromkeys([*released, *asked]))
     ids.sort(key=lambda name: name in held[-1:])
     last = {"at": raw.get("latest")}

@@ -1,4 +1,4 @@
-"""Where a resource's record is stored: one place, or several after an environment was replaced.
+"""The locations of a resource's record: one, or several after an environment was replaced.
 
 An Update can move the records to another bucket, and a rollback can move them back. So the record
 lists the places where copies of it are. All of them are read, the copy with the highest revision
@@ -19,10 +19,10 @@ class _Copy:
     """One place's copy.
 
     Attributes:
-        record: The copy; None where there is none, or none that can be read.
+        record: The copy; None if there is none, or it cannot be read.
         version: The object's version; None where there is no object.
-        error: Why the place cannot be used.
-        is_damaged: Whether there is an object that is no record.
+        error: The error if the place cannot be used.
+        is_damaged: Whether there is an object that is not a record.
         others: The places of all copies, as this one lists them.
     """
 
@@ -37,13 +37,13 @@ class JobRecordStore:
     """Reads and changes one resource's record.
 
     Args:
-        calls: Makes the calls.
-        records: Where records are kept, the most important place first.
+        calls: The calls, with retries.
+        records: The locations of records, the most important first.
         stack_id: The stack's ARN.
         logical_id: The resource's logical id.
         encryption: The encryption to request, by bucket.
-        moves: Whether the event names all places that matter from now on.
-        mends: Whether a damaged record is taken for a lost one, and overwritten.
+        moves: Whether the event names all locations that are used from now on.
+        repairs: Whether a damaged record is treated as lost, and overwritten.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class JobRecordStore:
         *,
         encryption: Mapping[str, Encryption] | None = None,
         moves: bool = False,
-        mends: bool = False,
+        repairs: bool = False,
     ) -> None:
         self._calls = calls
         self._encryption = encryption or {}
         self._moves = moves
-        self._mends = mends
+        self._repairs = repairs
         self._places = tuple(
             dict.fromkeys(
                 Location(one.bucket, key(one.key, stack_id, logical_id)) for one in records
@@ -70,26 +70,26 @@ class JobRecordStore:
         self.is_certain = True
         """Whether every copy could be read when the record was read last."""
         self.is_damaged = False
-        """Whether there was a copy that is no record."""
+        """Whether there was a copy that is not a record."""
 
     def read(self) -> JobRecord:
         """Return the record; an empty one if there is none.
 
         Raises:
-            ServiceError: No place can be read.
+            ServiceError: No location can be read.
             UnreadableRecordFailure: The record is damaged.
         """
         return self._newest(self._read())
 
     def change(self, change: Callable[[JobRecord], JobRecord]) -> JobRecord:
-        """Change the record, whatever others do to it meanwhile.
+        """Change the record, even if other invocations change it meanwhile.
 
         Args:
-            change: Takes the record and returns the new one. Called again with the newer record
-                if somebody else was faster, so its effect must be the same when repeated.
+            change: Returns the new record for the current one. It is called again with the newer
+                record if another invocation was faster, so it must be idempotent.
 
         Returns:
-            The record as it is stored now.
+            The stored record.
         """
         attempt = 0
         while True:
@@ -134,7 +134,7 @@ class JobRecordStore:
         return _Copy(record, stored[1], others=others)
 
     def _newest(self, copies: Mapping[Location, _Copy]) -> JobRecord:
-        # Of two with the same revision, the one that is written last.
+        # If two have the same revision, the one that is written last.
         records = [copies[p].record for p in sorted(copies, key=_uri, reverse=True)]
         found = [record for record in records if record is not None]
         if found:
@@ -143,7 +143,7 @@ class JobRecordStore:
         if len(errors) == len(copies):
             raise errors[0]
         damaged = [place for place, copy in copies.items() if copy.is_damaged]
-        if damaged and not self._mends:
+        if damaged and not self._repairs:
             raise UnreadableRecordFailure(
                 f"The record {damaged[0].uri} of the resource's jobs is damaged. Restore an "
                 "earlier version of the object"
@@ -154,11 +154,11 @@ class JobRecordStore:
 
     def _listed(self, copies: Mapping[Location, _Copy]) -> tuple[str, ...]:
         listed = self._places if self._moves else tuple(copies)
-        # One place is no news to whoever finds the record there.
+        # A single location does not have to be listed in the record there.
         return tuple(sorted(place.uri for place in listed)) if len(listed) > 1 else ()
 
     def _wrote(self, new: JobRecord, copies: Mapping[Location, _Copy]) -> bool:
-        """Write all copies, in the same order as everybody does; return whether all is as read."""
+        """Write all copies, in the fixed order; return whether none was changed meanwhile."""
         text = new.dump()
         errors: list[ServiceError] = []
         usable = [place for place in sorted(copies, key=_uri) if copies[place].error is None]
@@ -182,7 +182,7 @@ class JobRecordStore:
 
 
 def _is_current(copy: _Copy, record: JobRecord) -> bool:
-    """Return whether a place needs no write for it to hold the record."""
+    """Return whether a location already contains the record."""
     is_absent = copy.version is None and not record.revision
     return copy.error is not None or is_absent or copy.record == record
 

@@ -1,9 +1,9 @@
 """The decisions of the handler: create, keep, replace, cancel.
 
-All calls go through a `Gateway`, so that tests can play each history of events against one in
-memory. The order of the steps matters most: the function may be killed between any two of them, and
-the record must then be enough to go on, or to clean up. docs/adr/0004-one-job-per-definition.md has
-the contract and the reasoning.
+All calls go through a `Gateway`, so that tests can run each history of events against one in
+memory. The order of the steps is essential. The function may be killed between any two of them, and
+the record must then be enough to continue or to clean up. docs/adr/0004-one-job-per-definition.md
+has the contract and the reasoning.
 """
 
 import itertools
@@ -60,22 +60,22 @@ from .properties import (
 )
 from .retries import Tools
 from .tag_job import retag
-from .wait_for_job import wait_until_over
+from .wait_for_job import wait_for_end
 
 _RECORD_SECONDS = 60.0
-"""How long a Delete that names a job tries to change the record before it cancels the job."""
+"""The time for which a Delete with a job tries to change the record before it cancels the job."""
 
 _LAST_RECORD_SECONDS = 15.0
-"""How long a Delete whose job is cancelled, or that has none, tries to change the record."""
+"""The time for which a Delete without a running job tries to change the record."""
 
 _RECORD_ANSWERED_SECONDS = 5.0
-"""How long it is tried to note that an answer was received."""
+"""The time for attempts to record that a response was received."""
 
 _KNOWN_SECONDS = 80 * 86400.0
-"""A job that is older may be one that the service does not know any more."""
+"""The age after which the service may have forgotten a job."""
 
 _ANSWERED_MARGIN = 30.0
-"""Seconds before CloudFormation stops waiting within which an answer is not relied on."""
+"""Seconds before CloudFormation's timeout in which a response may be too late."""
 
 
 class Lifecycle:
@@ -89,18 +89,18 @@ class Lifecycle:
 
     @property
     def physical_id(self) -> str:
-        """The physical id of a FAILED answer."""
+        """The physical id of a FAILED response."""
         return self._invocation.physical_id
 
     def handle(self) -> Outcome:
-        """Do what the event asks for.
+        """Handle the event.
 
         Returns:
-            The contents of the answer.
+            The contents of the response.
 
         Raises:
-            Failure: Answer FAILED, with its text as the reason.
-            UnfinishedWait: Another invocation has to go on waiting for the job.
+            Failure: The response is FAILED, with its message as the reason.
+            UnfinishedWait: Another invocation must continue the wait for the job.
         """
         try:
             if self._event.type is RequestType.DELETE:
@@ -110,23 +110,23 @@ class Lifecycle:
             request = request_or_empty(self._event.properties)
             raise Failure(explain(error, request, self._invocation.gateway.region)) from error
 
-    # --- Create and Update: one question, which job answers this definition? ---
+    # --- Create and Update: find or create the job of the definition. ---
 
     def _create_or_update(self) -> Outcome:
         definition = read_definition(self._event.properties)
         if definition.digest != digest_or_none(self._event.old_properties):
             refuse_problems(definition, self._invocation.gateway.region)
-        self._invocation.may_exist = True  # an earlier try of this event may have come further
+        self._invocation.may_exist = True  # an earlier attempt may have done more
         store = self._invocation.store()
         try:
-            record = store.change(lambda old: self._asked(old, definition, store))
+            record = store.change(lambda old: self._with_request(old, definition, store))
         except ServiceError as error:
             # Who may not write the record has not announced a call.
             self._invocation.may_exist = not error.is_denied
             if self._event.type is RequestType.CREATE:
                 raise
             return self._held_without_record(definition, error)
-        run = self._asked_run(record, definition)
+        run = self._requested_run(record, definition)
         self._invocation.may_exist = run.was_called or run.job is not None
         self._cancellation.end_released(store, record)
         if run.job is None:
@@ -145,7 +145,7 @@ class Lifecycle:
         store: JobRecordStore | None,
         run: Run | None,
     ) -> Outcome:
-        """Bring the tags of a job that exists up to date, and answer with it."""
+        """Update the tags of an existing job, and return it."""
         is_ours = attempt_of(self._event, definition.digest, job) if run is None else run.is_ours
         if job is not None and is_ours:
             retag(self._invocation, definition, store, job, run)
@@ -161,9 +161,9 @@ class Lifecycle:
         return Outcome(arn, attributes_of(arn, request))
 
     def _held_without_record(self, definition: JobProperties, error: ServiceError) -> Outcome:
-        """Keep the job that is held if it is the definition's, though the record is unusable.
+        """Keep the resource's job if it is the definition's, although the record is unusable.
 
-        Undoing an Update that failed for want of the record must not need the record.
+        The rollback of an Update that failed without the record must not need the record.
         """
         arn = self._event.physical_id
         keeps = definition.digest == digest_or_none(self._event.old_properties)
@@ -173,10 +173,12 @@ class Lifecycle:
         self._invocation.log("no_record", arn, definition, error=error)
         return self._adopted(arn, job, definition, None, None)
 
-    # --- Which run answers? ---
+    # --- The run for the event. ---
 
-    def _asked(self, old: JobRecord, definition: JobProperties, store: JobRecordStore) -> JobRecord:
-        """Return the record with this event, the run that it asks for, and nobody's jobs let go."""
+    def _with_request(
+        self, old: JobRecord, definition: JobProperties, store: JobRecordStore
+    ) -> JobRecord:
+        """Return the record with this event and its run, and with orphaned jobs released."""
         self._refuse_late(old)
         is_repeated = old.knows(self._event.id)
         is_lost = not old.runs and (store.is_damaged or self._event.type is RequestType.UPDATE)
@@ -186,12 +188,12 @@ class Lifecycle:
             self._refuse_failed(run)
         else:
             run = self._chosen(run, definition)
-            new = self._with_asked(new, run, definition)
+            new = self._with_requested(new, run, definition)
         if self._event.type is RequestType.UPDATE:
-            new = self._without_nobodys(new, self._asked_run(new, definition), definition)
+            new = self._with_orphans_released(new, self._requested_run(new, definition), definition)
         return new
 
-    def _asked_run(self, record: JobRecord, definition: JobProperties) -> Run:
+    def _requested_run(self, record: JobRecord, definition: JobProperties) -> Run:
         asked = (run for run in record.runs.values() if run.asked_by == self._event.id)
         run = next(asked, record.latest_run(definition.digest))
         if run is None:
@@ -214,50 +216,50 @@ class Lifecycle:
         return self._new_run(definition.digest, attempt, definition.tags, job.arn, job)
 
     def _chosen(self, run: Run | None, definition: JobProperties) -> Run:
-        """Return the run that answers an event which was not seen before."""
-        if run is not None and not self._runs_anew(run):
+        """Return the run for a new event."""
+        if run is not None and not self._runs_again(run):
             return run
         return self._new_run(
             definition.digest, 1 if run is None else run.attempt + 1, definition.tags
         )
 
-    def _with_asked(self, record: JobRecord, run: Run, definition: JobProperties) -> JobRecord:
+    def _with_requested(self, record: JobRecord, run: Run, definition: JobProperties) -> JobRecord:
         before = record.latest_run(definition.digest)
         if before is not None and before.token != run.token:
-            # It is over, or is to be: two attempts never run at once.
+            # It must end first: two attempts never run at once.
             record = record.with_run(before.after(Step.RELEASE))
         is_taken_back = run.state in LET_GO or (
             run.state is State.HELD and record.current not in {None, run.token}
         )
         at = self._event.sent_at if is_taken_back else run.taken_back_at
-        asked = run.after(Step.ASK, asked_by=self._event.id, taken_back_at=at, failure=None)
+        asked = run.after(Step.REQUEST, asked_by=self._event.id, taken_back_at=at, failure=None)
         return record.with_run(asked)
 
-    def _runs_anew(self, run: Run) -> bool:
-        """Return whether this event is a later deployment that wants an ended definition again."""
+    def _runs_again(self, run: Run) -> bool:
+        """Return whether this event is a later deployment that repeats an ended definition."""
         if run.job is None:
             return run.state in LET_GO
-        # CloudFormation holds it, whatever became of it, or never let go of it: then a rollback
-        # takes it back as it is.
+        # The resource refers to it, in any state, or it was never released: then it is a rollback,
+        # which keeps it unchanged.
         is_held = self._event.type is RequestType.UPDATE and run.state not in LET_GO
         if is_held or run.job == self._event.physical_id or run.ended_as == COMPLETED:
             return False
         job = self._calls.job_or_none(run.job, APPEARS_SECONDS)
         if job is None:
-            # The service forgets jobs after some months. One that may have completed stays so.
+            # The service forgets jobs after some months. A job may have completed before.
             is_known_to_fail = run.ended_as in {FAILED, CANCELLED}
             return is_known_to_fail or self._calls.now() - run.since < _KNOWN_SECONDS
         if job.status == COMPLETED:
             return False
-        # Another invocation may be about to cancel a released job, so that it is not taken back.
+        # Another invocation may be cancelling a released job, so it is not reused.
         is_ending = run.failure is not None or run.state is State.RELEASED
         return is_ending or job.status in {FAILED, CANCELLED, CANCELLING}
 
     def _with_held_job(self, record: JobRecord) -> JobRecord:
-        """Return the record with the job that an Update names, should it be missing there.
+        """Return the record with the job of an Update, if it was missing there.
 
-        So a record that was lost, or damaged, is restored: the event names the job and its
-        definition, and the job's tags its token.
+        So a lost or damaged record is restored: the event contains the job and its definition, and
+        the job's tags contain its token.
         """
         arn = self._event.physical_id
         old = digest_or_none(self._event.old_properties)
@@ -281,7 +283,7 @@ class Lifecycle:
         arn: str | None = None,
         job: Job | None = None,
     ) -> Run:
-        """Return a run; with an ARN, one that CloudFormation holds, though no record has it."""
+        """Return a new run; with an ARN, the run of a current job that no record contains."""
         token = self._event.token(definition, attempt)
         return Run(
             definition=definition,
@@ -292,11 +294,11 @@ class Lifecycle:
             state=State.HELD if arn else State.WANTED,
             job=arn,
             tag_keys=tuple(sorted(tags)),
-            ended_as=job.status if job is not None and job.is_over else "",
+            ended_as=job.status if job is not None and job.has_ended else "",
         )
 
     def _refuse_failed(self, run: Run) -> None:
-        """Refuse an event that has been refused before, or that a later one has undone."""
+        """Refuse an event that was refused before, or that a later one has reverted."""
         self._invocation.may_exist = run.was_called or run.job is not None
         if run.failure is not None:
             if run.job is not None:
@@ -304,31 +306,33 @@ class Lifecycle:
             raise Failure(run.failure)
         if run.state in LET_GO:
             raise LateEventFailure(
-                "CloudFormation has deleted what this event asked for, so nothing was started."
+                "CloudFormation has deleted the resource of this event, so no job was started."
             )
 
-    # --- Who holds what? ---
+    # --- The jobs that the resource refers to. ---
 
-    def _without_nobodys(self, record: JobRecord, run: Run, definition: JobProperties) -> JobRecord:
-        """Return the record as an Update leaves it.
+    def _with_orphans_released(
+        self, record: JobRecord, run: Run, definition: JobProperties
+    ) -> JobRecord:
+        """Return the record after an Update.
 
-        CloudFormation holds one job, the physical id, and will hold the one that we answer with.
-        It can go back to no other.
+        The resource refers to one job, the physical id, and then to the one in the response. A
+        rollback can restore no other.
         """
         physical = record.run_of(self._event.physical_id)
         held = {run.token} | ({physical.token} if physical else set())
         retains = definition.on_delete is OnDelete.RETAIN_JOB or _retains(
             self._event.old_properties
         )
-        # What an Update leaves without being its physical id was never held: its answer was lost.
+        # Other jobs of an Update were never in a response that arrived.
         left = digest_or_none(self._event.old_properties)
         retained = {one.token for one in record.runs.values() if one.definition != left}
-        return record.let_go(held, retained=retained if retains else ())
+        return record.release_orphans(held, retained=retained if retains else ())
 
     def _accept(self, old: JobRecord, run: Run) -> JobRecord:
-        """Return the record of a resource that is about to be answered with a run's job.
+        """Return the record of a resource before the response with a run's job.
 
-        While the deployment waits for the job, it may still fail: then the stack never held it.
+        While the deployment waits for the job, it may still fail: then the stack never had it.
         """
         waits = read_wait(self._event.properties) is not None
         return old if waits else _held(old, old.runs.get(run.token))
@@ -344,13 +348,13 @@ class Lifecycle:
         is_expired = not is_delete and expires is not None and expires < self._calls.now()
         if is_expired or record.is_overtaken(self._event.seen(self._calls.now(), record)):
             raise LateEventFailure(
-                "CloudFormation no longer waits for this event, so nothing was started."
+                "CloudFormation no longer waits for this event, so no job was started."
             )
 
-    # --- Waiting, and what follows the answer. ---
+    # --- Waiting, and the steps after the response. ---
 
     def _waited_for(self, outcome: Outcome) -> Outcome:
-        """Wait for the job that the event is answered with, if the deployment does."""
+        """Wait for the job of the response, if the deployment does."""
         wait = read_wait(self._event.properties)
         if wait is None:
             return outcome
@@ -358,7 +362,7 @@ class Lifecycle:
         job = outcome.physical_id
         self._invocation.log("waits", job)
         try:
-            became = wait_until_over(self._calls, job, wait, until, self._without_secrets)
+            became = wait_for_end(self._calls, job, wait, until, self._without_secrets)
         except Failure as failure:
             self.fail_wait(job, str(failure))
             raise
@@ -370,7 +374,7 @@ class Lifecycle:
         return redacted(text, hyperparameter_values(request_or_empty(self._event.properties)))
 
     def fail_wait(self, job: str, reason: str) -> None:
-        """Note that a job was waited for in vain: unless the stack held it before, nobody does."""
+        """Record a failed wait for a job: it is released, unless the stack had it before."""
 
         def failed(old: JobRecord) -> JobRecord:
             run = old.run_of(job)
@@ -386,9 +390,9 @@ class Lifecycle:
             self._invocation.failed_job = job
 
     def note_answered(self) -> None:
-        """Note that CloudFormation has received the success of a Create, if it has in time.
+        """Record that CloudFormation has received the success of a Create, if it has in time.
 
-        A Delete with an id that CloudFormation made up is then known to be about another Create.
+        A Delete with a generated id then belongs to another Create.
         """
         event = self._event
         if event.type is not RequestType.CREATE or event.sent_at is None:
@@ -412,7 +416,7 @@ class Lifecycle:
     # --- Delete. ---
 
     def _delete(self) -> Outcome:
-        """Let go of the job that the event names, and end it unless it is to be retained.
+        """Release the job of the event, and cancel it unless it is retained.
 
         Raises:
             Failure: A job may still run.
@@ -441,20 +445,20 @@ class Lifecycle:
         elif not is_retained and self._is_ours(arn, has_record=record is not None):
             self._cancellation.end(arn)
         if store is not None and record is None:
-            # So that nothing that is still under way goes on.
+            # So that no concurrent invocation continues.
             self._released_job(store, _LAST_RECORD_SECONDS)
 
     def _released_job(
         self, store: JobRecordStore, seconds: float = _RECORD_SECONDS
     ) -> JobRecord | None:
-        """Put on record that the job was let go of; None if the record cannot be used."""
+        """Record that the job was released; None if the record cannot be used."""
         try:
             with self._calls.at_most(seconds):
                 return store.change(lambda old: self._without_job(old, store))
         except LateEventFailure:
             raise
         except (Failure, ServiceError) as error:
-            # A job that is known by its ARN can be cancelled all the same.
+            # A job with a known ARN can still be cancelled.
             self._invocation.log("no_record", self._event.physical_id, error=error)
             return None
 
@@ -468,16 +472,15 @@ class Lifecycle:
         new = new.with_run(run.after(step))
         others = set(old.runs) - {run.token}
         if old.current == run.token:
-            # The resource's last job. A copy that may be out of date does not decide on others
-            # that were held.
+            # The resource's last job. A copy that may be out of date does not decide about others.
             held = {one.token for one in old.in_state(State.HELD)}
             others = set() if store.is_certain else held
-        return new.let_go(others)
+        return new.release_orphans(others)
 
     def _refuse_late_delete(self, record: JobRecord, run: Run | None) -> None:
-        """Refuse a Delete that is repeated, or was sent before the job was taken back.
+        """Refuse a repeated Delete, or one that was sent before the job was reused.
 
-        A job that was never let go of has no Delete that could be late, whatever its date is.
+        A job that was never released has no late Delete, with any date.
         """
         event = self._event
         is_late = record.knows(event.id) and record.events[-1].id != event.id
@@ -486,20 +489,20 @@ class Lifecycle:
             is_late |= event.sent_at < taken_back - CLOCK_SKEW_SECONDS
         if is_late:
             raise LateEventFailure(
-                "A later event asked for the job again, so it was not cancelled. If the stack "
-                "does not hold it, delete the resource again."
+                "A later event requested the job again, so it was not cancelled. If it is not "
+                "in the stack, delete the resource again."
             )
 
     def _is_ours(self, arn: str, *, has_record: bool) -> bool:
-        """Return whether a job that is not on record carries a token of this resource."""
+        """Return whether a job that is not in the record has a token of this resource."""
         try:
             job = self._calls.job_or_none(arn, APPEARS_SECONDS)
         except (Failure, ServiceError):
-            # CloudFormation's word alone: it is enough where the record does not object.
+            # Only the event names it, which is enough if the record does not contradict.
             return not has_record
         digest = digest_or_none(self._event.properties)
         is_ours = digest is not None and attempt_of(self._event, digest, job) is not None
-        if is_ours or job is None or job.is_over:
+        if is_ours or job is None or job.has_ended:
             return is_ours
         self._invocation.log("not_ours", arn)
         if not has_record:
@@ -509,7 +512,7 @@ class Lifecycle:
         return False
 
     def _delete_unknown(self, store: JobRecordStore) -> None:
-        """Undo a Create that was not answered with a job."""
+        """Revert a Create whose response contained no job."""
         kind, create = self._event.failed_create or ("", "")
         needs_record = kind != NOTHING_STARTED
         try:
@@ -518,7 +521,7 @@ class Lifecycle:
         except LateEventFailure:
             raise
         except (Failure, ServiceError) as error:
-            # Where the bucket is gone, no job was started.
+            # If the bucket is gone, no job was started.
             is_gone = isinstance(error, ServiceError) and error.kind is Kind.NOT_FOUND
             if needs_record and not is_gone:
                 raise
@@ -531,8 +534,8 @@ class Lifecycle:
 
         Args:
             old: The record.
-            create: The event's id; empty if CloudFormation made up the physical id, so that it is
-                a Create whose answer it has not received.
+            create: The event's id; empty if CloudFormation generated the physical id, because it
+                has not received the response of the Create.
         """
         self._refuse_late(old)
         new = old
@@ -543,7 +546,7 @@ class Lifecycle:
             held = {run.token for run in old.runs.values() if run.asked_by != create}
         else:
             held = _held_by_answered_create(old)
-        return new.let_go(held)
+        return new.release_orphans(held)
 
 
 def _held(old: JobRecord, run: Run | None) -> JobRecord:
@@ -554,11 +557,11 @@ def _held(old: JobRecord, run: Run | None) -> JobRecord:
 
 
 def _held_by_answered_create(record: JobRecord) -> set[str]:
-    """Return the runs of a Create that was answered, if a Delete may be about an earlier one.
+    """Return the runs of a Create with a response, if a Delete may belong to an earlier one.
 
-    That is so where more Creates before it were not answered than Deletes have followed it.
+    That is so if more Creates before it had no response than Deletes have followed it.
     """
-    asked = record.last_asked
+    asked = record.last_request
     if asked is None or not asked.is_answered:
         return set()
     at = record.events.index(asked)

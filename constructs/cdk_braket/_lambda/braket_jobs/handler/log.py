@@ -9,7 +9,7 @@ from ..contract import FAILED_JOBS, JOB_ARN_DIMENSION, METRICS_NAMESPACE
 
 
 def log(decision: str, details: Mapping[str, object]) -> None:
-    """Write one line of JSON; a decision that an alarm may wait for is also a metric."""
+    """Write one line of JSON; a decision with an alarm is also a metric."""
     line: dict[str, object] = {"decision": decision, **details}
     if decision == "cancel_unconfirmed":
         line |= _metric("UnconfirmedCancels")
@@ -20,7 +20,7 @@ def log(decision: str, details: Mapping[str, object]) -> None:
 
 
 def _metric(name: str, dimensions: Mapping[str, str] | None = None) -> dict[str, object]:
-    """Return the members that make a log line a metric.
+    """Return the members with which CloudWatch extracts a metric from a log line.
 
     Source:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html

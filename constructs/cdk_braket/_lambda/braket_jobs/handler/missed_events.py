@@ -1,8 +1,8 @@
 """Replaying the state change of a job from before a rule existed.
 
-A rule for the events of one job can be created only once the job's ARN is known, and the job may
-be over by then. In that case the rule receives an event like the service's own, from a source that
-no other rule matches.
+A rule for the events of one job can be created only after the job's ARN is known. The job may have
+ended by then. In that case the rule receives an event like the service's own, from a source
+that no other rule matches.
 """
 
 from ..contract import CATCH_UP_SOURCE, JOB_STATE_CHANGE, CatchUpProperty
@@ -13,7 +13,7 @@ from .invocation import Event, Outcome, RequestType
 from .retries import Calls, Tools
 
 SETTLES_SECONDS = 60.0
-"""How long a rule may not match yet after it was created. The service says "a short time".
+"""The time after its creation in which a rule may not match. It is documented as "a short time".
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 """
@@ -32,7 +32,7 @@ class CatchUp:
         """Send the rule the job's state, unless the rule is being deleted.
 
         Raises:
-            Failure: That was not possible.
+            Failure: The event could not be sent.
         """
         if self._event.type is not RequestType.DELETE:
             job = self._job()
@@ -41,15 +41,15 @@ class CatchUp:
         return Outcome(self.physical_id, {})
 
     def replay_later(self) -> None:
-        """Send the event again once the rule is sure to match, if the job is over by then.
+        """Send the event again when the rule is sure to match, if the job has ended by then.
 
-        The first one may have been too early, so the rule may receive two.
+        The first one may have been too early. The rule may receive both.
         """
         if self._event.type is RequestType.DELETE:
             return
         self._calls.wait(SETTLES_SECONDS, "the rule may not match yet")
         job = self._job()
-        if job is not None and job.is_over:
+        if job is not None and job.has_ended:
             self._put_event(job)
 
     def _job(self) -> Job | None:

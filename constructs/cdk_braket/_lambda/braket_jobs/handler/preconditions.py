@@ -1,8 +1,8 @@
 """Checks of the account before a job is created, each with its fix.
 
-Without them the service refuses the job, or accepts it and lets it fail once its instance runs, and
-in neither case names the fix. The checks create nothing and are optional: if one cannot be made, is
-not allowed or does not answer in seconds, the service decides.
+Without them, the service refuses the job, or accepts it and fails it after its instance started. In
+neither case does it name the fix. The checks create nothing and are optional. If one fails, is
+denied or times out after some seconds, the service decides.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,19 +25,19 @@ _A = TypeVar("_A")
 _T = TypeVar("_T")
 
 Unchecked = Callable[[str, ServiceError], None]
-"""Takes the name of a check that could not be made, and why."""
+"""Receives the name and the error of a failed check."""
 
 
 def missing(calls: Calls, definition: JobProperties, unchecked: Unchecked) -> list[Issue]:
-    """Return what is missing for the job to run.
+    """Return the missing prerequisites of a job.
 
     Args:
-        calls: Makes the calls.
+        calls: The calls, with retries.
         definition: The definition, with all tokens resolved.
-        unchecked: Called for each check that could not be made.
+        unchecked: Called for each check that failed.
 
     Raises:
-        OutOfTimeFailure: The time is over.
+        OutOfTimeFailure: The time has ended.
     """
     checks = _Checks(calls, definition, unchecked)
     return [*checks.role(), *checks.device(), *checks.script(), *checks.buckets()]
@@ -76,7 +76,7 @@ class _Checks:
     def script(self) -> Iterator[Issue]:
         uri = text_in(self._request, "algorithmSpecification", "scriptModeConfig", "s3Uri")
         if uri in self._copied or not uri.startswith("s3://"):
-            return  # a copy is checked when it is made
+            return  # a copy is checked after copying
         if self._result_of("script", self._gateway.has_object, Location.parse(uri)) is False:
             yield Issue("", f"the script {uri} does not exist", "upload it, or correct the key")
 
@@ -98,7 +98,7 @@ class _Checks:
             )
 
     def _result_of(self, check: str, call: Callable[[_A], _T], of: _A) -> _T | None:
-        """Make a check once, with the gateway's short time-outs; None if there is no result."""
+        """Run a check once, with the gateway's short timeouts; None if there is no result."""
         self._calls.check_time()
         try:
             return call(of)

@@ -73,10 +73,10 @@ class Encryption:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How a deployment waits for its job.
+    """The settings of a deployment that waits for its job.
 
     Attributes:
-        seconds: For how long.
+        seconds: The timeout.
         fails_stack: Whether a job that does not complete in time fails the deployment.
     """
 
@@ -121,7 +121,7 @@ def read_definition(properties: Mapping[str, object]) -> JobProperties:
 
 
 def _digest(request: Mapping[str, object], properties: Mapping[str, object]) -> str:
-    """Return the definition's digest; what is left out does not change it."""
+    """Return the definition's digest; omitted properties do not change it."""
     more = {
         name: text_of(properties, prop)
         for name, prop in _MORE_OF_THE_DEFINITION.items()
@@ -226,7 +226,7 @@ def _by_bucket(
 
 
 def read_wait(properties: Mapping[str, object]) -> Wait | None:
-    """Return how the deployment waits for the job; None when it does not.
+    """Return the settings of the wait for the job; None if there is no wait.
 
     Raises:
         Failure: The property is not of the form that the constructs write.
@@ -288,12 +288,12 @@ def digest_or_none(properties: Mapping[str, object]) -> str | None:
 
 
 def is_job_arn(physical_id: str) -> bool:
-    """Say whether a physical id is a job's ARN, not something that was made up for a failure."""
+    """Return whether a physical id is a job's ARN, not the generated id of a failure."""
     return not model_rules.check("JobArn", physical_id)
 
 
 def render(request: Mapping[str, object], token: str) -> dict[str, object]:
-    """Return the request with the run id in the places that a run must not share."""
+    """Return the request with the run id in the locations that a run must not share."""
     rendered = dict(request)
     run_id = contract.run_id(token)
     name = rendered.get("jobName")
@@ -325,15 +325,15 @@ def attributes_of(arn: str, request: Mapping[str, object]) -> dict[str, str]:
 
 
 def checkpoint_uri(request: Mapping[str, object]) -> str:
-    """Return where the job keeps its checkpoints; empty when nowhere."""
+    """Return the location of the job's checkpoints; empty if there is none."""
     return text_in(request, "checkpointConfig", "s3Uri")
 
 
 def problems_of(definition: JobProperties, region: str) -> list[Issue]:
-    """Return what the service would refuse, now that every token has its value.
+    """Return the problems that the service would refuse, after tokens are resolved.
 
-    An enumeration is left to the service: the runtime's model may be older than the one that the
-    stack was synthesized with, and an instance type that is newer than both is allowed.
+    Enumerations are left to the service. The runtime's model may be older than that of the
+    synthesis, and newer instance types are allowed.
     """
     token = contract.client_token("", "", definition.digest, 1)
     request = {
@@ -352,7 +352,7 @@ def problems_of(definition: JobProperties, region: str) -> list[Issue]:
 
 
 def _issues_of_buckets(definition: JobProperties) -> Iterator[Issue]:
-    """Check the buckets that only the deployment knows; the constructs check the others."""
+    """Check the buckets that are known only at deploy time; the constructs check the others."""
     uris = {".".join(map(str, path)): uri for path, uri in s3_uris(definition.request).items()}
     if definition.checkpoints_from is not None:
         uris[Property.COPY_CHECKPOINTS_FROM] = definition.checkpoints_from.uri
@@ -364,7 +364,7 @@ def _issues_of_buckets(definition: JobProperties) -> Iterator[Issue]:
 
 
 def refuse_problems(definition: JobProperties, region: str) -> None:
-    """Refuse a definition that cannot become a job, with everything that is wrong with it.
+    """Refuse an invalid definition, with all its problems.
 
     Raises:
         Failure: It has problems.

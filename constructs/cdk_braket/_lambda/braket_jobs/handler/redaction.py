@@ -1,4 +1,4 @@
-"""Removing an event's secrets from every text that leaves the handler."""
+"""Removing an event's secrets from every string that leaves the handler."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ _CREDENTIALS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 def without_secrets_of(event: Mapping[str, object], text: str) -> str:
     """Return the text without the event's secrets and the function's credentials.
 
-    The secrets are the values of hyperparameters, the address of the answer and task tokens.
+    The secrets are the values of hyperparameters, the ResponseURL and task tokens.
 
     Args:
         event: The event.
@@ -36,8 +36,8 @@ def _secrets(event: Mapping[str, object]) -> Iterator[str]:
     of_point = point.get(PointMember.PARAMETERS) if isinstance(point, Mapping) else None
     for more in (event.get(RunProperty.HYPERPARAMETERS), of_point):
         if isinstance(more, Mapping):
-            yield from hyperparameter_values({"hyperParameters": _as_texts(more)})
+            yield from hyperparameter_values({"hyperParameters": _as_strings(more)})
 
 
-def _as_texts(values: Mapping[object, object]) -> dict[str, str]:
+def _as_strings(values: Mapping[object, object]) -> dict[str, str]:
     return {str(name): value for name, value in values.items() if isinstance(value, str)}

@@ -16,21 +16,21 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 
 PROPAGATION_SECONDS = 120.0
-"""For how long a Create or Update retries a call that IAM denies: IAM is eventually consistent.
+"""The time for which a Create or Update retries a denied call: IAM is eventually consistent.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 """
 
 PROPAGATION_SECONDS_OF_DELETE = 30.0
-"""The same for a Delete, which may follow the creation of the handler's role at once."""
+"""The same for a Delete, which may follow the creation of the handler's role immediately."""
 
 Log = Callable[[str, Mapping[str, object]], None]
-"""Takes a decision's name and its details."""
+"""Receives a decision's name and its details."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When to stop.
+    """The time limits of an invocation.
 
     Attributes:
         work_ends: No step of the event's work begins after it (seconds since the epoch).
@@ -43,12 +43,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The means of one invocation.
+    """The tools of one invocation.
 
     Attributes:
         gateway: Every call that leaves the process.
-        budget: When to stop.
-        log: Takes one line for each decision.
+        budget: The time limits.
+        log: Logs one line for each decision.
         rng: Random numbers for the pauses between retries.
     """
 
@@ -58,16 +58,16 @@ class Tools:
     rng: random.Random
 
     def calls(self, propagation: float = PROPAGATION_SECONDS) -> "Calls":
-        """Return calls with retries, of refused ones for so many seconds from now."""
+        """Return calls with retries; denied calls are retried for so many seconds from now."""
         return Calls(self, propagation)
 
 
 class Calls:
-    """Makes calls through a gateway, with retries.
+    """Calls through a gateway, with retries.
 
     Args:
-        tools: The means of the invocation.
-        propagation: For how many seconds from now a denied call is retried.
+        tools: The tools of the invocation.
+        propagation: The seconds from now for which a denied call is retried.
     """
 
     def __init__(self, tools: Tools, propagation: float = PROPAGATION_SECONDS) -> None:
@@ -81,18 +81,18 @@ class Calls:
 
     @contextmanager
     def cleanup_time(self, at_least: float = 0.0) -> Iterator[None]:
-        """Within this context, calls may use the time that is kept for cleaning up.
+        """Within this context, calls may use the time that is reserved for clean-up.
 
         Args:
-            at_least: Seconds to have in any case: undoing a step that was just done is tried even
-                if the process was frozen for longer than its budget.
+            at_least: Guaranteed seconds: the reversal of a step is tried even if the process was
+                frozen for longer than its budget.
         """
         with self._until(max(self._budget.ends, self.now() + at_least)):
             yield
 
     @contextmanager
     def at_most(self, seconds: float) -> Iterator[None]:
-        """Within this context, calls give up after so many seconds."""
+        """Within this context, calls time out after so many seconds."""
         with self._until(min(self._ends, self.now() + seconds)):
             yield
 
@@ -105,16 +105,16 @@ class Calls:
             self._ends = before
 
     def retry(self, call: Callable[[], _T], *, missing: float = 0.0, at_once: bool = False) -> _T:
-        """Call until it works, fails for good, or the time is over.
+        """Retry a call until it succeeds, fails permanently, or the time ends.
 
         Args:
             call: The call.
-            missing: For how many seconds "not found" is not believed.
-            at_once: Whether the first call is made even if the time is over.
+            missing: The seconds for which "not found" is retried.
+            at_once: Whether the first call is sent even if the time has ended.
 
         Raises:
-            ServiceError: It failed for good.
-            OutOfTimeFailure: The time is over.
+            ServiceError: It failed permanently.
+            OutOfTimeFailure: The time has ended.
         """
         began, attempt = self.now(), 0
         while True:
@@ -130,7 +130,7 @@ class Calls:
             attempt += 1
 
     def retry_outages(self, call: Callable[[], _T]) -> _T:
-        """Call as `retry` does, but take a refusal for final."""
+        """Call as `retry` does, but do not retry a denied call."""
         before, self._propagated = self._propagated, 0.0
         try:
             return self.retry(call)
@@ -160,23 +160,23 @@ class Calls:
         """Wait, if there is time.
 
         Raises:
-            OutOfTimeFailure: There is not; it names the reason to wait.
+            OutOfTimeFailure: There is no time; it names the reason to wait.
         """
         self._last = why
         self.check_time(seconds)
         self.gateway.sleep(seconds)
 
     def check_time(self, seconds: float = 0.0) -> None:
-        """Stop when the time is over, or will be in so many seconds.
+        """Raise an error if the time has ended, or will end in so many seconds.
 
-        A process that was frozen and thawed stops here, before its next call.
+        A process that was frozen stops here, before its next call.
 
         Raises:
-            OutOfTimeFailure: It is over; it names the last reason to wait.
+            OutOfTimeFailure: It has ended; it names the last reason to wait.
         """
         if self.now() + seconds >= self._ends:
-            last = f" The last thing was: {self._last}." if self._last else ""
-            raise OutOfTimeFailure(f"The time to answer in is used up.{last} Deploy again.")
+            last = f" The last step was: {self._last}." if self._last else ""
+            raise OutOfTimeFailure(f"The time for the response has ended.{last} Deploy again.")
 
     def job_or_none(self, arn: str, missing: float = 0.0) -> Job | None:
         """Return a job; None if the service has not known it for `missing` seconds."""

@@ -208,7 +208,7 @@ def _wait(
     write(tools, of_job(records, arn), json.dumps({"token": token, "run": run}))
     job = tools.calls().job_or_none(arn, APPEARS_SECONDS)
     until = run.get(RUN_WAITS_UNTIL)
-    if job is None or job.is_over:
+    if job is None or job.has_ended:
         answer_point(tools, records, token, run, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
         failures = cancel_points(

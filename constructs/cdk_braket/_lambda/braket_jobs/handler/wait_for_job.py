@@ -1,4 +1,4 @@
-"""Waiting until a job is over, through as many invocations as it takes."""
+"""Waiting for the end of a job, over several invocations."""
 
 from collections.abc import Callable
 
@@ -11,22 +11,22 @@ from .retries import Calls
 
 _POLL_SECONDS = 5.0
 APPEARS_SECONDS = 120.0
-"""For how long a GetJob that finds no job is not believed: the job may just have been created."""
+"""The time for which a GetJob without a result is retried: the job may be new."""
 
-_LONGEST_REASON = 600  # bytes, of the 4096 that an answer may have: the addresses fit behind it
+_LONGEST_REASON = 600  # bytes, of the 4096 of a response, so that the links fit after it
 
 
-def wait_until_over(
+def wait_for_end(
     calls: Calls, job_arn: str, wait: Wait, until: float, redact: Callable[[str], str]
 ) -> dict[str, str]:
     """Wait for a job.
 
     Args:
-        calls: Makes the calls.
+        calls: The calls, with retries.
         job_arn: The job.
-        wait: How to wait.
-        until: When the wait is over (seconds since the epoch), however many invocations it takes.
-        redact: Removes secrets from a text that was not cut: the job's reason may quote some.
+        wait: The settings.
+        until: The end of the wait (seconds since the epoch), over all invocations.
+        redact: Removes secrets from a whole string: the job's reason may contain some.
 
     Returns:
         The job's terminal state and failure reason, as attributes.
@@ -51,16 +51,16 @@ def wait_until_over(
 
 
 def _last_seen(calls: Calls, job_arn: str, until: float) -> Job | None:
-    """Return the job when it is over, or as it is when the wait is."""
+    """Return the job at its end, or at the end of the wait."""
     while True:
         job = calls.job_or_none(job_arn, APPEARS_SECONDS)
-        if job is None or job.is_over or calls.now() >= until:
+        if job is None or job.has_ended or calls.now() >= until:
             return job
         calls.wait(min(_POLL_SECONDS, max(until - calls.now(), 0.1)), f"the job is {job.status}")
 
 
 def _why(job: Job, wait: Wait, reason: str) -> Issue:
-    if job.is_over:
+    if job.has_ended:
         said = f": {reason}" if reason else ""
         return Issue("", f"The job {job.arn} ended as {job.status}{said}", _addresses(job))
     waited = f"after {wait.seconds:.0f} s, as long as the deployment waits"
@@ -69,7 +69,7 @@ def _why(job: Job, wait: Wait, reason: str) -> Issue:
 
 
 def _addresses(job: Job) -> str:
-    """Return where to read on: the log, which has the traceback, the console, the results."""
+    """Return links for details: the log with the traceback, the console, the results."""
     log = log_stream_prefix(job.name, job.arn)
     console = console_url(job.arn.split(":")[3], job.arn)
     results = f" Its results are below {job.results_path}." if job.results_path else ""

@@ -1,7 +1,7 @@
 """Jobs that state machines and schedules run: started, waited for, cancelled.
 
-An execution is to a run what a stack is to a resource: a start is a Create, so that it may be
-repeated at any point and is one job, and an execution that is stopped is a Delete.
+A run in an execution is handled like a resource in a stack. A start is a Create, so it may be
+repeated at any point and starts one job. A stopped execution is a Delete.
 """
 
 import json
@@ -52,28 +52,28 @@ from .workflow_tools import (
 
 _STARTED_AT, _ENDED_AT = 0.0, 1.0
 """The order of a run's two events, as dates: a start that arrives after the end is late. A run
-starts once, so neither clocks nor retries can change that."""
+starts once, so neither clocks nor retries can change this."""
 
 
 def is_run_event(event: object) -> bool:
     """Return whether an event requests an action."""
     action = event.get(RunProperty.ACTION) if isinstance(event, Mapping) else None
-    # What is not text may not be hashable.
+    # A value that is not a string may not be hashable.
     return isinstance(action, str) and action in set(RunAction)
 
 
 def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    """Do what an event requests.
+    """Run the action of an event.
 
     Args:
         event: The event.
-        tools: What it is done with.
+        tools: The tools of the invocation.
 
     Returns:
         For a start, the job's attributes; for a collection, its summary; else nothing.
 
     Raises:
-        Failure: It could not be done.
+        Failure: The action failed.
     """
     actions: dict[RunAction, Callable[[Mapping[str, object], Tools], Mapping[str, object]]] = {
         RunAction.START: _start,
@@ -100,11 +100,11 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     seconds = timeout_in(event)
     resource = digest(run_id)
     records = Location.parse(text_of(properties, Property.RECORDS))
-    # First, so that an execution that is stopped from now on finds the run to cancel; then, so
-    # that one that was stopped before is noticed: either it finds the run, or we find its end.
+    # First write the run, then read the end. If the execution stops, either it finds the run, or
+    # this start finds the end.
     write(tools, of_execution(records, execution, resource), json.dumps({"run": resource}))
     if read(tools, of_execution(records, execution, STOPPED)) is not None:
-        raise LateEventFailure("The execution is over, so no job was started.")
+        raise LateEventFailure("The execution has ended, so no job was started.")
     created = _event(RequestType.CREATE, execution, resource, properties)
     outcome = Lifecycle(created, tools).handle()
     answer: dict[str, object] = {**outcome.attributes, RUN_ID: run_id}
@@ -119,17 +119,17 @@ def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     records = Location.parse(text_of(event, RunProperty.RECORDS))
     token = text_of(event, RunProperty.TASK_TOKEN)
     waiting = {"token": token, "run": started}
-    # First, so that a job that ends from now on finds who waits for it.
+    # First, so that a job that ends from now on finds the waiting state.
     write(tools, of_job(records, arn), json.dumps(waiting))
     job = tools.calls().job_or_none(arn, APPEARS_SECONDS)
     until = started.get(RUN_WAITS_UNTIL)
-    if job is None or job.is_over:
+    if job is None or job.has_ended:
         _answer(tools, token, started, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
         execution = text_of(event, RunProperty.EXECUTION)
         resource = digest(text_of(started, RUN_ID))
         _cancel(tools, records, execution, resource)
-        cause = f"The job {arn} was not over in time, and was cancelled."
+        cause = f"The job {arn} did not end in time, and was cancelled."
         send(tools, partial(tools.gateway.send_task_failure, token, "HybridJob.Timeout", cause))
     return {}
 
@@ -139,10 +139,10 @@ def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object
     arn = text_of(event, RunProperty.JOB_ARN)
     found = read(tools, of_job(records, arn))
     if found is None:
-        return {}  # no execution waits for this job: it is another's
+        return {}  # no execution waits for this job
     waiting = loaded(found)
     job = tools.calls().job_or_none(arn)
-    if job is None or not job.is_over:
+    if job is None or not job.has_ended:
         return {}
     started, token = mapping_in(waiting, "run"), text_of(waiting, "token")
     if is_point(started):
@@ -170,16 +170,16 @@ def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, objec
 
 
 def cancel_all(tools: Tools, records: Location, execution: str, at: float) -> None:
-    """Cancel every run of an execution that is not over, and every one that is still to start.
+    """Cancel every running run of an execution, and every one that has not started yet.
 
     Args:
-        tools: What it is done with.
+        tools: The tools of the invocation.
         records: Where the records are.
         execution: The execution's ARN.
         at: When it ended (seconds since the epoch). A redrive starts points after that.
 
     Raises:
-        Failure: A job may still run. The others are cancelled all the same.
+        Failure: A job may still run. The others are cancelled.
     """
     place = of_execution(records, execution, STOPPED)
     write(tools, place, json.dumps({"run": None, "at": at}))
@@ -196,17 +196,17 @@ def cancel_all(tools: Tools, records: Location, execution: str, at: float) -> No
 
 
 def _cancel(tools: Tools, records: Location, execution: str, resource: str) -> None:
-    """Cancel a run; one whose start did not arrive yet is never started."""
+    """Cancel a run; a run whose start has not arrived yet is never started."""
     properties = {Property.RECORDS.value: records.uri}
     deleted = _event(RequestType.DELETE, execution, resource, properties)
     Lifecycle(deleted, tools).handle()
 
 
-# --- What they share. ---
+# --- Shared functions. ---
 
 
 def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | None) -> None:
-    """Report to the state that waits how its job ended."""
+    """Report the end of the job to the waiting state."""
     status = "unknown" if job is None else job.status
     tools.log("run_over", {"jobArn": started.get(Attribute.JOB_ARN), "status": status})
     if status == COMPLETED:
