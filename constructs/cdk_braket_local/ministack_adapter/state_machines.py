@@ -61,8 +61,8 @@ def is_stopped() -> bool:
     execution = current.get()
     if execution is None:
         return False
-    is_older = execution.get("redriveCount", 0) != _redrive.get()
-    return is_older or execution["status"] != RUNNING
+    found = (execution.get("redriveCount", 0), execution["status"])
+    return found != (_redrive.get(), RUNNING)
 
 
 def role_arn(execution: Mapping[str, Any]) -> str:

@@ -326,8 +326,8 @@ class _MapRun:
 
     def _is_running(self) -> bool:
         """Return whether the Map Run runs, and was not redriven since."""
-        is_current = self._run["redriveCount"] == self._redrive
-        return is_current and self._run["status"] == "RUNNING"
+        found = (self._run["redriveCount"], self._run["status"])
+        return found == (self._redrive, "RUNNING")
 
     def _begin(self, child: Execution) -> bool:
         with self._lock:
@@ -364,7 +364,7 @@ class _MapRun:
             name = getattr(error, "error", "States.Runtime")
             ended = {"status": "FAILED", "error": name, "cause": getattr(error, "cause", "")}
         with self._lock:
-            if not state_machines.is_stopped():
+            if child["status"] == state_machines.RUNNING and self._is_running():
                 child.update(ended, stopDate=responses.now_iso())
                 _count(self._run)
 
