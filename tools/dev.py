@@ -156,6 +156,11 @@ COMMANDS = {
         "Update the locks; --upgrade selects newer versions.",
         _tool("lock"),
     ),
+    "docs": _Command(
+        "[--build]",
+        "Serve the pages as a site on 127.0.0.1; --build writes it to .cache/site.",
+        _tool("docs_site"),
+    ),
     "release": _Command(
         "",
         "Build wheel, sdist, bill of materials and checksums of the last commit, in dist.",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_braket_local import bootstrap, coverage, following, settings
+from cdk_braket_local import bootstrap, coverage, following, settings, single_job
 from cdk_braket_local.control import (
     client_environment,
     foreground_command,
@@ -30,6 +30,9 @@ examples:
 
 The CDK CLI comes from node_modules/.bin, in this folder or one above, or from PATH.
 """
+
+
+_RUN_JOB_HELP = "run a script as a hybrid job, without CDK, and show its log and results"
 
 
 class _UserError(Exception):
@@ -55,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _UserError,
         bootstrap.BootstrapError,
         kept_instance.KeptError,
+        single_job.JobNotStartedError,
         temporary_instance.NotOpenedError,
     ) as error:
         _report(str(error))
@@ -95,6 +99,8 @@ def parser() -> argparse.ArgumentParser:
     _add_start_options(up)
     up.set_defaults(run=_up)
 
+    _add_run_job(commands.add_parser("run-job", help=_RUN_JOB_HELP, allow_abbrev=False))
+
     for name, function, text in (
         ("down", _down, "stop the local AWS that `up` started and remove its state"),
         ("status", _status, "report whether one is running; exit code 1 if none is"),
@@ -109,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     for name, command in commands.choices.items():
-        if name != "run":
+        if name not in {"run", "run-job"}:
             command.add_argument(
                 "--state-directory",
                 type=Path,
@@ -118,6 +124,46 @@ def parser() -> argparse.ArgumentParser:
                 help="the directory of its state (default: %(default)s)",
             )
     return whole
+
+
+def _add_run_job(command: argparse.ArgumentParser) -> None:
+    command.add_argument("path", type=Path, help="the script: a file or a directory")
+    command.add_argument(
+        "--entry-point", required=True, metavar="M:F", help="module:function, or a module"
+    )
+    command.add_argument(
+        "--device",
+        default=single_job.DEFAULT_DEVICE,
+        help="the device of the job (default: %(default)s)",
+    )
+    command.add_argument(
+        "--hyperparameter",
+        action="append",
+        type=_assignment,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a hyperparameter; can be repeated",
+    )
+    command.add_argument(
+        "--input",
+        action="append",
+        type=_assignment,
+        default=[],
+        metavar="CHANNEL=PATH",
+        help="an input channel, with a file or a directory; can be repeated",
+    )
+    command.add_argument(
+        "--watch", action="store_true", help="run the job again when a file changes, until Ctrl-C"
+    )
+    _add_simulate_qpus(command)
+    command.set_defaults(run=_run_job)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
 
 
 def _add_start_options(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +176,10 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="do not run `cdk bootstrap` first (default: run it if a CDK CLI is found)",
     )
+    _add_simulate_qpus(parser)
+
+
+def _add_simulate_qpus(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulate-qpus",
         action="store_true",
@@ -161,6 +211,32 @@ def _run(options: argparse.Namespace) -> int:
             _count_discarded(environment)
             return code
         return _follow_jobs(environment) or code
+
+
+def _run_job(options: argparse.Namespace) -> int:
+    _apply_settings(options)
+    script = single_job.Script(
+        options.path,
+        options.entry_point,
+        options.device,
+        dict(options.hyperparameter),
+        {name: Path(path) for name, path in options.input},
+    )
+    with temporary_instance.fresh_local_aws() as (aws, _):
+        while True:
+            before = single_job.state(script)
+            try:
+                completed = single_job.run(script, aws.environment, sys.stdout)
+            except single_job.JobNotStartedError as error:
+                if not options.watch:
+                    raise
+                _report(str(error))
+                completed = False
+            if not options.watch:
+                return 0 if completed else 1
+            _report("waiting for a change of the script …")
+            while not single_job.changed(script, before):
+                time.sleep(single_job.POLL_SECONDS)
 
 
 def _up(options: argparse.Namespace) -> int:

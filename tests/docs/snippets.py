@@ -33,6 +33,7 @@ from tools import dev
 
 ROOT = Path(__file__).resolve().parents[2]
 FOR_PEOPLE = ("text", "mermaid")
+TEMPLATES = ROOT / "constructs/cdk_braket_cli/templates"
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})(?P<info>[^\n`]*)\n", re.MULTILINE)
 
@@ -266,6 +267,8 @@ def _check_npx(arguments: list[str]) -> None:
 
 
 def _check_npm(arguments: list[str]) -> None:
+    if arguments == ["install"] and any(TEMPLATES.rglob("package.json")):
+        return  # in a project of `cdk-braket init`
     if arguments != ["ci"] or not (ROOT / "package-lock.json").is_file():
         raise ValueError(f"no check knows npm {arguments}, or there is no package-lock.json")
 
@@ -308,12 +311,13 @@ def _check_pip(arguments: list[str]) -> None:
         if flag == "-r" and not (ROOT / word).is_file():
             raise ValueError(f"there is no {word}")
         ours = re.fullmatch(rf"(?:.*/)?{project['name']}(?:\[(.+)\])?(?: @ .*)?", word)
-        if ours and ours[1] and ours[1] not in project["optional-dependencies"]:
-            raise ValueError(f"there is no extra {ours[1]}")
+        extras = set(ours[1].split(",")) if ours and ours[1] else set()
+        if unknown := extras - set(project["optional-dependencies"]):
+            raise ValueError(f"there is no extra {min(unknown)}")
 
 
 def _check_python(arguments: list[str]) -> None:
-    if arguments[:2] == ["-m", "venv"] or (ROOT / arguments[0]).is_file():
+    if arguments[:2] in (["-m", "venv"], ["-m", "pytest"]) or (ROOT / arguments[0]).is_file():
         return
     # A page may have changed the directory before.
     if not any((ROOT / "examples").rglob(arguments[0])):

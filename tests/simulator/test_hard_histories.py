@@ -15,6 +15,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
 )
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from cdk_braket._lambda.braket_jobs.handler.properties import Location
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Event, Failing, Faults, KillAt
 from tests.unit.handler.worlds import Context, Killed, Stack, World, properties, request
@@ -120,6 +121,38 @@ def test_a_move_and_its_clean_up_leave_one_job() -> None:
     assert live(cfn) == {cfn.held}
     assert ok(cfn.update(moved(properties("C"))))
     assert ok(cfn.delete(cfn.held, moved(properties("C"))))
+
+
+def test_a_move_away_from_a_place_that_may_not_be_written_any_more() -> None:
+    cfn = deployed()
+    world = cfn.world
+    write = world.write_record
+
+    def refuse(location: Location, *rest: object) -> None:
+        if location.bucket == "amazon-braket-inputs":
+            raise DENIED
+        write(location, *rest)  # type: ignore[arg-type]
+
+    world.write_record = refuse  # type: ignore[assignment,method-assign]
+    first = cfn.held
+    assert ok(cfn.update(moved(properties("B"))))
+    assert live(cfn) == {first, cfn.held}
+
+
+def test_a_place_that_was_left_is_not_read_after_the_next_update() -> None:
+    cfn = deployed()
+    world = cfn.world
+    assert ok(cfn.update(moved(properties("A"))))
+    assert ok(cfn.update(moved(properties("A", {"team": "other"}))))
+    read, places = world.read_record, set()
+
+    def watched(location: Location) -> tuple[str, str] | None:
+        places.add(location.bucket)
+        return read(location)
+
+    world.read_record = watched  # type: ignore[method-assign]
+    assert ok(cfn.delete(cfn.held, cfn.props))
+    assert places == {"amazon-braket-new-inputs"}
 
 
 def test_a_move_away_from_a_place_that_may_not_be_read_any_more() -> None:
@@ -546,6 +579,16 @@ def test_a_delete_dated_before_the_create_cancels_the_job(seconds: float) -> Non
     event = cfn.event("Delete", properties("A"), cfn.held)
     assert ok(send(cfn, dated(event, seconds)))
     assert live(cfn) == set()
+
+
+def test_a_delete_that_arrives_after_its_url_has_expired_cancels_the_job() -> None:
+    """CloudFormation no longer waits for the answer, but the job would continue."""
+    cfn = CloudFormation(Mailbox(), index.respond_to)
+    cfn.function.invoke(cfn.event("Create", properties("A")), killed_after("create_job")(0))
+    delete = cfn.event("Delete", properties("A"), MADE_UP)
+    cfn.world.time += 3 * 3600
+    cfn.function.invoke(delete)
+    assert (len(cfn.world.jobs), live(cfn)) == (1, set())
 
 
 def test_an_event_from_the_future_does_not_lock_later_ones_out() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tools import dev
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("deploy", "test", "lint", "check", "lock", "release", "setup")
+COMMANDS = ("deploy", "test", "lint", "check", "lock", "docs", "release", "setup")
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             given = signature.bind(*args, **kwargs).arguments
         except TypeError:
-            return function(*args, **kwargs)  # Python says best which argument is missing
+            return function(*args, **kwargs)  # Python reports the missing argument best
         named = {name: value for name, value in given.items() if name != "self"}
         if issues := wrong_types(function, named):
             raise ValidationError(_place(function, given), issues)

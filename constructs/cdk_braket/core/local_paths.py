@@ -64,4 +64,4 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except (OSError, ValueError):
-        return True  # it cannot be read: whoever reads it reports why
+        return True  # it cannot be read: the later read reports the reason

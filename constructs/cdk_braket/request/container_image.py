@@ -215,7 +215,7 @@ class _UriImage(ContainerImage):
     def __init__(self, uri: str) -> None:
         self._uri = uri
 
-    def known_uri(self, region: str) -> str:  # noqa: ARG002 - the URI says it
+    def known_uri(self, region: str) -> str:  # noqa: ARG002 - the URI is known
         return self._uri
 
     def issue(self, region: str) -> Issue | None:
@@ -244,7 +244,7 @@ class _AssetImage(ContainerImage):
         self._directory = Path(directory)
         self._file = file
 
-    def known_uri(self, region: str) -> str:  # noqa: ARG002 - told by the build
+    def known_uri(self, region: str) -> str:  # noqa: ARG002 - known after the build
         return Token.as_string({"Ref": "AWS::NoValue"})
 
     def issue(self, region: str) -> Issue | None:  # noqa: ARG002 - it is the same in all
@@ -264,7 +264,7 @@ class _AssetImage(ContainerImage):
             "Image",
             directory=str(self._directory),
             file=self._file,
-            # Whatever machine builds it: Braket's instances are x86.
+            # On any build machine: Braket's instances are x86.
             platform=ecr_assets.Platform.LINUX_AMD64,
         )
         return BoundImage(asset.image_uri, asset.repository.repository_arn)

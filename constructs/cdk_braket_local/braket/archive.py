@@ -150,7 +150,7 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> No
         raise ArchiveError(f"{member.name!r} has no content")
     with content, target.open("xb") as file:
         shutil.copyfileobj(content, file)
-    # Its owner can read and write it, whatever the archive says.
+    # Its owner can read and write it, with any mode in the archive.
     target.chmod(0o600 | member.mode & 0o755)
 
 

@@ -79,13 +79,13 @@ class _SetUpError(Exception):
 
 def main() -> int:
     """Run one job; the last line of output is its outcome."""
-    told = sys.stdin.readline()
-    if not told:
+    line = sys.stdin.readline()
+    if not line:
         return 1  # the server is gone
     threading.excepthook = _report_error_type
     processes.adopt_orphans()
     processes.wake_at_end_of_parent()
-    _report(outcome=_outcome(Plan.from_json(told)))
+    _report(outcome=_outcome(Plan.from_json(line)))
     return 0
 
 

@@ -272,7 +272,7 @@ def _is_open_for_writing(descriptor: int) -> bool:
     Source: https://man7.org/linux/man-pages/man2/F_SETLEASE.2const.html
     """
     try:
-        # A signal that is ignored tells us if somebody opens it now, in place of one that kills.
+        # An ignored signal reports if another process opens it now, instead of a signal that kills.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

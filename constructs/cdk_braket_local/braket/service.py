@@ -105,7 +105,7 @@ class BraketService:
             return error.response()
         except AccessDeniedError as error:
             return BraketError("AccessDeniedException", str(error)).response()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 - the caller gets a response for any error
             # Only what kind of error: its text and its trace may hold parts of the request.
             _logger.error("%s %s failed: %s", method, path, type(error).__name__)  # noqa: TRY400
             return BraketError("InternalServiceException", "internal error").response()
@@ -141,7 +141,7 @@ class BraketService:
     def _check_request(self, caller: Caller, request: _Parameters) -> None:
         """Refuse values that AWS refuses beyond the model's constraints."""
         problems = problems_of_service(request, caller.region)
-        # The bucket of a URI that is none cannot be told.
+        # The bucket of an invalid URI is unknown.
         problems = problems or list(self._problems_of_buckets(caller, request))
         if problems:
             raise BraketError("ValidationException", "; ".join(problems))

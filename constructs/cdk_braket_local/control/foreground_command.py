@@ -146,7 +146,7 @@ def _run(
                 if time.monotonic() > deadline:
                     _send(child, signal.SIGKILL, to_group=not in_terminal)
         finally:
-            # Also if `meanwhile` raises an error: a command that nobody waits for would go on.
+            # Also if `meanwhile` raises an error. Otherwise the command would keep running.
             if not in_terminal:
                 _end_group(child.pid)
     return child.returncode if child.returncode >= 0 else 128 - child.returncode, received

@@ -169,7 +169,7 @@ class Place:
         if answer != _READY:
             keeper.wait()
             return answer.strip() or f"the local AWS ended while it started; see {self.log}"
-        # It goes on without us; Python would warn of a child that was not waited for.
+        # It outlives this process; Python would warn of a child that was not waited for.
         keeper.returncode = 0
         return ""
 

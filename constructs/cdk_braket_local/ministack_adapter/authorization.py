@@ -48,7 +48,7 @@ def role(role_arn: str) -> Mapping[str, str] | None:
         arn = parse_arn(role_arn)
     except ArnParseError:
         return None
-    # The resource is `role/path/name`; names are unique, whatever their path.
+    # The resource is `role/path/name`; names are unique in all paths.
     name = arn.resource.rpartition("/")[2]
     found: Mapping[str, str] | None = iam._roles.get_scoped(arn.account_id, None, name)
     return found if found is not None and found["Arn"] == role_arn else None

@@ -279,6 +279,12 @@ def test_an_execution_that_is_stopped_cancels_its_jobs_and_no_others(world: Worl
     assert [job.arn for job in world.alive()] == [others[Attribute.JOB_ARN]]
 
 
+def test_an_execution_without_runs_leaves_one_object(world: World) -> None:
+    _stop(world)
+    _stop(world)
+    assert len(world.objects) == 1
+
+
 def test_a_run_that_is_given_up_is_cancelled_alone(world: World) -> None:
     _start(world)
     other = _start(world, run_id="another")

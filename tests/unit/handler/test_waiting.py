@@ -261,6 +261,27 @@ def test_a_wait_goes_on_after_throttling(world: World, stack: Stack) -> None:
     assert left == [0]
 
 
+def test_a_wait_that_is_throttled_to_the_end_leaves_time_for_the_answer() -> None:
+    for _ in range(15):  # the pauses are random
+        world = World(job_takes=5000)
+        stack = Stack(world)
+        answered: list[float] = []
+
+        def throttle(
+            name: str, _number: int, world: World = world, times: list[float] = answered
+        ) -> None:
+            if name == "invoke_again":
+                raise ServiceError("Invoke", "TooManyRequestsException", "", Kind.TRANSIENT)
+            if name == "put_answer":
+                times.append(world.time)
+
+        world.before = throttle
+        event = stack.event("Create", waiting())
+        ends = world.time + stack.seconds
+        assert stack.send(event)["Status"] == "FAILED"
+        assert ends - 90 < answered[0] <= ends - 4.5
+
+
 def test_a_rerun_token_forces_a_run_at_any_time(world: World, stack: Stack) -> None:
     stack.create(properties())
     first = world.only_job().arn

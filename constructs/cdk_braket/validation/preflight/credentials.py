@@ -51,7 +51,7 @@ _TELLING_NAMES: Final = frozenset(
 )  # fmt: skip
 _ADDRESSES: Final = re.compile(r"arn:|/|s3://|\$\{")
 _PLAIN: Final = re.compile(r"(?i)true|false|none|null|yes|no|[-+.\d_e]+")
-# Far more than the API takes, and little enough for patterns that look at parts of it twice.
+# Far more than the API accepts, and short enough for patterns that read parts of it twice.
 _SCANNED: Final = 10_000
 
 TOKEN: Final = re.compile(r"\$\{Token\[")

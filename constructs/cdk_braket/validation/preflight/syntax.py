@@ -28,7 +28,7 @@ _NEWER_LINES: Final = (
     ),
 )
 
-# A line of a generated file may have megabytes, and the patterns above look at parts of it twice.
+# A line of a generated file may have megabytes, and the patterns above read parts of it twice.
 _LINE_LENGTH: Final = 1_000
 
 # Syntax that came with 3.12. f-strings were opened up then (PEP 701), so any may be the cause.

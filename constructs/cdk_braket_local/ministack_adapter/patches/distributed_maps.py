@@ -360,7 +360,7 @@ class _MapRun:
             ended: dict[str, object] = {"status": "SUCCEEDED", "output": text}
         except state_machines.StoppedError:
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the child's
+        except Exception as error:  # noqa: BLE001 - any error belongs to the child
             name = getattr(error, "error", "States.Runtime")
             ended = {"status": "FAILED", "error": name, "cause": getattr(error, "cause", "")}
         with self._lock:

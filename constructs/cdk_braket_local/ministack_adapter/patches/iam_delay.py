@@ -78,7 +78,7 @@ class History:
             return self._gather(name, account)
 
     def _note(self, found: Mapping[_Name, _Policies], now: float) -> None:
-        # A name that is gone and comes back is another, and begins anew.
+        # A name that is created again after its deletion starts again.
         for gone in self._changes.keys() - found.keys():
             del self._changes[gone]
         for name, policies in found.items():

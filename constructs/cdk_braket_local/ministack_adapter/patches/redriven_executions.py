@@ -121,7 +121,7 @@ def _go_on(execution: Execution) -> None:
     }
     try:
         output = state_machines.run_states(definition["States"], start, data, execution, context)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the execution failed
+    except Exception as error:  # noqa: BLE001 - any error fails the execution
         name = getattr(error, "error", "States.Runtime")
         stepfunctions._fail_execution(execution, name, getattr(error, "cause", str(error)))
         return

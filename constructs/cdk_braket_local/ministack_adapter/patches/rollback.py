@@ -35,8 +35,8 @@ def _corrected(original: RollBack) -> RollBack:
         for logical_id, record in replaced.items():
             previous[logical_id]["PhysicalResourceId"] = record["PhysicalResourceId"]
         kept = [name for name in operation["replaced_ids"] if name not in replaced]
-        mended = {**operation, "created": created, "replaced_ids": kept}
-        await original(stack_name, stack_id, stack, mended, reason_override)
+        fixed = {**operation, "created": created, "replaced_ids": kept}
+        await original(stack_name, stack_id, stack, fixed, reason_override)
         await _clean_up(stack_name, stack_id, stack, replaced)
 
     return roll_back

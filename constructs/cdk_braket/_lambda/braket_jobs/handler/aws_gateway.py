@@ -549,7 +549,7 @@ class _Readable(Protocol):
 def _result_in(body: "_Readable") -> Mapping[str, object]:
     """Return the result in a job's archive; an empty one if there is none."""
     try:
-        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # a file by what it does
+        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # it has the methods of a file
             for member in archive:
                 if member.isfile() and member.name.rpartition("/")[2] == _RESULT:
                     found = archive.extractfile(member)

@@ -255,7 +255,7 @@ class _Work:
             self._answer = unfinished
         except Failure as failure:
             self._answer = self._failed(str(failure))
-        except Exception as error:  # noqa: BLE001 - an event is answered whatever happens
+        except Exception as error:  # noqa: BLE001 - an event gets a response after any error
             self._answer = self._failed(_unforeseen(error))
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread
             self._broken = error

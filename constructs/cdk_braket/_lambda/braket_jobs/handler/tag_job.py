@@ -19,7 +19,8 @@ def retag(
 ) -> None:
     """Set the definition's tags; remove those that this resource set and dropped."""
     calls = invocation.calls
-    wanted, actual = definition.tags, job.tags or {}
+    wanted = {k: v for k, v in definition.tags.items() if k != contract.TOKEN_TAG}
+    actual = job.tags or {}
     ours = set(run.tag_keys if run else ()) | set(old_tags(invocation.event.old_properties))
     missing = {name: value for name, value in wanted.items() if actual.get(name) != value}
     surplus = tuple(sorted((ours & set(actual)) - set(wanted) - {contract.TOKEN_TAG}))
