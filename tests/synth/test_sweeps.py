@@ -127,6 +127,8 @@ def test_the_states_have_the_limits_of_the_sweep() -> None:
     run = points["ItemProcessor"]["States"]["Run"]
     assert run["TimeoutSeconds"] == 60
     assert [each["JitterStrategy"] for each in run["Retry"]] == ["FULL"] * 3
+    # A poll keeps the point, which is the input of the state.
+    assert [each["ResultPath"] for each in run["Catch"]] == ["$.poll"]
     # A redrive continues with the state that failed: there is no Fail state behind it.
     assert list(points["ItemProcessor"]["States"]) == ["Run"]
 

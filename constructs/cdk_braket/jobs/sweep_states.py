@@ -160,8 +160,9 @@ def _run(settings: SweepSettings) -> dict[str, object]:
             _retry([QUOTA_ERROR], MOST_REFUSALS, max(delay, _QUOTA_DELAY)),
             _retry([*LOST, *_LAMBDA], _MOST_LOSSES, _LEAST_DELAY),
         ],
-        # A poll: the same state again, which finds the job.
-        "Catch": [{"ErrorEquals": ["States.Timeout"], "ResultPath": None, "Next": "Run"}],
+        # A poll: the same state again, which finds the job. The error is a member beside the point:
+        # CDK drops null, and without a path the error would replace the point.
+        "Catch": [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.poll", "Next": "Run"}],
         "End": True,
     }
 

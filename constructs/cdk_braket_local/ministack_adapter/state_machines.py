@@ -28,6 +28,10 @@ current: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(
 )
 """The execution that this thread runs."""
 
+_redrive: contextvars.ContextVar[int] = contextvars.ContextVar("redrive", default=0)
+"""The redrive count of that execution when this thread began: a thread from before a redrive may
+still wait for a function, and must not change the execution any more."""
+
 _EXECUTORS: Final[Mapping[str, Callable[..., tuple[object, str | None]]]] = {
     "Pass": stepfunctions._execute_pass,
     "Choice": stepfunctions._execute_choice,
@@ -55,7 +59,10 @@ def failure(error: str, cause: str) -> Exception:
 def is_stopped() -> bool:
     """Return whether the execution of this thread does not run any more."""
     execution = current.get()
-    return execution is not None and execution["status"] != RUNNING
+    if execution is None:
+        return False
+    found = (execution.get("redriveCount", 0), execution["status"])
+    return found != (_redrive.get(), RUNNING)
 
 
 def role_arn(execution: Mapping[str, Any]) -> str:
@@ -120,6 +127,7 @@ def run_states(
         StoppedError: The execution was stopped.
     """
     current.set(execution)
+    _redrive.set(execution.get("redriveCount", 0))
     name: str | None = start
     data = given
     while name:

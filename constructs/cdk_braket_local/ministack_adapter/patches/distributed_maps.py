@@ -251,6 +251,7 @@ class _MapRun:
         self._context = context
         self._lock = threading.Lock()
         self._waiting: queue.SimpleQueue[Execution] = queue.SimpleQueue()
+        self._redrive = run["redriveCount"]
 
     def finish(self) -> None:
         """Run all children, and write their results.
@@ -315,7 +316,7 @@ class _MapRun:
             _count(self._run)
 
     def _work(self) -> None:
-        while self._run["status"] == "RUNNING":
+        while self._is_running():
             try:
                 child = self._waiting.get_nowait()
             except queue.Empty:
@@ -323,9 +324,14 @@ class _MapRun:
             if self._begin(child):
                 self._run_child(child)
 
+    def _is_running(self) -> bool:
+        """Return whether the Map Run runs, and was not redriven since."""
+        found = (self._run["redriveCount"], self._run["status"])
+        return found == (self._redrive, "RUNNING")
+
     def _begin(self, child: Execution) -> bool:
         with self._lock:
-            if self._run["status"] != "RUNNING":
+            if not self._is_running():
                 return False
             now = responses.now_iso()
             if child["status"] == _PENDING:
@@ -358,7 +364,7 @@ class _MapRun:
             name = getattr(error, "error", "States.Runtime")
             ended = {"status": "FAILED", "error": name, "cause": getattr(error, "cause", "")}
         with self._lock:
-            if child["status"] == state_machines.RUNNING:
+            if child["status"] == state_machines.RUNNING and self._is_running():
                 child.update(ended, stopDate=responses.now_iso())
                 _count(self._run)
 

@@ -14,7 +14,7 @@ from ministack.services import lambda_svc
 _Result = dict[str, Any]
 
 _UNNAMED: Final = "Runtime.HandlerError"
-_DIED: Final = "Worker process died"
+_DIED: Final = ("Worker process died", "Worker process exited")
 _EXIT: Final = "Runtime.ExitError"
 
 
@@ -25,7 +25,7 @@ def install() -> None:
     def execute_naming(func: Mapping[str, Any], event: object) -> _Result:
         result: _Result = execute(func, event)
         body = result.get("body")
-        if result.get("error") and isinstance(body, dict) and body.get("errorType") == _UNNAMED:
+        if result.get("error") and isinstance(body, dict) and _is_unnamed(body):
             name = _name(str(body.get("errorMessage", "")), str(result.get("log", "")))
             return {**result, "body": {**body, "errorType": name}}
         return result
@@ -33,9 +33,14 @@ def install() -> None:
     lambda_svc._execute_function_with_config_scope = execute_naming
 
 
+def _is_unnamed(body: Mapping[str, Any]) -> bool:
+    is_death = str(body.get("errorMessage", "")).startswith(_DIED)
+    return is_death or body.get("errorType") == _UNNAMED
+
+
 def _name(message: str, log: str) -> str:
     """Return the class in the last line of the traceback; the name of before if there is none."""
-    if message == _DIED:
+    if message.startswith(_DIED):
         return _EXIT
     lines = log.splitlines()
     frames = [number for number, line in enumerate(lines) if line.startswith("  ")]

@@ -31,7 +31,8 @@ def install() -> None:
 
 def _unless_stopped(fail: Callable[..., None]) -> Callable[..., None]:
     def fail_running(execution: MutableMapping[str, Any], error: str, cause: str) -> None:
-        if execution["status"] == state_machines.RUNNING:
+        is_stopped = state_machines.is_stopped()
+        if execution["status"] == state_machines.RUNNING and not is_stopped:
             fail(execution, error, cause)
 
     return fail_running

@@ -44,7 +44,8 @@ failing = HybridJobSweep(
         {"theta": 3, "does": "wait"},
     ],
     max_concurrency=2,
-    poll_interval=Duration.seconds(5),
+    # So that points are polled while they wait.
+    poll_interval=Duration.seconds(1),
 )
 deployed = HybridJobSweep(
     stack,
