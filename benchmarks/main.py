@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     document["questions"] |= {
         name: [dataclasses.asdict(each) for each in figures] for name, figures in measured.items()
     }
-    RESULTS.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     page.update(document)
     plots.draw(document)
     return 0
