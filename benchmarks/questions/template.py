@@ -21,7 +21,11 @@ def measure(small: bool) -> Sequence[Figures]:
     resources: dict[str, dict[str, float]] = {}
     kilobytes: dict[str, dict[str, float]] = {}
     for name, declare in stacks.CONTENDERS.items():
-        documents = {str(size): stacks.template(declare, size) for size in sizes if size <= _MOST_JOBS.get(name, size)}
+        documents = {
+            str(size): stacks.template(declare, size)
+            for size in sizes
+            if size <= _MOST_JOBS.get(name, size)
+        }
         resources[name] = {size: len(each["Resources"]) for size, each in documents.items()}
         kilobytes[name] = {size: _kilobytes(each) for size, each in documents.items()}
     return [

@@ -29,8 +29,11 @@ current: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(
 """The execution that this thread runs."""
 
 _redrive: contextvars.ContextVar[int] = contextvars.ContextVar("redrive", default=0)
-"""The redrive count of that execution when this thread began: a thread from before a redrive may
-still wait for a function, and must not change the execution any more."""
+"""The redrive count of that execution when this thread began.
+
+A thread from before a redrive may still wait for a function. It must not change the execution any
+more.
+"""
 
 _EXECUTORS: Final[Mapping[str, Callable[..., tuple[object, str | None]]]] = {
     "Pass": stepfunctions._execute_pass,
