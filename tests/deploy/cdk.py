@@ -1,7 +1,9 @@
 """Runs the real CDK CLI against a local AWS."""
 
+import contextlib
 import functools
 import json
+import os
 import runpy
 import subprocess
 import threading
@@ -17,6 +19,7 @@ from tests.emulator import leaks
 from tests.patience import PATIENCE
 
 _PLAIN_COMMAND = "python3 app.py"
+_VARIABLES = ("CDK_DEFAULT_ACCOUNT", "CDK_DEFAULT_REGION")
 _ONE_AT_A_TIME = threading.Lock()
 _App = aws_cdk.App
 
@@ -98,17 +101,22 @@ class CdkApp:
         given = {name: str(value) for name, value in context.items()}
         assembly = self.scratch / "cdk.out"
         if settings["app"] == _PLAIN_COMMAND:
-            _synthesize(self.folder / "app.py", settings["context"] | given, assembly)
-            return [f"--app={assembly}"]
+            # The CLI reports the error of an app that fails.
+            with contextlib.suppress(Exception):
+                self._synthesize(settings["context"] | given, assembly)
+                return [f"--app={assembly}"]
         options = [f"--context={name}={value}" for name, value in given.items()]
         return [*options, f"--output={assembly}"]
 
-
-def _synthesize(script: Path, context: Mapping[str, object], assembly: Path) -> None:
-    """Run the script of an app with a context, as the CLI does."""
-    # The CLI asks for it, and errors are looked up by it.
-    paths = {"aws:cdk:enable-path-metadata": True}
-
-    app = functools.partial(_App, outdir=str(assembly), context={**paths, **context})
-    with _ONE_AT_A_TIME, mock.patch.object(aws_cdk, "App", app):
-        runpy.run_path(str(script), run_name="__main__")
+    def _synthesize(self, context: Mapping[str, object], assembly: Path) -> None:
+        """Run the app with a context and the variables that the CLI adds for it."""
+        # The CLI asks for it, and errors are looked up by it.
+        paths = {"aws:cdk:enable-path-metadata": True}
+        app = functools.partial(_App, outdir=str(assembly), context={**paths, **context})
+        variables = {name: self.environment[name] for name in _VARIABLES}
+        with (
+            _ONE_AT_A_TIME,
+            mock.patch.dict(os.environ, variables),
+            mock.patch.object(aws_cdk, "App", app),
+        ):
+            runpy.run_path(str(self.folder / "app.py"), run_name="__main__")
