@@ -14,8 +14,9 @@ APP = ROOT / "tests/deploy/apps/renamed"
 
 
 def _jobs(aws: LocalAws) -> set[str]:
-    found = boto3.client("braket", **aws.client_settings).search_jobs(filters=[])
-    return {job["jobArn"] for job in found["jobs"]}
+    pages = boto3.client("braket", **aws.client_settings).get_paginator("search_jobs")
+    found = [job for page in pages.paginate(filters=[]) for job in page["jobs"]]
+    return {job["jobArn"] for job in found if job["jobName"].startswith("vqe-Renamed-")}
 
 
 @scenario
@@ -24,6 +25,7 @@ def test_a_renamed_job_that_keeps_its_logical_id_does_not_run_again(
 ) -> None:
     (before,) = app.deploy(stack_name="Renamed", job_id="Old").values()
     jobs = _jobs(aws)
+    assert before["JobArn"] in jobs
     logical_id = before["LogicalId"]
     (after,) = app.deploy(stack_name="Renamed", job_id="New", logical_id=logical_id).values()
     assert after["JobArn"] == before["JobArn"]

@@ -28,7 +28,7 @@ _REQUIRED: Final = "required"
 _ELSEWHERE: Final = {
     "clientToken": (
         "tests/unit/handler/test_histories.py",
-        "test_create_starts_the_job_that_was_asked",
+        "test_create_starts_the_requested_job",
     ),
     "tags": ("tests/synth/test_tags.py", "test_tags_of_any_scope_above_reach_the_job"),
 }

@@ -18,7 +18,7 @@ job = HybridJob(
     device=Device.local("braket/default"),
     environment=HybridJobEnvironment(stack, "Environment"),
     hyperparameters={"seconds": 1},
-    job_name="vqe",
+    job_name=f"vqe-{stack.stack_name}",
 )
 if logical_id := app.node.try_get_context("logical_id"):
     cast("CfnResource", job.node.default_child).override_logical_id(logical_id)
