@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, AwsSession
 from braket.jobs.image_uris import Framework, retrieve_image
+from braket.jobs.local import LocalQuantumJob
 
 from cdk_braket_local.braket import images
 from cdk_braket_local.control.instance import LocalAws
@@ -139,6 +140,31 @@ if __name__ == "__main__":
 
 def test_a_decorated_function_is_a_job(local_aws: LocalAws, tmp_path: Path) -> None:
     assert _run(local_aws, tmp_path, DECORATED) == "{'sum': 42} {'sum': 44}\n"
+
+
+def test_the_sdks_local_mode_gets_no_token_for_docker(
+    local_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A Docker without images, which would otherwise log in at the registry on AWS.
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1" = images ] || touch {tmp_path}/called\n')
+    docker.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    Path("algorithm.py").write_text("print('here')")
+    with pytest.raises(ClientError, match="has no container images") as refusal:
+        LocalQuantumJob.create(
+            "local:braket/braket_sv",
+            source_module="algorithm.py",
+            aws_session=_session(local_aws, "us-east-1"),
+        )
+    assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert not (tmp_path / "called").exists()
+
+
+def test_other_tokens_are_those_of_the_callers_registry(local_aws: LocalAws) -> None:
+    ecr = boto3.client("ecr", **local_aws.client_settings)
+    assert ecr.get_authorization_token()["authorizationData"]
 
 
 LOCAL_MODE = """
