@@ -159,8 +159,9 @@ def test_the_modules_that_this_machine_lacks(
 NOTEBOOK = {
     "cells": [
         {"cell_type": "markdown", "source": ["import torch"]},
-        {"cell_type": "code", "source": ["%matplotlib inline\n", "import pennylane as qml"]},
+        {"cell_type": "code", "source": ["if 1:\n", "    !ls\n", "import pennylane as qml"]},
         {"cell_type": "code", "source": "def broken(:"},
+        {"cell_type": "code", "source": [None, 5]},
         {"cell_type": "code"},
         None,
     ]

@@ -142,6 +142,61 @@ def test_a_decorated_function_is_a_job(local_aws: LocalAws, tmp_path: Path) -> N
     assert _run(local_aws, tmp_path, DECORATED) == "{'sum': 42} {'sum': 44}\n"
 
 
+STEPS = """
+import time
+from braket.jobs import load_job_checkpoint, save_job_checkpoint, save_job_result
+
+def save():
+    save_job_checkpoint({"step": 3})
+
+def load(name: str):
+    save_job_result(load_job_checkpoint(name))
+
+def wait():
+    while True:
+        time.sleep(0.1)
+"""
+
+CALLS = """
+import time
+from pathlib import Path
+from braket.aws import AwsQuantumJob
+
+def create(function, **options):
+    return AwsQuantumJob.create(
+        "local:braket/braket_sv",
+        source_module="steps.py",
+        entry_point=f"steps:{function}",
+        **options,
+    )
+
+first = create("save")
+first.result(poll_interval_seconds=1)
+names = {"name": first.name}
+second = create("load", copy_checkpoints_from_job=first.arn, hyperparameters=names)
+print(second.result(poll_interval_seconds=1))
+second.download_result(extract_to="downloaded")
+print(sorted(path.name for path in Path("downloaded", second.name).iterdir()))
+print(second.metadata()["hyperParameters"] == names)
+third = create("wait")
+while third.state() != "RUNNING":
+    time.sleep(0.1)
+print(third.queue_position().queue_position)
+third.cancel()
+while third.state() not in AwsQuantumJob.TERMINAL_STATES:
+    time.sleep(0.1)
+print(third.state())
+"""
+
+
+def test_jobs_copy_checkpoints_and_are_cancelled_by_the_sdk(
+    local_aws: LocalAws, tmp_path: Path
+) -> None:
+    (tmp_path / "steps.py").write_text(STEPS)
+    said = _run(local_aws, tmp_path, CALLS)
+    assert said.splitlines() == ["{'step': 3}", "['results.json']", "True", "None", "CANCELLED"]
+
+
 def test_the_sdks_local_mode_gets_no_token_for_docker(
     local_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

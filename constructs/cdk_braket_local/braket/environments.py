@@ -245,20 +245,23 @@ def _imported_by(code: str) -> Iterator[str]:
 
 
 def _cells(notebook: str) -> Sequence[str]:
-    """Return the code of each cell of a notebook, without the commands of IPython."""
+    """Return the code of each cell of a notebook, without the commands of IPython.
+
+    Source of the format: https://nbformat.readthedocs.io/en/latest/format_description.html
+    """
     content = json.loads(notebook)
     cells = content.get("cells") if isinstance(content, dict) else None
     found = []
     for cell in cells if isinstance(cells, list) else ():
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
-            source = cell.get("source", "")
-            text = source if isinstance(source, str) else "".join(map(str, source))
-            lines = (line for line in text.splitlines() if not line.lstrip().startswith(_COMMANDS))
-            found.append("\n".join(lines))
+            source = cell.get("source")
+            lines = source if isinstance(source, list) else [source]
+            text = "".join(line for line in lines if isinstance(line, str))
+            found.append(_COMMAND.sub(r"\1pass", text))
     return found
 
 
-_COMMANDS: Final = ("%", "!")
+_COMMAND: Final = re.compile(r"^([ \t]*)[%!].*", re.MULTILINE)
 _READERS: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
     ".py": lambda text: [text],
     ".ipynb": _cells,
