@@ -147,7 +147,7 @@ def built(
 
 
 def _check_private(cache: Path) -> None:
-    """Create the folder, and refuse that of another user, who could change the packages in it."""
+    """Create the folder, and refuse that of another user: jobs import the packages in it."""
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     if cache.stat().st_uid != os.getuid():
         raise NotBuiltError(

@@ -1,8 +1,8 @@
 """Amazon Braket's registry of container images, as far as BatchGetImage reads it.
 
 The Braket SDK looks the tag of a job's image up there. MiniStack has the registry of the caller's
-account only. There are no images to pull: the SDK's local mode, which asks for a token to pull one
-with Docker, gets the reason. A token of MiniStack would be sent to the registry on AWS.
+account only. There are no images to pull. The SDK's local mode requests a token to pull one with
+Docker, and gets the reason. A token of MiniStack would be sent to the registry on AWS.
 """
 
 import json
