@@ -339,22 +339,25 @@ def cancel_points(
         for name in names
         if is_point_record(name) and not name.endswith(_OVER) and name not in over
     ]
-    found = {name: _record(tools, of_execution(records, execution, name)) for name in alive}
+    found: dict[str, Mapping[str, object]] = {}
     failures: list[Failure] = []
-    for name, record in found.items():
+    for name in alive:
         try:
-            _request_cancel(tools, execution, name, record, records)
-        except Failure as failure:
-            failures.append(failure)
+            found[name] = _record(tools, of_execution(records, execution, name))
+            _request_cancel(tools, execution, name, found[name], records)
+        except (Failure, ServiceError) as error:
+            failures.append(_as_failure(error))
     for name, record in found.items():
         try:
             _cancel(tools, records, name, record, at)
             write(tools, of_execution(records, execution, f"{name}{_OVER}"), "{}")
-        except Failure as failure:
-            failures.append(failure)
-        except ServiceError as error:
-            failures.append(Failure(f"{error}."))
+        except (Failure, ServiceError) as error:
+            failures.append(_as_failure(error))
     return failures
+
+
+def _as_failure(error: Failure | ServiceError) -> Failure:
+    return error if isinstance(error, Failure) else Failure(f"{error}")
 
 
 def _record(tools: Tools, place: Location) -> Mapping[str, object]:

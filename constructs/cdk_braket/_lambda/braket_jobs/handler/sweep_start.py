@@ -5,7 +5,7 @@ import json
 from functools import partial
 
 from ..contract import Property, SweepAttribute, SweepProperty
-from .errors import Failure, ServiceError, found_or_none
+from .errors import Failure, OutOfTimeFailure, ServiceError, found_or_none
 from .invocation import Event, Outcome, RequestType
 from .properties import Location
 from .retries import PROPAGATION_SECONDS, PROPAGATION_SECONDS_OF_DELETE, Tools
@@ -62,15 +62,20 @@ class SweepStart:
             execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
             status = self._status(execution)
             if status is None:
-                return self._start(machine, name)
+                return self._start(machine, name, execution)
             if status != _ABORTED:
                 self._tools.log("sweep_found", {"execution": execution, "status": status})
                 return execution
         raise AssertionError("unreachable")
 
-    def _start(self, machine: str, name: str) -> str:
+    def _start(self, machine: str, name: str, execution: str) -> str:
         gateway = self._tools.gateway
-        arn = self._calls.retry(lambda: gateway.start_execution(machine, name, json.dumps({})))
+        try:
+            arn = self._calls.retry(lambda: gateway.start_execution(machine, name, json.dumps({})))
+        except OutOfTimeFailure:
+            # It may have started without a response. Then the Delete of a Create stops it.
+            self.physical_id = self._event.physical_id or execution
+            raise
         self._tools.log("sweep_started", {"execution": arn})
         return arn
 
