@@ -70,7 +70,7 @@ def test_a_released_run_is_never_called_or_returned_without_a_request(
 
 
 def test_the_job_of_another_resource_is_never_released() -> None:
-    """What is released is cancelled. For any order of the steps."""
+    """The handler cancels every released job. For any order of the steps."""
     for steps in itertools.product(Step, repeat=4):
         now = replace(run(State.HELD), is_ours=False)
         for step in steps:

@@ -83,6 +83,17 @@ def test_a_delete_stops_the_sweep_and_cancels_its_jobs(world: World) -> None:
     assert stack.delete()["Status"] == "SUCCESS"
 
 
+def test_a_create_that_is_repeated_after_its_delete_starts_nothing(world: World) -> None:
+    stack = _SweepStack(world)
+    event = stack.event("Create", _properties())
+    execution = str(stack.send(event)["PhysicalResourceId"])
+    world.time += 10
+    assert stack.delete(execution, _properties())["Status"] == "SUCCESS"
+    world.time += 60
+    assert stack.send(event)["Status"] == "FAILED"
+    assert world.executions == {execution: "ABORTED"}
+
+
 def test_a_start_without_a_response_is_stopped_by_the_delete_that_follows(world: World) -> None:
     def lost(name: str, _number: int) -> None:
         if name == "start_execution":
