@@ -170,7 +170,7 @@ def _started(
     # First, so that an execution that is stopped from now on finds the point to cancel; then, so
     # that one that was stopped before is noticed. A redrive begins after the stop.
     write(tools, place, json.dumps(announced))
-    if point.at <= _stopped_at(tools, records, point.execution):
+    if point.at <= stopped_at(tools, records, point.execution):
         raise LateEventFailure("The sweep was stopped, so no job was started.")
     event = Event(
         type=RequestType.CREATE,
@@ -401,7 +401,8 @@ def _cancel(
     Lifecycle(event, tools).handle()
 
 
-def _stopped_at(tools: Tools, records: Location, execution: str) -> float:
+def stopped_at(tools: Tools, records: Location, execution: str) -> float:
+    """Return when an execution was stopped (seconds since the epoch); -inf if it was not."""
     found = read(tools, of_execution(records, execution, STOPPED))
     at = loaded(found).get("at") if found else None
     return float(at) if isinstance(at, int | float) else float("-inf")
