@@ -82,13 +82,13 @@ def job_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def confirm(question: str) -> None:
-    """Ask a question; return if the answer is yes.
+    """Show a question; return if the answer is yes.
 
     Raises:
-        click.UsageError: There is no terminal to ask on.
+        click.UsageError: There is no terminal.
         CommandError: The answer is no.
     """
     if not sys.stdin.isatty():
-        raise click.UsageError("pass --yes, because there is no terminal to ask on.")
+        raise click.UsageError("pass --yes, because there is no terminal to confirm on.")
     if not click.confirm(question, err=True):
         raise CommandError("nothing was cancelled")

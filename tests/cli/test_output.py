@@ -152,7 +152,12 @@ def test_the_arn_of_a_sweep_selects_its_region(
     aws: StubbedClients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     regions: list[str] = []
-    monkeypatch.setattr(aws, "in_region", lambda region: regions.append(region) or aws)
+
+    def in_region(region: str) -> StubbedClients:
+        regions.append(region)
+        return aws
+
+    monkeypatch.setattr(aws, "in_region", in_region)
     machine = "arn:aws:states:eu-west-2:111122223333:stateMachine:Sweep"
     execution = "arn:aws:states:eu-west-2:111122223333:execution:Sweep:first"
     described = {
