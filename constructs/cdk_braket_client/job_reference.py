@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from .clients import Clients
 from .errors import JobNotFoundError
-from .stack_jobs import StackJob, is_missing_stack, jobs_of_stack
+from .stack_jobs import StackJob, is_exact, is_missing_stack, jobs_of_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_braket.type_defs import GetJobResponseTypeDef, JobSummaryTypeDef
@@ -18,9 +18,9 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 _SHOWN: Final = 10
 
 
-def region_of(job_arn: str) -> str:
-    """Return the region in the ARN of a job."""
-    return job_arn.split(":")[3]
+def region_of(arn: str) -> str:
+    """Return the region in an ARN, such as that of a job."""
+    return arn.split(":")[3]
 
 
 def job_id(job_arn: str) -> str:
@@ -108,14 +108,15 @@ def _at_path(clients: Clients, reference: str) -> list[StackJob]:
     segments = reference.strip("/").split("/")
     is_stack_found = False
     for length in range(1, len(segments)):
-        jobs = _stack_or_none(clients, "-".join(segments[:length]))
+        stack = "-".join(segments[:length])
+        jobs = _stack_or_none(clients, stack)
         if jobs is None:
             continue
         is_stack_found = True
         wanted = "/".join(segments[length:])
         found = [job for job in jobs if _is_at(job, wanted)]
         if found:
-            return found
+            return [job for job in found if is_exact(job.path, stack, wanted)] or found
     if not is_stack_found:
         raise JobNotFoundError(
             f"no stack {segments[0]} in {clients.cloudformation.meta.region_name}; "

@@ -3,6 +3,7 @@
 import fnmatch
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -120,11 +121,13 @@ def _watch(
     """Show the jobs at each change, on a terminal in place, until all have finished."""
     out = call.out
     is_live = out.console.is_terminal and not out.as_json
-    with Live(console=out.console, auto_refresh=False) as live:
+    with ExitStack() as stack:
+        place = Live(console=out.console, auto_refresh=False)
+        live = stack.enter_context(place) if is_live else None
         shown: list[object] | None = None
         while True:
             values: list[object] = [_value(job) for job in found]
-            if is_live:
+            if live:
                 live.update(_rendered(found), refresh=True)
             elif values != shown:
                 _show_change(call, values, found)
