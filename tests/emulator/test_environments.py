@@ -276,6 +276,9 @@ def test_the_lock_is_held_until_uv_ends(pinned: Image, tmp_path: Path) -> None:
     with path.open("a") as lock:
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A job that is stopped does not wait for it.
+        with pytest.raises(NotBuiltError, match="was stopped"):
+            environments.built(pinned, cache, {}, lambda _: None, lambda: True)
         (tmp_path / "go-on").touch()
         fcntl.flock(lock, fcntl.LOCK_EX)
 

@@ -272,14 +272,18 @@ class _Container:
         if image is None or problems:
             return shared
         missing = environments.missing_modules(image, code, shared)
-        if not missing:
+        if not missing or self._stopped.is_set():
             return shared
         cache = environments.cache_folder(self._plan.uv_variables)
         # So that uv ends with the job.
         variables = {**self._plan.uv_variables, **processes.mark(self._plan.workspace)}
         try:
             return environments.built(
-                image, cache, variables, lambda line: self._log.write(f"{_OURS} {line}")
+                image,
+                cache,
+                variables,
+                lambda line: self._log.write(f"{_OURS} {line}"),
+                self._stopped.is_set,
             )
         except environments.NotBuiltError as error:
             raise _SetUpError(f"the script imports {', '.join(missing)}, and {error}") from error
