@@ -371,13 +371,24 @@ def _site_packages(folder: Path) -> Path:
 
 
 def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a process that uv needs: its settings, paths and proxies."""
+    """Return the variables of a process that uv and pip need: settings, paths and proxies."""
+    own = {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("UV_", "LC_"))
+        or name in {"HOME", "PATH", "LANG", "TMPDIR", "XDG_CACHE_HOME"}
+    }
+    return own | pip_variables(environment)
+
+
+def pip_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that pip needs: its settings, such as the index, and proxies."""
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(("UV_", "PIP_", "SSL_", "LC_"))
+        if name.startswith(("PIP_", "SSL_"))
         or name.upper().endswith("_PROXY")
-        or name in {"HOME", "PATH", "LANG", "TMPDIR", "XDG_CACHE_HOME", "REQUESTS_CA_BUNDLE"}
+        or name == "REQUESTS_CA_BUNDLE"
     }
 
 
