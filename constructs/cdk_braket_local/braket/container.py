@@ -65,7 +65,6 @@ _CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError, UnfitNameError,
 # The length of a script's failure message that is read; GetJob shows less.
 _LONGEST_FAILURE = 64 * 1024
 
-# Control characters in a line, including those that `splitlines` treats as line ends.
 _STOP = "stop"
 
 
@@ -275,8 +274,9 @@ class _Container:
         missing = environments.missing_modules(image, code, shared)
         if not missing:
             return shared
-        variables = self._plan.uv_variables
-        cache = environments.cache_folder(variables)
+        cache = environments.cache_folder(self._plan.uv_variables)
+        # So that uv ends with the job.
+        variables = {**self._plan.uv_variables, **processes.mark(self._plan.workspace)}
         try:
             return environments.built(
                 image, cache, variables, lambda line: self._log.write(f"{_OURS} {line}")
