@@ -68,7 +68,11 @@ def command(name: str, *, uses_aws: bool = True) -> Callable[[Function], click.C
 _OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Write JSON to the standard output."),
     click.option(
-        "--region", metavar="REGION", help="The region. Default: AWS_REGION or the profile's."
+        "--region",
+        metavar="REGION",
+        # Like the AWS CLI; boto3 reads AWS_DEFAULT_REGION alone.
+        envvar="AWS_REGION",
+        help="The region. Default: AWS_REGION, AWS_DEFAULT_REGION or the profile's.",
     ),
     click.option(
         "--profile", metavar="NAME", help="The profile of the AWS CLI. Default: AWS_PROFILE."

@@ -102,7 +102,8 @@ def table(*columns: str) -> Table:
     """Return an empty table; the last column gets the rest of the width."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold")
+        # A name can be that of a script.
+        made.add_column(text(column), overflow="fold")
     return made
 
 

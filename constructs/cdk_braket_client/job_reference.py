@@ -60,9 +60,10 @@ def find_job_arn(clients: Clients, reference: str) -> str:
         return reference
     if _ID.fullmatch(reference):
         return _arn_of_id(clients, reference.lower())
-    if "/" in reference:
-        return _of_stack(reference, _at_path(clients, reference))
-    return _named(clients, reference)
+    path = reference.strip("/")
+    if "/" in path:
+        return _of_stack(reference, _at_path(clients, path))
+    return _named(clients, path)
 
 
 def search(clients: Clients) -> Iterator["JobSummaryTypeDef"]:
@@ -105,7 +106,7 @@ def _at_path(clients: Clients, reference: str) -> list[StackJob]:
     The name of a stack in a stage begins with the stage's id: `Prod/Chemistry/Vqe` is the construct
     Vqe of the stack `Prod-Chemistry`.
     """
-    segments = reference.strip("/").split("/")
+    segments = reference.split("/")
     is_stack_found = False
     for length in range(1, len(segments)):
         stack = "-".join(segments[:length])

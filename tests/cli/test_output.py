@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cdk_braket_cli.output import Output
+from cdk_braket_cli.output import Output, table
 from cdk_braket_client.files import replacing
 from cdk_braket_client.job_log import JobLog
 from cdk_braket_client.results import unpack
@@ -64,6 +64,8 @@ def test_values_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> Non
     out.show(None, "a :cat: [b]")
     out.note("wrote \x1b[2J:cat:")
     assert capsys.readouterr() == ("a :cat: [b]\n", "wrote [2J:cat:\n")
+    out.show(None, table("a\x1b[2J", "[/b]"))
+    assert capsys.readouterr().out.split() == ["a[2J", "[/b]"]
 
 
 def test_a_file_in_no_folder_is_an_error_in_one_line(
@@ -115,6 +117,20 @@ def test_a_job_is_cancelled_only_if_the_answer_is_yes(
     done = cli("cancel", ARN)
     assert done.code == (0 if answer else 1)
     assert ("nothing was cancelled" in done.err) == (not answer)
+
+
+def test_a_list_that_is_cut_is_noted(cli: Cli, aws: StubbedClients) -> None:
+    job = {
+        "jobArn": ARN,
+        "jobName": "vqe",
+        "status": "COMPLETED",
+        "device": "local:braket/default",
+        "createdAt": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    for limit, note in ((1, "the newest 1 of 2 jobs; --limit shows more\n"), (2, "")):
+        aws.expect("braket", "search_jobs", {"jobs": [job, job]}, filters=[])
+        done = cli("jobs", f"--limit={limit}", "--json")
+        assert (len(done.json), done.err) == (limit, note)
 
 
 def test_a_page_of_a_log_without_events_is_not_its_end(aws: StubbedClients) -> None:

@@ -98,9 +98,10 @@ def test_a_nested_stack(aws: StubbedClients) -> None:
 
 
 def test_a_stack_with_one_job(aws: StubbedClients) -> None:
-    aws.expect("braket", "search_jobs", {"jobs": []}, filters=[])
-    has_stack(aws, "Chemistry", {"Chemistry/Vqe": arn(1)})
-    assert find_job_arn(aws, "Chemistry") == arn(1)
+    for reference in ("Chemistry", "Chemistry/"):
+        aws.expect("braket", "search_jobs", {"jobs": []}, filters=[])
+        has_stack(aws, "Chemistry", {"Chemistry/Vqe": arn(1)})
+        assert find_job_arn(aws, reference) == arn(1)
 
 
 def test_a_stack_with_two_jobs_lists_them(aws: StubbedClients) -> None:

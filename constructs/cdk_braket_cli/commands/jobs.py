@@ -94,9 +94,12 @@ def jobs(
     with call.out.progress("reading the jobs"):
         arns = None if stack is None else _arns_of(call, stack)
         wanted = _Filter(statuses, name, device, since, arns)
-        found = _newest(call, wanted, limit)
+        every = _newest(call, wanted)
+    found = every[:limit]
+    if len(every) > limit:
+        call.out.note(f"the newest {limit} of {len(every)} jobs; --limit shows more")
     if watch:
-        _watch(call, found, lambda: _newest(call, wanted, limit), interval)
+        _watch(call, found, lambda: _newest(call, wanted)[:limit], interval)
     else:
         call.out.show([_value(job) for job in found], _rendered(found))
 
@@ -106,10 +109,10 @@ def _arns_of(call: Call, stack: str) -> frozenset[str]:
     return frozenset(job.job_arn for job in held if job.job_arn)
 
 
-def _newest(call: Call, wanted: _Filter, limit: int) -> list["JobSummaryTypeDef"]:
+def _newest(call: Call, wanted: _Filter) -> list["JobSummaryTypeDef"]:
     # The order of SearchJobs is not documented, so that all pages are read.
     found = [job for job in search(call.clients) if wanted.accepts(job)]
-    return sorted(found, key=lambda job: job["createdAt"], reverse=True)[:limit]
+    return sorted(found, key=lambda job: job["createdAt"], reverse=True)
 
 
 def _watch(
