@@ -105,9 +105,11 @@ def test_the_two_snippets_request_the_same_job(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found: dict[str, object] = {}
+    names: dict[str, object] = {}
     for block in snippets.blocks(PAGE):
         found = snippets.check(block, found)
-    start, stack = found["start"], found["stack"]
+        names = {**found, **names}
+    start, stack = names["start"], names["stack"]
     assert callable(start)
     assert isinstance(stack, Stack)
     session = sdk.RecordingSession()

@@ -74,7 +74,7 @@ def test_a_folder_that_is_a_link_by_now_is_removed_as_one(tmp_path: Path, victim
 
 def test_a_parent_that_is_a_link_is_not_followed(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "jobs").symlink_to(victim)
-    with pytest.raises(files.FolderError, match="become a link"):
+    with pytest.raises(files.FolderError, match="replaced by a link"):
         files.remove(tmp_path / "jobs" / "file")
 
 

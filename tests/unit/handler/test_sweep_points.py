@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cdk_braket._lambda.braket_jobs.api.sweep_table import numbers_in
 from cdk_braket._lambda.braket_jobs.contract import (
     SWEEP_POINT_TAG,
     SWEEP_TAG,
@@ -328,6 +329,11 @@ def test_the_row_has_the_metrics_the_time_and_the_cost(world: World) -> None:
     assert row["Metrics"] == {"energy": -1.137}
 
 
+def test_numbers_that_json_does_not_have_are_no_metrics() -> None:
+    saved = json.loads('{"dataDictionary": {"a": NaN, "b": -Infinity, "c": 1.5, "d": 2}}')
+    assert numbers_in(saved) == {"c": 1.5, "d": 2}
+
+
 def test_results_that_cannot_be_read_do_not_fail_the_point(world: World) -> None:
     _run(world)
     job = world.only_job()
@@ -384,6 +390,32 @@ def test_a_stop_cancels_running_points_and_refuses_later_ones(world: World) -> N
     with pytest.raises(index.HybridJobError, match="stopped"):
         _run(world, {"theta": 9}, number=9, began=world.time - 20)
     assert len(world.jobs) == 5
+
+
+def test_a_point_whose_objects_cannot_be_read_does_not_keep_others_from_being_cancelled(
+    world: World,
+) -> None:
+    for number in range(3):
+        _run(world, {"theta": number}, number=number, began=world.time)
+    world.time += 10
+    reads: list[str] = []
+
+    def before(name: str, _number: int) -> None:
+        if "list_keys" in world.calls[stopped:] and name == "read_record":
+            reads.append(name)
+            if len(reads) in refused:
+                raise ServiceError("GetObject", "AccessDenied", "explicit deny", Kind.PERMANENT)
+
+    stopped, refused = len(world.calls), {1}
+    world.before = before
+    with pytest.raises(index.HybridJobError, match="AccessDenied"):
+        _stop(world)
+    assert len(world.alive()) == 1
+    reads.clear()
+    stopped, refused = len(world.calls), {2}
+    with pytest.raises(index.HybridJobError, match="AccessDenied"):
+        _stop(world)
+    assert world.alive() == []
 
 
 def test_jobs_that_are_cancelled_end_side_by_side(world: World) -> None:
