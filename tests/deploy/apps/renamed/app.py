@@ -17,7 +17,7 @@ job = HybridJob(
     algorithm=AlgorithmScript.from_asset(str(SCRIPT), entry_point="patient:main"),
     device=Device.local("braket/default"),
     environment=HybridJobEnvironment(stack, "Environment"),
-    hyperparameters={"seconds": 1},
+    hyperparameters={"seconds": 1, "note": "planted-canary-4f17"},
     job_name=f"vqe-{stack.stack_name}",
 )
 if logical_id := app.node.try_get_context("logical_id"):
