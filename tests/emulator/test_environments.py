@@ -19,6 +19,7 @@ from cdk_braket_local.braket.images import Image
 from cdk_braket_local.control.instance import LocalAws
 from cdk_braket_local.ministack_adapter.environment import inherited
 from tests.emulator.jobs import Jobs, Json
+from tests.emulator.wheels import write_wheel
 from tests.patience import until
 
 REGISTRY = f"{images.REGISTRY}.dkr.ecr.us-east-1.amazonaws.com"
@@ -181,8 +182,6 @@ def test_the_cells_of_a_notebook_are_read(tmp_path: Path, text: str, missing: li
 
 def _wheel(folder: Path, name: str) -> str:
     """Build a wheel of one module; return a requirement for it."""
-    from tests.emulator.wheels import write_wheel
-
     return f"{name} @ {write_wheel(folder, name).as_uri()}"
 
 
@@ -276,6 +275,9 @@ def test_the_lock_is_held_until_uv_ends(pinned: Image, tmp_path: Path) -> None:
     with path.open("a") as lock:
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A job that is stopped does not wait for it.
+        with pytest.raises(NotBuiltError, match="was stopped"):
+            environments.built(pinned, cache, {}, lambda _: None, lambda: True)
         (tmp_path / "go-on").touch()
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -328,6 +330,29 @@ def test_a_failed_build_has_the_reason_of_uv(
     monkeypatch.setattr(Image, "pins", property(lambda _: pins))
     with pytest.raises(NotBuiltError, match=r"not[-_]there"):
         environments.built(images.BASE, tmp_path / "cache", _variables(tmp_path), lambda _: None)
+
+
+WITH_REQUIREMENT = """
+import os
+import only_here
+
+def main():
+    print(os.environ.keys() & {"PIP_NO_INDEX", "PIP_FIND_LINKS"})
+"""
+
+
+def test_requirements_come_from_the_index_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wheel(tmp_path, "only_here")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with LocalAws.start(tmp_path / "aws") as aws:
+        jobs = Jobs(aws)
+        job = jobs.run({"algo.py": WITH_REQUIREMENT, "requirements.txt": "only_here\n"})
+        assert job["status"] == "COMPLETED", f"{job.get('failureReason')}\n{jobs.log(job)}"
+        # The script does not see the settings, which may contain credentials.
+        assert jobs.log(job).splitlines()[-1] == "set()"
 
 
 def test_the_default_role_runs_a_job_too(strict_aws: LocalAws, jobs: Jobs) -> None:

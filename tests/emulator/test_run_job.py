@@ -86,7 +86,7 @@ def test_a_refused_upload_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path:
         raise S3UploadFailedError("Failed to upload a file")
 
     monkeypatch.setattr(single_job, "_request", refused)
-    monkeypatch.setattr(single_job.following, "session", lambda _: MagicMock())
+    monkeypatch.setattr("cdk_braket_local.following.session", lambda _: MagicMock())
     with pytest.raises(single_job.JobNotStartedError, match="Failed to upload"):
         single_job.run(script, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, io.StringIO())
 

@@ -19,11 +19,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final
+from typing import IO, Final
 
 from cdk_braket_local.braket.images import Image, normalized
 
@@ -33,6 +34,7 @@ _EXTRA: Final = re.compile(r";.*\bextra\b")
 # A function that the SDK's decorator has pickled names its modules in the text.
 _PICKLED: Final = "cloudpickle.loads("
 _LONGEST_REASON = 600
+_POLL_SECONDS = 0.2
 
 
 class NotBuiltError(Exception):
@@ -105,7 +107,11 @@ def shared(image: Image, folder: Path) -> Environment:
 
 
 def built(
-    image: Image, cache: Path | None, variables: Mapping[str, str], report: Callable[[str], None]
+    image: Image,
+    cache: Path | None,
+    variables: Mapping[str, str],
+    report: Callable[[str], None],
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Environment:
     """Return the environment with the pins of an image; build it if it is not in the cache.
 
@@ -115,6 +121,7 @@ def built(
             user has no cache.
         variables: The environment variables for uv: its settings, the search path, proxies.
         report: Called with a line if the environment has to be built, a matter of minutes.
+        is_stopped: Whether the job was stopped. It then does not wait for another job.
 
     Raises:
         NotBuiltError: It cannot be built.
@@ -130,7 +137,7 @@ def built(
     try:
         _check_private(cache)
         # A second job waits for the first, and finds its environment.
-        with _locked(target.with_name(f"{target.name}.lock"), report) as lock:
+        with _locked(target.with_name(f"{target.name}.lock"), report, is_stopped) as lock:
             if not _is_complete(target):
                 report(
                     f"{_name(image)} is built with uv from its published pins. This happens once, "
@@ -157,15 +164,26 @@ def _check_private(cache: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, report: Callable[[str], None]) -> Iterator[int]:
+def _locked(
+    path: Path, report: Callable[[str], None], is_stopped: Callable[[], bool]
+) -> Iterator[int]:
     """Lock a file; yield its descriptor, whose copies hold the lock as well."""
     with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(lock):
             report("waiting for another job, which builds the environment of the image")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _lock(lock):
+                if is_stopped():
+                    raise NotBuiltError("the job was stopped before it was built")
+                time.sleep(_POLL_SECONDS)
         yield lock.fileno()
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_complete(target: Path) -> bool:
@@ -353,13 +371,24 @@ def _site_packages(folder: Path) -> Path:
 
 
 def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a process that uv needs: its settings, paths and proxies."""
+    """Return the variables of a process that uv and pip need: settings, paths and proxies."""
+    own = {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("UV_", "LC_"))
+        or name in {"HOME", "PATH", "LANG", "TMPDIR", "XDG_CACHE_HOME"}
+    }
+    return own | pip_variables(environment)
+
+
+def pip_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that pip needs: its settings, such as the index, and proxies."""
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(("UV_", "PIP_", "SSL_", "LC_"))
+        if name.startswith(("PIP_", "SSL_"))
         or name.upper().endswith("_PROXY")
-        or name in {"HOME", "PATH", "LANG", "TMPDIR", "XDG_CACHE_HOME", "REQUESTS_CA_BUNDLE"}
+        or name == "REQUESTS_CA_BUNDLE"
     }
 
 
