@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import SWEEP_TYPE
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from tests.unit.handler.test_sweep_points import MACHINE, _run
 from tests.unit.handler.worlds import CANCELLED, RECORDS, Stack, World
 
@@ -80,6 +81,21 @@ def test_a_delete_stops_the_sweep_and_cancels_its_jobs(world: World) -> None:
     assert world.executions[stack.physical_id] == "ABORTED"
     assert world.only_job().status == CANCELLED
     assert stack.delete()["Status"] == "SUCCESS"
+
+
+def test_an_execution_whose_answer_is_lost_is_stopped_by_the_rollback(world: World) -> None:
+    def lose(name: str, _number: int) -> None:
+        if name == "start_execution":
+            raise ServiceError("StartExecution", "Lost", "", Kind.PERMANENT)
+
+    world.after = lose
+    stack = _SweepStack(world)
+    answer = stack.send(stack.event("Create", _properties()))
+    assert answer["Status"] == "FAILED"
+    [execution] = world.executions
+    assert answer["PhysicalResourceId"] == execution
+    assert stack.delete(execution, _properties())["Status"] == "SUCCESS"
+    assert world.executions[execution] == "ABORTED"
 
 
 def test_a_delete_of_a_sweep_that_never_started_does_nothing(world: World) -> None:

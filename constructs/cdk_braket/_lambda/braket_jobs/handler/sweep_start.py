@@ -62,6 +62,9 @@ class SweepStart:
             execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
             status = self._status(execution)
             if status is None:
+                if self._event.type is RequestType.CREATE:
+                    # If the answer is lost, the Delete of the failed Create stops the execution.
+                    self.physical_id = execution
                 return self._start(machine, name)
             if status != _ABORTED:
                 self._tools.log("sweep_found", {"execution": execution, "status": status})
