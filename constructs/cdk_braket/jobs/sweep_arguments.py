@@ -105,7 +105,7 @@ def _collected(found: CheckedPoints, values: Iterable[object]) -> Iterator[tuple
 
 
 def _json_value(value: Hyperparameter) -> Hyperparameter:
-    """Return a value as JSON can hold it. It has no infinite numbers, so their text is used."""
+    """Return a value as JSON can hold it: a number that is not finite as a string."""
     found = plain_hyperparameter(value)
     return str(found) if isinstance(found, float) and not math.isfinite(found) else found
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cdk_braket._lambda.braket_jobs.api.sweep_table import numbers_in
 from cdk_braket._lambda.braket_jobs.contract import (
     SWEEP_POINT_TAG,
     SWEEP_TAG,
@@ -327,6 +328,22 @@ def test_the_row_has_the_metrics_the_time_and_the_cost(world: World) -> None:
     assert row["Seconds"] == 900
     assert row["InstanceHours"] == 1
     assert row["Metrics"] == {"energy": -1.137}
+
+
+def test_a_result_that_a_state_cannot_output_does_not_fail_the_point(world: World) -> None:
+    _run(world)
+    job = world.only_job()
+    world.metrics[job.arn] = {f"{number:014b}": number for number in range(2**14)}
+    world.finish(job.arn, COMPLETED)
+    _ended(world, job.arn)
+    [(_, ended, row)] = world.tasks
+    assert ended == "SUCCESS"
+    assert len(json.dumps(row)) < 256 * 1024
+
+
+def test_metrics_are_the_finite_numbers_of_a_result() -> None:
+    data = {"a": 1, "b": -0.5, "c": float("nan"), "d": float("-inf"), "e": True, "f": "1"}
+    assert numbers_in({"dataDictionary": data}) == {"a": 1, "b": -0.5}
 
 
 def test_results_that_cannot_be_read_do_not_fail_the_point(world: World) -> None:

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.h
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -121,7 +122,8 @@ def summary_of(rows: Sequence[Row]) -> dict[str, object]:
 def numbers_in(result: Mapping[str, object]) -> dict[str, int | float]:
     """Return the numbers at the top of a job's result, which are its metrics.
 
-    The result is that of the SDK's `save_job_result`, whose data are in `dataDictionary`.
+    The result is that of the SDK's `save_job_result`, whose data are in `dataDictionary`. JSON, and
+    so the output of a state, has no infinite numbers and no NaN: they are omitted.
     """
     data = result.get("dataDictionary", result)
     if not isinstance(data, Mapping):
@@ -129,7 +131,7 @@ def numbers_in(result: Mapping[str, object]) -> dict[str, int | float]:
     return {
         str(name): value
         for name, value in data.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
     }
 
 

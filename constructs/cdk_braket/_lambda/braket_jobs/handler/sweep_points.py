@@ -56,6 +56,7 @@ _PREFIX = "point-"
 _OVER = ".over"
 _RECORD = "record"
 _LONGEST_SLUG = 20
+_LONGEST_METRICS = 100_000  # characters of JSON; an output of Step Functions has 256 KiB
 _MOST_TAGS = 50
 """Source: https://docs.aws.amazon.com/braket/latest/APIReference/API_TagResource.html"""
 
@@ -336,11 +337,15 @@ def _metrics(tools: Tools, run: Mapping[str, object]) -> Mapping[str, object]:
     uri = run.get(Attribute.RESULTS_S3_URI)
     try:
         place = Location.parse(uri if isinstance(uri, str) else "")
-        return tools.calls().retry(lambda: tools.gateway.read_metrics(place))
+        found = tools.calls().retry(lambda: tools.gateway.read_metrics(place))
     except (Failure, ServiceError) as error:
         code = getattr(error, "code", type(error).__name__)
         tools.log("no_metrics", {"jobArn": run.get(Attribute.JOB_ARN), "error": code})
         return {}
+    if len(json.dumps(found)) > _LONGEST_METRICS:
+        tools.log("no_metrics", {"jobArn": run.get(Attribute.JOB_ARN), "error": "TooLarge"})
+        return {}
+    return found
 
 
 # --- Cancelling. ---
