@@ -1,6 +1,7 @@
 """The decorator of all commands, which gives them their common options."""
 
 import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ import click
 
 from cdk_braket_client.clients import Clients
 
+from .errors import CommandError
 from .output import Output
 
 # click passes options by name.
@@ -66,16 +68,31 @@ def command(name: str, *, uses_aws: bool = True) -> Callable[[Function], click.C
 _OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Write JSON to the standard output."),
     click.option(
-        "--region", metavar="REGION", help="The region. Default: AWS_REGION or the profile's."
+        "--region",
+        metavar="REGION",
+        # Like the AWS CLI; boto3 reads AWS_DEFAULT_REGION alone.
+        envvar="AWS_REGION",
+        help="The region. Default: AWS_REGION, AWS_DEFAULT_REGION or the profile's.",
     ),
     click.option(
         "--profile", metavar="NAME", help="The profile of the AWS CLI. Default: AWS_PROFILE."
     ),
 )
 
-JOB_HELP = "JOB is STACK/PATH (such as Chemistry/Vqe), a job name, an id or an ARN."
-
 
 def job_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument JOB, passed as `job`."""
     return click.argument("job", metavar="JOB")(function)
+
+
+def confirm(question: str) -> None:
+    """Show a question; return if the answer is yes.
+
+    Raises:
+        click.UsageError: There is no terminal.
+        CommandError: The answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError("pass --yes, because there is no terminal to confirm on.")
+    if not click.confirm(question, err=True):
+        raise CommandError("nothing was cancelled")

@@ -1,5 +1,6 @@
 """Errors as lines for people, each with its fix where there is one."""
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -11,7 +12,7 @@ from botocore.exceptions import (
 
 from cdk_braket_client.errors import ClientSideError
 
-EXPECTED = (ClientSideError, ClientError, BotoCoreError)
+EXPECTED = (ClientSideError, ClientError, BotoCoreError, Boto3Error, OSError)
 """Errors that are reported in one line. All others are faults of ours and show their traceback."""
 
 
@@ -36,10 +37,15 @@ def describe(error: BaseException) -> str:
         case EndpointConnectionError():
             return f"{error} Check the network, the region and AWS_ENDPOINT_URL."
         case _:
-            return str(error)
+            return _of_system(error)
 
 
 def _of_service(error: ClientError) -> str:
     found = error.response["Error"]
     operation = error.operation_name
     return f"{operation} failed: {found.get('Code')}: {found.get('Message')}"
+
+
+def _of_system(error: BaseException) -> str:
+    is_of_file = isinstance(error, OSError) and error.filename
+    return f"{error.filename}: {error.strerror}" if is_of_file else str(error)

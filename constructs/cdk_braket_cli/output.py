@@ -1,5 +1,6 @@
 """The output of commands: tables and lines for people, JSON for programs."""
 
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -50,20 +51,22 @@ class Output:
             rendered: The result for people.
         """
         if self.as_json:
-            click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+            click.echo(_json(value, indent=2))
         else:
-            self.console.print(rendered, markup=False, highlight=False)
+            # Lines are for copying, such as an address: only tables are fitted to the terminal.
+            is_line = isinstance(rendered, str | Text)
+            self.console.print(rendered, markup=False, highlight=False, soft_wrap=is_line)
 
     def line(self, value: object, line: str | Text) -> None:
         """Show one of many results, such as a line of a log; with `--json`, a JSON value a line."""
         if self.as_json:
-            click.echo(json.dumps(value, ensure_ascii=False, default=_plain))
+            click.echo(_json(value))
         else:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def note(self, line: str) -> None:
         """Show a line that is not a result."""
-        self.notes.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.notes.print(text(line), soft_wrap=True)
 
     @contextmanager
     def progress(self, line: str) -> Iterator[None]:
@@ -91,14 +94,16 @@ class Output:
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPED_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False)
+    # An emoji code such as :cat: is part of a value.
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False)
 
 
 def table(*columns: str) -> Table:
     """Return an empty table; the last column gets the rest of the width."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold")
+        # A name can be that of a script.
+        made.add_column(text(column), overflow="fold")
     return made
 
 
@@ -126,6 +131,15 @@ def status_text(status: str) -> Text:
 def time_text(time: datetime | None) -> str:
     """Return a time in the time zone of the machine."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    """Return JSON in ASCII, which every terminal and pipe can show; NaN and infinities are null."""
+    dump = functools.partial(json.dumps, indent=indent, default=_plain)
+    try:
+        return dump(value, allow_nan=False)
+    except ValueError:
+        return dump(json.loads(dump(value), parse_constant=lambda _name: None))
 
 
 def _plain(value: object) -> object:

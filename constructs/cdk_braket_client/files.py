@@ -1,6 +1,7 @@
 """Files that are complete or not there."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +15,12 @@ def replacing(file: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder cannot be written.
     """
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as opened:
-        partial = Path(opened.name)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from error
+    os.close(descriptor)
+    partial = Path(name)
     try:
         yield partial
         # A temporary file is its owner's only.

@@ -122,7 +122,8 @@ class JobLog:
             yield from _lines(stream, answer)
             # At the end of a stream the service returns the token that it received.
             self._positions[stream] = answer["nextForwardToken"]
-            if answer["nextForwardToken"] == before or (before is None and not answer["events"]):
+            # A page without events can come before others.
+            if answer["nextForwardToken"] == before:
                 return
 
     def _events(

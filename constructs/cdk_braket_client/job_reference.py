@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from .clients import Clients
 from .errors import JobNotFoundError
-from .stack_jobs import StackJob, is_missing_stack, jobs_of_stack
+from .stack_jobs import StackJob, is_exact, is_missing_stack, jobs_of_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_braket.type_defs import GetJobResponseTypeDef, JobSummaryTypeDef
@@ -18,9 +18,9 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 _SHOWN: Final = 10
 
 
-def region_of(job_arn: str) -> str:
-    """Return the region in the ARN of a job."""
-    return job_arn.split(":")[3]
+def region_of(arn: str) -> str:
+    """Return the region in an ARN, such as that of a job."""
+    return arn.split(":")[3]
 
 
 def job_id(job_arn: str) -> str:
@@ -60,9 +60,10 @@ def find_job_arn(clients: Clients, reference: str) -> str:
         return reference
     if _ID.fullmatch(reference):
         return _arn_of_id(clients, reference.lower())
-    if "/" in reference:
-        return _of_stack(reference, _at_path(clients, reference))
-    return _named(clients, reference)
+    path = reference.strip("/")
+    if "/" in path:
+        return _of_stack(reference, _at_path(clients, path))
+    return _named(clients, path)
 
 
 def search(clients: Clients) -> Iterator["JobSummaryTypeDef"]:
@@ -105,17 +106,18 @@ def _at_path(clients: Clients, reference: str) -> list[StackJob]:
     The name of a stack in a stage begins with the stage's id: `Prod/Chemistry/Vqe` is the construct
     Vqe of the stack `Prod-Chemistry`.
     """
-    segments = reference.strip("/").split("/")
+    segments = reference.split("/")
     is_stack_found = False
     for length in range(1, len(segments)):
-        jobs = _stack_or_none(clients, "-".join(segments[:length]))
+        stack = "-".join(segments[:length])
+        jobs = _stack_or_none(clients, stack)
         if jobs is None:
             continue
         is_stack_found = True
         wanted = "/".join(segments[length:])
         found = [job for job in jobs if _is_at(job, wanted)]
         if found:
-            return found
+            return [job for job in found if is_exact(job.path, stack, wanted)] or found
     if not is_stack_found:
         raise JobNotFoundError(
             f"no stack {segments[0]} in {clients.cloudformation.meta.region_name}; "

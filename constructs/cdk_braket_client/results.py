@@ -120,13 +120,16 @@ def _results_json(archive: Path) -> bytes:
                 raise ResultsError(f"{archive.name}: {RESULTS} is larger than the archive")
             file = members.extractfile(member)
             return file.read() if file else b""
-    raise ResultsError(f"{archive.name} holds no {RESULTS}")
+    raise ResultsError(
+        f"{archive.name} holds no {RESULTS}: the script did not call save_job_result. "
+        "`--output` unpacks the other files."
+    )
 
 
 def unpack(archive: Path, folder: Path) -> list[Path]:
     """Unpack an archive into a folder; return the files.
 
-    Links out of the folder, devices and absolute paths are refused.
+    Links out of the folder and devices are refused; an absolute path is that below the folder.
 
     Raises:
         ResultsError: The archive cannot be read, or a member is refused.
@@ -137,7 +140,7 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
     try:
         with tarfile.open(archive, mode="r:gz") as members:
             members.extractall(folder, filter="data")
-            names = [member.name for member in members.getmembers() if member.isreg()]
+            names = [member.name.lstrip("/") for member in members.getmembers() if member.isreg()]
     except _UNREADABLE as error:
         raise ResultsError(f"{archive.name} cannot be unpacked: {error}") from error
     return [folder / name for name in names]

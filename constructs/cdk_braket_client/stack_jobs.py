@@ -121,6 +121,15 @@ def path_of(logical_id: str, resource: Mapping[str, Json]) -> str:
     return path.removesuffix(_IN_JOB) if isinstance(path, str) else logical_id
 
 
+def is_exact(path: str, stack_name: str, below: str) -> bool:
+    """Return whether a construct path is that of a stack, then `below`, with nothing between.
+
+    A stack with the path `Prod/Chemistry` has the name `Prod-Chemistry`.
+    """
+    above = path.removesuffix(f"/{below}")
+    return above != path and above.replace("/", "-") == stack_name
+
+
 def is_missing_stack(error: ClientError) -> bool:
     """Return whether CloudFormation reports that a stack does not exist."""
     found = error.response["Error"]

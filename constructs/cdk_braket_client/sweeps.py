@@ -13,7 +13,8 @@ from cdk_braket._lambda.braket_jobs.contract import RunAction
 
 from .clients import Clients
 from .errors import SweepNotFoundError, SweepUnfinishedError
-from .stack_jobs import deployed_template, is_missing_stack, path_of
+from .job_reference import region_of
+from .stack_jobs import deployed_template, is_exact, is_missing_stack, path_of
 
 _MACHINE: Final = "AWS::StepFunctions::StateMachine"
 _MACHINE_ARN: Final = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:stateMachine:[^:]+")
@@ -47,6 +48,7 @@ def find_execution(clients: Clients, reference: str, execution: str | None) -> S
 
     Args:
         clients: The clients of the region to search in.
+            An ARN names its region itself.
         reference: `STACK/PATH`, such as `Chemistry/Sweep`, the name of a stack with one sweep, the
             ARN of a state machine, or the ARN of an execution.
         execution: The name of an execution. Default: the latest one.
@@ -55,10 +57,13 @@ def find_execution(clients: Clients, reference: str, execution: str | None) -> S
         SweepNotFoundError: There is no such sweep or execution.
         botocore.exceptions.ClientError: AWS cannot be queried.
     """
-    states = clients.other("stepfunctions")
-    if _EXECUTION_ARN.fullmatch(reference):
-        return _described(states, reference)
     is_arn = _MACHINE_ARN.fullmatch(reference)
+    is_execution = _EXECUTION_ARN.fullmatch(reference)
+    if is_arn or is_execution:
+        clients = clients.in_region(region_of(reference))
+    states = clients.other("stepfunctions")
+    if is_execution:
+        return _described(states, reference)
     machine = reference if is_arn else _machine_of(clients, reference)
     if execution is not None:
         name = machine.replace(":stateMachine:", ":execution:")
@@ -89,16 +94,19 @@ def _machine_of(clients: Clients, reference: str) -> str:
     """Return the state machine of the sweep at a path below a stack."""
     segments = reference.strip("/").split("/")
     for length in range(1, len(segments) + 1):
-        machines = _machines(clients, "-".join(segments[:length]))
+        stack = "-".join(segments[:length])
+        machines = _machines(clients, stack)
         if machines is None:
             continue
         wanted = "/".join(segments[length:])
         found = [arn for path, arn in machines.items() if f"/{path}".endswith(f"/{wanted}")]
-        if len(found if wanted else machines) > 1:
+        exact = [arn for path, arn in machines.items() if is_exact(path, stack, wanted)]
+        found = (exact or found) if wanted else list(machines.values())
+        if len(found) > 1:
             choices = ", ".join(sorted(machines))
             raise SweepNotFoundError(f"{reference} names several sweeps. Use one of {choices}.")
-        for arn in found if wanted else machines.values():
-            return arn
+        if found:
+            return found[0]
     raise SweepNotFoundError(
         f"no sweep {reference} in {clients.cloudformation.meta.region_name}; expected STACK/PATH "
         "with the name of a deployed stack"
@@ -136,6 +144,7 @@ def rows_of(clients: Clients, execution: SweepExecution) -> list[Row]:
         SweepUnfinishedError: Nothing has been written yet.
         botocore.exceptions.ClientError: AWS cannot be queried.
     """
+    clients = clients.in_region(region_of(execution.arn))
     states = clients.other("stepfunctions")
     answer = states.describe_state_machine_for_execution(executionArn=execution.arn)
     writer = json.loads(answer["definition"])["States"]["Points"]["ResultWriter"]["Parameters"]

@@ -51,8 +51,9 @@ class Settings:
 
 
 def given(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables with settings that are set in an environment."""
-    return {name: environment[name] for name in sorted(VARIABLES) if environment.get(name)}
+    """Return the variables with settings that an environment turns on."""
+    set_ones = {name: environment.get(name, "") for name in sorted(VARIABLES)}
+    return {name: text for name, text in set_ones.items() if _SWITCH.get(text, True)}
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

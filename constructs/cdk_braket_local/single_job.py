@@ -1,5 +1,6 @@
 """Runs one script as a hybrid job of a local AWS, without CDK: for the loop of writing a script."""
 
+import contextlib
 import io
 import json
 import tarfile
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from botocore.exceptions import ClientError
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket_client import results
@@ -81,7 +83,7 @@ def run(script: Script, environment: Mapping[str, str], stream: TextIO) -> bool:
     try:
         request = _request(script, s3, account)
         arn = braket.create_job(**request)["jobArn"]
-    except (ClientError, OSError) as error:
+    except (ClientError, BotoCoreError, Boto3Error, OSError) as error:
         raise JobNotStartedError(_line(error)) from error
     log = JobLog(logs, request["jobName"], arn)
     while True:
@@ -107,11 +109,10 @@ def changed(script: Script, before: Mapping[Path, int]) -> bool:
 def state(script: Script) -> dict[Path, int]:
     """Return the files of a script with the times of their last change."""
     found = {}
-    for path in script.files():
-        try:
+    # A file or a folder may be removed just now. One that cannot be read fails when it is packed.
+    with contextlib.suppress(OSError):
+        for path in script.files():
             found[path] = path.stat().st_mtime_ns
-        except OSError:
-            continue  # it was removed just now
     return found
 
 
@@ -158,19 +159,24 @@ def _request(script: Script, s3: "S3Client", account: str) -> dict[str, Any]:
 def _packed(path: Path) -> bytes:
     buffer = io.BytesIO()
     root = path.resolve()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    # The content of links: their targets are not in the archive.
+    with tarfile.open(fileobj=buffer, mode="w:gz", dereference=True) as archive:
         for file in _files(root):
             archive.add(file, arcname=str(file.relative_to(root.parent)), recursive=False)
     return buffer.getvalue()
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files of a path, also of folders that are links, but not in a circle."""
     if path.is_file():
         yield path
         return
-    for each in sorted(path.iterdir()) if path.is_dir() else ():
+    real = path.resolve()
+    if not path.is_dir() or real in above:
+        return
+    for each in sorted(path.iterdir()):
         if each.name not in _LEFT_OUT:
-            yield from _files(each)
+            yield from _files(each, above | {real})
 
 
 def _results(s3: "S3Client", uri: str) -> str:

@@ -297,8 +297,11 @@ def test_cancel_leaves_a_job_that_has_ended(cli: Cli, ended: Ended) -> None:
 def test_metrics_are_the_values_that_the_script_logged(cli: Cli, ended: Ended) -> None:
     job = ended.completed["jobArn"]
     rows = cli("metrics", job, "--json").json
-    assert [(row["iteration"], row["energy"]) for row in rows] == [(0, -1), (1, -2), (2, -3)]
-    assert [row["energy"] for row in cli("metrics", job, "--last", "--json").json] == [-3]
+    assert [(row["iteration"], row["values"]) for row in rows] == [
+        (number, {"energy": -1 - number}) for number in range(3)
+    ]
+    [last] = cli("metrics", job, "--last", "--json").json
+    assert last["values"] == {"energy": -3}
     table = cli("metrics", job).out.splitlines()
     assert table[0].split() == ["TIME", "ITERATION", "energy"]
     assert table[-1].split()[-2:] == ["2", "-3"]

@@ -130,3 +130,12 @@ def test_an_old_bootstrap_of_another_qualifier_is_found(
     aws.refuse("service-quotas", "list_service_quotas", "AccessDenied")
     code, found = states(cli)
     assert (code, found["bootstrap"]) == (1, "missing")
+
+
+def test_credentials_that_do_not_work_are_missing(cli: Cli, aws: StubbedClients) -> None:
+    aws.refuse("sts", "get_caller_identity", "ExpiredToken")
+    aws.refuse("sts", "get_caller_identity", "ExpiredToken")
+    aws.refuse("iam", "get_role", "ExpiredToken")
+    aws.refuse("service-quotas", "list_service_quotas", "ExpiredToken")
+    code, found = states(cli)
+    assert (code, found["endpoint and credentials"]) == (1, "missing")

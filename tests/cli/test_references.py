@@ -68,6 +68,17 @@ def test_a_logical_id(aws: StubbedClients) -> None:
     assert find_job_arn(aws, "Chemistry/Job1") == arn(2)
 
 
+@pytest.mark.parametrize("stage", ["", "Prod/"])
+def test_a_construct_below_the_stack_is_not_that_of_a_group(
+    aws: StubbedClients, stage: str
+) -> None:
+    if stage:
+        has_no_stack(aws, "Prod")
+    paths = {f"{stage}Chemistry/Group/Vqe": arn(1), f"{stage}Chemistry/Vqe": arn(2)}
+    has_stack(aws, f"{stage}Chemistry".replace("/", "-"), paths)
+    assert find_job_arn(aws, f"{stage}Chemistry/Vqe") == arn(2)
+
+
 def test_a_path_ends_at_a_slash(aws: StubbedClients) -> None:
     has_stack(aws, "Chemistry", {"Chemistry/MyVqe": arn(1)})
     with pytest.raises(JobNotFoundError, match="no such job"):
@@ -87,9 +98,10 @@ def test_a_nested_stack(aws: StubbedClients) -> None:
 
 
 def test_a_stack_with_one_job(aws: StubbedClients) -> None:
-    aws.expect("braket", "search_jobs", {"jobs": []}, filters=[])
-    has_stack(aws, "Chemistry", {"Chemistry/Vqe": arn(1)})
-    assert find_job_arn(aws, "Chemistry") == arn(1)
+    for reference in ("Chemistry", "Chemistry/"):
+        aws.expect("braket", "search_jobs", {"jobs": []}, filters=[])
+        has_stack(aws, "Chemistry", {"Chemistry/Vqe": arn(1)})
+        assert find_job_arn(aws, reference) == arn(1)
 
 
 def test_a_stack_with_two_jobs_lists_them(aws: StubbedClients) -> None:

@@ -1,7 +1,10 @@
 """The environment of a job is that of its image, or the job is refused with the reason."""
 
+import fcntl
+import json
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +17,10 @@ from cdk_braket_local.braket import environments, images
 from cdk_braket_local.braket.environments import NotBuiltError
 from cdk_braket_local.braket.images import Image
 from cdk_braket_local.control.instance import LocalAws
+from cdk_braket_local.ministack_adapter.environment import inherited
 from tests.emulator.jobs import Jobs, Json
+from tests.emulator.wheels import write_wheel
+from tests.patience import until
 
 REGISTRY = f"{images.REGISTRY}.dkr.ecr.us-east-1.amazonaws.com"
 OWN = "000000000000.dkr.ecr.us-east-1.amazonaws.com/mine:1"
@@ -151,10 +157,31 @@ def test_the_modules_that_this_machine_lacks(
         assert lacking == {"pennylane"}
 
 
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "markdown", "source": ["import torch"]},
+        {"cell_type": "code", "source": ["if 1:\n", "    !ls\n", "import pennylane as qml"]},
+        {"cell_type": "code", "source": "def broken(:"},
+        {"cell_type": "code", "source": [None, 5]},
+        {"cell_type": "code"},
+        None,
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"), [(json.dumps(NOTEBOOK), ["pennylane"]), ("[]", []), ("no JSON", [])]
+)
+def test_the_cells_of_a_notebook_are_read(tmp_path: Path, text: str, missing: list[str]) -> None:
+    environment = environments.shared(images.BASE, tmp_path / "environments")
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "notebook.ipynb").write_text(text)
+    assert environments.missing_modules(images.BASE, code, environment) == missing
+
+
 def _wheel(folder: Path, name: str) -> str:
     """Build a wheel of one module; return a requirement for it."""
-    from tests.emulator.wheels import write_wheel
-
     return f"{name} @ {write_wheel(folder, name).as_uri()}"
 
 
@@ -191,6 +218,106 @@ def test_a_build_that_was_interrupted_is_done_again(pinned: Image, tmp_path: Pat
     assert again.python.exists()
 
 
+def test_an_environment_whose_python_was_removed_is_built_again(
+    pinned: Image, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    first = environments.built(pinned, cache, _variables(tmp_path), lambda _: None)
+    first.python.unlink()
+    first.python.symlink_to(tmp_path / "removed")
+    environments.built(pinned, cache, _variables(tmp_path), lambda _: None)
+    assert first.python.exists()
+
+
+UV = """#!/bin/sh
+pwd > {folder}/working-directory
+touch {folder}/started
+while [ ! -e {folder}/go-on ]; do sleep 0.05; done
+exit 1
+"""
+
+
+def test_a_second_job_waits_for_the_first(pinned: Image, tmp_path: Path) -> None:
+    cache, program = tmp_path / "cache", tmp_path / "uv"
+    program.write_text(UV.format(folder=tmp_path))
+    program.chmod(0o700)
+    variables, said = {"PATH": f"{tmp_path}:/usr/bin:/bin"}, list[str]()
+
+    def build() -> None:
+        with pytest.raises(NotBuiltError):
+            environments.built(pinned, cache, variables, said.append)
+
+    first, second = threading.Thread(target=build), threading.Thread(target=build)
+    first.start()
+    until((tmp_path / "started").exists, bool)
+    # Not in a temporary folder, whose parents can have settings of other users for uv.
+    assert (tmp_path / "working-directory").read_text().strip() == str(cache)
+    second.start()
+    until(lambda: len(said), lambda count: count == 2)
+    assert "waiting for another job" in said[1]
+    (tmp_path / "go-on").touch()
+    first.join()
+    second.join()
+
+
+def test_the_lock_is_held_until_uv_ends(pinned: Image, tmp_path: Path) -> None:
+    """If a job is killed, its uv may still write into the environment."""
+    cache, program = tmp_path / "cache", tmp_path / "uv"
+    # It leaves a process behind, as a job that is killed leaves uv.
+    program.write_text(
+        f"#!/bin/sh\n(while [ ! -e {tmp_path}/go-on ]; do sleep 0.05; done) >/dev/null 2>&1 &\n"
+        "exit 1\n"
+    )
+    program.chmod(0o700)
+    with pytest.raises(NotBuiltError):
+        environments.built(pinned, cache, {"PATH": f"{tmp_path}:/usr/bin:/bin"}, lambda _: None)
+    (path,) = cache.glob("*.lock")
+    with path.open("a") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A job that is stopped does not wait for it.
+        with pytest.raises(NotBuiltError, match="was stopped"):
+            environments.built(pinned, cache, {}, lambda _: None, lambda: True)
+        (tmp_path / "go-on").touch()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.cache"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "/cache"}, "/cache"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "relative"}, "/home/me/.cache"),
+        ({"XDG_CACHE_HOME": "relative"}, None),
+        ({}, None),
+    ],
+)
+def test_the_cache_is_that_of_the_user(variables: dict[str, str], folder: str | None) -> None:
+    expected = folder and Path(folder, "cdk-braket-local", "environments")
+    # As the server gets them from the user's shell.
+    assert environments.cache_folder(inherited(variables)) == expected
+
+
+def test_without_a_cache_the_reason_has_the_variables(pinned: Image, tmp_path: Path) -> None:
+    with pytest.raises(NotBuiltError, match="Set XDG_CACHE_HOME or HOME to an absolute path"):
+        environments.built(pinned, None, _variables(tmp_path), lambda _: None)
+
+
+def test_the_cache_of_another_user_is_refused(
+    pinned: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(NotBuiltError, match="belongs to another user"):
+        environments.built(pinned, tmp_path, _variables(tmp_path), lambda _: None)
+
+
+def test_a_file_in_the_place_of_the_cache_is_named(pinned: Image, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(NotBuiltError, match="file cannot hold its environment"):
+        environments.built(pinned, file, _variables(tmp_path), lambda _: None)
+
+
 def test_without_uv_the_reason_has_the_way_to_install_it(pinned: Image, tmp_path: Path) -> None:
     with pytest.raises(NotBuiltError, match="pip install uv"):
         environments.built(pinned, tmp_path / "cache", {"PATH": "/nowhere"}, lambda _: None)
@@ -203,6 +330,29 @@ def test_a_failed_build_has_the_reason_of_uv(
     monkeypatch.setattr(Image, "pins", property(lambda _: pins))
     with pytest.raises(NotBuiltError, match=r"not[-_]there"):
         environments.built(images.BASE, tmp_path / "cache", _variables(tmp_path), lambda _: None)
+
+
+WITH_REQUIREMENT = """
+import os
+import only_here
+
+def main():
+    print(os.environ.keys() & {"PIP_NO_INDEX", "PIP_FIND_LINKS"})
+"""
+
+
+def test_requirements_come_from_the_index_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wheel(tmp_path, "only_here")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with LocalAws.start(tmp_path / "aws") as aws:
+        jobs = Jobs(aws)
+        job = jobs.run({"algo.py": WITH_REQUIREMENT, "requirements.txt": "only_here\n"})
+        assert job["status"] == "COMPLETED", f"{job.get('failureReason')}\n{jobs.log(job)}"
+        # The script does not see the settings, which may contain credentials.
+        assert jobs.log(job).splitlines()[-1] == "set()"
 
 
 def test_the_default_role_runs_a_job_too(strict_aws: LocalAws, jobs: Jobs) -> None:

@@ -59,6 +59,15 @@ def test_a_second_limit_of_a_device_fails_its_stack(stack: Stack) -> None:
     braket.delete_spending_limit(spendingLimitArn=arn)
 
 
+def test_the_service_reads_the_times_of_a_template() -> None:
+    """A time without a zone must not be that of this machine's zone."""
+    from cdk_braket_local.ministack_adapter.patches import spending_limits
+
+    period = {"StartAt": "2027-01-01T00:00:00", "EndAt": "2027-02-01T00:00:00"}
+    given = spending_limits._changeable({"SpendingLimit": "7", "TimePeriod": period})
+    assert given["timePeriod"] == {"startAt": period["StartAt"], "endAt": period["EndAt"]}
+
+
 def test_a_period_and_tags_reach_the_service(stack: Stack) -> None:
     period = {"StartAt": "2027-01-01T00:00:00+00:00", "EndAt": "2027-02-01T00:00:00+00:00"}
     properties: dict[str, Any] = {"DeviceArn": QPU, "SpendingLimit": "7", "TimePeriod": period}

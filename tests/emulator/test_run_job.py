@@ -1,9 +1,16 @@
 """The command `cdk-braket-local run-job`: a script as a job, without CDK."""
 
+import io
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+from unittest.mock import MagicMock
 
+import pytest
+from boto3.exceptions import S3UploadFailedError
+
+from cdk_braket_local import settings, single_job
 from tests.patience import until
 
 COMMAND = [sys.executable, "-m", "cdk_braket_local.cli", "run-job"]
@@ -56,6 +63,39 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     done = _run_job(tmp_path, "nowhere", "--entry-point", "nowhere:main")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cdk-braket-local: nowhere: there is no such file or directory\n"
+
+
+def test_links_are_packed_with_their_content_and_circles_are_left(tmp_path: Path) -> None:
+    outside, project = tmp_path / "outside", tmp_path / "project"
+    outside.mkdir()
+    project.mkdir()
+    (outside / "helper.py").write_text("here")
+    (project / "folder").symlink_to(outside)
+    (project / "one.py").symlink_to(outside / "helper.py")
+    (project / "circle").symlink_to(project)
+    (outside / "back").symlink_to(project)
+    with tarfile.open(fileobj=io.BytesIO(single_job._packed(project))) as archive:
+        assert sorted(archive.getnames()) == ["project/folder/helper.py", "project/one.py"]
+        assert all(member.isreg() for member in archive.getmembers())
+
+
+def test_a_refused_upload_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = single_job.Script(tmp_path, "main", "local:none", {}, {})
+
+    def refused(*_: object) -> None:
+        raise S3UploadFailedError("Failed to upload a file")
+
+    monkeypatch.setattr(single_job, "_request", refused)
+    monkeypatch.setattr("cdk_braket_local.following.session", lambda _: MagicMock())
+    with pytest.raises(single_job.JobNotStartedError, match="Failed to upload"):
+        single_job.run(script, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, io.StringIO())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("", {}), ("0", {}), ("1", {settings.SIMULATE_QPUS: "1"})]
+)
+def test_settings_that_are_turned_off_are_as_if_unset(text: str, shown: dict[str, str]) -> None:
+    assert settings.given({settings.SIMULATE_QPUS: text}) == shown
 
 
 def test_a_watched_script_runs_again_when_it_changes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, AwsSession
 from braket.jobs.image_uris import Framework, retrieve_image
+from braket.jobs.local import LocalQuantumJob
 
 from cdk_braket_local.braket import images
 from cdk_braket_local.control.instance import LocalAws
@@ -139,6 +140,86 @@ if __name__ == "__main__":
 
 def test_a_decorated_function_is_a_job(local_aws: LocalAws, tmp_path: Path) -> None:
     assert _run(local_aws, tmp_path, DECORATED) == "{'sum': 42} {'sum': 44}\n"
+
+
+STEPS = """
+import time
+from braket.jobs import load_job_checkpoint, save_job_checkpoint, save_job_result
+
+def save():
+    save_job_checkpoint({"step": 3})
+
+def load(name: str):
+    save_job_result(load_job_checkpoint(name))
+
+def wait():
+    while True:
+        time.sleep(0.1)
+"""
+
+CALLS = """
+import time
+from pathlib import Path
+from braket.aws import AwsQuantumJob
+
+def create(function, **options):
+    return AwsQuantumJob.create(
+        "local:braket/braket_sv",
+        source_module="steps.py",
+        entry_point=f"steps:{function}",
+        **options,
+    )
+
+first = create("save")
+first.result(poll_interval_seconds=1)
+names = {"name": first.name}
+second = create("load", copy_checkpoints_from_job=first.arn, hyperparameters=names)
+print(second.result(poll_interval_seconds=1))
+second.download_result(extract_to="downloaded")
+print(sorted(path.name for path in Path("downloaded", second.name).iterdir()))
+print(second.metadata()["hyperParameters"] == names)
+third = create("wait")
+while third.state() != "RUNNING":
+    time.sleep(0.1)
+print(third.queue_position().queue_position)
+third.cancel()
+while third.state() not in AwsQuantumJob.TERMINAL_STATES:
+    time.sleep(0.1)
+print(third.state())
+"""
+
+
+def test_jobs_copy_checkpoints_and_are_cancelled_by_the_sdk(
+    local_aws: LocalAws, tmp_path: Path
+) -> None:
+    (tmp_path / "steps.py").write_text(STEPS)
+    said = _run(local_aws, tmp_path, CALLS)
+    assert said.splitlines() == ["{'step': 3}", "['results.json']", "True", "None", "CANCELLED"]
+
+
+def test_the_sdks_local_mode_gets_no_token_for_docker(
+    local_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A Docker without images, which would otherwise log in at the registry on AWS.
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1" = images ] || touch {tmp_path}/called\n')
+    docker.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    Path("algorithm.py").write_text("print('here')")
+    with pytest.raises(ClientError, match="has no container images") as refusal:
+        LocalQuantumJob.create(
+            "local:braket/braket_sv",
+            source_module="algorithm.py",
+            aws_session=_session(local_aws, "us-east-1"),
+        )
+    assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert not (tmp_path / "called").exists()
+
+
+def test_other_tokens_are_those_of_the_callers_registry(local_aws: LocalAws) -> None:
+    ecr = boto3.client("ecr", **local_aws.client_settings)
+    assert ecr.get_authorization_token()["authorizationData"]
 
 
 LOCAL_MODE = """

@@ -754,6 +754,19 @@ def test_an_update_that_names_another_jobs_arn_leaves_that_job_alone(definition:
     assert world.jobs[theirs.held].tags == tags
 
 
+def test_a_failed_wait_for_another_jobs_arn_leaves_that_job_alone() -> None:
+    world = Mailbox()
+    theirs = deployed(world)
+    cfn = CloudFormation(world, index.respond_to, stack_id="arn:aws:c:r:1:stack/other/2")
+    cfn.held, cfn.props = theirs.held, properties("A")
+    assert ok(cfn.update(properties("B")))
+    assert ok(cfn.delete(theirs.held, properties("A")))
+    waits = {**properties("A"), Property.WAIT_FOR_COMPLETION: {"TimeoutSeconds": "60"}}
+    assert not ok(cfn.update(waits))
+    assert ok(cfn.update(properties("B")))
+    assert live(theirs) == {theirs.held, cfn.held}
+
+
 def renamed(cfn: CloudFormation, kind: str, props: Mapping[str, object]) -> Answer | None:
     """Send an event for the same resource after a refactoring: it has another logical id."""
     event = {**cfn.event(kind, props, cfn.held, cfn.props), "LogicalResourceId": "Renamed"}

@@ -261,3 +261,11 @@ def test_a_function_without_source_is_refused() -> None:
         ValidationError, match=r"function='scan': expected a function, got a string"
     ):
         AlgorithmScript.from_function("scan")  # type: ignore[arg-type]
+
+
+def test_unreadable_dependencies_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"dependencies=.*nowhere.txt: cannot be read: "):
+        AlgorithmScript.from_function(scan, dependencies=tmp_path / "nowhere.txt")
+    (tmp_path / "other.txt").write_bytes(b"\xff")
+    with pytest.raises(ValidationError, match=r"dependencies=.*other.txt: cannot be read: "):
+        AlgorithmScript.from_function(scan, dependencies=str(tmp_path / "other.txt"))

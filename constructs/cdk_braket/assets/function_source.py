@@ -8,11 +8,14 @@ starts no new job.
 import ast
 import atexit
 import builtins
+import cmath
 import inspect
+import math
 import shutil
+import symtable
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final
@@ -83,6 +86,7 @@ def write_script(
     Raises:
         FunctionError: The function cannot be a script.
         OSError: The file with the requirements cannot be read.
+        UnicodeDecodeError: It is not in UTF-8.
     """
     text = source_of(function)
     lines = (
@@ -119,6 +123,8 @@ class _Module:
         self._known.add(name)
         if isinstance(value, ModuleType):
             self.imports.add(_import_of(value.__name__, name))
+        elif isinstance(value, float) and not math.isfinite(value):
+            self.constants.append(f"{name} = float({str(value)!r})\n")
         elif _is_literal(value):
             self.constants.append(f"{name} = {value!r}\n")
         elif isinstance(value, FunctionType | type) and value.__module__ == self._name:
@@ -136,8 +142,8 @@ class _Module:
         self.imports.add(f"from {value.__module__} import {value.__qualname__}{alias}")
 
     def _define(self, name: str, value: FunctionType | type) -> None:
-        node, text = self._parsed(name, value)
-        if node is None:
+        text = self._text_of(name, value)
+        if not text:
             return
         if isinstance(value, FunctionType) and value.__code__.co_freevars:
             names = ", ".join(value.__code__.co_freevars)
@@ -145,14 +151,14 @@ class _Module:
                 f"{name} uses {names} of the function around it. Define {name} at the top level."
             )
         where = value.__globals__ if isinstance(value, FunctionType) else _globals_of(value)
-        for used in sorted(_names(node)):
+        for used in sorted(_names(symtable.symtable(text, name, "exec"))):
             if used in where and not _is_builtin(used, where[used]):
                 self.add(used, where[used])
         # After all that it uses when it is defined, such as default values.
         self.definitions.append(f"\n{text}")
 
-    def _parsed(self, name: str, value: FunctionType | type) -> tuple[ast.AST | None, str]:
-        """Return the definition and its source, without decorators."""
+    def _text_of(self, name: str, value: FunctionType | type) -> str:
+        """Return the source of a definition, of a function without decorators."""
         try:
             source = textwrap.dedent(inspect.getsource(value))
             node = ast.parse(source).body[0]
@@ -160,13 +166,12 @@ class _Module:
             node, source = None, ""
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name != name:
             self.problems.append(f"{name} has no source. Define it with `def {name}`.")
-            return None, ""
+            return ""
         lines = source.splitlines(keepends=True)
         if isinstance(node, ast.FunctionDef):
-            # Those of the SDK would start another job.
-            node.decorator_list = []
+            # Decorators of the SDK would start another job.
             lines = lines[node.lineno - 1 : node.end_lineno]
-        return node, "".join(lines).rstrip() + "\n"
+        return "".join(lines).rstrip() + "\n"
 
 
 def _import_of(module: str, name: str) -> str:
@@ -178,6 +183,8 @@ def _is_literal(value: object) -> bool:
         return type(value) in {tuple, list} and all(map(_is_literal, value))
     if type(value) is dict:
         return all(_is_literal(part) for pair in value.items() for part in pair)
+    if isinstance(value, float | complex) and not cmath.isfinite(value):
+        return False  # it has no literal
     return type(value) in _LITERALS
 
 
@@ -197,5 +204,11 @@ def _globals_of(value: type) -> dict[str, object]:
     return dict(vars(module)) if module else {}
 
 
-def _names(node: ast.AST) -> set[str]:
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+def _names(table: symtable.SymbolTable) -> Iterator[str]:
+    """Yield the names of the module that a definition uses; not its local variables."""
+    is_module = table.get_type() == "module"
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and (is_module or symbol.is_global()):
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from _names(child)

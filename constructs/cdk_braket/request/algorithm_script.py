@@ -133,7 +133,8 @@ class AlgorithmScript(FactoryOnly):
                 several. Each is packed beside the script. Default: none.
 
         Raises:
-            ValidationError: The function has no source, or uses a value that has none.
+            ValidationError: The function has no source, or uses a value that has none, or the file
+                with the dependencies cannot be read.
 
         Example:
             >>> from examples.every_argument.scan import main
@@ -148,6 +149,14 @@ class AlgorithmScript(FactoryOnly):
             name = getattr(function, "__qualname__", repr(function))
             issues = [Issue("function", problem, shown=name) for problem in error.problems]
             raise ValidationError("AlgorithmScript.from_function", issues) from error
+        except (OSError, UnicodeDecodeError) as error:
+            issue = Issue(
+                "dependencies",
+                f"cannot be read: {error}",
+                "Use the path of a file in UTF-8, or a list of requirements.",
+                shown=str(dependencies),
+            )
+            raise ValidationError("AlgorithmScript.from_function", [issue]) from error
         included = [_path_of(each) for each in include_modules] + [str(each) for each in beside]
         return AlgorithmScript._create(
             entry_point=f"{MODULE}:{function.__name__}",

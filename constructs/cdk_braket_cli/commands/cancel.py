@@ -1,13 +1,11 @@
 """`cdk-braket cancel`: cancels jobs."""
 
-import sys
-
 import click
 from botocore.exceptions import ClientError
 
 from cdk_braket._lambda.braket_jobs.contract import CANCELLED, CANCELLING, FINAL
 from cdk_braket_cli import exit_codes
-from cdk_braket_cli.command import Call, command
+from cdk_braket_cli.command import Call, command, confirm
 from cdk_braket_cli.output import status_text, table, text
 from cdk_braket_client.description import Description, describe
 from cdk_braket_client.job_reference import find_job, region_of
@@ -28,7 +26,7 @@ def cancel(call: Call, jobs: tuple[str, ...], *, yes: bool) -> int:
         found = [describe(find_job(call.clients, job)) for job in jobs]
     running = [job for job in found if job.status not in {*FINAL, CANCELLING}]
     if running and not yes:
-        _confirm(running)
+        confirm(f"Cancel {', '.join(str(text(job.name)) for job in running)}?")
     outcome = {job.arn: job.status for job in found}
     for job in running:
         outcome[job.arn] = _cancel(call, job)
@@ -38,13 +36,6 @@ def cancel(call: Call, jobs: tuple[str, ...], *, yes: bool) -> int:
     call.out.show([{"arn": arn, "status": status} for arn, status in outcome.items()], rendered)
     is_cancelled = all(status in {CANCELLED, CANCELLING} for status in outcome.values())
     return exit_codes.OK if is_cancelled else exit_codes.ERROR
-
-
-def _confirm(running: list[Description]) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("pass --yes to cancel jobs without a terminal.")
-    names = ", ".join(str(text(job.name)) for job in running)
-    click.confirm(f"Cancel {names}?", abort=True, err=True)
 
 
 def _cancel(call: Call, job: Description) -> str:

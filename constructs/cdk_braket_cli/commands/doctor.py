@@ -37,7 +37,6 @@ _CDK_MAJOR: Final = 2
 _OLDEST_BOOTSTRAP: Final = 6
 _QUALIFIER: Final = "hnb659fds"
 _DEFAULT_INSTANCE: Final = "ml.m5.large"
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,11 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 
 def _endpoint(settings: _Settings) -> Finding:
-    caller = settings.clients.sts.get_caller_identity()
+    try:
+        caller = settings.clients.sts.get_caller_identity()
+    except (ClientError, BotoCoreError) as error:
+        # This call needs no permission.
+        return Finding(MISSING, describe(error))
     endpoint = local_endpoint(settings.environment)
     where = f"the local AWS at {endpoint}" if endpoint else "AWS"
     return Finding(OK, f"{where}, account {caller['Account']}, as {caller['Arn']}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import click
 from botocore.exceptions import ClientError
+from rich.text import Text
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket_cli.command import Call, command
@@ -57,7 +59,7 @@ def explain(call: Call, stack: str, assembly: Path | None, context: tuple[str, .
     effects = compare({key: job.resource for key, job in deployed.items()}, synthesized)
     lines = [text(sentence(effect, states.get(effect.key))) for effect in effects]
     values = [_value(effect, deployed, states) for effect in effects]
-    rendered = text("\n").join(lines) if lines else text(f"{wanted.name} has no jobs")
+    rendered = Text("\n").join(lines) if lines else text(f"{wanted.name} has no jobs")
     call.out.show(values, rendered)
     if any(effect.action in {Action.START, Action.REPLACE} for effect in effects) and deployed:
         call.out.note(_REUSED)
@@ -76,10 +78,16 @@ def _synthesized(call: Call, assembly: Path | None, context: Sequence[str]) -> I
         )
     with tempfile.TemporaryDirectory(prefix="cdk-braket-") as folder:
         pairs = [f"--context={pair}" for pair in context]
-        arguments = [cdk, "synth", "--quiet", "--no-notices", f"--output={folder}", *pairs]
+        profile = [f"--profile={call.profile}"] if call.profile else []
+        arguments = [cdk, "synth", "--quiet", "--no-notices", f"--output={folder}"]
+        region = {"AWS_REGION": call.region} if call.region else {}
         with call.out.progress("synthesizing the app (cdk synth)"):
             done = subprocess.run(  # noqa: S603 - the CDK CLI of the project
-                arguments, capture_output=True, text=True, check=False
+                [*arguments, *profile, *pairs],
+                env=os.environ | region,
+                capture_output=True,
+                text=True,
+                check=False,
             )
         if done.returncode != 0:
             raise CommandError(f"`cdk synth` failed:\n{(done.stderr or done.stdout).strip()}")
@@ -145,7 +153,7 @@ def _fate(effect: Effect, status: str | None) -> str:
     return (
         "the running one runs on (RETAIN_JOB)"
         if effect.is_retained
-        else ("the running one is cancelled")
+        else "the running one is cancelled"
     )
 
 

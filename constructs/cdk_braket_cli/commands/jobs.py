@@ -3,6 +3,7 @@
 import fnmatch
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -93,9 +94,12 @@ def jobs(
     with call.out.progress("reading the jobs"):
         arns = None if stack is None else _arns_of(call, stack)
         wanted = _Filter(statuses, name, device, since, arns)
-        found = _newest(call, wanted, limit)
+        every = _newest(call, wanted)
+    found = every[:limit]
+    if len(every) > limit:
+        call.out.note(f"the newest {limit} of {len(every)} jobs; --limit shows more")
     if watch:
-        _watch(call, found, lambda: _newest(call, wanted, limit), interval)
+        _watch(call, found, lambda: _newest(call, wanted)[:limit], interval)
     else:
         call.out.show([_value(job) for job in found], _rendered(found))
 
@@ -105,10 +109,10 @@ def _arns_of(call: Call, stack: str) -> frozenset[str]:
     return frozenset(job.job_arn for job in held if job.job_arn)
 
 
-def _newest(call: Call, wanted: _Filter, limit: int) -> list["JobSummaryTypeDef"]:
+def _newest(call: Call, wanted: _Filter) -> list["JobSummaryTypeDef"]:
     # The order of SearchJobs is not documented, so that all pages are read.
     found = [job for job in search(call.clients) if wanted.accepts(job)]
-    return sorted(found, key=lambda job: job["createdAt"], reverse=True)[:limit]
+    return sorted(found, key=lambda job: job["createdAt"], reverse=True)
 
 
 def _watch(
@@ -120,11 +124,13 @@ def _watch(
     """Show the jobs at each change, on a terminal in place, until all have finished."""
     out = call.out
     is_live = out.console.is_terminal and not out.as_json
-    with Live(console=out.console, auto_refresh=False) as live:
+    with ExitStack() as stack:
+        place = Live(console=out.console, auto_refresh=False)
+        live = stack.enter_context(place) if is_live else None
         shown: list[object] | None = None
         while True:
             values: list[object] = [_value(job) for job in found]
-            if is_live:
+            if live:
                 live.update(_rendered(found), refresh=True)
             elif values != shown:
                 _show_change(call, values, found)

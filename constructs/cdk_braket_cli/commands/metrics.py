@@ -24,12 +24,13 @@ def metrics(call: Call, job: str, names: tuple[str, ...], *, last: bool) -> None
         found, lines = read_metrics(call, job, names)
     shown = lines[-1:] if last else lines
     if not shown:
-        call.out.note(f"{found['jobName']} is {found['status']} and has logged no such metrics")
+        kind = "such metrics" if names else "metrics"
+        call.out.note(f"{found['jobName']} is {found['status']} and has logged no {kind}")
     call.out.show([_value(line) for line in shown], _table(shown))
 
 
 def _value(line: MetricLine) -> dict[str, object]:
-    return {"time": line.time, "iteration": line.iteration, **line.values}
+    return {"time": line.time, "iteration": line.iteration, "values": line.values}
 
 
 def _table(lines: Sequence[MetricLine]) -> RenderableType:

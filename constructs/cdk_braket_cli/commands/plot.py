@@ -120,6 +120,8 @@ def _drawn(call: Call, series: Sequence[Series], x_axis: str) -> str:
     figure.height = _TERMINAL_HEIGHT
     figure.color_mode = "names"
     figure.with_colors = False
+    # Lines at zero look like one more metric.
+    figure.origin = False
     figure.x_label, figure.y_label = x_axis[:12], ""
     for each in series:
         figure.plot(each.xs, each.ys, label=each.label)

@@ -1,7 +1,6 @@
 """`cdk-braket sweep`: the executions of sweeps, their tables and plots."""
 
 import functools
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,12 @@ import click
 
 from cdk_braket._lambda.braket_jobs.api.sweep_table import Row, table_of
 from cdk_braket_cli import exit_codes
-from cdk_braket_cli.command import Call, command
+from cdk_braket_cli.command import Call, command, confirm
 from cdk_braket_cli.errors import CommandError
 from cdk_braket_cli.output import pairs, status_text, table, text, time_text
 from cdk_braket_client.files import replacing
+from cdk_braket_client.installation import install_command
+from cdk_braket_client.job_reference import region_of
 from cdk_braket_client.sweeps import SweepExecution, find_execution, rows_of
 
 _EXIT_CODES = {
@@ -23,6 +24,7 @@ _EXIT_CODES = {
     "TIMED_OUT": exit_codes.JOB_FAILED,
     "ABORTED": exit_codes.JOB_CANCELLED,
 }
+_FORMATS = (".png", ".svg", ".pdf")
 _COUNTS = ("total", "pending", "running", "succeeded", "failed", "aborted", "timedOut")
 
 
@@ -118,7 +120,9 @@ def table_command(call: Call, execution: SweepExecution, output: Path | None) ->
 def plot(
     call: Call, execution: SweepExecution, *, metric: str, x: str, y: str | None, output: Path
 ) -> None:
-    """Draw a metric over one or two parameters. Needs matplotlib."""
+    """Draw a metric over one or two parameters. Needs the extra `plot`."""
+    if output.suffix.lower() not in _FORMATS:
+        raise click.UsageError(f"--output: expected .png, .svg or .pdf, got {output.name}.")
     rows = [row for row in rows_of(call.clients, execution) if metric in row.metrics]
     if not rows:
         raise CommandError(f"no point has the metric {metric}. `cdk-braket sweep table` shows all.")
@@ -129,7 +133,9 @@ def plot(
     try:
         _draw(rows, metric, x, y, output)
     except ImportError as error:
-        raise CommandError("matplotlib is not installed. Run: pip install matplotlib") from error
+        raise CommandError(
+            f"matplotlib is not installed; run: {install_command('plot')}"
+        ) from error
     call.out.show({"file": str(output), "points": len(rows)}, f"wrote {output}")
 
 
@@ -140,7 +146,8 @@ def redrive(call: Call, execution: SweepExecution) -> None:
         raise CommandError(
             f"the sweep is {execution.status}. Only a failed or stopped one goes on."
         )
-    call.clients.other("stepfunctions").redrive_execution(executionArn=execution.arn)
+    clients = call.clients.in_region(region_of(execution.arn))
+    clients.other("stepfunctions").redrive_execution(executionArn=execution.arn)
     call.out.show({"execution": execution.arn, "status": "RUNNING"}, f"redriven {execution.arn}")
 
 
@@ -151,11 +158,10 @@ def cancel(call: Call, execution: SweepExecution, *, yes: bool) -> int:
     if execution.status != "RUNNING":
         raise CommandError(f"the sweep is {execution.status}, and does not run.")
     if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("pass --yes to cancel a sweep without a terminal.")
         running = execution.counts.get("running", 0)
-        click.confirm(f"Stop the sweep and cancel {running} jobs?", abort=True, err=True)
-    call.clients.other("stepfunctions").stop_execution(executionArn=execution.arn)
+        confirm(f"Stop the sweep and cancel {running} jobs?")
+    clients = call.clients.in_region(region_of(execution.arn))
+    clients.other("stepfunctions").stop_execution(executionArn=execution.arn)
     call.out.show({"execution": execution.arn, "status": "ABORTED"}, f"stopped {execution.arn}")
     return exit_codes.OK
 
@@ -191,7 +197,7 @@ def _draw(rows: list[Row], metric: str, x: str, y: str | None, output: Path) -> 
         axes.set_ylabel(y)
         figure.colorbar(points, label=metric)
     with replacing(output) as partial:
-        figure.savefig(partial, format=output.suffix.lstrip(".") or "png")
+        figure.savefig(partial, format=output.suffix.lower().removeprefix("."))
 
 
 def _axis(values: Iterable[object]) -> list[float] | list[str]:

@@ -20,6 +20,7 @@ import time
 import venv
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import boto3
@@ -65,7 +66,6 @@ _CALL_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError, UnfitNameError,
 # The length of a script's failure message that is read; GetJob shows less.
 _LONGEST_FAILURE = 64 * 1024
 
-# Control characters in a line, including those that `splitlines` treats as line ends.
 _STOP = "stop"
 
 
@@ -273,13 +273,18 @@ class _Container:
         if image is None or problems:
             return shared
         missing = environments.missing_modules(image, code, shared)
-        if not missing:
+        if not missing or self._stopped.is_set():
             return shared
-        variables = self._plan.uv_variables
-        cache = environments.cache_folder(variables)
+        cache = environments.cache_folder(self._plan.uv_variables)
+        # So that uv ends with the job.
+        variables = {**self._plan.uv_variables, **processes.mark(self._plan.workspace)}
         try:
             return environments.built(
-                image, cache, variables, lambda line: self._log.write(f"{_OURS} {line}")
+                image,
+                cache,
+                variables,
+                lambda line: self._log.write(f"{_OURS} {line}"),
+                self._stopped.is_set,
             )
         except environments.NotBuiltError as error:
             raise _SetUpError(f"the script imports {', '.join(missing)}, and {error}") from error
@@ -300,9 +305,11 @@ class _Container:
             kind = type(error).__name__
             raise _SetUpError(f"no environment for its requirements: {kind}") from error
         self._environment = own
+        settings = environments.pip_variables(self._plan.uv_variables)
         for requirements in found:
             # The container also ignores the exit code: the script then fails at its import.
-            self._logged([str(own.python), "-m", "pip", "install", "-r", str(requirements)])
+            command = [str(own.python), "-m", "pip", "install", "-r", str(requirements)]
+            self._logged(command, settings)
         return str(own.python)
 
     def _run_script(self, python: str, entry_point: str) -> int:
@@ -312,17 +319,23 @@ class _Container:
         # Immediately: reading the output and sending the log do not count as the script's time.
         return self._logged(command, ended=lambda: _report(event="UPLOADING_RESULTS"))
 
-    def _logged(self, command: list[str], ended: Callable[[], None] = lambda: None) -> int:
+    def _logged(
+        self,
+        command: list[str],
+        settings: Mapping[str, str] = MappingProxyType({}),
+        ended: Callable[[], None] = lambda: None,
+    ) -> int:
         """Run a command of the job's to its end; its output is the job's log.
 
         Args:
             command: The command.
+            settings: Environment variables that it needs besides those of the script.
             ended: Called as soon as it has ended.
         """
         process = subprocess.Popen(
             command,
             cwd=self._plan.code,
-            env=self._script_environment(),
+            env={**self._script_environment(), **settings},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

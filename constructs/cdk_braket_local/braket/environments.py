@@ -19,11 +19,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final
+from typing import IO, Final
 
 from cdk_braket_local.braket.images import Image, normalized
 
@@ -33,6 +34,7 @@ _EXTRA: Final = re.compile(r";.*\bextra\b")
 # A function that the SDK's decorator has pickled names its modules in the text.
 _PICKLED: Final = "cloudpickle.loads("
 _LONGEST_REASON = 600
+_POLL_SECONDS = 0.2
 
 
 class NotBuiltError(Exception):
@@ -71,7 +73,8 @@ def missing_modules(image: Image, code: Path, environment: Environment) -> Seque
         environment: The environment.
     """
     here = _installed([environment.site_packages]).keys()
-    wanted = {module for file in code.rglob("*.py") for module in _imported(image, file)}
+    scripts = (file for ending in _READERS for file in code.rglob(f"*{ending}"))
+    wanted = {module for file in scripts for module in _imported(image, file)}
     return sorted(
         module
         for module in wanted
@@ -104,32 +107,45 @@ def shared(image: Image, folder: Path) -> Environment:
 
 
 def built(
-    image: Image, cache: Path, variables: Mapping[str, str], report: Callable[[str], None]
+    image: Image,
+    cache: Path | None,
+    variables: Mapping[str, str],
+    report: Callable[[str], None],
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Environment:
     """Return the environment with the pins of an image; build it if it is not in the cache.
 
     Args:
         image: The image.
-        cache: The folder of built environments. It is created if it does not exist.
+        cache: The folder of built environments. It is created if it does not exist. None if this
+            user has no cache.
         variables: The environment variables for uv: its settings, the search path, proxies.
         report: Called with a line if the environment has to be built, a matter of minutes.
+        is_stopped: Whether the job was stopped. It then does not wait for another job.
 
     Raises:
         NotBuiltError: It cannot be built.
     """
+    if cache is None:
+        raise NotBuiltError(
+            "there is no folder for its environment. Set XDG_CACHE_HOME or HOME to an absolute "
+            "path, and start the local AWS again"
+        )
     content = [list(image.pins), sys.version_info[:2], platform.machine(), platform.libc_ver()]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     target = cache / f"{image.name}-{key}"
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (cache / f"{target.name}.lock").open("w") as lock:
+    try:
+        _check_private(cache)
         # A second job waits for the first, and finds its environment.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (target / _COMPLETE).exists():
-            report(
-                f"{_name(image)} is built with uv from its published pins. This happens once, "
-                f"and needs minutes."
-            )
-            _build(image, target, variables)
+        with _locked(target.with_name(f"{target.name}.lock"), report, is_stopped) as lock:
+            if not _is_complete(target):
+                report(
+                    f"{_name(image)} is built with uv from its published pins. This happens once, "
+                    f"and needs minutes."
+                )
+                _build(image, target, variables, lock)
+    except OSError as error:
+        raise NotBuiltError(f"{cache} cannot hold its environment: {error}") from error
     return Environment(
         target,
         f"environment: {_name(image)}, built with uv from its published pins, with "
@@ -137,37 +153,73 @@ def built(
     )
 
 
-def _build(image: Image, target: Path, variables: Mapping[str, str]) -> None:
+def _check_private(cache: Path) -> None:
+    """Create the folder, and refuse that of another user: jobs import the packages in it."""
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if cache.stat().st_uid != os.getuid():
+        raise NotBuiltError(
+            f"{cache} belongs to another user. Set XDG_CACHE_HOME to a folder of yours, and start "
+            "the local AWS again"
+        )
+
+
+@contextlib.contextmanager
+def _locked(
+    path: Path, report: Callable[[str], None], is_stopped: Callable[[], bool]
+) -> Iterator[int]:
+    """Lock a file; yield its descriptor, whose copies hold the lock as well."""
+    with path.open("a") as lock:
+        if not _lock(lock):
+            report("waiting for another job, which builds the environment of the image")
+            while not _lock(lock):
+                if is_stopped():
+                    raise NotBuiltError("the job was stopped before it was built")
+                time.sleep(_POLL_SECONDS)
+        yield lock.fileno()
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_complete(target: Path) -> bool:
+    """Whether an environment was built to its end, and its Python is still on this machine."""
+    return (target / _COMPLETE).exists() and Environment(target, "").python.exists()
+
+
+def _build(image: Image, target: Path, variables: Mapping[str, str], lock: int) -> None:
     uv = shutil.which("uv", path=variables.get("PATH"))
     if uv is None:
         raise NotBuiltError(
             "uv was not found. The local AWS builds the environments of images with it. Install "
             "it, for example by pip install uv, and start the local AWS again"
         )
-    if not image.pins:
-        raise NotBuiltError(f"{_name(image)} needs a GPU, which the local AWS does not use")
     shutil.rmtree(target, ignore_errors=True)  # of a build that was killed
     # Of this Python, for functions that are pickled by their caller.
     base = getattr(sys, "_base_executable", sys.executable)
-    with tempfile.TemporaryDirectory() as scratch:
-        pins = Path(scratch, "requirements.txt")
-        pins.write_text("\n".join(image.pins) + "\n", encoding="utf-8")
-        python = str(target / "bin" / "python")
-        for arguments in (
-            ["venv", "--no-project", "--python", base, str(target)],
-            ["pip", "install", "--python", python, "-r", str(pins)],
-        ):
-            done = subprocess.run(
-                [uv, *arguments],
-                env=dict(variables),
-                cwd=scratch,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode != 0:
-                reason = " ".join(done.stderr.split())[-_LONGEST_REASON:]
-                raise NotBuiltError(f"uv could not build {_name(image)}: {reason}")
+    for arguments in (
+        ["venv", "--no-project", "--python", base, str(target)],
+        ["pip", "install", "--python", str(Environment(target, "").python), "-r", "-"],
+    ):
+        done = subprocess.run(
+            [uv, *arguments],
+            env=dict(variables),
+            # uv reads settings of the folders above: those of a temporary one can be anybody's.
+            cwd=target.parent,
+            # If this process is killed, the lock is held until uv ends.
+            pass_fds=[lock],
+            input="\n".join(image.pins),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            reason = " ".join(done.stderr.split())[-_LONGEST_REASON:]
+            raise NotBuiltError(f"uv could not build {_name(image)}: {reason}")
     (target / _COMPLETE).write_text(json.dumps({"pins": list(image.pins)}), encoding="utf-8")
 
 
@@ -188,17 +240,50 @@ def _imported(image: Image, file: Path) -> Iterator[str]:
     """Yield the top-level modules that a file imports, also in functions."""
     try:
         text = file.read_text(encoding="utf-8")
-        tree = ast.parse(text)
-    except (OSError, ValueError, SyntaxError, RecursionError):
+        parts = _READERS[file.suffix](text)
+    except (OSError, ValueError, RecursionError):
+        return  # the script's own failure
+    for part in parts:
+        yield from _imported_by(part)
+    if _PICKLED in text:
+        words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
+        yield from (word for word in words if image.distributions_of(word))
+
+
+def _imported_by(code: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(code)
+    except (ValueError, SyntaxError, RecursionError):
         return  # the script's own failure
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module.partition(".")[0]
-    if _PICKLED in text:
-        words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
-        yield from (word for word in words if image.distributions_of(word))
+
+
+def _cells(notebook: str) -> Sequence[str]:
+    """Return the code of each cell of a notebook, without the commands of IPython.
+
+    Source of the format: https://nbformat.readthedocs.io/en/latest/format_description.html
+    """
+    content = json.loads(notebook)
+    cells = content.get("cells") if isinstance(content, dict) else None
+    found = []
+    for cell in cells if isinstance(cells, list) else ():
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            source = cell.get("source")
+            lines = source if isinstance(source, list) else [source]
+            text = "".join(line for line in lines if isinstance(line, str))
+            found.append(_COMMAND.sub(r"\1pass", text))
+    return found
+
+
+_COMMAND: Final = re.compile(r"^([ \t]*)[%!].*", re.MULTILINE)
+_READERS: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
+    ".py": lambda text: [text],
+    ".ipynb": _cells,
+}
 
 
 # --- The packages of this machine. ---
@@ -286,18 +371,34 @@ def _site_packages(folder: Path) -> Path:
 
 
 def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a process that uv needs: its settings, paths and proxies."""
+    """Return the variables of a process that uv and pip need: settings, paths and proxies."""
+    own = {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("UV_", "LC_"))
+        or name in {"HOME", "PATH", "LANG", "TMPDIR", "XDG_CACHE_HOME"}
+    }
+    return own | pip_variables(environment)
+
+
+def pip_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that pip needs: its settings, such as the index, and proxies."""
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(("UV_", "PIP_", "SSL_", "LC_"))
+        if name.startswith(("PIP_", "SSL_"))
         or name.upper().endswith("_PROXY")
-        or name in {"HOME", "PATH", "LANG", "TMPDIR", "XDG_CACHE_HOME", "REQUESTS_CA_BUNDLE"}
+        or name == "REQUESTS_CA_BUNDLE"
     }
 
 
-def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Return the folder of built environments: they outlive a local AWS."""
-    home = environment.get("HOME", "")
-    cache = environment.get("XDG_CACHE_HOME") or os.path.join(home or "/", ".cache")  # noqa: PTH118
-    return Path(cache) / "cdk-braket-local" / "environments"
+def cache_folder(environment: Mapping[str, str]) -> Path | None:
+    """Return the folder of built environments, which outlive a local AWS; None if there is none.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/, which ignores relative
+    paths.
+    """
+    cache, home = Path(environment.get("XDG_CACHE_HOME", "")), Path(environment.get("HOME", ""))
+    if not cache.is_absolute():
+        cache = home / ".cache"
+    return cache / "cdk-braket-local" / "environments" if cache.is_absolute() else None

@@ -24,7 +24,7 @@ class Plan:
         region: The job's region.
         credentials: The execution role's.
         environments: The folder of shared environments.
-        uv_variables: The variables for the process that builds an environment.
+        uv_variables: The variables for uv and pip, which install packages; not for the script.
     """
 
     job_name: str

@@ -35,6 +35,7 @@ _TAKEN_OVER = frozenset(
         "TZ",
         "USER",
         "VIRTUAL_ENV",
+        "XDG_CACHE_HOME",
     }
 )
 # How jobs install their requirements: settings of pip and uv, and of a proxy.

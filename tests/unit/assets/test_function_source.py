@@ -75,6 +75,25 @@ def test_only_the_names_that_are_used_are_in_it() -> None:
     assert "import json" not in source_of(with_alias)
 
 
+BEST = float("inf")
+frame = object()
+
+
+def local(rows: int) -> float:
+    frame = [BEST for _ in range(rows)]
+
+    def inside(frame: list[float]) -> float:
+        return min(*frame, SCALE)
+
+    return inside(frame)
+
+
+def test_a_local_variable_is_no_name_of_the_module(tmp_path: Path) -> None:
+    text = source_of(local)
+    assert _run(tmp_path, text, "print(local(2))") == "2.5"
+    assert "BEST = float('inf')\n" in text
+
+
 def test_the_text_is_the_same_each_time() -> None:
     assert source_of(plain) == source_of(plain)
 
@@ -135,10 +154,15 @@ def _closure() -> Callable[[], int]:
 
 
 opened = object()
+bounds = [0.0, math.inf]
 
 
 def uses_object() -> object:
     return opened
+
+
+def uses_infinite_list() -> object:
+    return bounds
 
 
 @pytest.mark.parametrize(
@@ -147,6 +171,7 @@ def uses_object() -> object:
         (lambda: 1, "has no source"),
         (_closure(), "captured of the function around it"),
         (uses_object, "uses opened, a object that has no source"),
+        (uses_infinite_list, "uses bounds, a list that has no source"),
         (math.sin, "expected a function"),
         (Point(1).length, "expected a function, got method"),
     ],

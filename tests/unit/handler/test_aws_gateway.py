@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from botocore.exceptions import (
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     FlexibleChecksumError,
     IncompleteReadError,
@@ -358,6 +359,19 @@ def test_errors_of_the_client_have_their_kinds(
     with pytest.raises(ServiceError) as raised:
         gateway.get_job(JOB)
     assert raised.value.kind is kind
+
+
+def test_an_error_while_a_client_is_created_is_one_of_its_calls(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise CredentialRetrievalError(provider="container", error_msg="timed out")
+
+    monkeypatch.setattr("botocore.session.Session.create_client", fail)
+    for call in (lambda: gateway.get_job(JOB), lambda: gateway.read_record(PLACE)):
+        with pytest.raises(ServiceError, match="CredentialRetrievalError") as raised:
+            call()
+        assert raised.value.kind is Kind.TRANSIENT
 
 
 def test_the_error_of_a_request_that_boto3_refuses_has_no_values(gateway: AwsGateway) -> None:

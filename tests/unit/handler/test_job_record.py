@@ -69,6 +69,15 @@ def test_a_released_run_is_never_called_or_returned_without_a_request(
         assert now.state not in held, steps
 
 
+def test_the_job_of_another_resource_is_never_released() -> None:
+    """The handler cancels every released job. For any order of the steps."""
+    for steps in itertools.product(Step, repeat=4):
+        now = replace(run(State.HELD), is_ours=False)
+        for step in steps:
+            now = now.after(step)
+            assert now.state is not State.RELEASED, steps
+
+
 def test_a_job_that_may_run_is_ended_only_in_a_terminal_state() -> None:
     may_run = {State.CALLING, State.STARTED, State.HELD, State.RELEASED, State.RETAINED}
     for state, step in itertools.product(may_run, Step):

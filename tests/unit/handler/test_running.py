@@ -160,6 +160,20 @@ def test_hyperparameters_that_braket_would_refuse_start_nothing(
     assert world.jobs == {}
 
 
+def test_a_start_that_runs_out_of_time_has_the_error_of_every_other_failed_start(
+    world: World,
+) -> None:
+    """Only a sweep retries under the name of another error."""
+
+    def throttled(name: str, _number: int) -> None:
+        if name == "create_job":
+            raise ServiceError(name, "ThrottlingException", "slow down", Kind.TRANSIENT)
+
+    world.before = throttled
+    with pytest.raises(index.HybridJobError, match="time for the response has ended"):
+        _start(world)
+
+
 def test_a_timeout_is_in_the_response(world: World) -> None:
     run = _start(world, timeoutSeconds=600)
     until = run[RUN_WAITS_UNTIL]

@@ -341,9 +341,9 @@ def test_a_result_that_a_state_cannot_output_does_not_fail_the_point(world: Worl
     assert len(json.dumps(row)) < 256 * 1024
 
 
-def test_metrics_are_the_finite_numbers_of_a_result() -> None:
-    data = {"a": 1, "b": -0.5, "c": float("nan"), "d": float("-inf"), "e": True, "f": "1"}
-    assert numbers_in({"dataDictionary": data}) == {"a": 1, "b": -0.5}
+def test_numbers_that_json_does_not_have_are_no_metrics() -> None:
+    saved = json.loads('{"dataDictionary": {"a": NaN, "b": -Infinity, "c": 1.5, "d": 2}}')
+    assert numbers_in(saved) == {"c": 1.5, "d": 2}
 
 
 def test_results_that_cannot_be_read_do_not_fail_the_point(world: World) -> None:
@@ -402,6 +402,32 @@ def test_a_stop_cancels_running_points_and_refuses_later_ones(world: World) -> N
     with pytest.raises(index.HybridJobError, match="stopped"):
         _run(world, {"theta": 9}, number=9, began=world.time - 20)
     assert len(world.jobs) == 5
+
+
+def test_a_point_whose_objects_cannot_be_read_does_not_keep_others_from_being_cancelled(
+    world: World,
+) -> None:
+    for number in range(3):
+        _run(world, {"theta": number}, number=number, began=world.time)
+    world.time += 10
+    reads: list[str] = []
+
+    def before(name: str, _number: int) -> None:
+        if "list_keys" in world.calls[stopped:] and name == "read_record":
+            reads.append(name)
+            if len(reads) in refused:
+                raise ServiceError("GetObject", "AccessDenied", "explicit deny", Kind.PERMANENT)
+
+    stopped, refused = len(world.calls), {1}
+    world.before = before
+    with pytest.raises(index.HybridJobError, match="AccessDenied"):
+        _stop(world)
+    assert len(world.alive()) == 1
+    reads.clear()
+    stopped, refused = len(world.calls), {2}
+    with pytest.raises(index.HybridJobError, match="AccessDenied"):
+        _stop(world)
+    assert world.alive() == []
 
 
 def test_jobs_that_are_cancelled_end_side_by_side(world: World) -> None:

@@ -83,19 +83,30 @@ def test_a_delete_stops_the_sweep_and_cancels_its_jobs(world: World) -> None:
     assert stack.delete()["Status"] == "SUCCESS"
 
 
-def test_an_execution_whose_answer_is_lost_is_stopped_by_the_rollback(world: World) -> None:
-    def lose(name: str, _number: int) -> None:
-        if name == "start_execution":
-            raise ServiceError("StartExecution", "Lost", "", Kind.PERMANENT)
-
-    world.after = lose
+def test_a_create_that_is_repeated_after_its_delete_starts_nothing(world: World) -> None:
     stack = _SweepStack(world)
-    answer = stack.send(stack.event("Create", _properties()))
-    assert answer["Status"] == "FAILED"
-    [execution] = world.executions
-    assert answer["PhysicalResourceId"] == execution
+    event = stack.event("Create", _properties())
+    execution = str(stack.send(event)["PhysicalResourceId"])
+    world.time += 10
     assert stack.delete(execution, _properties())["Status"] == "SUCCESS"
-    assert world.executions[execution] == "ABORTED"
+    world.time += 60
+    assert stack.send(event)["Status"] == "FAILED"
+    assert world.executions == {execution: "ABORTED"}
+
+
+def test_a_start_without_a_response_is_stopped_by_the_delete_that_follows(world: World) -> None:
+    def lost(name: str, _number: int) -> None:
+        if name == "start_execution":
+            raise ServiceError("StartExecution", "ReadTimeoutError", "", Kind.TRANSIENT)
+
+    stack = _SweepStack(world)
+    world.after = lost
+    answer = stack.create(_properties())
+    assert answer["Status"] == "FAILED"
+    world.after = lambda _name, _number: None
+    assert world.executions != {}
+    assert stack.delete(str(answer["PhysicalResourceId"]), _properties())["Status"] == "SUCCESS"
+    assert set(world.executions.values()) == {"ABORTED"}
 
 
 def test_a_delete_of_a_sweep_that_never_started_does_nothing(world: World) -> None:

@@ -1,7 +1,8 @@
 """Amazon Braket's registry of container images, as far as BatchGetImage reads it.
 
 The Braket SDK looks the tag of a job's image up there. MiniStack has the registry of the caller's
-account only.
+account only. There are no images to pull. The SDK's local mode requests a token to pull one with
+Docker, and gets the reason. A token of MiniStack would be sent to the registry on AWS.
 """
 
 import json
@@ -13,7 +14,8 @@ from ministack.core import responses
 
 from cdk_braket_local.braket import images
 
-_OPERATION: Final = ".BatchGetImage"
+_GET_IMAGE: Final = ".BatchGetImage"
+_LOG_IN: Final = ".GetAuthorizationToken"
 _MANIFEST_TYPE: Final = "application/vnd.docker.distribution.manifest.v2+json"
 
 _Query = Mapping[str, Any]
@@ -27,25 +29,44 @@ def install() -> None:
     async def handle_with_registry(
         method: str, path: str, headers: Mapping[str, str], body: bytes, query_params: _Query
     ) -> object:
-        given = _request(headers, body)
-        if given is None or responses.get_region() not in images.REGIONS:
-            return await handle(method, path, headers, body, query_params)
-        return _answer(given)
+        operation, given = _request(headers, body)
+        if operation.endswith(_LOG_IN) and images.REGISTRY in _texts(given.get("registryIds")):
+            return _no_token()
+        is_known = responses.get_region() in images.REGIONS
+        if operation.endswith(_GET_IMAGE) and is_known and _is_of_braket(given):
+            return _answer(given)
+        return await handle(method, path, headers, body, query_params)
 
     app.SERVICE_HANDLERS["ecr"] = handle_with_registry
 
 
-def _request(headers: Mapping[str, str], body: bytes) -> Mapping[str, Any] | None:
-    """Return a BatchGetImage request for Amazon Braket's registry, or None for other requests."""
+def _request(headers: Mapping[str, str], body: bytes) -> tuple[str, Mapping[str, Any]]:
+    """Return the operation of a request, and its parameters; none if they cannot be read."""
     target = next((text for name, text in headers.items() if name.lower() == "x-amz-target"), "")
-    if not target.endswith(_OPERATION):
-        return None
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    is_ours = isinstance(given, dict) and given.get("registryId") == images.REGISTRY
-    return given if is_ours else None
+        given = None
+    return target, given if isinstance(given, dict) else {}
+
+
+def _is_of_braket(given: Mapping[str, Any]) -> bool:
+    return bool(given.get("registryId") == images.REGISTRY)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _no_token() -> _Answer:
+    answer: _Answer = responses.error_response_json(
+        "AccessDeniedException",
+        "the local AWS has no container images: local jobs of the Braket SDK (LocalQuantumJob, "
+        "local=True) need Docker and an image on this machine. Pull the image from AWS before, "
+        "create an AwsQuantumJob, or use cdk-braket-local run-job",
+        400,
+    )
+    return answer
 
 
 def _answer(given: Mapping[str, Any]) -> _Answer:

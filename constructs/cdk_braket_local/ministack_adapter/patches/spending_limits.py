@@ -7,7 +7,6 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -115,18 +114,9 @@ def _changeable(props: Properties) -> Properties:
     return {
         "clientToken": str(uuid.uuid4()),
         "spendingLimit": props.get("SpendingLimit"),
-        "timePeriod": {"startAt": _time(period["StartAt"]), "endAt": _time(period["EndAt"])}
-        if period
-        else None,
+        # The service reads a time without a zone as UTC.
+        "timePeriod": period and {"startAt": period["StartAt"], "endAt": period["EndAt"]},
     }
-
-
-def _time(text: str) -> float | str:
-    """Return a time of a template in epoch seconds, as the API expects it."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return text  # the service refuses it
 
 
 def _tags(props: Properties) -> dict[str, str]:

@@ -122,8 +122,8 @@ def summary_of(rows: Sequence[Row]) -> dict[str, object]:
 def numbers_in(result: Mapping[str, object]) -> dict[str, int | float]:
     """Return the numbers at the top of a job's result, which are its metrics.
 
-    The result is that of the SDK's `save_job_result`, whose data are in `dataDictionary`. JSON, and
-    so the output of a state, has no infinite numbers and no NaN: they are omitted.
+    The result is that of the SDK's `save_job_result`, whose data are in `dataDictionary`. NaN and
+    infinities are left out: Step Functions refuses an output with them.
     """
     data = result.get("dataDictionary", result)
     if not isinstance(data, Mapping):
@@ -131,8 +131,12 @@ def numbers_in(result: Mapping[str, object]) -> dict[str, int | float]:
     return {
         str(name): value
         for name, value in data.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+        if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
     }
+
+
+def _is_finite(value: float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)  # an int may be too large for a float
 
 
 def _names(found: Iterable[Mapping[str, object]]) -> list[str]:

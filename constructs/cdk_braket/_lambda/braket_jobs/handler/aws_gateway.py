@@ -164,7 +164,12 @@ def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_S
         user_agent_extra="cdk-braket",
     )
     create: Callable[..., object] = boto3.client
-    return cached_property(lambda _: create(service, config=config))
+
+    def created(_: object) -> object:
+        with _translated(service):  # it may read credentials
+            return create(service, config=config)
+
+    return cached_property(created)
 
 
 class AwsGateway(Gateway):

@@ -12,7 +12,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from ..api.service_rules import mapping_in, text_in
-from ..contract import CATCH_UP_TYPE, FAILED, JOB_STATE_CHANGE, SWEEP_TYPE
+from ..contract import (
+    CATCH_UP_TYPE,
+    FAILED,
+    JOB_STATE_CHANGE,
+    SWEEP_TYPE,
+    RunAction,
+    RunProperty,
+)
 from .aws_gateway import AwsGateway
 from .cloudformation import (
     ANSWER_ATTEMPTS,
@@ -67,7 +74,7 @@ class HybridJobError(Exception):
 
 
 class HybridJobThrottlingError(Exception):
-    """The error of a start that Amazon Braket refused for its rate, or that ran out of time."""
+    """The error of a sweep's start that was refused for its rate, or of a step out of time."""
 
 
 class HybridJobQuotaError(Exception):
@@ -103,16 +110,18 @@ def run_for(
     try:
         return run(event, tools)
     except Failure as failure:
-        raise _error_of(failure)(without_secrets_of(event, str(failure))) from None
+        raise _error_of(event, failure)(without_secrets_of(event, str(failure))) from None
     except Exception as error:  # noqa: BLE001 - its message may contain parts of the request
         raise HybridJobError(_unforeseen(error)) from None
 
 
-def _error_of(failure: Failure) -> type[Exception]:
-    """Return the error whose name decides whether a state machine retries the state."""
+def _error_of(event: Mapping[str, object], failure: Failure) -> type[Exception]:
+    """Return the error whose name decides whether a sweep retries the state."""
     if isinstance(failure, DeferredFailure):
         return HybridJobQuotaError if failure.is_quota else HybridJobThrottlingError
-    return HybridJobThrottlingError if isinstance(failure, OutOfTimeFailure) else HybridJobError
+    is_of_sweep = event.get(RunProperty.ACTION) in {RunAction.RUN_POINT, RunAction.COLLECT_POINTS}
+    is_late = isinstance(failure, OutOfTimeFailure)
+    return HybridJobThrottlingError if is_late and is_of_sweep else HybridJobError
 
 
 def respond_to(

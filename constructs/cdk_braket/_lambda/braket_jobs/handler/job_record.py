@@ -146,11 +146,11 @@ class Run:
 
         A step that the run's state does not allow changes nothing.
         """
-        if step is Step.RELEASE and not self.is_ours:
-            step = Step.RETAIN
         state = TRANSITIONS[self.state].get(step)
         if state is None:
             return self
+        if state is State.RELEASED and not self.is_ours:
+            state = State.RETAINED  # a released job is cancelled
         return replace(self, state=state, **facts)  # type: ignore[arg-type]  # by name
 
     @property

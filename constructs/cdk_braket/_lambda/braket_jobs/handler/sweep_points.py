@@ -181,7 +181,7 @@ def _started(
     # First, so that an execution that is stopped from now on finds the point to cancel; then, so
     # that one that was stopped before is noticed. A redrive begins after the stop.
     write(tools, place, json.dumps(announced))
-    if point.at <= _stopped_at(tools, records, point.execution):
+    if point.at <= stopped_at(tools, records, point.execution):
         raise LateEventFailure("The sweep was stopped, so no job was started.")
     event = Event(
         type=RequestType.CREATE,
@@ -368,28 +368,32 @@ def cancel_points(
         for name in names
         if is_point_record(name) and not name.endswith(_OVER) and name not in over
     ]
-    noted = {name: _record(tools, of_execution(records, execution, name)) for name in alive}
-    found = {name: record for name, record in noted.items() if _began_before(record, at)}
+    found: dict[str, Mapping[str, object]] = {}
     failures: list[Failure] = []
-    for name, record in found.items():
+    for name in alive:
         try:
-            _request_cancel(tools, execution, name, record, records)
-        except Failure as failure:
-            failures.append(failure)
+            record = _record(tools, of_execution(records, execution, name))
+            if _began_before(record, at):
+                found[name] = record
+                _request_cancel(tools, execution, name, record, records)
+        except (Failure, ServiceError) as error:
+            failures.append(_as_failure(error))
     for name, record in found.items():
         try:
             _cancel(tools, records, name, record, at)
             write(tools, of_execution(records, execution, f"{name}{_OVER}"), "{}")
-        except Failure as failure:
-            failures.append(failure)
-        except ServiceError as error:
-            failures.append(Failure(f"{error}."))
+        except (Failure, ServiceError) as error:
+            failures.append(_as_failure(error))
     return failures
 
 
 def _began_before(record: Mapping[str, object], at: float) -> bool:
     began = record.get("at")
     return not isinstance(began, int | float) or began <= at + CLOCK_SKEW_SECONDS
+
+
+def _as_failure(error: Failure | ServiceError) -> Failure:
+    return error if isinstance(error, Failure) else Failure(f"{error}")
 
 
 def _record(tools: Tools, place: Location) -> Mapping[str, object]:
@@ -432,7 +436,8 @@ def _cancel(
     Lifecycle(event, tools).handle()
 
 
-def _stopped_at(tools: Tools, records: Location, execution: str) -> float:
+def stopped_at(tools: Tools, records: Location, execution: str) -> float:
+    """Return when an execution was stopped (seconds since the epoch); -inf if it was not."""
     found = read(tools, of_execution(records, execution, STOPPED))
     at = loaded(found).get("at") if found else None
     return float(at) if isinstance(at, int | float) else float("-inf")

@@ -5,10 +5,17 @@ import json
 from functools import partial
 
 from ..contract import Property, SweepAttribute, SweepProperty
-from .errors import Failure, ServiceError, found_or_none
+from .errors import (
+    Failure,
+    LateEventFailure,
+    OutOfTimeFailure,
+    ServiceError,
+    found_or_none,
+)
 from .invocation import Event, Outcome, RequestType
 from .properties import Location
 from .retries import PROPAGATION_SECONDS, PROPAGATION_SECONDS_OF_DELETE, Tools
+from .sweep_points import stopped_at
 from .workflow_runs import cancel_all
 from .workflow_tools import digest
 
@@ -62,18 +69,28 @@ class SweepStart:
             execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
             status = self._status(execution)
             if status is None:
-                if self._event.type is RequestType.CREATE:
-                    # If the answer is lost, the Delete of the failed Create stops the execution.
-                    self.physical_id = execution
-                return self._start(machine, name)
+                return self._start(machine, name, execution)
             if status != _ABORTED:
                 self._tools.log("sweep_found", {"execution": execution, "status": status})
                 return execution
+            self._refuse_late(execution)
         raise AssertionError("unreachable")
 
-    def _start(self, machine: str, name: str) -> str:
+    def _refuse_late(self, stopped: str) -> None:
+        """Refuse an event that was sent before its execution was stopped, such as a duplicate."""
+        records = Location.parse(self._property(SweepProperty.RECORDS))
+        sent_at = self._event.sent_at
+        if sent_at is not None and sent_at <= stopped_at(self._tools, records, stopped):
+            raise LateEventFailure("The sweep was stopped after this event, so none was started.")
+
+    def _start(self, machine: str, name: str, execution: str) -> str:
         gateway = self._tools.gateway
-        arn = self._calls.retry(lambda: gateway.start_execution(machine, name, json.dumps({})))
+        try:
+            arn = self._calls.retry(lambda: gateway.start_execution(machine, name, json.dumps({})))
+        except OutOfTimeFailure:
+            # It may have started without a response. Then the Delete of a Create stops it.
+            self.physical_id = self._event.physical_id or execution
+            raise
         self._tools.log("sweep_started", {"execution": arn})
         return arn
 
