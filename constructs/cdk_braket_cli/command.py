@@ -1,11 +1,13 @@
 """The decorator of all commands, which gives them their common options."""
 
 import functools
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import click
@@ -36,8 +38,16 @@ class Call:
     @cached_property
     def clients(self) -> Clients:
         """The clients of AWS services in the region of the call."""
+        _check_endpoints(os.environ)
         session = boto3.Session(profile_name=self.profile, region_name=self.region)
         return Clients(session)
+
+
+def _check_endpoints(environment: Mapping[str, str]) -> None:
+    # botocore raises a ValueError, which does not name the variable.
+    for name, value in environment.items():
+        if name.startswith("AWS_ENDPOINT_URL") and value and not urlsplit(value).hostname:
+            raise CommandError(f"{name}: expected a URL with http:// or https://, got {value!r}.")
 
 
 def command(name: str, *, uses_aws: bool = True) -> Callable[[Function], click.Command]:

@@ -47,5 +47,6 @@ def _of_service(error: ClientError) -> str:
 
 
 def _of_system(error: BaseException) -> str:
-    is_of_file = isinstance(error, OSError) and error.filename
-    return f"{error.filename}: {error.strerror}" if is_of_file else str(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

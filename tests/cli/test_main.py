@@ -93,6 +93,7 @@ def test_a_fault_of_ours_is_not_hidden(cli: Cli, monkeypatch: pytest.MonkeyPatch
         ({"AWS_DEFAULT_REGION": "us-east-1"}, "AWS_PROFILE"),
         ({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, "--region"),
         ({"AWS_PROFILE": "nothing"}, "aws configure list-profiles"),
+        ({"AWS_ENDPOINT_URL_BRAKET": "localhost:4566"}, "AWS_ENDPOINT_URL_BRAKET: expected a URL"),
         (
             {
                 "AWS_ACCESS_KEY_ID": "a",
