@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from cdk_braket._lambda.braket_jobs.api.sweep_table import Row
+from cdk_braket._lambda.braket_jobs.api.sweep_table import Row, lines_of
 from cdk_braket._lambda.braket_jobs.contract import RunAction
 
 from .clients import Clients
@@ -161,8 +161,8 @@ def rows_of(clients: Clients, execution: SweepExecution) -> list[Row]:
     rows: list[Row] = []
     for status, files in manifest["ResultFiles"].items():
         for file in files:
-            lines = _text(clients, bucket, file["Key"]).splitlines()
-            rows += [Row.of(json.loads(line), status) for line in lines if line.strip()]
+            lines = lines_of(_text(clients, bucket, file["Key"]))
+            rows += [Row.of(json.loads(line), status) for line in lines]
     return sorted(rows, key=lambda row: row.index)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, Duration, Stack, Token
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
@@ -91,6 +91,15 @@ def test_points_come_from_a_file(tmp_path: Path, name: str, content: str) -> Non
     assert _points(stack) == [{"theta": "0.5", "seed": "1"}, {"theta": "0.7", "seed": "2"}]
 
 
+def test_points_are_valid_json(tmp_path: Path) -> None:
+    stack = new_stack()
+    file = tmp_path / "points.jsonl"
+    # U+2028 is no end of a line in JSON Lines; JSON has no infinite numbers.
+    file.write_text('{"a": "x\u2028y"}\n{"a": Infinity}\n', encoding="utf-8")
+    _sweep(stack, SweepPoints.from_asset(file))
+    assert _points(stack) == [{"a": "x\u2028y"}, {"a": "inf"}]
+
+
 def test_the_template_does_not_grow_with_the_points() -> None:
     lengths = set()
     for number in (1, 2_000):
@@ -131,6 +140,13 @@ def test_the_states_have_the_limits_of_the_sweep() -> None:
     assert [each["ResultPath"] for each in run["Catch"]] == ["$.poll"]
     # A redrive continues with the state that failed: there is no Fail state behind it.
     assert list(points["ItemProcessor"]["States"]) == ["Run"]
+
+
+def test_the_time_limit_of_a_point_is_at_most_that_of_an_execution() -> None:
+    stack = new_stack()
+    _sweep(stack, Grid(seed=[1]), poll_interval=Duration.days(1))
+    run = _states(stack)["Points"]["ItemProcessor"]["States"]["Run"]
+    assert run["Parameters"]["Payload"]["timeoutSeconds"] == 365 * 24 * 60 * 60
 
 
 def test_the_default_is_the_quota_of_a_new_account() -> None:
@@ -190,6 +206,10 @@ def test_another_state_machine_runs_the_sweep() -> None:
             [{"theta": 1}, {"theta": 2}, {"theta": "1"}],
             "parameters[2]: equals parameters[0], and equal points are one job",
         ),
+        (
+            [3, {"theta": 1}, {"theta": 1}],
+            "parameters[2]: equals parameters[1], and equal points are one job",
+        ),
     ],
 )
 def test_wrong_points_are_refused(parameters: object, problem: str) -> None:
@@ -205,6 +225,10 @@ def test_wrong_points_are_refused(parameters: object, problem: str) -> None:
         ({"tolerated_failure_percentage": 101}, "tolerated_failure_percentage: expected a number"),
         ({"tolerated_failure_count": -1}, "tolerated_failure_count: expected a number from 0"),
         ({"poll_interval": Duration.millis(1500)}, "poll_interval: expected whole seconds"),
+        (
+            {"poll_interval": Duration.seconds(Token.as_number({"Ref": "Seconds"}))},
+            "poll_interval: is known only to the deployment",
+        ),
     ],
 )
 def test_wrong_limits_are_refused_together_with_wrong_points(

@@ -1,6 +1,7 @@
 """The checks of a sweep's arguments: of each point, as if it were a job."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +23,7 @@ _LONGEST_INTERVAL: Final = 24 * 60 * 60
 _MOST_SHOWN: Final = 20
 
 _Point = Mapping[str, Hyperparameter]
+_Values = dict[str, Hyperparameter]
 
 
 @dataclass(slots=True)
@@ -64,19 +66,21 @@ def checked_points(
             return found
     else:
         values = given
-    _collect(found, values)
+    numbered = dict(_collected(found, values))
+    found.points = list(numbered.values())
     if not found.points and not found.problems:
         rule = "expected at least one point, got none"
         found.problems.append(Issue("parameters", rule, "Pass a Grid with values"))
-    found.problems += _duplicates(found.points)
-    found.problems += _issues(definition, found.points)
+    found.problems += _duplicates(numbered)
+    found.problems += _issues(definition, numbered)
     if (more := len(found.problems) - _MOST_SHOWN) > 0:
         text = f"{more} more problems of points are not shown"
         found.problems[_MOST_SHOWN:] = [Issue("parameters", text)]
     return found
 
 
-def _collect(found: CheckedPoints, values: Iterable[object]) -> None:
+def _collected(found: CheckedPoints, values: Iterable[object]) -> Iterator[tuple[int, _Values]]:
+    """Yield each valid point with its number, and note the problems of the others."""
     for index, value in enumerate(values):
         if not isinstance(value, Mapping):
             rule = f"expected a mapping of hyperparameters, got {type(value).__name__}"
@@ -97,13 +101,19 @@ def _collect(found: CheckedPoints, values: Iterable[object]) -> None:
             argument = f"parameters[{index}][{name!r}]"
             found.problems.append(Issue(argument, rule, "Put it into the definition instead"))
         if not wrong and not unknown:
-            found.points.append({key: plain_hyperparameter(each) for key, each in value.items()})
+            yield index, {key: _json_value(each) for key, each in value.items()}
 
 
-def _duplicates(points: list[dict[str, Hyperparameter]]) -> Iterator[Issue]:
+def _json_value(value: Hyperparameter) -> Hyperparameter:
+    """Return a value as JSON can hold it: a number that is not finite as a string."""
+    found = plain_hyperparameter(value)
+    return str(found) if isinstance(found, float) and not math.isfinite(found) else found
+
+
+def _duplicates(points: Mapping[int, _Values]) -> Iterator[Issue]:
     """Yield the points that equal another: they would be one job."""
     seen: dict[str, int] = {}
-    for index, point in enumerate(points):
+    for index, point in points.items():
         text = json.dumps({key: str(value) for key, value in point.items()}, sort_keys=True)
         first = seen.setdefault(text, index)
         if first != index:
@@ -112,14 +122,14 @@ def _duplicates(points: list[dict[str, Hyperparameter]]) -> Iterator[Issue]:
             yield Issue(f"parameters[{index}]", rule, fix)
 
 
-def _issues(definition: BoundJob, points: list[dict[str, Hyperparameter]]) -> Iterator[Issue]:
+def _issues(definition: BoundJob, points: Mapping[int, _Values]) -> Iterator[Issue]:
     """Yield the problems of points.
 
     Values that the container casts in the same way are checked once for each hyperparameter. Ten
     thousand points have thousands of different numbers, and every check reads the script.
     """
     checked: set[object] = set()
-    for index, point in enumerate(points):
+    for index, point in points.items():
         new: set[object] = {(key, _kind(value)) for key, value in point.items()}
         new.add(frozenset(point))
         if new <= checked:
@@ -170,7 +180,10 @@ def wrong_limits(
             end = "more" if most is None else f"{most:,}"
             rule = f"expected a number from {least:g} to {end}, got {value}"
             yield Issue(name, rule, f"Use {name}={least if number < least else most}")
-    if isinstance(poll_interval, Duration) and not poll_interval.is_unresolved():
+    if isinstance(poll_interval, Duration) and poll_interval.is_unresolved():
+        rule = "is known only to the deployment, and the time limit of a point depends on it"
+        yield Issue("poll_interval", rule, "Use Duration.minutes(5)")
+    elif isinstance(poll_interval, Duration):
         seconds = seconds_of(poll_interval)
         if not 1 <= seconds <= _LONGEST_INTERVAL or seconds != int(seconds):
             rule = f"expected whole seconds from 1 second to 1 day, got {seconds:g} s"

@@ -17,7 +17,7 @@ from cdk_braket._lambda.braket_jobs.contract import (
 )
 from cdk_braket.request.sweep_points import PointsFormat
 
-from .workflows import LOST, payload
+from .workflows import LONGEST_SECONDS, LOST, payload
 
 LABEL: Final = "Points"
 """The label of the Map state, which the ARNs of its child executions hold."""
@@ -141,7 +141,7 @@ def _run(settings: SweepSettings) -> dict[str, object]:
     """
     members: dict[RunProperty, object] = {
         RunProperty.PROPERTIES: settings.properties,
-        RunProperty.TIMEOUT_SECONDS: MOST_POLLS * settings.poll_seconds,
+        RunProperty.TIMEOUT_SECONDS: min(LONGEST_SECONDS, MOST_POLLS * settings.poll_seconds),
     }
     event = payload(RunAction.RUN_POINT, members) | {
         f"{RunProperty.POINT}.$": "$",

@@ -36,7 +36,7 @@ from .binding import BoundJob, records_uri
 
 _SHORTEST: Final = 1
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-_LONGEST: Final = 365 * 24 * 60 * 60
+LONGEST_SECONDS: Final = 365 * 24 * 60 * 60
 # An execution ends when its history has 25,000 events; each check of a job adds six. The rest is
 # for retries and for the user's other states. Source: as above.
 MOST_CHECKS: Final = 3_500
@@ -327,7 +327,7 @@ def _timeout(timeout: Duration | None, poll_interval: Duration) -> dict[RunPrope
         return {RunProperty.TIMEOUT_SECONDS: seconds_of(timeout)}
     if poll_interval.is_unresolved():
         return {}
-    seconds = min(_LONGEST, MOST_CHECKS * seconds_of(poll_interval))
+    seconds = min(LONGEST_SECONDS, MOST_CHECKS * seconds_of(poll_interval))
     return {RunProperty.TIMEOUT_SECONDS: seconds}
 
 
@@ -356,7 +356,7 @@ def wrong_task(
         if duration is None or duration.is_unresolved():
             continue
         seconds = seconds_of(duration)
-        if not _SHORTEST <= seconds <= _LONGEST or seconds != int(seconds):
+        if not _SHORTEST <= seconds <= LONGEST_SECONDS or seconds != int(seconds):
             yield Issue(
                 name,
                 "must be between a second and a year, in whole seconds",

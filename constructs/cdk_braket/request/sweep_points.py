@@ -165,7 +165,7 @@ class SweepPoints(FactoryOnly):
             case PointsFormat.CSV:
                 return list(_rows(text))
             case PointsFormat.JSONL:
-                return [json.loads(line) for line in text.splitlines() if line.strip()]
+                return [json.loads(line) for line in text.split("\n") if line.strip()]
             case _:
                 found = json.loads(text)
                 if not isinstance(found, list):

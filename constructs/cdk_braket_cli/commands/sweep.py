@@ -1,7 +1,7 @@
 """`cdk-braket sweep`: the executions of sweeps, their tables and plots."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -187,22 +187,23 @@ def _draw(rows: list[Row], metric: str, x: str, y: str | None, output: Path) -> 
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     values = [float(str(row.metrics[metric])) for row in rows]
-    xs = [_number(row.parameters[x]) for row in rows]
+    xs = _axis(row.parameters[x] for row in rows)
     axes.set_xlabel(x)
     if y is None:
         axes.plot(xs, values, "o", markersize=4)
         axes.set_ylabel(metric)
     else:
-        points = axes.scatter(xs, [_number(row.parameters[y]) for row in rows], c=values)
+        points = axes.scatter(xs, _axis(row.parameters[y] for row in rows), c=values)
         axes.set_ylabel(y)
         figure.colorbar(points, label=metric)
     with replacing(output) as partial:
         figure.savefig(partial, format=output.suffix.lower().removeprefix("."))
 
 
-def _number(value: object) -> float | str:
-    """Return a value for an axis: a number, or else a category."""
+def _axis(values: Iterable[object]) -> list[float] | list[str]:
+    """Return the values of an axis: numbers, or categories if one value is no number."""
+    texts = [str(value) for value in values]
     try:
-        return float(str(value))
+        return [float(text) for text in texts]
     except ValueError:
-        return str(value)
+        return texts

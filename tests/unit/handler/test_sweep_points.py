@@ -293,6 +293,7 @@ def test_a_point_that_fails_has_its_job_in_the_cause(world: World) -> None:
     assert error == "HybridJob.Failed"
     assert row["JobArn"] == job.arn
     assert row["FailureReason"] == "no minimum was found"
+    assert "Parameters" not in row  # they could exceed the length of a cause
 
 
 def test_a_lost_event_is_replaced_by_the_next_poll(world: World) -> None:
@@ -327,6 +328,17 @@ def test_the_row_has_the_metrics_the_time_and_the_cost(world: World) -> None:
     assert row["Seconds"] == 900
     assert row["InstanceHours"] == 1
     assert row["Metrics"] == {"energy": -1.137}
+
+
+def test_a_result_that_a_state_cannot_output_does_not_fail_the_point(world: World) -> None:
+    _run(world)
+    job = world.only_job()
+    world.metrics[job.arn] = {f"{number:014b}": number for number in range(2**14)}
+    world.finish(job.arn, COMPLETED)
+    _ended(world, job.arn)
+    [(_, ended, row)] = world.tasks
+    assert ended == "SUCCESS"
+    assert len(json.dumps(row)) < 256 * 1024
 
 
 def test_numbers_that_json_does_not_have_are_no_metrics() -> None:
@@ -455,10 +467,37 @@ def test_a_stop_leaves_a_job_that_another_execution_waits_for(world: World) -> N
     world.time += 20
     _run(world, execution=OTHER, began=world.time, token="theirs")
     world.time += 20
+    _run(world, token="a poll of the first")
     _stop(world)
     assert len(world.alive()) == 1
     world.time += 20
     _stop(world, OTHER)
+    assert world.alive() == []
+
+
+def test_both_executions_that_share_a_job_receive_its_end(world: World) -> None:
+    _run(world)
+    _run(world, execution=OTHER, began=world.time, token="theirs")
+    _run(world, token="a poll of the first")
+    arn = world.only_job().arn
+    world.finish(arn, COMPLETED)
+    _ended(world, arn)
+    _run(world, token="the next poll of the first")
+    ended = [(token, result) for token, result, _ in world.tasks]
+    assert ended == [("theirs", "SUCCESS"), ("the next poll of the first", "SUCCESS")]
+
+
+def test_a_stop_that_is_delivered_after_a_redrive_leaves_its_jobs(world: World) -> None:
+    _run(world, began=world.time)
+    world.time += 10
+    stopped = world.time
+    _stop(world, at=stopped)
+    world.time += 60
+    _run(world, began=world.time - 70, redriven=(1, world.time))
+    _stop(world, at=stopped)
+    assert len(world.alive()) == 1
+    world.time += 10
+    _stop(world)
     assert world.alive() == []
 
 
@@ -534,6 +573,23 @@ def test_the_table_has_a_row_for_each_point(world: World) -> None:
     assert rows[3]["failure_reason"] == "it was refused"
     assert (summary["Points"], summary["Completed"]) == (4, 1)
     assert summary["TableS3Uri"] == "s3://results/sweeps/S/run/table.csv"
+
+
+def test_a_point_of_a_stopped_sweep_may_have_started(world: World) -> None:
+    _write_results(world, FAILED=[{"Input": _input(0, theta=1), "Status": "ABORTED"}])
+    _, rows = _collect(world)
+    assert [row["status"] for row in rows] == ["ABORTED"]
+
+
+def test_only_a_line_feed_ends_a_row(world: World) -> None:
+    """Step Functions escapes no line separator in a string."""
+    text = "a\u2028b\x85c"
+    given = json.dumps({"Index": 0, "Parameters": {"note": text}}, ensure_ascii=False)
+    row = json.dumps({"Input": given}, ensure_ascii=False)
+    _write_results(world, PENDING=[])
+    world.objects["results", "sweeps/S/run/PENDING_0.jsonl"] = (f"{row}\n", "1")
+    _, rows = _collect(world)
+    assert [each["parameter.note"] for each in rows] == [text]
 
 
 def test_a_job_that_no_state_waits_for_is_cancelled_before_the_table(world: World) -> None:

@@ -29,7 +29,7 @@ FIXED = (
 """The other columns, which follow `index` and the parameters; metrics are the last ones."""
 
 SUCCEEDED, PENDING = "SUCCEEDED", "PENDING"
-COMPLETED, NOT_STARTED = "COMPLETED", "NOT_STARTED"
+COMPLETED, NOT_STARTED, ABORTED = "COMPLETED", "NOT_STARTED", "ABORTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Row:
     Attributes:
         index: The number of the point, from 0.
         parameters: Its hyperparameters.
-        status: The status of its job; `NOT_STARTED` if there is none.
+        status: The status of its job; `NOT_STARTED` if there is none, `ABORTED` if the sweep ended
+            while the point ran.
         values: The other columns, by the names of `FIXED`.
         metrics: The numbers of the job's result, by name.
     """
@@ -63,6 +64,8 @@ class Row:
         index = point.get("Index")
         parameters, metrics = point.get("Parameters"), ended.get("Metrics")
         default = NOT_STARTED if status != SUCCEEDED else COMPLETED
+        if execution.get("Status") == ABORTED:
+            default = ABORTED
         job_status = str(ended.get("JobStatus") or default)
         reason = ended.get("FailureReason") or ended.get("errorMessage") or ""
         if status not in {SUCCEEDED, PENDING}:
@@ -84,6 +87,11 @@ class Row:
             },
             metrics=metrics if isinstance(metrics, Mapping) else {},
         )
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of JSON Lines. Unlike `str.splitlines`, only a line feed ends one."""
+    return [line for line in text.split("\n") if line.strip()]
 
 
 def table_of(rows: Sequence[Row]) -> str:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from ..api import model_rules
 from ..api.service_rules import mapping_in
-from ..api.sweep_table import Row, summary_of, table_of
+from ..api.sweep_table import Row, lines_of, summary_of, table_of
 from ..contract import (
     COMPLETED,
     RUN_ID_PLACEHOLDER,
@@ -31,6 +31,7 @@ from ..contract import (
 from .errors import Failure, Kind, LateEventFailure, ServiceError
 from .gateway import Job
 from .invocation import MAY_EXIST, Event, RequestType
+from .job_record import CLOCK_SKEW_SECONDS
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
 from .retries import PROPAGATION_SECONDS_OF_DELETE, Tools
@@ -55,6 +56,7 @@ _PREFIX = "point-"
 _OVER = ".over"
 _RECORD = "record"
 _LONGEST_SLUG = 20
+_LONGEST_METRICS = 100_000  # characters of JSON; an output of Step Functions has 256 KiB
 _MOST_TAGS = 50
 """Source: https://docs.aws.amazon.com/braket/latest/APIReference/API_TagResource.html"""
 
@@ -153,7 +155,10 @@ def run_point(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]
     known = read(tools, place)
     run = mapping_in(loaded(known), "run") if known else {}
     if not run:
-        run = _started(point, properties, place, tools, timeout_in(event))
+        run = _started(point, properties, place, tools, token=token, seconds=timeout_in(event))
+    elif _waiting(tools, records, text_of(run, Attribute.JOB_ARN)) in ({}, run[_RECORD]):
+        _expect(tools, records, run, token)
+    # Else another execution has found the job since. It receives the event, and this one polls.
     _wait(point, run, records, token, tools)
     return {}
 
@@ -163,10 +168,16 @@ def _started(
     properties: Mapping[str, object],
     place: Location,
     tools: Tools,
+    *,
+    token: str,
     seconds: float | None,
 ) -> Mapping[str, object]:
     records = Location.parse(text_of(properties, Property.RECORDS))
-    announced: dict[str, object] = {"sweep": point.sweep, "resource": point.resource}
+    announced: dict[str, object] = {
+        "sweep": point.sweep,
+        "resource": point.resource,
+        "at": point.at,
+    }
     # First, so that an execution that is stopped from now on finds the point to cancel; then, so
     # that one that was stopped before is noticed. A redrive begins after the stop.
     write(tools, place, json.dumps(announced))
@@ -196,16 +207,28 @@ def _started(
     }
     if seconds is not None:
         run[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
+    # First, so that an attempt with a run was once the one that receives the event.
+    _expect(tools, records, run, token)
     write(tools, place, json.dumps({**announced, "job": outcome.physical_id, "run": run}))
     return run
+
+
+def _expect(tools: Tools, records: Location, run: Mapping[str, object], token: str) -> None:
+    """Have the event of the job's end return a token. The job is checked after that."""
+    arn = text_of(run, Attribute.JOB_ARN)
+    write(tools, of_job(records, arn), json.dumps({"token": token, "run": run}))
+
+
+def _waiting(tools: Tools, records: Location, job: str) -> Mapping[str, object]:
+    """Return the attempt that receives the event of a job's end; empty without one."""
+    waiting = read(tools, of_job(records, job))
+    return mapping_in(mapping_in(loaded(waiting), "run"), _RECORD) if waiting else {}
 
 
 def _wait(
     point: Point, run: Mapping[str, object], records: Location, token: str, tools: Tools
 ) -> None:
     arn = text_of(run, Attribute.JOB_ARN)
-    # First, so that a job that ends from now on finds who waits for it.
-    write(tools, of_job(records, arn), json.dumps({"token": token, "run": run}))
     job = tools.calls().job_or_none(arn, APPEARS_SECONDS)
     until = run.get(RUN_WAITS_UNTIL)
     if job is None or job.has_ended:
@@ -278,8 +301,9 @@ def answer_point(
 
 
 def _fail(tools: Tools, token: str, error: str, row: Mapping[str, object]) -> None:
-    # The cause is the row: without it the table would not know the job of a point that failed.
-    cause = json.dumps(row)
+    # The cause is the row: without it the table would not know the job of a point that failed. The
+    # parameters, which are in the input, could exceed its length.
+    cause = json.dumps({key: value for key, value in row.items() if key != PointMember.PARAMETERS})
     send(tools, lambda: tools.gateway.send_task_failure(token, error, cause))
 
 
@@ -313,11 +337,15 @@ def _metrics(tools: Tools, run: Mapping[str, object]) -> Mapping[str, object]:
     uri = run.get(Attribute.RESULTS_S3_URI)
     try:
         place = Location.parse(uri if isinstance(uri, str) else "")
-        return tools.calls().retry(lambda: tools.gateway.read_metrics(place))
+        found = tools.calls().retry(lambda: tools.gateway.read_metrics(place))
     except (Failure, ServiceError) as error:
         code = getattr(error, "code", type(error).__name__)
         tools.log("no_metrics", {"jobArn": run.get(Attribute.JOB_ARN), "error": code})
         return {}
+    if len(json.dumps(found)) > _LONGEST_METRICS:
+        tools.log("no_metrics", {"jobArn": run.get(Attribute.JOB_ARN), "error": "TooLarge"})
+        return {}
+    return found
 
 
 # --- Cancelling. ---
@@ -328,7 +356,8 @@ def cancel_points(
 ) -> list[Failure]:
     """Cancel the points among an execution's objects that are not over.
 
-    Every cancellation is requested before any is waited for: jobs then end side by side.
+    Every cancellation is requested before any is waited for: jobs then end side by side. An attempt
+    that began after that time stays: it belongs to a redrive, and the event of a stop may be late.
 
     Returns:
         A failure for each job that may still run.
@@ -343,8 +372,10 @@ def cancel_points(
     failures: list[Failure] = []
     for name in alive:
         try:
-            found[name] = _record(tools, of_execution(records, execution, name))
-            _request_cancel(tools, execution, name, found[name], records)
+            record = _record(tools, of_execution(records, execution, name))
+            if _began_before(record, at):
+                found[name] = record
+                _request_cancel(tools, execution, name, record, records)
         except (Failure, ServiceError) as error:
             failures.append(_as_failure(error))
     for name, record in found.items():
@@ -354,6 +385,11 @@ def cancel_points(
         except (Failure, ServiceError) as error:
             failures.append(_as_failure(error))
     return failures
+
+
+def _began_before(record: Mapping[str, object], at: float) -> bool:
+    began = record.get("at")
+    return not isinstance(began, int | float) or began <= at + CLOCK_SKEW_SECONDS
 
 
 def _as_failure(error: Failure | ServiceError) -> Failure:
@@ -372,8 +408,7 @@ def _request_cancel(
     job = record.get("job")
     if not isinstance(job, str):
         return
-    waiting = read(tools, of_job(records, job))
-    last = mapping_in(mapping_in(loaded(waiting), "run"), _RECORD) if waiting else {}
+    last = _waiting(tools, records, job)
     if last and (last.get("execution"), last.get("name")) != (execution, name):
         return  # another execution waits for it by now
     try:
@@ -438,8 +473,8 @@ def _rows(tools: Tools, manifest: Location) -> list[Row]:
     for status, found in files.items():
         for each in found if isinstance(found, list) else []:
             place = replace(manifest, key=text_of(each, "Key"))
-            lines = (read(tools, place) or "").splitlines()
-            rows += [Row.of(loaded(line), status) for line in lines if line.strip()]
+            lines = lines_of(read(tools, place) or "")
+            rows += [Row.of(loaded(line), status) for line in lines]
     return sorted(rows, key=lambda row: row.index)
 
 
