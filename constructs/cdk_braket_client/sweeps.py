@@ -19,7 +19,7 @@ from .stack_jobs import deployed_template, is_exact, is_missing_stack, path_of
 _MACHINE: Final = "AWS::StepFunctions::StateMachine"
 _MACHINE_ARN: Final = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:stateMachine:[^:]+")
 _EXECUTION_ARN: Final = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:execution:[^:]+:[^:]+")
-_CHILD: Final = "/StateMachine"
+_CHILD: Final = "/StateMachine/Resource"
 _NOT_FOUND: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
 
 

@@ -267,6 +267,9 @@ class _MapRun:
             if child["status"] != _PENDING:
                 # Both allow a redrive of the children, and none without it.
                 state_machines.check("states:RedriveExecution", child["executionArn"])
+        for child in unfinished:
+            # A failure from before the redrive does not count any more.
+            child["status"] = _PENDING
             self._waiting.put(child)
         most = self._run["maxConcurrency"] or _MOST_THREADS
         threads = [
@@ -334,7 +337,7 @@ class _MapRun:
             if not self._is_running():
                 return False
             now = responses.now_iso()
-            if child["status"] == _PENDING:
+            if child["startDate"] is None:
                 child["startDate"] = now
             else:
                 child.update(redriveCount=child["redriveCount"] + 1, redriveDate=now)
