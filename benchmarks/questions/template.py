@@ -11,7 +11,7 @@ from benchmarks.figures import Figures
 Declare = Callable[[Stack, int], None]
 # With a policy for each job, the limit of 500 resources of a stack is reached earlier.
 _MOST_JOBS = {"AwsCustomResource": 240}
-_SIZES = (1, 100, 480)
+_SIZES = (1, 100, 460)
 _SMALL = (1, 10)
 
 

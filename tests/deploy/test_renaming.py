@@ -16,7 +16,7 @@ APP = ROOT / "tests/deploy/apps/renamed"
 def _jobs(aws: LocalAws) -> set[str]:
     pages = boto3.client("braket", **aws.client_settings).get_paginator("search_jobs")
     found = [job for page in pages.paginate(filters=[]) for job in page["jobs"]]
-    return {job["jobArn"] for job in found if job["jobName"].startswith("vqe-Renamed-")}
+    return {job["jobArn"] for job in found if job["jobName"].startswith("vqe-Renamed")}
 
 
 @scenario

@@ -54,4 +54,7 @@ def test_a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws:
 def test_a_handler_that_may_not_run_itself_again_reports_it(app: CdkApp, aws: LocalAws) -> None:
     del aws
     printed = app.fail_to_deploy(stack_name="WaitsAlone", seconds=LONG, wait=1800, alone=1)
-    assert "could not continue: Invoke: AccessDenied" in " ".join(printed.split())
+    reason = " ".join(printed.split())
+    assert "The wait for the job could not continue: " in reason
+    assert "Invoke: AccessDenied" in reason
+    assert "action. Deploy again. (RequestId" in reason

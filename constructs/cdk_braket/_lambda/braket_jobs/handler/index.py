@@ -295,6 +295,7 @@ def _invoked_again(
         calls.retry(lambda: tools.gateway.invoke_again(function_arn, event))
     except (Failure, ServiceError) as error:
         log("not_gone_on", {"error": getattr(error, "code", type(error).__name__)})
-        return f"The wait for the job could not continue: {error}. Deploy again."
+        reason = str(error).removesuffix(" Deploy again.").removesuffix(".")
+        return f"The wait for the job could not continue: {reason}. Deploy again."
     log("goes_on", {})
     return None
