@@ -126,9 +126,9 @@ def test_unknown_attributes_of_an_imported_job_cannot_be_granted() -> None:
     stack = new_stack()
     job = HybridJob.from_hybrid_job_arn(stack, "Known", _ARN)
     user = _user(stack)
-    with pytest.raises(ValidationError, match="results_s3_uri: cannot be told"):
+    with pytest.raises(ValidationError, match="results_s3_uri: cannot be derived"):
         job.grant_read_results(user)
-    with pytest.raises(ValidationError, match="log_stream_prefix: cannot be told"):
+    with pytest.raises(ValidationError, match="log_stream_prefix: cannot be derived"):
         job.grant_read(user)
 
 
