@@ -22,10 +22,12 @@ from cdk_braket import (
     ContainerImage,
     Device,
     Distribution,
+    Grid,
     HybridJob,
     HybridJobDashboard,
     HybridJobDefinition,
     HybridJobEnvironment,
+    HybridJobSweep,
     Hyperparameter,
     IHybridJob,
     IHybridJobEnvironment,
@@ -37,6 +39,7 @@ from cdk_braket import (
     OutputData,
     PreflightCheck,
     SpendingLimit,
+    SweepPoints,
     ValidationError,
     WaitForCompletion,
 )
@@ -221,6 +224,10 @@ def declare(stack: Stack) -> list[str]:
     )
     sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(run))
     later.schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
+    study = HybridJobSweep(stack, "Study", definition=later, parameters=Grid(seed=[1, 2]))
+    study.schedule("Weekly", scheduler.ScheduleExpression.rate(Duration.days(7)))
+    points = SweepPoints.from_bucket(bucket, "points.csv")
+    HybridJobSweep(stack, "Table", definition=later, parameters=points)
     imported = HybridJob.from_hybrid_job_arn(
         stack, "Other", "arn:aws:braket:us-east-1:111122223333:job/8dd5a5ab"
     )
