@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import App, Stack
-from jsii._kernel.providers import process
 
 from benchmarks import stacks
+from benchmarks.calls_to_node import counted
 from benchmarks.figures import OURS, Figures, by_size, in_turns, seconds_of
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +18,7 @@ _APP = """
 import sys
 from aws_cdk import App, Stack
 from benchmarks import stacks
+from benchmarks.calls_to_node import counted
 app = App(outdir=sys.argv[2])
 stacks.CONTENDERS[sys.argv[1]](Stack(app, "Stack"), 1)
 app.synth()
@@ -87,22 +88,11 @@ def _calls(declare: Callable[[Stack, int], None]) -> float:
 
 
 def _counted(declare: Callable[[Stack, int], None], jobs: int) -> int:
-    calls = 0
-    send = process._NodeProcess.send
-
-    def counting(self: object, request: object, response_type: type) -> object:
-        nonlocal calls
-        calls += 1
-        return send(self, request, response_type)  # type: ignore[arg-type]  # its own arguments
-
     with tempfile.TemporaryDirectory() as directory:
         stack = Stack(App(outdir=directory), "Stack")
-        process._NodeProcess.send = counting  # type: ignore[method-assign,assignment]
-        try:
+        with counted() as calls:
             declare(stack, jobs)
-        finally:
-            process._NodeProcess.send = send  # type: ignore[method-assign]
-    return calls
+    return len(calls)
 
 
 def _running(name: str) -> Callable[[], float]:

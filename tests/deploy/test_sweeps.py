@@ -157,7 +157,7 @@ def test_many_points_survive_refusals_a_killed_function_a_stop_and_a_redrive(
     # What had completed before the stop is in the table, and was not run again.
     assert before <= {row["job_arn"] for row in rows}
 
-    _write(bootstrapped_aws, outputs, "jobs/mended")
+    _write(bootstrapped_aws, outputs, "jobs/repaired")
     jobs = {job["jobArn"] for job in sweep.jobs()}
     again = sweep.ended(sweep.start())
     assert again["status"] == "SUCCEEDED", again
@@ -177,7 +177,7 @@ def test_a_sweep_that_fails_cancels_its_jobs_and_a_redrive_finishes_it(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str]
 ) -> None:
     s3 = boto3.client("s3", **bootstrapped_aws.client_settings)
-    s3.delete_object(Bucket=outputs["Results"], Key="jobs/mended")
+    s3.delete_object(Bucket=outputs["Results"], Key="jobs/repaired")
     sweep = _Sweep(bootstrapped_aws, outputs["FailingArn"])
     execution = sweep.start()
     ended = sweep.ended(execution)
@@ -188,7 +188,7 @@ def test_a_sweep_that_fails_cancels_its_jobs_and_a_redrive_finishes_it(
     _until(lambda: all(job["status"] in FINAL for job in sweep.jobs()))
     assert "COMPLETED" not in {job["status"] for job in sweep.jobs()}
 
-    for key in ("jobs/mended", "jobs/go"):
+    for key in ("jobs/repaired", "jobs/go"):
         _write(bootstrapped_aws, outputs, key)
     sweep.states.redrive_execution(executionArn=execution)
     ended = sweep.ended(execution)
@@ -261,7 +261,7 @@ def test_the_command_line_shows_draws_and_controls_sweeps(
     _until(lambda: cli("sweep", "status", "Sweeps/Failing").code == 4)
     _until(lambda: all(job["status"] in FINAL for job in sweep.jobs()))
     _write(bootstrapped_aws, outputs, "jobs/go")
-    _write(bootstrapped_aws, outputs, "jobs/mended")
+    _write(bootstrapped_aws, outputs, "jobs/repaired")
     assert cli("sweep", "redrive", "Sweeps/Failing").code == 0
     assert sweep.ended(answer["executionArn"])["status"] == "SUCCEEDED"
 

@@ -114,15 +114,19 @@ def start_and_cancel(world: Concurrent, _cfn: CloudFormation) -> Invocations:
     ]
 
 
+def assert_no_job_remains(case: Case, tokens: float) -> None:
+    for at, back in interleavings(case, tokens):
+        world = played(case, tokens, switching(at, back))
+        world.time += 60
+        assert world.alive() == [], (at, back)
+
+
 @TOKENS
 @pytest.mark.parametrize("case", [create_and_delete, start_and_stop, start_and_cancel])
 def test_a_job_that_is_stopped_while_it_is_started_does_not_run_on(
     case: Case, tokens: float
 ) -> None:
-    for at, back in interleavings(case, tokens):
-        world = played(case, tokens, switching(at, back))
-        world.time += 60
-        assert world.alive() == [], (at, back)
+    assert_no_job_remains(case, tokens)
 
 
 def update_and_rollback(world: Concurrent, cfn: CloudFormation) -> Invocations:
@@ -169,10 +173,7 @@ def late_create_and_removal(world: Concurrent, cfn: CloudFormation) -> Invocatio
 def test_a_stack_that_is_removed_while_another_invocation_runs_leaves_no_job(
     case: Case, tokens: float
 ) -> None:
-    for at, back in interleavings(case, tokens):
-        world = played(case, tokens, switching(at, back))
-        world.time += 60
-        assert world.alive() == [], (at, back)
+    assert_no_job_remains(case, tokens)
 
 
 def move_and_rollback(world: Concurrent, cfn: CloudFormation) -> Invocations:

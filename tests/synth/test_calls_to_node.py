@@ -4,17 +4,15 @@ Each call to an object of the CDK goes to another process. The number of calls c
 time differs by machine.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from aws_cdk import Aws, CfnParameter, Duration, Fn, Size, Stack, Token
 from hypothesis import example, given
 from hypothesis import strategies as st
-from jsii._kernel.providers import process
 
+from benchmarks.calls_to_node import counted
 from cdk_braket import (
     AlgorithmScript,
     ContainerImage,
@@ -30,25 +28,11 @@ from tests.synth.support import ACCOUNT, LOCAL, new_stack, script
 MOST_CALLS = 12
 
 
-@contextmanager
-def _counted() -> Iterator[list[str]]:
-    calls: list[str] = []
-    send = process._NodeProcess.send
-
-    def counting(self: object, request: object, response_type: type) -> object:
-        parts = [getattr(request, name, None) for name in ("fqn", "method", "property")]
-        calls.append(" ".join([type(request).__name__, *(str(part) for part in parts if part)]))
-        return send(self, request, response_type)  # type: ignore[arg-type]  # its own arguments
-
-    with patch.object(process._NodeProcess, "send", counting):
-        yield calls
-
-
 def _calls_of_a_further_job(declare: Callable[[Stack, str, HybridJobEnvironment], object]) -> int:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
     declare(stack, "First", environment)
-    with _counted() as calls:
+    with counted() as calls:
         declare(stack, "Second", environment)
     assert any("CfnResource" in call for call in calls), "the calls are seen"
     return len(calls)

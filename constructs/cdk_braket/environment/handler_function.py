@@ -46,7 +46,7 @@ _TIMEOUT: Final = Duration.minutes(14)
 
 @dataclass(frozen=True, slots=True)
 class HandlerSettings:
-    """The settings of a function that differs from the one that a stack's jobs share.
+    """The settings of a function that differs from the shared function of a stack.
 
     Attributes:
         log_retention: How long its log is kept.

@@ -316,7 +316,7 @@ class HybridJobSweep(Resource):
             scope: The scope of the state.
             id: The state's id and name.
             run: The name of this run, such as `sfn.JsonPath.execution_name`. Runs of the same name
-                share their jobs. Default: the one that the deployment starts.
+                share their jobs. Default: the run that the deployment starts.
 
         Example:
             >>> from aws_cdk import App, Stack

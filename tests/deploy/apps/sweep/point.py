@@ -11,7 +11,7 @@ from pathlib import Path
 
 def main(theta: float = 0.0, does: str = "finish", note: str = "") -> None:
     """Do it, and save the result as the SDK does."""
-    if does == "fail" and not _is_there("jobs/mended"):
+    if does == "fail" and not _is_there("jobs/repaired"):
         raise RuntimeError("no minimum was found")
     while does == "wait" and not _is_there("jobs/go"):
         time.sleep(0.3)

@@ -282,7 +282,7 @@ class AwsGateway(Gateway):
     def _accepted_guess(
         self, operation: str, bucket: str, put: Callable[[Mapping[str, str]], object]
     ) -> Encryption | None:
-        """Write an object with each likely encryption; return the one that was not refused."""
+        """Write an object with each likely encryption; return the accepted encryption."""
         for guess in self._guesses(bucket):
             try:
                 _call(operation, put, _headers(guess))

@@ -351,7 +351,7 @@ def _from_version_1(raw: Mapping[str, object]) -> dict[str, object]:
     asked = [str(name) for run in old.values() for name in cast("list[str]", run["asked_by"])]
     released = [str(name) for run in old.values() for name in cast("list[str]", run["released_by"])]
     held = cast("list[str]", next((r["asked_by"] for r in old.values() if not r["released"]), []))
-    # The latest event is the one that requested the current run.
+    # The latest event requested the current run.
     ids = list(dict.fromkeys([*released, *asked]))
     ids.sort(key=lambda name: name in held[-1:])
     last = {"at": raw.get("latest")}

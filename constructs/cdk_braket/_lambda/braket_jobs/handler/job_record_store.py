@@ -134,7 +134,7 @@ class JobRecordStore:
         return _Copy(record, stored[1], others=others)
 
     def _newest(self, copies: Mapping[Location, _Copy]) -> JobRecord:
-        # If two have the same revision, the one that is written last.
+        # If two have the same revision, the last one to be written counts.
         records = [copies[p].record for p in sorted(copies, key=_uri, reverse=True)]
         found = [record for record in records if record is not None]
         if found:

@@ -207,7 +207,7 @@ def _started(
     }
     if seconds is not None:
         run[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
-    # First, so that an attempt with a run was once the one that receives the event.
+    # First, so that an attempt that is noted with a run already receives the event.
     _expect(tools, records, run, token)
     write(tools, place, json.dumps({**announced, "job": outcome.physical_id, "run": run}))
     return run
