@@ -95,6 +95,22 @@ def job_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("job", metavar="JOB")(function)
 
 
+def interval_option(seconds: float, meaning: str) -> Callable[[Callable[..., Any]], Any]:
+    """Add the option --interval, passed as `interval`.
+
+    Args:
+        seconds: The default.
+        meaning: The help text.
+    """
+    return click.option(
+        "--interval",
+        type=click.FloatRange(min=0.1),
+        default=seconds,
+        show_default=True,
+        help=meaning,
+    )
+
+
 def confirm(question: str) -> None:
     """Show a question; return if the answer is yes.
 

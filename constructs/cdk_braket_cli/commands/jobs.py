@@ -14,7 +14,7 @@ from rich.live import Live
 
 from cdk_braket._lambda.braket_jobs.api.model_rules import enum_values
 from cdk_braket._lambda.braket_jobs.contract import FINAL
-from cdk_braket_cli.command import Call, command
+from cdk_braket_cli.command import Call, command, interval_option
 from cdk_braket_cli.output import status_text, table, text, time_text
 from cdk_braket_cli.parameters import TIME
 from cdk_braket_client.job_progress import clock
@@ -71,13 +71,7 @@ class _Filter:
     help="The number of jobs, the newest first.",
 )
 @click.option("--watch", is_flag=True, help="Update the table until no listed job is running.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    default=5.0,
-    show_default=True,
-    help="Seconds between two updates of --watch.",
-)
+@interval_option(5.0, "Seconds between two updates of --watch.")
 def jobs(
     call: Call,
     *,

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket_cli import exit_codes
-from cdk_braket_cli.command import Call, command, job_argument
+from cdk_braket_cli.command import Call, command, interval_option, job_argument
 from cdk_braket_client import job_progress
 from cdk_braket_client.job_log import JobLog, LogLine
 from cdk_braket_client.job_reference import find_job, region_of
@@ -25,13 +25,7 @@ _LAST_LINES_SECONDS = 3.0
 @job_argument
 @click.option("--follow", is_flag=True, help="Show new lines until the job has ended.")
 @click.option("--timestamps", is_flag=True, help="Show the time of each line, in UTC.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    default=2.0,
-    show_default=True,
-    help="Seconds between two requests of --follow.",
-)
+@interval_option(2.0, "Seconds between two requests of --follow.")
 def logs(call: Call, job: str, *, follow: bool, timestamps: bool, interval: float) -> int:
     """Show the log of a job.
 

@@ -6,7 +6,7 @@ import time
 import click
 
 from cdk_braket_cli import exit_codes
-from cdk_braket_cli.command import Call, command
+from cdk_braket_cli.command import Call, command, interval_option
 from cdk_braket_client import job_progress
 from cdk_braket_client.description import describe
 from cdk_braket_client.job_reference import find_job, region_of
@@ -20,13 +20,7 @@ from cdk_braket_client.job_reference import find_job, region_of
     metavar="SECONDS",
     help="Stop waiting after this time, with exit code 5. Default: no limit.",
 )
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    default=5.0,
-    show_default=True,
-    help="Seconds between two requests.",
-)
+@interval_option(5.0, "Seconds between two requests.")
 def wait(call: Call, jobs: tuple[str, ...], timeout: float | None, interval: float) -> int:
     """Wait until jobs have ended, and show how far they are.
 
