@@ -18,7 +18,15 @@ from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
 from cdk_braket._lambda.braket_jobs.handler.properties import Location
 from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, Mailbox
 from tests.simulator.lambda_service import Event, Failing, Faults, KillAt
-from tests.unit.handler.worlds import Context, Killed, Stack, World, properties, request
+from tests.unit.handler.worlds import (
+    LOGICAL,
+    Context,
+    Killed,
+    Stack,
+    World,
+    properties,
+    request,
+)
 
 NEW_PLACE = "s3://amazon-braket-new-inputs/.cdk-braket/jobs"
 DENIED = ServiceError("Any", "AccessDenied", "no identity-based policy", Kind.PERMANENT)
@@ -530,6 +538,32 @@ def test_a_rollback_starts_nothing_though_the_record_is_lost(
     assert len(cfn.world.jobs) == 2
     assert ok(cfn.delete(second, properties("B")))
     assert live(cfn) == {first}
+
+
+@pytest.mark.parametrize("tells_tags", [True, False])
+def test_a_lost_record_of_a_resource_with_many_attempts_is_found(tells_tags: bool) -> None:
+    """The job of the 300th attempt carries its token like that of the first."""
+    cfn = deployed(Mailbox(search_tells_tags=tells_tags))
+    job = cfn.world.jobs[cfn.held]
+    [(place, (text, _))] = cfn.world.objects.items()
+    record = json.loads(text)
+    [(first, run)] = record["runs"].items()
+    token = contract.client_token(cfn.stack_id, LOGICAL, run["definition"], 300)
+    record["runs"] = {token: {**run, "token": token, "attempt": 300, "tags": {}}}
+    job.token = job.tags[contract.TOKEN_TAG] = token
+    job.request = json.loads(
+        json.dumps(dict(job.request)).replace(contract.run_id(first), contract.run_id(token))
+    )
+    cfn.world.objects[place] = (json.dumps(record), "")
+    old = cfn.props
+    assert ok(cfn.update(properties("B")))
+    cfn.world.objects.clear()
+    assert ok(cfn.roll_back(old, properties("B")))
+    assert cfn.held == job.arn
+    assert live(cfn) >= {job.arn}
+    cfn.world.objects.clear()
+    assert ok(cfn.delete(job.arn, old))
+    assert job.arn not in live(cfn)
 
 
 def test_a_completed_job_that_the_service_has_forgotten_does_not_run_again() -> None:
