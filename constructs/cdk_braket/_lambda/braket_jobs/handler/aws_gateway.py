@@ -73,7 +73,8 @@ COPY_SECONDS = 180
 
 ANSWER_SECONDS = 10
 
-_NO_EXECUTION = "ExecutionDoesNotExist"  # status 400
+# With status 400.
+_NOT_FOUND_CODES = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
 
 _RESULT = "results.json"
 _LARGEST_ARCHIVE = 64 * 1024**2
@@ -147,6 +148,9 @@ class _StatesClient(Protocol):
         input: str,
     ) -> Mapping[str, str]:
         """Start an execution."""
+
+    def list_executions(self, *, stateMachineArn: str, nextToken: str = "") -> Mapping[str, Any]:  # noqa: N803
+        """List executions."""
 
     def describe_execution(self, *, executionArn: str) -> Mapping[str, str]:  # noqa: N803
         """Describe an execution."""
@@ -486,6 +490,16 @@ class AwsGateway(Gateway):
         )
         return answer["executionArn"]
 
+    def list_executions(self, state_machine: str, token: str = "") -> Page[Job]:
+        more = {"nextToken": token} if token else {}
+        listed = self._states.list_executions
+        page = _call("ListExecutions", listed, stateMachineArn=state_machine, **more)
+        executions = tuple(
+            Job(e["executionArn"], e["status"], e["name"], None, started_at=_iso(e["startDate"]))
+            for e in page["executions"]
+        )
+        return Page(executions, page.get("nextToken", ""))
+
     def execution_status(self, execution: str) -> str:
         describe = self._states.describe_execution
         return _call("DescribeExecution", describe, executionArn=execution)["status"]
@@ -650,7 +664,7 @@ def _kind(code: str, status: int) -> Kind:
     # S3 puts the name of the service that refused before the code: KMS.ThrottlingException.
     if code.rpartition(".")[2] in _TRANSIENT_CODES or status >= _HTTP_ERROR:
         return Kind.TRANSIENT
-    if code == _NO_EXECUTION:
+    if code in _NOT_FOUND_CODES:
         return Kind.NOT_FOUND
     return _KINDS.get(status, Kind.PERMANENT)
 

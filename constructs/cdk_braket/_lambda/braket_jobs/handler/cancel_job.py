@@ -131,7 +131,7 @@ class Cancellation:
         """Request the cancellation; return why it was refused, if it was."""
         try:
             self._calls.retry(
-                lambda: self._calls.gateway.cancel_job(arn),
+                lambda: self._calls.jobs.cancel_job(arn),
                 missing=self._patience(created_by),
                 at_once=True,
             )

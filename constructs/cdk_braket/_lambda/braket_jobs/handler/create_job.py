@@ -20,10 +20,10 @@ from .errors import (
     redacted,
 )
 from .find_job import find, is_with_another, wait_for_call
-from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation, Outcome
+from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation
 from .job_record import LET_GO, JobRecord, Run, Step
 from .job_record_store import JobRecordStore
-from .properties import JobProperties, Location, attributes_of, checkpoint_uri, render
+from .properties import JobProperties, Location, checkpoint_uri, render
 from .tag_job import retag
 
 CALL_SECONDS = 60.0
@@ -60,8 +60,8 @@ class Creation:
         self._accept = accept
         self._claimed_at = 0.0
 
-    def create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> Outcome:
-        """Create the job of a run, or find the one of an earlier attempt.
+    def create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
+        """Return the job of a run: a new one, or the one of an earlier attempt.
 
         Raises:
             Failure: There is no job, or it was cancelled.
@@ -84,12 +84,17 @@ class Creation:
         except (Failure, ServiceError) as error:
             self._give_up(definition, store, recorded, error)
         self._invocation.log("started", arn, definition, run)
-        return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
+        return arn
 
     def _find_or_create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
         run = wait_for_call(self._invocation, store, run)
         if run.job is not None:
             return run.job
+        self._prepare(definition, run)
+        return self._call(definition, store, run)
+
+    def _prepare(self, definition: JobProperties, run: Run) -> None:
+        """Check the account, and copy the objects that the job reads."""
         if not run.was_called:  # else there may already be a job
             missing = preconditions.missing(self._calls, definition, self._invocation.unchecked)
             if missing:
@@ -97,7 +102,6 @@ class Creation:
         for source, destination in definition.assets:
             self._copy(definition, source, destination)
         self._copy_checkpoints(definition, run)
-        return self._call(definition, store, run)
 
     # --- Assets and checkpoints. ---
 
@@ -152,7 +156,7 @@ class Creation:
             if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
                 continue  # a slow search or write, or a frozen process
             try:
-                return self._gateway.create_job(request)
+                return self._calls.jobs.create_job(request)
             except ServiceError as error:
                 self._defer(definition, store, run, error, is_clear=not was_unclear)
                 # It, or an earlier call, may still have created the job.

@@ -72,7 +72,7 @@ def _found(
     calls = invocation.calls
     created_after = since - _CLOCK_SKEW_SECONDS
     run_ids = {contract.run_id(token) for token in tokens}
-    for job in calls.pages(lambda page: calls.gateway.find_jobs(created_after, page)):
+    for job in calls.pages(lambda page: calls.jobs.find_jobs(created_after, page)):
         on_job()
         tags = job.tags
         # The search may return no tags: then GetJob returns those of a job with a run's name.

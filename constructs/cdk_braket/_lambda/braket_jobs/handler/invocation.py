@@ -17,7 +17,7 @@ from .properties import (
     JobProperties,
     Location,
     digest_or_none,
-    is_job_arn,
+    is_run_arn,
     read_encryption,
     text_of,
 )
@@ -101,7 +101,7 @@ class Event:
             request = record.last_request
             old = digest_or_none(self.old_properties)
             return request is not None and bool(request.wants) and request.wants != old
-        is_of_create = self.type is RequestType.DELETE and not is_job_arn(self.physical_id)
+        is_of_create = self.type is RequestType.DELETE and not is_run_arn(self.physical_id)
         return is_of_create and (not record.events or record.events[-1].kind == DELETE)
 
     @property

@@ -50,7 +50,7 @@ from .properties import (
     JobProperties,
     attributes_of,
     digest_or_none,
-    is_job_arn,
+    is_run_arn,
     old_tags,
     read_definition,
     read_wait,
@@ -79,7 +79,12 @@ _ANSWERED_MARGIN = 30.0
 
 
 class Lifecycle:
-    """Handles one event."""
+    """Handles one event.
+
+    `SweepStart` handles executions of sweeps in the same way.
+    """
+
+    creation: type[Creation] = Creation
 
     def __init__(self, event: Event, tools: Tools) -> None:
         self._event = event
@@ -110,12 +115,24 @@ class Lifecycle:
             request = request_or_empty(self._event.properties)
             raise Failure(explain(error, request, self._invocation.gateway.region)) from error
 
+    def refuse_problems(self, definition: JobProperties) -> None:
+        """Refuse an invalid definition.
+
+        Raises:
+            Failure: It has problems.
+        """
+        refuse_problems(definition, self._invocation.gateway.region)
+
+    def attributes(self, arn: str, request: Mapping[str, object]) -> Mapping[str, str]:
+        """Return the attributes of the resource, from a rendered request."""
+        return attributes_of(arn, request)
+
     # --- Create and Update: find or create the job of the definition. ---
 
     def _create_or_update(self) -> Outcome:
         definition = read_definition(self._event.properties)
         if definition.digest != digest_or_none(self._event.old_properties):
-            refuse_problems(definition, self._invocation.gateway.region)
+            self.refuse_problems(definition)
         self._invocation.may_exist = True  # an earlier attempt may have done more
         store = self._invocation.store()
         try:
@@ -130,8 +147,9 @@ class Lifecycle:
         self._invocation.may_exist = run.was_called or run.job is not None
         self._cancellation.end_released(store, record)
         if run.job is None:
-            creation = Creation(self._invocation, self._cancellation, self._accept)
-            return creation.create(definition, store, run)
+            creation = self.creation(self._invocation, self._cancellation, self._accept)
+            arn = creation.create(definition, store, run)
+            return Outcome(arn, self.attributes(arn, render(definition.request, run.token)))
         job = self._calls.job_or_none(run.job)
         outcome = self._adopted(run.job, job, definition, store, run)
         store.change(lambda old: self._accept(old, run))
@@ -158,7 +176,7 @@ class Lifecycle:
                 "outputDataConfig": {"s3Path": job.results_path},
                 "checkpointConfig": {"s3Uri": job.checkpoint_uri},
             }
-        return Outcome(arn, attributes_of(arn, request))
+        return Outcome(arn, self.attributes(arn, request))
 
     def _held_without_record(self, definition: JobProperties, error: ServiceError) -> Outcome:
         """Keep the resource's job if it is the definition's, although the record is unusable.
@@ -167,7 +185,7 @@ class Lifecycle:
         """
         arn = self._event.physical_id
         keeps = definition.digest == digest_or_none(self._event.old_properties)
-        job = self._calls.job_or_none(arn) if is_job_arn(arn) else None
+        job = self._calls.job_or_none(arn) if is_run_arn(arn) else None
         if not keeps and attempt_of(self._event, definition.digest, job) is None:
             raise error
         self._invocation.log("no_record", arn, definition, error=error)
@@ -264,7 +282,7 @@ class Lifecycle:
         arn = self._event.physical_id
         old = digest_or_none(self._event.old_properties)
         is_update = self._event.type is RequestType.UPDATE
-        if not is_update or old is None or record.run_of(arn) or not is_job_arn(arn):
+        if not is_update or old is None or record.run_of(arn) or not is_run_arn(arn):
             return record
         job = self._calls.job_or_none(arn)
         attempt = attempt_of(self._event, old, job)
@@ -426,11 +444,11 @@ class Lifecycle:
             store = self._invocation.store()
         except Failure:
             store = None  # the properties are malformed: then no job was started
-        if is_job_arn(arn):
+        if is_run_arn(arn):
             self._delete_job(store)
         elif store is not None:
             self._delete_unknown(store)
-        self._invocation.log("deleted", arn if is_job_arn(arn) else None)
+        self._invocation.log("deleted", arn if is_run_arn(arn) else None)
         return Outcome(arn, {})
 
     def _delete_job(self, store: JobRecordStore | None) -> None:
