@@ -50,6 +50,13 @@ class Cancellation:
         if failures:
             raise failures[0]
 
+    def request_released(self, record: JobRecord) -> None:
+        """Request the cancellation of the known jobs of all released runs, without waiting."""
+        for run in record.in_state(State.RELEASED):
+            if run.job:
+                # A refusal shows when the end is confirmed.
+                self._request(run.job, None)
+
     def _lost_jobs(self, store: JobRecordStore, run: Run) -> list[str]:
         """Return the jobs of a run whose call of CreateJob never returned."""
         run = wait_for_call(self._invocation, store, run)

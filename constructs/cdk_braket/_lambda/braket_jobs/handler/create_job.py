@@ -193,7 +193,7 @@ class Creation:
         Raises:
             DeferredFailure: The sender repeats the event.
         """
-        if not self._invocation.event.defers or not error.is_refusal_for_now:
+        if not self._invocation.event.is_point or not error.is_refusal_for_now:
             return
         if is_clear:
             self._withdraw(store, run)

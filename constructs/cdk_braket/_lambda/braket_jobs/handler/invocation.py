@@ -63,7 +63,8 @@ class Event:
         sent_at: When CloudFormation sent it (seconds since the epoch), if the event has it.
         expires_at: When CloudFormation stops waiting, if the event has it.
         waits_until: The end of the wait for the job, if an earlier invocation began it.
-        defers: Whether the sender repeats the event later if the service refuses a job for now.
+        is_point: Whether it is about a point of a sweep. Several executions may share its job, and
+            the sender repeats the event later if the service refuses a job for now.
     """
 
     type: RequestType
@@ -76,7 +77,7 @@ class Event:
     sent_at: float | None = None
     expires_at: float | None = None
     waits_until: float | None = None
-    defers: bool = False
+    is_point: bool = False
 
     def token(self, definition: str, attempt: int) -> str:
         """Return the client token of an attempt at a definition of this resource."""

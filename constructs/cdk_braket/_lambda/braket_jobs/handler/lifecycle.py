@@ -127,6 +127,17 @@ class Lifecycle:
         """Return the attributes of the resource, from a rendered request."""
         return attributes_of(arn, request)
 
+    def release(self) -> None:
+        """Release the jobs of a Delete, and request their cancellation, before `handle` waits.
+
+        Raises:
+            Failure: The Delete is late, or there was no time.
+            ServiceError: The record could not be changed.
+        """
+        _, create = self._event.failed_create or ("", "")
+        record = self._invocation.store().change(lambda old: self._without_create(old, create))
+        self._cancellation.request_released(record)
+
     # --- Create and Update: find or create the job of the definition. ---
 
     def _create_or_update(self) -> Outcome:
@@ -202,7 +213,7 @@ class Lifecycle:
         is_lost = not old.runs and (store.is_damaged or self._event.type is RequestType.UPDATE)
         new = self._with_held_job(self._with_event(old))
         run = self._run_for(new, definition, is_lost=is_lost)
-        if is_repeated and run is not None and run.asked_by == self._event.id:
+        if is_repeated and run is not None and self._event.id in run.askers:
             self._refuse_failed(run)
         else:
             run = self._chosen(run, definition)
@@ -212,7 +223,7 @@ class Lifecycle:
         return new
 
     def _requested_run(self, record: JobRecord, definition: JobProperties) -> Run:
-        asked = (run for run in record.runs.values() if run.asked_by == self._event.id)
+        asked = (run for run in record.runs.values() if self._event.id in run.askers)
         run = next(asked, record.latest_run(definition.digest))
         if run is None:
             raise LateEventFailure("The record of the resource's jobs was removed meanwhile.")
@@ -250,8 +261,20 @@ class Lifecycle:
             run.state is State.HELD and record.current not in {None, run.token}
         )
         at = self._event.sent_at if is_taken_back else run.taken_back_at
-        asked = run.after(Step.REQUEST, asked_by=self._event.id, taken_back_at=at, failure=None)
+        asked = run.after(
+            Step.REQUEST,
+            asked_by=self._event.id,
+            also_asked_by=self._others_of(run),
+            taken_back_at=at,
+            failure=None,
+        )
         return record.with_run(asked)
+
+    def _others_of(self, run: Run) -> tuple[str, ...]:
+        """Return the other events that share a run from now on."""
+        if not self._event.is_point or run.state in LET_GO:
+            return ()
+        return tuple(one for one in run.askers if one not in {"", self._event.id})
 
     def _runs_again(self, run: Run) -> bool:
         """Return whether this event is a later deployment that repeats an ended definition."""
@@ -361,6 +384,9 @@ class Lifecycle:
         return record.with_event(self._event.seen(self._calls.now(), record))
 
     def _refuse_late(self, record: JobRecord) -> None:
+        if self._event.is_point:
+            _refuse_undone(record, self._event)
+            return
         expires = self._event.expires_at
         is_delete = self._event.type is RequestType.DELETE
         is_expired = not is_delete and expires is not None and expires < self._calls.now()
@@ -556,6 +582,8 @@ class Lifecycle:
                 has not received the response of the Create.
         """
         self._refuse_late(old)
+        if self._event.is_point:
+            return _without_point(old, create)
         new = old
         if create and not old.knows(create):
             new = new.with_event(Seen(id=create, kind=CREATE))  # it starts nothing from now on
@@ -572,6 +600,27 @@ def _held(old: JobRecord, run: Run | None) -> JobRecord:
     if accepted is None or accepted.state is not State.HELD:
         return old
     return replace(old.with_run(accepted), current=accepted.token)
+
+
+def _refuse_undone(record: JobRecord, event: Event) -> None:
+    """Refuse a point whose sweep was stopped. Points of other executions have no order."""
+    if any(seen.id == event.id and seen.is_undone for seen in record.events):
+        raise LateEventFailure("The sweep was stopped, so no job was started.")
+
+
+def _without_point(old: JobRecord, create: str) -> JobRecord:
+    """Return the record without a point of a stopped sweep; its job may be shared by others."""
+    known = next((seen for seen in old.events if seen.id == create), Seen(id=create, kind=CREATE))
+    new = old if known.is_undone else old.with_event(replace(known, is_undone=True))
+    for run in old.runs.values():
+        left = tuple(one for one in run.askers if one != create)
+        if create not in run.askers:
+            continue
+        if left:
+            new = new.with_run(replace(run, asked_by=left[-1], also_asked_by=left[:-1]))
+        else:
+            new = new.with_run(run.after(Step.RELEASE))
+    return new
 
 
 def _held_by_answered_create(record: JobRecord) -> set[str]:

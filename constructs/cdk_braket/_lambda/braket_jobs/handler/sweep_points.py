@@ -28,13 +28,13 @@ from ..contract import (
     Property,
     RunProperty,
 )
-from .errors import Failure, Kind, LateEventFailure, ServiceError
+from .errors import Failure, LateEventFailure, ServiceError
 from .gateway import Job
 from .invocation import MAY_EXIST, Event, RequestType
 from .job_record import CLOCK_SKEW_SECONDS
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
-from .retries import PROPAGATION_SECONDS_OF_DELETE, Tools
+from .retries import Tools
 from .wait_for_job import APPEARS_SECONDS
 from .workflow_tools import (
     LONGEST_CAUSE,
@@ -192,7 +192,7 @@ def _started(
         properties=properties,
         old_properties={},
         sent_at=point.at,
-        defers=True,
+        is_point=True,
     )
     outcome = Lifecycle(event, tools).handle()
     run: dict[str, object] = {
@@ -234,12 +234,15 @@ def _wait(
     if job is None or job.has_ended:
         answer_point(tools, records, token, run, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
+        # All attempts of this execution. The job goes on if another execution shares it.
+        prefix = f"{_PREFIX}{point.resource}-"
+        names = names_below(tools, of_execution(records, point.execution, prefix))
         failures = cancel_points(
-            tools, records, point.execution, [point.record], tools.gateway.now()
+            tools, records, point.execution, [prefix + name for name in names], tools.gateway.now()
         )
         if failures:
             raise failures[0]
-        row = {**_row(run, job, {}), "FailureReason": "It was not over in time, and was cancelled."}
+        row = {**_row(run, job, {}), "FailureReason": "It was not over in time."}
         _fail(tools, token, "HybridJob.Timeout", row)
 
 
@@ -368,19 +371,19 @@ def cancel_points(
         for name in names
         if is_point_record(name) and not name.endswith(_OVER) and name not in over
     ]
-    found: dict[str, Mapping[str, object]] = {}
+    undone: dict[str, Lifecycle] = {}
     failures: list[Failure] = []
     for name in alive:
         try:
             record = _record(tools, of_execution(records, execution, name))
             if _began_before(record, at):
-                found[name] = record
-                _request_cancel(tools, execution, name, record, records)
+                undone[name] = _undo(tools, records, name, record, at)
+                undone[name].release()
         except (Failure, ServiceError) as error:
             failures.append(_as_failure(error))
-    for name, record in found.items():
+    for name, lifecycle in undone.items():
         try:
-            _cancel(tools, records, name, record, at)
+            lifecycle.handle()
             write(tools, of_execution(records, execution, f"{name}{_OVER}"), "{}")
         except (Failure, ServiceError) as error:
             failures.append(_as_failure(error))
@@ -401,27 +404,10 @@ def _record(tools: Tools, place: Location) -> Mapping[str, object]:
     return loaded(found) if found else {}
 
 
-def _request_cancel(
-    tools: Tools, execution: str, name: str, record: Mapping[str, object], records: Location
-) -> None:
-    """Request that a job ends, if this attempt was the last one that wanted it."""
-    job = record.get("job")
-    if not isinstance(job, str):
-        return
-    last = _waiting(tools, records, job)
-    if last and (last.get("execution"), last.get("name")) != (execution, name):
-        return  # another execution waits for it by now
-    try:
-        tools.calls(PROPAGATION_SECONDS_OF_DELETE).retry(lambda: tools.gateway.cancel_job(job))
-    except ServiceError as error:
-        if error.kind not in {Kind.NOT_FOUND, Kind.CONFLICT}:
-            tools.log("not_cancelled_yet", {"jobArn": job, "error": error.code})
-
-
-def _cancel(
+def _undo(
     tools: Tools, records: Location, name: str, record: Mapping[str, object], at: float
-) -> None:
-    """Cancel the job that an attempt has started; one that did not start yet never does."""
+) -> Lifecycle:
+    """Return the Delete of an attempt at a point: its job is cancelled if no other shares it."""
     attempt = name.rpartition("-")[2]
     event = Event(
         type=RequestType.DELETE,
@@ -432,8 +418,9 @@ def _cancel(
         properties={Property.RECORDS.value: records.uri},
         old_properties={},
         sent_at=at,
+        is_point=True,
     )
-    Lifecycle(event, tools).handle()
+    return Lifecycle(event, tools)
 
 
 def stopped_at(tools: Tools, records: Location, execution: str) -> float:
