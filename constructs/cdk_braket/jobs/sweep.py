@@ -434,7 +434,8 @@ class HybridJobSweep(Resource):
             *starts,
         ]
         role = role_of(function)
-        return attach(self, role, statements) or permissions_of(role)
+        policy = attach(self, role, statements)
+        return policy if policy or role is None else permissions_of(role)
 
     def _start(self, function: lambda_.IFunction, points: str) -> CfnResource:
         """Declare the resource that starts the sweep in a deployment."""

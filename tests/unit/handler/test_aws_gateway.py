@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import (
@@ -128,6 +129,50 @@ def test_a_refused_event_is_an_error_although_the_call_succeeds(
 
 
 # --- What must be there. ---
+
+
+# --- Executions. ---
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:Sweep"
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:Sweep:1"
+
+
+def test_executions_are_listed_started_and_stopped(gateway: AwsGateway) -> None:
+    started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    entry = {
+        "executionArn": EXECUTION,
+        "stateMachineArn": MACHINE,
+        "name": "1",
+        "status": "ABORTED",
+        "startDate": started,
+    }
+    with Stubber(cast("Any", gateway._states)) as stub:
+        listed = {"executions": [entry], "nextToken": "more"}
+        stub.add_response("list_executions", listed, {"stateMachineArn": MACHINE})
+        page = gateway.list_executions(MACHINE)
+        more = {"stateMachineArn": MACHINE, "nextToken": "more"}
+        stub.add_response("list_executions", {"executions": []}, more)
+        assert gateway.list_executions(MACHINE, "more") == Page(())
+        answer = {"executionArn": EXECUTION, "startDate": started}
+        sent = {"stateMachineArn": MACHINE, "name": "1", "input": "{}"}
+        stub.add_response("start_execution", answer, sent)
+        assert gateway.start_execution(MACHINE, "1", "{}") == EXECUTION
+        stub.add_response("stop_execution", {"stopDate": started}, {"executionArn": EXECUTION})
+        gateway.stop_execution(EXECUTION)
+        stub.assert_no_pending_responses()
+    at = "2026-01-02T03:04:05.000+00:00"
+    assert page == Page((Job(EXECUTION, "ABORTED", "1", None, started_at=at),), "more")
+
+
+@pytest.mark.parametrize("code", ["ExecutionDoesNotExist", "StateMachineDoesNotExist"])
+def test_an_execution_or_a_state_machine_that_does_not_exist_is_not_found(
+    gateway: AwsGateway, code: str
+) -> None:
+    with Stubber(cast("Any", gateway._states)) as stub:
+        stub.add_client_error("list_executions", code, http_status_code=400)
+        with pytest.raises(ServiceError) as caught:
+            gateway.list_executions(MACHINE)
+    assert caught.value.kind is Kind.NOT_FOUND
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -544,22 +544,20 @@ def test_a_killed_start_finds_the_job_that_another_execution_started_meanwhile(s
 
 
 def test_a_point_out_of_time_leaves_the_job_to_another_execution(world: World) -> None:
-    soon = {RunProperty.TIMEOUT_SECONDS: 60}
-    _run(world, **soon)
+    _run(world, timeoutSeconds=60)
     _run(world, execution=OTHER, began=world.time, token="theirs")
     world.time += 61
-    _run(world, token="a poll of the first", **soon)
+    _run(world, token="a poll of the first", timeoutSeconds=60)
     assert world.tasks[-1][:2] == ("a poll of the first", "HybridJob.Timeout")
     assert len(world.alive()) == 1
 
 
 def test_a_redriven_point_out_of_time_is_cancelled(world: World) -> None:
     """The attempt before the redrive does not count as another execution."""
-    soon = {RunProperty.TIMEOUT_SECONDS: 60}
-    _run(world, began=world.time, **soon)
-    _run(world, began=world.time, redriven=(1, world.time), token="redriven", **soon)
+    _run(world, began=world.time, timeoutSeconds=60)
+    _run(world, began=world.time, redriven=(1, world.time), token="redriven", timeoutSeconds=60)
     world.time += 61
-    _run(world, began=world.time, redriven=(1, world.time - 61), token="a poll", **soon)
+    _run(world, began=world.time, redriven=(1, world.time - 61), token="a poll", timeoutSeconds=60)
     assert world.alive() == []
 
 
