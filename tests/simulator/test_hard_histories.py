@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -749,6 +749,47 @@ def test_a_job_that_is_recorded_during_the_search_for_it_is_not_forgotten() -> N
     cfn.delete(MADE_UP, properties("A"), lambda _attempt: Faults(after=thawed))
     assert ok(cfn.delete(MADE_UP, properties("A")))
     assert (len(world.jobs), live(cfn)) == (1, set())
+
+
+def given_up(moment: str) -> CloudFormation:
+    """A resource whose update was killed at every attempt, before or after the response."""
+    cfn = deployed()
+
+    def killed(name: str, _number: int) -> None:
+        if name == "put_answer":
+            raise Killed
+
+    faults = Faults(before=killed) if moment == "before" else Faults(after=killed)
+    cfn.update(properties("B"), lambda _attempt: faults)
+    return cfn
+
+
+def test_an_update_that_was_given_up_leaves_the_record_of_one_that_succeeded() -> None:
+    """So the next Delete looks like the clean-up of a success, and leaves the later job.
+
+    docs/explain/faults.md lists this among the limits.
+    """
+    records = []
+    for moment in ("before", "after"):
+        cfn = given_up(moment)
+        record: Any = cfn.world.record()
+        for run in record["runs"].values():
+            del run["caller"]  # a random name
+        records.append((record["runs"], record["current"], record["events"]))
+        assert ok(cfn.delete(next(iter(cfn.world.jobs)), properties("A")))
+        assert len(live(cfn)) == 1
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("definition", ["A", "B", "C"])
+def test_the_next_update_cancels_the_job_of_one_that_was_given_up(definition: str) -> None:
+    """Also without a rollback: a user may let CloudFormation skip the resource."""
+    cfn = given_up("before")
+    assert len(live(cfn)) == 2
+    first = cfn.held
+    assert ok(cfn.update(properties(definition)))
+    assert cfn.held == first or ok(cfn.delete(first, properties("A")))
+    assert live(cfn) == {cfn.held}
 
 
 # --- 14. Ours only. ---

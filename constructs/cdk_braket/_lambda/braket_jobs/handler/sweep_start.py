@@ -1,8 +1,8 @@
 """A sweep that a deployment starts: its execution is handled like a job.
 
-So an execution starts once, whatever CloudFormation and Lambda repeat, and none is left running.
-docs/adr/0004-one-job-per-definition.md has the reasoning. The name of the execution is the client
-token of its run.
+So an execution starts once, even if CloudFormation or Lambda repeats the event, and none is left
+running. docs/adr/0004-one-job-per-definition.md has the reasoning. The name of the execution is the
+client token of its run.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _STATUSES: Mapping[str, str] = {
 
 
 class _Start(Creation):
-    """Starts the execution of a run. Its points check and copy what their jobs need."""
+    """Starts the execution of a run. Checks and copies are left to its points."""
 
     def _prepare(self, definition: JobProperties, run: Run) -> None:
         """Do nothing."""
