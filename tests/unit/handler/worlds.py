@@ -139,14 +139,24 @@ class World:
         text: str,
         version: str | None,
         encryption: Encryption | None = None,
-    ) -> None:
+    ) -> str:
         with self._call("write_record"):
             place = (location.bucket, location.key)
             existing = self.objects.get(place)
             if (existing[1] if existing else None) != version:
                 raise ServiceError("PutObject", "PreconditionFailed", "", Kind.CONFLICT)
             self.encryption[place] = encryption
-            self.objects[place] = (text, hashlib.sha256(text.encode()).hexdigest())
+            version = hashlib.sha256(text.encode()).hexdigest()
+            self.objects[place] = (text, version)
+            return version
+
+    def overwrite(self, location: Location, text: str, content_type: str) -> None:
+        with self._call("overwrite"):
+            place = (location.bucket, location.key)
+            if content_type.startswith("text/csv"):
+                self.tables[place] = text
+            else:
+                self.objects[place] = (text, hashlib.sha256(text.encode()).hexdigest())
 
     def copy_asset(
         self, source: Location, destination: Location, encryption: Encryption | None = None
@@ -314,10 +324,6 @@ class World:
         output = job.request["outputDataConfig"]
         assert isinstance(output, dict)
         return f"{output['s3Path']}/output/model.tar.gz"
-
-    def write_table(self, place: Location, text: str) -> None:
-        with self._call("write_table"):
-            self.tables[place.bucket, place.key] = text
 
     def accepts_answers(self, url: str) -> bool:
         return url.startswith("https:")

@@ -219,53 +219,64 @@ class AwsGateway(Gateway):
         text: str,
         version: str | None,
         encryption: Encryption | None = None,
-    ) -> None:
-        self._put_record(location, text, version, encryption)
-        if version is None and location.bucket not in self._checked_buckets:
-            self._check_conditions(location, text, encryption)
-
-    def _check_conditions(
-        self, location: Location, text: str, encryption: Encryption | None
-    ) -> None:
-        """Repeat the write of the new object, which must be refused."""
-        try:
-            self._put_record(location, text, None, encryption)
-        except ServiceError as error:
-            if error.kind is Kind.CONFLICT:
-                self._checked_buckets.add(location.bucket)
-            return
-        message = f"s3://{location.bucket} ignores the condition If-None-Match of PutObject"
-        raise ServiceError("PutObject", "ConditionIgnored", message, Kind.PERMANENT)
-
-    def _put_record(
-        self, location: Location, text: str, version: str | None, encryption: Encryption | None
-    ) -> None:
+    ) -> str:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
 
-        def put(headers: Mapping[str, str]) -> object:
-            return self._s3.put_object(
-                Bucket=location.bucket,
-                Key=location.key,
-                Body=text.encode(),
-                ContentType="application/json",
-                **condition,  # type: ignore[arg-type]  # the stub knows no either-or
-                **headers,  # type: ignore[arg-type]
-            )
+        def put() -> str:
+            return self._put(location, text, "application/json", encryption, **condition)
 
         try:
-            self._encrypted("PutObject", location.bucket, encryption, put)
+            written = put()
         except ServiceError as error:
             if error.code == "NoSuchKey":  # the record was deleted since it was read
                 error.kind = Kind.CONFLICT
             raise
+        if version is None and location.bucket not in self._checked_buckets:
+            self._check_conditions(location.bucket, put)
+        return written
+
+    def _check_conditions(self, bucket: str, put: Callable[[], str]) -> None:
+        """Repeat the write of the new object, which must be refused."""
+        try:
+            put()
+        except ServiceError as error:
+            if error.kind is Kind.CONFLICT:
+                self._checked_buckets.add(bucket)
+            return
+        message = f"s3://{bucket} ignores the condition If-None-Match of PutObject"
+        raise ServiceError("PutObject", "ConditionIgnored", message, Kind.PERMANENT)
+
+    def overwrite(self, location: Location, text: str, content_type: str) -> None:
+        self._put(location, text, content_type, None)
+
+    def _put(
+        self,
+        location: Location,
+        text: str,
+        content_type: str,
+        encryption: Encryption | None,
+        **condition: str,
+    ) -> str:
+        def put(headers: Mapping[str, str]) -> str:
+            written = self._s3.put_object(
+                Bucket=location.bucket,
+                Key=location.key,
+                Body=text.encode(),
+                ContentType=content_type,
+                **condition,  # type: ignore[arg-type]  # the stub knows no mapping
+                **headers,  # type: ignore[arg-type]
+            )
+            return written.get("ETag", "")
+
+        return self._encrypted("PutObject", location.bucket, encryption, put)
 
     def _encrypted(
         self,
         operation: str,
         bucket: str,
         encryption: Encryption | None,
-        put: Callable[[Mapping[str, str]], object],
-    ) -> None:
+        put: Callable[[Mapping[str, str]], _T],
+    ) -> _T:
         """Write an object with the encryption header that fits the bucket.
 
         Without a header S3 applies the bucket's default, which is right unless a policy
@@ -273,28 +284,28 @@ class AwsGateway(Gateway):
         """
         known = encryption or self._encryption_of.get(bucket)
         try:
-            _call(operation, put, _headers(known))
+            return _call(operation, put, _headers(known))
         except ServiceError as refusal:
             if known is not None or not refusal.is_denied or "no identity-based" in refusal.message:
                 raise
-            guess = self._accepted_guess(operation, bucket, put)
-            if guess is None:
+            accepted = self._with_guess(operation, bucket, put)
+            if accepted is None:
                 raise
+            guess, written = accepted
             if refusal.is_explicit_deny:
                 self._encryption_of[bucket] = guess
+            return written
 
-    def _accepted_guess(
-        self, operation: str, bucket: str, put: Callable[[Mapping[str, str]], object]
-    ) -> Encryption | None:
-        """Write an object with each likely encryption; return the accepted encryption."""
+    def _with_guess(
+        self, operation: str, bucket: str, put: Callable[[Mapping[str, str]], _T]
+    ) -> tuple[Encryption, _T] | None:
+        """Write an object with each likely encryption; return the accepted one and the result."""
         for guess in self._guesses(bucket):
             try:
-                _call(operation, put, _headers(guess))
+                return guess, _call(operation, put, _headers(guess))
             except ServiceError as error:
                 if not error.is_denied and error.kind is not Kind.PERMANENT:
                     raise
-            else:
-                return guess
         return None
 
     def _guesses(self, bucket: str) -> list[Encryption]:
@@ -344,9 +355,6 @@ class AwsGateway(Gateway):
             if error.kind is Kind.CONFLICT:  # the source changed since it was measured
                 error.kind = Kind.TRANSIENT
             raise
-        if not self._is_copy(destination, size, etag):
-            message = f"{destination.uri} differs from its source"
-            raise ServiceError("CopyObject", "CopyDiffers", message, Kind.TRANSIENT)
 
     def list_keys(self, prefix: Location, token: str = "") -> Page[str]:
         page = _call(
@@ -516,18 +524,6 @@ class AwsGateway(Gateway):
                 return numbers_in(_result_in(body))
             finally:
                 body.close()
-
-    def write_table(self, place: Location, text: str) -> None:
-        def put(headers: Mapping[str, str]) -> object:
-            return self._s3.put_object(
-                Bucket=place.bucket,
-                Key=place.key,
-                Body=text.encode(),
-                ContentType="text/csv; charset=utf-8",
-                **headers,  # type: ignore[arg-type]  # the stub knows no mapping
-            )
-
-        self._encrypted("PutObject", place.bucket, None, put)
 
     def accepts_answers(self, url: str) -> bool:
         parts = urlsplit(url)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
+from ..contract import TOKEN_TAG
 from . import preconditions
 from .cancel_job import Cancellation
 from .errors import (
@@ -76,15 +77,20 @@ class Creation:
             self._give_up(definition, store, run, error)
         recorded = self._record(store, run, arn)
         arn = recorded.job or arn
+        if dict(definition.tags) != {k: v for k, v in run.tags.items() if k != TOKEN_TAG}:
+            self._retag(definition, store, recorded, arn)
+        self._invocation.log("started", arn, definition, run)
+        return arn
+
+    def _retag(self, definition: JobProperties, store: JobRecordStore, run: Run, arn: str) -> None:
+        """Set the tags of an event that requested other tags than the call of CreateJob had."""
         try:
             # It exists, because CreateJob returned it, even if GetJob does not find it yet.
             job = self._calls.job_or_none(arn, APPEARS_SECONDS)
             if job is not None:
-                retag(self._invocation, definition, store, job, recorded)
+                retag(self._invocation, definition, store, job, run)
         except (Failure, ServiceError) as error:
-            self._give_up(definition, store, recorded, error)
-        self._invocation.log("started", arn, definition, run)
-        return arn
+            self._give_up(definition, store, run, error)
 
     def _find_or_create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
         run = wait_for_call(self._invocation, store, run)

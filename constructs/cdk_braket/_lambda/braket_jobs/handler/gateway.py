@@ -80,14 +80,20 @@ class Gateway(Jobs, Protocol):
         text: str,
         version: str | None,
         encryption: Encryption | None = None,
-    ) -> None:
+    ) -> str:
         """Write an object that still has that version (None: that does not exist).
+
+        Returns:
+            Its new version.
 
         Raises:
             ServiceError: With kind CONFLICT if the object has changed meanwhile, and with kind
                 PERMANENT if the store ignores conditions, so that they cannot exclude another
                 invocation.
         """
+
+    def overwrite(self, location: Location, text: str, content_type: str) -> None:
+        """Write an object over an existing one: the last writer wins."""
 
     def copy_asset(
         self, source: Location, destination: Location, encryption: Encryption | None = None
@@ -140,9 +146,6 @@ class Gateway(Jobs, Protocol):
 
     def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
         """Return the numbers that a script saved as its result."""
-
-    def write_table(self, place: Location, text: str) -> None:
-        """Write a CSV file over an existing one."""
 
     def accepts_answers(self, url: str) -> bool:
         """Return whether a response document may be sent to this URL.

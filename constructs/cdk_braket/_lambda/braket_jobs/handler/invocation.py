@@ -136,6 +136,7 @@ class Invocation:
         self.failed_job = ""
         """The job of a Create that failed, once the record has it as released."""
         self._write_log = tools.log
+        self._store: JobRecordStore | None = None
 
     @property
     def physical_id(self) -> str:
@@ -154,6 +155,11 @@ class Invocation:
         Raises:
             Failure: The event does not contain its location.
         """
+        if self._store is None:
+            self._store = self._new_store()
+        return self._store
+
+    def _new_store(self) -> JobRecordStore:
         event = self.event
         places = [Location.parse(text_of(event.properties, Property.RECORDS))]
         with suppress(Failure):
@@ -166,6 +172,7 @@ class Invocation:
             encryption=self._encryption(),
             moves=event.type is RequestType.UPDATE,
             repairs=event.type is not RequestType.DELETE,
+            is_new=event.type is RequestType.CREATE,
         )
 
     def _encryption(self) -> Mapping[str, Encryption]:

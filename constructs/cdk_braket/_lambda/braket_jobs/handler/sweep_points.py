@@ -448,7 +448,8 @@ def collect_points(event: Mapping[str, object], tools: Tools) -> Mapping[str, ob
     manifest = Location(text_of(details, "Bucket"), text_of(details, "Key"))
     rows = _rows(tools, manifest)
     table = replace(manifest, key=f"{manifest.key.rpartition('/')[0]}/{TABLE_FILE}")
-    tools.calls().retry(lambda: tools.gateway.write_table(table, table_of(rows)))
+    text = table_of(rows)
+    tools.calls().retry(lambda: tools.gateway.overwrite(table, text, "text/csv; charset=utf-8"))
     tools.log("collected", {"points": len(rows)})
     return {**summary_of(rows), "TableS3Uri": table.uri, "ManifestS3Uri": manifest.uri}
 

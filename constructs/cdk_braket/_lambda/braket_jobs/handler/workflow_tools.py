@@ -10,7 +10,7 @@ from functools import partial
 from ..api.service_rules import is_unicode, mapping_in
 from ..contract import RunProperty
 from ..issue import Issue
-from .errors import Failure, Kind, ServiceError
+from .errors import Failure, ServiceError
 from .properties import Location
 from .retries import Tools
 
@@ -39,18 +39,7 @@ def read(tools: Tools, place: Location) -> str | None:
 
 def write(tools: Tools, place: Location, text: str) -> None:
     """Write an object over an existing one: the last writer wins."""
-    calls, gateway, attempt = tools.calls(), tools.gateway, 0
-    while True:
-        found, version = calls.retry(partial(gateway.read_record, place)) or (None, None)
-        if found == text:
-            return None
-        try:
-            return calls.retry(partial(gateway.write_record, place, text, version))
-        except ServiceError as error:
-            if error.kind is not Kind.CONFLICT:
-                raise
-        calls.pause(attempt, "others change the record")
-        attempt += 1
+    tools.calls().retry(lambda: tools.gateway.overwrite(place, text, "application/json"))
 
 
 def names_below(tools: Tools, place: Location) -> list[str]:
