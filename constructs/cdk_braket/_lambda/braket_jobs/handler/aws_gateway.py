@@ -1,4 +1,7 @@
-"""Every call that leaves the handler, by boto3 or HTTP. docs/reference/permissions.md lists them.
+"""Every call that leaves the handler, by botocore or HTTP.
+
+docs/reference/permissions.md lists them. The clients are botocore's: they start faster than those
+of boto3, which would add nothing here.
 
 Each method is one call, without decisions or retries. Botocore's retries are disabled, so that each
 retry is explicit, has jitter and respects the time budget. Every call has timeouts, which are short
@@ -16,11 +19,11 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-import boto3
+import botocore
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -36,8 +39,9 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.session import Session, get_session
 
-from ..api import model_rules
+from ..api import model_rules, service_model
 from ..api.sweep_table import numbers_in
 from .create_job import ANNOUNCED_SECONDS, CALL_SECONDS
 from .errors import (
@@ -114,7 +118,7 @@ _TRANSIENT = (
     OSError,
     ResponseParserError,
 )
-"""The errors of boto3 for an incomplete response."""
+"""The errors of botocore for an incomplete response."""
 
 _GUESSED: Final = (Encryption("aws:kms"), Encryption("AES256"))
 """The encryption to request where a bucket refuses objects without a header, and neither the
@@ -132,7 +136,7 @@ _HTTP_ERROR = 500
 
 
 class _StatesClient(Protocol):
-    """The calls of boto3's client for AWS Step Functions that the handler uses."""
+    """The calls of the client for AWS Step Functions that the handler uses."""
 
     def send_task_success(self, *, taskToken: str, output: str) -> object:  # noqa: N803
         """Let a state succeed."""
@@ -167,13 +171,19 @@ def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_S
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="cdk-braket",
     )
-    create: Callable[..., object] = boto3.client
 
     def created(_: object) -> object:
         with _translated(service):  # it may read credentials
-            return create(service, config=config)
+            return _session().create_client(service, config=config)
 
     return cached_property(created)
+
+
+@cache
+def _session() -> Session:
+    session = get_session()
+    session.register_component("data_loader", service_model.LOADER)
+    return session
 
 
 class AwsGateway(Gateway):
@@ -619,7 +629,7 @@ def _call(operation: str, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.k
 
 
 class _translated:  # noqa: N801 - reads as a clause: `with _translated("GetObject"):`
-    """Turns the errors of boto3 into `ServiceError`."""
+    """Turns the errors of botocore into `ServiceError`."""
 
     def __init__(self, operation: str) -> None:
         self._operation = operation
@@ -632,7 +642,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated("GetObje
             raise _from_reply(self._operation, error) from error
         if isinstance(error, ParamValidationError):
             # The message repeats the arguments, hyperparameters included: not even as a cause.
-            message = f"boto3 {boto3.__version__} refuses the arguments"
+            message = f"botocore {botocore.__version__} refuses the arguments"
             name = type(error).__name__
             raise ServiceError(self._operation, name, message, Kind.PERMANENT) from None
         if isinstance(error, (*_TRANSIENT, BotoCoreError)):
