@@ -310,7 +310,7 @@ REFUSED = ServiceError("CreateJob", "ServiceQuotaExceededException", "", Kind.PE
 
 
 @pytest.mark.parametrize("same", [True, False])
-@pytest.mark.parametrize("at", ["create_job", "copy_asset", "has_role", "read_record"])
+@pytest.mark.parametrize("at", ["create_job", "copy_asset", "has_role"])
 def test_the_delete_of_a_failed_create_leaves_the_job_of_a_later_create(
     same: bool, at: str
 ) -> None:
@@ -334,7 +334,9 @@ def test_the_delete_of_a_failed_create_leaves_the_job_of_a_later_create(
 
 def test_the_delete_of_a_create_out_of_time_leaves_the_job_of_a_later_one() -> None:
     cfn = CloudFormation(Mailbox(), index.respond_to)
-    failed = cfn.create(properties("A"), always("get_job", error=DOWN))
+    searching = Failing(DOWN, frozenset({"find_jobs"}), 0, 10**9)
+    creating = Failing(DOWN, frozenset({"create_job"}), 0, 10**9)
+    failed = cfn.create(properties("A"), lambda _attempt: Faults(before=searching, after=creating))
     assert failed is not None
     assert not failed.ok
     assert ok(cfn.create(properties("A")))
@@ -450,8 +452,14 @@ def test_a_deployment_that_waits_finds_a_job_that_is_unknown_for_a_while(seconds
 
 
 def test_a_creation_that_fails_cancels_a_job_that_is_unknown_for_a_while() -> None:
-    cfn = CloudFormation(Mailbox(appears_after=60.0), index.respond_to)
-    answer = cfn.create(properties("A"), always("get_job", error=REFUSED))
+    world = Mailbox(appears_after=60.0)
+    cfn = CloudFormation(world, index.respond_to)
+
+    def refused(name: str, _number: int) -> None:
+        if name == "write_record" and world.jobs:
+            raise REFUSED
+
+    answer = cfn.create(properties("A"), lambda _attempt: Faults(before=refused))
     assert answer is not None
     assert not answer.ok
     assert ok(cfn.delete(answer.physical_id, properties("A")))

@@ -419,6 +419,20 @@ def test_an_error_while_a_client_is_created_is_one_of_its_calls(
         assert raised.value.kind is Kind.TRANSIENT
 
 
+def test_the_usual_clients_are_created_in_advance(
+    gateway: AwsGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.create_clients()
+    created = {name for name in vars(gateway) if not name.startswith("_enc")}
+    assert created == {"_s3", "_braket", "_checked_buckets"}
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise CredentialRetrievalError(provider="container", error_msg="timed out")
+
+    monkeypatch.setattr("botocore.session.Session.create_client", fail)
+    AwsGateway().create_clients()
+
+
 def test_the_error_of_a_request_that_boto3_refuses_has_no_values(gateway: AwsGateway) -> None:
     with pytest.raises(ServiceError) as raised:
         gateway.create_job({**request(), "hyperParameters": {"k": [CANARY]}, "clientToken": "t"})

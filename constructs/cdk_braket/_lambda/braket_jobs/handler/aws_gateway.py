@@ -203,6 +203,14 @@ class AwsGateway(Gateway):
         self._encryption_of: dict[str, Encryption] = {}
         self._checked_buckets: set[str] = set()
 
+    def create_clients(self) -> None:
+        """Create the clients that almost every event needs, before there is one.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/best-practices.html
+        """
+        with suppress(ServiceError):  # the first call will fail, and is handled
+            _ = self._s3, self._braket
+
     @property
     def region(self) -> str:
         return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")

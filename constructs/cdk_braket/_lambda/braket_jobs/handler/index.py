@@ -5,6 +5,7 @@ which contains the presigned ResponseURL and the request with its hyperparameter
 response or an error is redacted here.
 """
 
+import os
 import random
 import threading
 from collections.abc import Mapping
@@ -67,6 +68,8 @@ class Context(Protocol):
 
 
 _aws = AwsGateway()
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    _aws.create_clients()
 
 
 class HybridJobError(Exception):
