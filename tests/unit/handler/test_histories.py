@@ -580,7 +580,7 @@ def test_a_first_create_does_not_need(world: World, stack: Stack, method: str) -
     assert stack.create(properties())["Status"] == "SUCCESS"
 
 
-def test_a_first_create_makes_these_calls_until_its_answer(world: World, stack: Stack) -> None:
+def test_the_calls_of_a_first_create(world: World, stack: Stack) -> None:
     """The real write of a new record is two calls, the copy three."""
     stack.create(properties())
     assert world.calls == [
@@ -598,7 +598,7 @@ def test_a_first_create_makes_these_calls_until_its_answer(world: World, stack: 
 def test_a_record_that_another_invocation_has_changed_is_read_again(
     world: World, stack: Stack
 ) -> None:
-    """What this invocation wrote last is not taken for the record: the write has a condition."""
+    """The last write of this invocation may be out of date: then the condition refuses the next."""
 
     def deleted(name: str, _number: int) -> None:
         if name == "copy_asset":
