@@ -135,34 +135,6 @@ _KINDS: Final[Mapping[int, Kind]] = {
 _HTTP_ERROR = 500
 
 
-class _StatesClient(Protocol):
-    """The calls of the client for AWS Step Functions that the handler uses."""
-
-    def send_task_success(self, *, taskToken: str, output: str) -> object:  # noqa: N803
-        """Let a state succeed."""
-
-    def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> object:  # noqa: N803
-        """Let a state fail."""
-
-    def start_execution(
-        self,
-        *,
-        stateMachineArn: str,  # noqa: N803
-        name: str,
-        input: str,
-    ) -> Mapping[str, str]:
-        """Start an execution."""
-
-    def list_executions(self, *, stateMachineArn: str, nextToken: str = "") -> Mapping[str, Any]:  # noqa: N803
-        """List executions."""
-
-    def describe_execution(self, *, executionArn: str) -> Mapping[str, str]:  # noqa: N803
-        """Describe an execution."""
-
-    def stop_execution(self, *, executionArn: str) -> object:  # noqa: N803
-        """Stop an execution."""
-
-
 def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_SECONDS) -> Any:  # noqa: ANN401 - annotated where it is used
     """Return a client that is created on first use, so that cold starts create no others."""
     config = Config(
@@ -197,7 +169,7 @@ class AwsGateway(Gateway):
     _s3: "S3Client" = _client("s3")
     _s3_checks: "S3Client" = _client("s3", CHECK_SECONDS, CHECK_SECONDS)
     _s3_for_copies: "S3Client" = _client("s3", COPY_SECONDS)
-    _states: "_StatesClient" = _client("stepfunctions")
+    _states: Any = _client("stepfunctions")  # boto3-stubs are not installed for it
 
     def __init__(self) -> None:
         self._encryption_of: dict[str, Encryption] = {}
@@ -514,7 +486,7 @@ class AwsGateway(Gateway):
         answer = _call(
             "StartExecution", start, stateMachineArn=state_machine, name=name, input=text
         )
-        return answer["executionArn"]
+        return str(answer["executionArn"])
 
     def list_executions(self, state_machine: str, token: str = "") -> Page[Job]:
         more = {"nextToken": token} if token else {}
@@ -528,7 +500,7 @@ class AwsGateway(Gateway):
 
     def execution_status(self, execution: str) -> str:
         describe = self._states.describe_execution
-        return _call("DescribeExecution", describe, executionArn=execution)["status"]
+        return str(_call("DescribeExecution", describe, executionArn=execution)["status"])
 
     def stop_execution(self, execution: str) -> None:
         _call("StopExecution", self._states.stop_execution, executionArn=execution)

@@ -6,7 +6,6 @@ from .. import contract
 from .gateway import Job
 from .invocation import APPEARS_SECONDS, POLL_SECONDS, Event, Invocation
 from .job_record import Run
-from .job_record_store import JobRecordStore
 
 _CLOCK_SKEW_SECONDS = 3600.0
 """How far the service's clock may be behind ours."""
@@ -89,11 +88,11 @@ def _has_run_id(name: str, run_ids: Collection[str]) -> bool:
     return any(name[start : start + length] in run_ids for start in range(len(name)))
 
 
-def wait_for_call(invocation: Invocation, store: JobRecordStore, run: Run) -> Run:
+def wait_for_call(invocation: Invocation, run: Run) -> Run:
     """Wait until no other invocation may be in the middle of CreateJob for this run."""
     while is_with_another(invocation, run):
         invocation.calls.wait(POLL_SECONDS, "another invocation is creating the job")
-        run = store.read().runs.get(run.token, run)
+        run = invocation.store().read().runs.get(run.token, run)
     return run
 
 

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -181,6 +181,15 @@ class Invocation:
             with suppress(Failure):
                 found |= read_encryption(properties)
         return found
+
+    def note(self, change: Callable[[JobRecord], JobRecord], job: str | None = None) -> bool:
+        """Change the record if possible; return whether it was. A later event repairs it if not."""
+        try:
+            self.store().change(change)
+        except (Failure, ServiceError) as error:
+            self.log("not_noted", job, error=error)
+            return False
+        return True
 
     def unchecked(self, check: str, error: ServiceError) -> None:
         """Log a failed check."""

@@ -156,10 +156,10 @@ class Lifecycle:
             return self._held_without_record(definition, error)
         run = self._requested_run(record, definition)
         self._invocation.may_exist = run.was_called or run.job is not None
-        self._cancellation.end_released(store, record)
+        self._cancellation.end_released(record)
         if run.job is None:
-            creation = self.creation(self._invocation, self._cancellation, self._accept)
-            arn = creation.create(definition, store, run)
+            creation = self.creation(self._invocation, definition, self._cancellation, self._accept)
+            arn = creation.create(run)
             return Outcome(arn, self.attributes(arn, render(definition.request, run.token)))
         job = self._calls.job_or_none(run.job)
         outcome = self._adopted(run.job, job, definition, store, run)
@@ -425,13 +425,9 @@ class Lifecycle:
             return old if run is None else old.with_run(run.after(Step.FAIL, failure=said))
 
         said = self._without_secrets(reason)
-        try:
-            with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
-                self._invocation.store().change(failed)
-        except (Failure, ServiceError) as error:
-            self._invocation.log("not_noted", job, error=error)
-        else:
-            self._invocation.failed_job = job
+        with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
+            if self._invocation.note(failed, job):
+                self._invocation.failed_job = job
 
     def note_answered(self) -> None:
         """Record that CloudFormation has received the success of a Create, if it has in time.
@@ -485,7 +481,7 @@ class Lifecycle:
         if is_retained or (run is not None and run.state is State.RETAINED):
             self._invocation.log("retained" if run is None or run.is_ours else "not_ours", arn)
         if store is not None and record is not None and run is not None:
-            self._cancellation.end_released(store, record)
+            self._cancellation.end_released(record)
         elif not is_retained and self._is_ours(arn, has_record=record is not None):
             self._cancellation.end(arn)
         if store is not None and record is None:
@@ -571,7 +567,7 @@ class Lifecycle:
                 raise
             self._invocation.log("no_record", None, error=error)
             return
-        self._cancellation.end_released(store, record)
+        self._cancellation.end_released(record)
 
     def _without_create(self, old: JobRecord, create: str) -> JobRecord:
         """Return the record without the jobs of a Create.

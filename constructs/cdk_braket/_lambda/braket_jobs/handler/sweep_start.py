@@ -34,7 +34,7 @@ _STATUSES: Mapping[str, str] = {
 class _Start(Creation):
     """Starts the execution of a run. Checks and copies are left to its points."""
 
-    def _prepare(self, definition: JobProperties, run: Run) -> None:
+    def _prepare(self, run: Run) -> None:
         """Do nothing."""
 
 
