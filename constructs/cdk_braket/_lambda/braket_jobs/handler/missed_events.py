@@ -11,7 +11,7 @@ from .errors import Failure, ServiceError
 from .gateway import Job
 from .invocation import Event, Outcome, RequestType
 from .retries import Calls, Tools
-from .workflow_tools import text_of
+from .run_events import text_of
 
 SETTLES_SECONDS = 60.0
 """The time after its creation in which a rule may not match. It is documented as "a short time".

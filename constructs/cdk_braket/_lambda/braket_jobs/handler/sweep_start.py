@@ -20,6 +20,7 @@ from .job_record import Run
 from .lifecycle import Lifecycle
 from .properties import JobProperties, Location, text_of
 from .retries import Tools
+from .run_objects import RunObjects
 from .workflow_runs import cancel_all
 
 # Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
@@ -93,7 +94,7 @@ class _Executions(Jobs):
         finally:
             # The rule on stopped executions does the same, unless it is deleted with the sweep.
             records = Location.parse(text_of(self._event.properties, SweepProperty.RECORDS))
-            cancel_all(self._tools, records, arn, self._gateway.now())
+            cancel_all(RunObjects(self._tools, records), arn, self._gateway.now())
 
 
 def _as_job(execution: Job) -> Job:
