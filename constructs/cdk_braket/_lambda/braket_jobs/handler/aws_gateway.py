@@ -12,15 +12,13 @@ import http.client
 import json
 import os
 import socket
-import tarfile
 import threading
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import botocore
@@ -79,12 +77,6 @@ ANSWER_SECONDS = 10
 
 # With status 400.
 _NOT_FOUND_CODES = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
-
-_RESULT = "results.json"
-_LARGEST_ARCHIVE = 64 * 1024**2
-"""How much of a job's archive is searched for its result."""
-
-_LARGEST_RESULT = 4 * 1024**2
 
 LARGEST_COPY_BYTES = 5 * 1024**3
 """The limit of one CopyObject.
@@ -506,12 +498,13 @@ class AwsGateway(Gateway):
         _call("StopExecution", self._states.stop_execution, executionArn=execution)
 
     def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
-        # The archive is the script's, so it is not trusted: one member is read, up to a limit, and
-        # nothing is unpacked.
+        # Only points of sweeps need it: its modules are slow to import.
+        from .job_result import result_in  # noqa: PLC0415
+
         with _translated("GetObject"):
             body = self._s3.get_object(Bucket=archive.bucket, Key=archive.key)["Body"]
             try:
-                return numbers_in(_result_in(body))
+                return numbers_in(result_in(body))
             finally:
                 body.close()
 
@@ -544,40 +537,6 @@ class AwsGateway(Gateway):
 
 def _iso(time: datetime | None) -> str:
     return "" if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-class _Readable(Protocol):
-    def read(self, amt: int | None = None) -> bytes:
-        """Return the next bytes."""
-
-
-def _result_in(body: "_Readable") -> Mapping[str, object]:
-    """Return the result in a job's archive; an empty one if there is none."""
-    try:
-        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # it has the methods of a file
-            for member in archive:
-                if member.isfile() and member.name.rpartition("/")[2] == _RESULT:
-                    found = archive.extractfile(member)
-                    value = json.loads(found.read(_LARGEST_RESULT)) if found else None
-                    return value if isinstance(value, dict) else {}
-    except (tarfile.TarError, OSError, EOFError, ValueError, RecursionError, zlib.error):
-        pass  # not an archive of the SDK: there are no metrics
-    return {}
-
-
-class _Limited:
-    """The start of a file; the rest is not read."""
-
-    def __init__(self, body: "_Readable") -> None:
-        self._body = body
-        self._left = _LARGEST_ARCHIVE
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
-        wanted = self._left if size < 0 else min(size, self._left)
-        data = self._body.read(wanted) if wanted else b""
-        self._left -= len(data)
-        return data
 
 
 def _shut_down(connection: http.client.HTTPConnection) -> None:
