@@ -191,7 +191,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--quotas",
         metavar="QUOTAS",
         help=f"refuse hybrid jobs beyond quotas: {NEW_ACCOUNT}, or changes of its quotas such as "
-        f"jobs=10,rate=5,ml.p3.2xlarge=1 ({settings.QUOTAS} does the same; default: no quotas)",
+        f"jobs=10,rate=5,ml.m5.large=8 ({settings.QUOTAS} does the same; default: no quotas)",
     )
 
 

@@ -36,7 +36,7 @@ _INSTANCES: Final[Mapping[str, int]] = {
 
 
 class QuotaError(ValueError):
-    """A text describes no quotas; the message is the rule."""
+    """A string describes no quotas; the message is the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Quotas:
 
         Args:
             text: `new-account`, or changes of its quotas: `jobs`, `rate`, `burst` or instance types
-                with numbers, such as `jobs=10,ml.p3.2xlarge=1`.
+                with numbers, such as `jobs=10,ml.m5.large=8`.
 
         Raises:
             QuotaError: The text has another form.

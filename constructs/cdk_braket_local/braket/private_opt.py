@@ -1,9 +1,9 @@
 """Runs a command of a job with the job's own /opt, which no other process sees.
 
 Scripts for Amazon Braket may use the paths /opt/ml, /opt/braket and /opt/jobs. This program gives
-itself a private mount namespace, mounts the job's folders there, and becomes the command. As root
-it needs nothing else; other users need a user namespace, which some systems do not allow. Without
-one, the command runs with the folders' paths on this machine, and the log gets the reason.
+itself a private mount namespace, mounts the job's folders there, and executes the command in its
+place. This is enough for root. Other users need a user namespace, which some systems do not allow.
+Without one, the command runs with the folders' paths on this machine, and the log has the reason.
 
 Standard library only, and few imports: it runs before each script.
 Source of the steps: mount_namespaces(7), user_namespaces(7).
@@ -24,7 +24,7 @@ _C = ctypes.CDLL(None, use_errno=True)
 
 
 def main(folder: str, directory: str, command: list[str]) -> None:
-    """Become a command whose /opt has the folders of a job.
+    """Execute a command whose /opt has the folders of a job.
 
     Args:
         folder: The folder with the job's part of /opt.

@@ -1,6 +1,6 @@
-"""What SageMaker's training toolkit gives to a job: files, variables and arguments.
+"""The files, variables and arguments of a job that SageMaker's training toolkit provides.
 
-The container of a hybrid job is started by that toolkit, so scripts can read its variables, such as
+That toolkit starts the container of a hybrid job. So scripts can read its variables, such as
 SM_CHANNELS, and parse hyperparameters from the command line. Source of names and forms:
 `src/sagemaker_training/environment.py` and `mapping.py` of
 https://github.com/aws/sagemaker-training-toolkit.
@@ -85,7 +85,7 @@ class TrainingEnvironment:
 
     @property
     def _hyperparameters(self) -> Mapping[str, object]:
-        """The script's hyperparameters, each as the JSON value that it is, or as text."""
+        """The script's hyperparameters, each as a JSON value if it is one, or as a string."""
         return {
             name: _decoded(text)
             for name, text in self.plan.hyperparameters.items()
@@ -198,7 +198,7 @@ _COPIED: Final = (
 
 
 def _fits(name: str, text: str) -> bool:
-    """Whether a process can have a variable. Source of the length: execve(2)."""
+    """Whether a process can have a variable. Source of the length: the manual page of `execve`."""
     entry = f"{name}={text}"
     return "=" not in name and "\0" not in entry and len(os.fsencode(entry)) < _LONGEST_VARIABLE
 
