@@ -476,8 +476,8 @@ class HybridJobEnvironment(_Environment):
     def grant_read_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to see jobs, and to read their logs and their results in this environment.
 
-        Use it for jobs that others start with `grant_create_job`; a job of a stack has grants of
-        its own. The ARN of a job does not name its environment. So the grantee can find and see all
+        Use it for jobs that others start with `grant_create_job`; a job of a stack has separate
+        grants. The ARN of a job does not name its environment. So the grantee can find and see all
         jobs of the account in this region, and read their logs. The results and checkpoints are
         those in the results bucket.
 
