@@ -312,7 +312,14 @@ class _Container:
         # So that uv ends with the job.
         variables = {**self._plan.uv_variables, **processes.mark(self._plan.workspace)}
         try:
-            return environments.built(image, cache, variables, self._note, self._stopped.is_set)
+            return environments.built(
+                image,
+                cache,
+                variables,
+                self._note,
+                self._stopped.is_set,
+                needs_our_python=environments.has_pickle(code),
+            )
         except environments.NotBuiltError as error:
             raise _SetUpError(f"the script imports {', '.join(missing)}, and {error}") from error
 
@@ -322,9 +329,13 @@ class _Container:
         if not found:
             return str(self._environment.python)
         folder = self._plan.workspace / "environment"
-        own = Environment(folder, "")
+        own = Environment(folder, "", self._environment.version)
         try:
-            venv.create(folder, with_pip=True, symlinks=True)
+            if own.has_our_python:
+                venv.create(folder, with_pip=True, symlinks=True)
+            else:
+                command = [str(self._environment.python), "-I", "-m", "venv", str(folder)]
+                subprocess.run(command, capture_output=True, check=True)
             line = f"import site; site.addsitedir({str(self._environment.site_packages)!r})"
             # After its own packages.
             (own.site_packages / "image.pth").write_text(f"{line}\n", "utf-8")
