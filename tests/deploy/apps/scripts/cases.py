@@ -19,7 +19,7 @@ class Case:
         inputs: The files of its channels, by name.
         device: Its device.
         resumes: The job whose checkpoints it gets.
-        is_long: Whether it takes minutes.
+        is_long: Whether it runs for minutes.
     """
 
     source: str
