@@ -132,8 +132,12 @@ def test_a_deployed_script_has_its_results(
 
 
 @pytest.fixture(scope="module")
-def session(bootstrapped_aws: LocalAws) -> Iterator[AwsSession]:
+def session(
+    bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AwsSession]:
     with pytest.MonkeyPatch.context() as patch:
+        # The SDK downloads to where it is.
+        patch.chdir(tmp_path_factory.mktemp("downloads"))
         for name, value in bootstrapped_aws.environment.items():
             patch.setenv(name, value)
         yield AwsSession(boto3.Session(region_name=bootstrapped_aws.region))
