@@ -14,6 +14,7 @@ from cdk_braket import (
     HybridJob,
     HybridJobEnvironment,
     InputChannel,
+    PreflightCheck,
     WaitForCompletion,
 )
 from tests.deploy.apps.scripts.cases import CASES
@@ -52,7 +53,7 @@ for name in names:
         wait_for_completion=WaitForCompletion() if name == "First" else None,
         max_runtime=Duration.hours(1),
         # The synth would refuse a requirement that is not there.
-        disabled_checks=["requirements"] if name == "FailingRequirements" else [],
+        disabled_checks=[PreflightCheck.REQUIREMENTS] if name == "FailingRequirements" else [],
     )
 jobs["Function"] = HybridJob(
     stack,
