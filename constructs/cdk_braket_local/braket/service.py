@@ -263,11 +263,8 @@ class BraketService:
 
     def _jobs_queued(self, device: str) -> int:
         with self._lock:
-            return sum(
-                job.status is Status.QUEUED
-                and _text(job.request, "deviceConfig", "device") == device
-                for job in self._jobs.values()
-            )
+            jobs = self._jobs.values()
+            return sum(job.status is Status.QUEUED and job.device == device for job in jobs)
 
     def _changed(self, job: Job) -> None:
         with self._lock:
