@@ -118,7 +118,7 @@ def test_attributes_of_an_imported_job_are_escaped_in_policies() -> None:
 
 @pytest.mark.parametrize("uri", ["s3://*/a", "s3://a/b", "nowhere"])
 def test_an_imported_jobs_results_are_in_a_bucket_that_s3_can_have(uri: str) -> None:
-    with pytest.raises(ValidationError, match=r"results_s3_uri=.*: must be s3://bucket/prefix"):
+    with pytest.raises(ValidationError, match=r"results_s3_uri: expected s3://bucket/prefix"):
         HybridJob.from_hybrid_job_attributes(new_stack(), "Known", job_arn=_ARN, results_s3_uri=uri)
 
 
@@ -159,7 +159,7 @@ def test_input_is_written_and_not_read(channels: list[str], asked: str | None) -
 def test_a_missing_channel_is_reported(channels: list[str], asked: str | None, there: str) -> None:
     stack = new_stack()
     job = _reading(stack, *channels)
-    with pytest.raises(ValidationError, match=rf"channel={asked!r}: .* there is {there}\."):
+    with pytest.raises(ValidationError, match=rf"channel: .*got {asked!r}; there is {there}\."):
         job.grant_write_input(_user(stack), asked)
 
 

@@ -265,7 +265,7 @@ def test_a_run_ends_before_the_history_of_its_execution_is_full(minutes: int, se
 def test_a_poll_interval_that_would_fill_the_history_is_refused_with_one_that_fits() -> None:
     stack = new_stack()
     definition = _definition(stack)
-    with pytest.raises(ValidationError, match=r"poll_interval=.* 1/3500 .*Duration.seconds\(124\)"):
+    with pytest.raises(ValidationError, match=r"poll_interval: .* 1/3500 .*seconds\(124\)"):
         definition.run_job_task(
             stack, "Run", timeout=Duration.days(5), poll_interval=Duration.minutes(2)
         )
@@ -410,7 +410,7 @@ def test_all_problems_of_a_task_are_reported_at_once() -> None:
             result_path="$",
         )
     message = str(caught.value)
-    for name in ("Stack/Run", "timeout=", "poll_interval=", "result_path='$'"):
+    for name in ("Stack/Run", "timeout: ", "poll_interval: ", "result_path: "):
         assert name in message
     assert stack.node.try_find_child("Run") is None
 

@@ -953,7 +953,7 @@ def _wrong_values(given: Mapping[str, object]) -> Iterator[Issue]:
     if isinstance(encryption, s3.BucketEncryption) and encryption not in _ENCRYPTIONS:
         yield Issue(
             "encryption",
-            "must be KMS or S3_MANAGED",
+            "expected KMS or S3_MANAGED",
             "Use s3.BucketEncryption.KMS, with encryption_key=… for a key of yours",
             encryption.name,
         )
@@ -963,9 +963,8 @@ def _wrong_values(given: Mapping[str, object]) -> Iterator[Issue]:
     if isinstance(calls, int) and not is_unknown(calls) and calls < 1:
         yield Issue(
             "reserved_concurrent_executions",
-            "must be at least 1: with none, the handler is never called",
+            f"expected at least 1, got {calls}: with none, the handler is never called",
             "Use a larger number, or remove the argument",
-            str(calls),
         )
 
 
@@ -985,7 +984,7 @@ def _contradictions(given: Mapping[str, object]) -> Iterator[Issue]:
     if lacks_key and encryption is s3.BucketEncryption.KMS:
         yield Issue(
             "replication_bucket",
-            "must have a known KMS key, because objects with a key are copied only to a key",
+            "expected a bucket with a known KMS key: objects with a key are copied only to a key",
             "Use s3.Bucket.from_bucket_attributes(…, encryption_key=…)",
         )
     for name in ("vpc_subnets", "security_groups"):

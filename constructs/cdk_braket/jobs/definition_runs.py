@@ -251,7 +251,7 @@ def _wrong_period(start: datetime | None, end: datetime | None) -> Iterator[Issu
     if start is None or end is None:
         return
     if (start.tzinfo is None) != (end.tzinfo is None):
-        rule = "start and end must both have a time zone, or neither"
+        rule = "expected a time zone in both start and end, or in neither"
         yield Issue("end", rule, "Use datetime(…, tzinfo=UTC) for both", end.isoformat())
     elif start >= end:
-        yield Issue("end", "must be later than start", "Swap them?", end.isoformat())
+        yield Issue("end", "expected a time after start", "Swap them?", end.isoformat())

@@ -380,10 +380,9 @@ def _too_many_checks(timeout: Duration | None, poll_interval: Duration | None) -
     if seconds_of(poll_interval) < least:
         yield Issue(
             "poll_interval",
-            f"must be at least 1/{MOST_CHECKS} of timeout, because the history of an execution has "
-            "25,000 events",
+            f"expected at least 1/{MOST_CHECKS} of timeout, got {seconds_of(poll_interval):g} s: "
+            "the history of an execution has 25,000 events",
             f"Use Duration.seconds({least}) or more",
-            f"{seconds_of(poll_interval):g} s",
         )
 
 
@@ -398,7 +397,7 @@ def wrong_task(
         if not _SHORTEST <= seconds <= LONGEST_SECONDS or seconds != int(seconds):
             yield Issue(
                 name,
-                "must be between a second and a year, in whole seconds",
+                "expected whole seconds, from 1 second to 1 year",
                 "Use Duration.minutes(5)",
                 f"{seconds:g} s",
             )
@@ -406,7 +405,7 @@ def wrong_task(
     if result_path is not None and not _RESULT_PATH.fullmatch(result_path):
         yield Issue(
             "result_path",
-            "must name a member of the state's data, which holds the run from its start",
+            "expected a member of the state's data, which holds the run from its start",
             'Use "$.hybridJob"',
             shorten(result_path),
         )

@@ -155,9 +155,8 @@ def channel_to_write(
     there = ", ".join(in_buckets) or "none"
     issue = Issue(
         "channel",
-        f"must be a channel whose data is in a bucket; there is {there}",
+        f"expected a channel whose data is in a bucket, got {name!r}; there is {there}",
         "Use input_data={…: InputChannel.from_bucket(…)}, and name it",
-        repr(name),
     )
     raise ValidationError(scope.node.path, [issue])
 

@@ -417,6 +417,13 @@ def test_a_timeout_that_is_none_starts_nothing(world: World, odd: object) -> Non
     assert (world.jobs, world.objects) == ({}, {})
 
 
+@pytest.mark.parametrize("longest", [0, 99_999_999])
+def test_a_timeout_at_the_limit_is_accepted(world: World, longest: int) -> None:
+    until = _start(world, timeoutSeconds=longest)["WaitsUntil"]
+    assert isinstance(until, float)
+    assert until >= world.time + longest - 10
+
+
 @pytest.mark.parametrize("name", [RunProperty.EXECUTION, RunProperty.RUN_ID])
 @pytest.mark.parametrize("odd", ["", "\ud800", [], {}, 1])
 def test_a_name_that_is_no_text_starts_nothing(

@@ -81,7 +81,7 @@ def with_hyperparameters(request: Mapping[str, object], given: object) -> Mappin
     if not isinstance(given, Mapping) or not all(
         isinstance(value, str | int | float) for value in given.values()
     ):
-        rule = "must be an object of strings, numbers and bools"
+        rule = "expected an object of strings, numbers and bools"
         raise Failure(Issue(RunProperty.HYPERPARAMETERS, rule))
     if not given:
         return request
