@@ -189,7 +189,10 @@ WRONG_DEVICES: dict[str, tuple[Json, str]] = {
         {"device": "local:x", "allowed_devices": [Device.from_arn("local:x")]},
         r"allowed_devices\[0\]: expected local:<provider>/<simulator>, got 'local:x'",
     ),
-    "type": ({"device": "a", "allowed_devices": ["a"]}, r"allowed_devices\[0\]: expected a Device"),
+    "type": (
+        {"device": "a", "allowed_devices": ["a"]},
+        r"allowed_devices\[0\]='a': expected a Device",
+    ),
 }
 
 
@@ -197,8 +200,9 @@ WRONG_DEVICES: dict[str, tuple[Json, str]] = {
 def test_wrong_devices_of_a_run_are_reported(name: str) -> None:
     arguments, rule = WRONG_DEVICES[name]
     stack = new_stack()
-    with pytest.raises(ValidationError, match=rule):
+    with pytest.raises(ValidationError, match=rule) as caught:
         _definition(stack).run_job_task(stack, "Run", **cast("Any", arguments))
+    assert len(caught.value.problems) == 1
 
 
 def test_a_reservation_is_of_one_device() -> None:
