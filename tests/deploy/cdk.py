@@ -18,6 +18,7 @@ from tests.deploy.environments import CDK
 from tests.emulator import leaks
 from tests.patience import PATIENCE
 
+# The checkout's own command also sets variables, which this process has.
 _PLAIN_COMMAND = "python3 app.py"
 _VARIABLES = ("CDK_DEFAULT_ACCOUNT", "CDK_DEFAULT_REGION")
 _ONE_AT_A_TIME = threading.Lock()
@@ -100,9 +101,9 @@ class CdkApp:
         settings = json.loads((self.folder / "cdk.json").read_text(encoding="utf-8"))
         given = {name: str(value) for name, value in context.items()}
         assembly = self.scratch / "cdk.out"
-        if settings["app"] == _PLAIN_COMMAND:
-            # The CLI reports the error of an app that fails.
-            with contextlib.suppress(Exception):
+        if settings["app"].endswith(_PLAIN_COMMAND):
+            # The CLI reports the error of an app that fails, or that ends with a message.
+            with contextlib.suppress(Exception, SystemExit):
                 self._synthesize(settings["context"] | given, assembly)
                 return [f"--app={assembly}"]
         options = [f"--context={name}={value}" for name, value in given.items()]
