@@ -24,7 +24,7 @@ def outputs(
     )
     (outputs,) = app.deploy().values()
     yield outputs
-    app.destroy()
+    app.delete_stacks()
 
 
 def test_a_job_runs_on_it(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> None:

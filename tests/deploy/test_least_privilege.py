@@ -78,7 +78,7 @@ def templates(
     app = CdkApp(APP, tmp_path_factory.mktemp("guarded"), environments.of_command(bootstrapped_aws))
     app.deploy(older=older)
     yield app.scratch / "cdk.out"
-    app.destroy(older=older)
+    app.delete_stacks()
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,8 @@ def test_with_all_permissions_all_goes_well(local_aws: LocalAws, template: Templ
     assert _Scenario(local_aws, template).of_handler() == ""
 
 
+# tests/ledger removes each statement of the role. The next test enforces those of the job.
+@pytest.mark.long
 def test_the_handler_needs_each_of_its_permissions(
     local_aws: LocalAws, template: Template, subtests: pytest.Subtests
 ) -> None:
@@ -119,6 +121,8 @@ def test_the_job_needs_each_of_its_permissions(
     _expect_failures(subtests, _without_each_of_job(local_aws, template, given), needed)
 
 
+# The test above enforces the same statements in a shared role.
+@pytest.mark.long
 def test_an_isolated_job_needs_each_of_its_permissions(
     local_aws: LocalAws, isolated: Template, subtests: pytest.Subtests
 ) -> None:

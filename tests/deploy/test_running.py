@@ -33,7 +33,7 @@ def app(bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) ->
 def outputs(app: CdkApp) -> Iterator[Mapping[str, str]]:
     (outputs,) = app.deploy().values()
     yield outputs
-    app.destroy()
+    app.delete_stacks()
 
 
 class _Machine:

@@ -1,4 +1,7 @@
-"""Does its own work, and tries calls that its role does not allow. It needs no SDK, whose import is slow."""
+"""Does its own work, and tries calls that its role does not allow.
+
+It needs no SDK, whose import is slow.
+"""
 
 import json
 import os
