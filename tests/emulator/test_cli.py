@@ -126,6 +126,8 @@ def test_run_bootstraps_and_the_real_cdk_deploys(project: Path) -> None:
     assert json.loads((project / "outputs.json").read_text())["Small"]["Name"]
 
 
+# test_bootstrap.py reads the settings, and the test above bootstraps.
+@pytest.mark.long
 def test_bootstrapping_reads_the_settings_of_the_app_and_does_not_run_it(project: Path) -> None:
     (project / "app.py").write_text("open('ran', 'a')")
     context = {"@aws-cdk/core:bootstrapQualifier": "fromfile"}
@@ -197,6 +199,8 @@ def test_a_signal_ends_run_its_command_and_its_local_aws(project: Path) -> None:
     assert not answers(port)
 
 
+# Another test sends the signal to a command.
+@pytest.mark.long
 def test_a_signal_while_it_bootstraps_ends_it_too(project: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "run", "--", "touch", "ran"],
@@ -238,6 +242,8 @@ def test_settings_that_cannot_be_read_are_one_line(project: Path) -> None:
     assert not (project / "ran").exists()
 
 
+# test_bootstrap.py has the failures.
+@pytest.mark.long
 def test_a_failed_bootstrap_shows_the_output_of_the_cdk_cli(project: Path) -> None:
     settings = {"context": {"@aws-cdk/core:bootstrapQualifier": "not-a-qualifier!"}}
     (project / "cdk.json").write_text(json.dumps(settings))
@@ -276,6 +282,8 @@ def test_state_is_kept_between_commands_until_down(project: Path) -> None:
     assert [path.name for path in project.iterdir()] == ["node_modules"]
 
 
+# The tests beside it keep the project as it was, without a bootstrap.
+@pytest.mark.long
 def test_up_and_down_leave_a_project_as_it_was_and_up_works_again(project: Path) -> None:
     (project / "app.py").write_text(APP)
     (project / "cdk.json").write_text(json.dumps({"app": f"{shlex.quote(sys.executable)} app.py"}))
@@ -288,6 +296,8 @@ def test_up_and_down_leave_a_project_as_it_was_and_up_works_again(project: Path)
         assert contents(project) == before
 
 
+# test_state_directory.py has such folders without the command line.
+@pytest.mark.long
 def test_files_of_others_in_the_state_directory_stay_and_are_named(project: Path) -> None:
     state = project / ".cdk-braket-local"
     for _ in range(2):
@@ -300,6 +310,8 @@ def test_files_of_others_in_the_state_directory_stay_and_are_named(project: Path
     assert local(project, "down").stdout.startswith("no local AWS is kept in ")
 
 
+# test_state_directory.py has such folders without the command line.
+@pytest.mark.long
 def test_a_state_directory_that_came_with_a_repository_is_refused(project: Path) -> None:
     """The one of another clone, with its marker, a link to the user's files and somebody's pid."""
     thesis = project / "thesis"
@@ -382,6 +394,8 @@ def test_without_one_status_env_and_down_report_it(project: Path) -> None:
     assert down.stdout.startswith("no local AWS is kept in ")
 
 
+# test_state_directory.py has crashes without the command line.
+@pytest.mark.long
 def test_the_remains_of_a_crash_are_removed(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     port = port_of(project)
@@ -440,12 +454,16 @@ STATUS = (
 )
 
 
+# test_simulated_qpus.py has the devices.
+@pytest.mark.long
 def test_quantum_devices_are_simulated_on_demand(project: Path) -> None:
     done = local(project, "run", "--no-bootstrap", "--simulate-qpus", *python(STATUS))
     assert done.stdout == "ONLINE\n", done.stderr
     assert local(project, "run", "--no-bootstrap", *python(STATUS)).stdout == "OFFLINE\n"
 
 
+# The test of another port has the same refusal.
+@pytest.mark.long
 def test_other_settings_than_the_running_ones_are_refused(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0
     assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0

@@ -184,6 +184,8 @@ def main(text=""):
 """
 
 
+# Another test has the same exceptions in the output of a job.
+@pytest.mark.long
 def test_results_may_show_hyperparameters_and_the_jobs_own_session_alone(aws: LocalAws) -> None:
     jobs = Jobs(aws)
     jobs.run(SAVES)

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from cdk_braket_local.following import session
+from tests import length
 from tests.packaging.test_wheel import build, copy_sources
 from tests.packaging.users import UsersEnvironment, with_dependencies
 
@@ -130,7 +131,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         made.run("cdk-braket-local", "down")
 
 
-@pytest.mark.parametrize("stack", ["Job", "EmptiedBucket", "Call"])
+@pytest.mark.parametrize("stack", length.first(1, ["Job", "EmptiedBucket", "Call"]))
 def test_a_stack_that_needs_the_aws_sdk_is_refused_before_it_is_created(
     project: Project, stack: str
 ) -> None:
@@ -160,7 +161,7 @@ def with_client_s3(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("stack", ["Job", "EmptiedBucket", "Call"])
+@pytest.mark.parametrize("stack", length.first(1, ["Job", "EmptiedBucket", "Call"]))
 def test_with_the_aws_sdk_it_is_deployed_and_destroyed(with_client_s3: Project, stack: str) -> None:
     done = with_client_s3.deploy(stack)
     assert done.returncode == 0, done.stdout

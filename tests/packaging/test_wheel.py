@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import length
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILT_FROM = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "constructs")
 
@@ -202,7 +204,7 @@ def test_the_readme_installs_from_a_clone_and_from_a_repository() -> None:
     assert [("../" in each, "git+" in each) for each in INSTALLS] == [(True, False), (False, True)]
 
 
-@pytest.mark.parametrize("requirement", INSTALLS)
+@pytest.mark.parametrize("requirement", length.first(1, INSTALLS))
 def test_the_commands_of_the_readme_and_of_the_extra_install_it(
     requirement: str, repository: Path, with_pip: Path
 ) -> None:

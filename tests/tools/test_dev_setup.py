@@ -118,6 +118,8 @@ def test_a_changed_lock_is_applied_and_removed_packages_are_uninstalled(
     assert npm.stat().st_mtime_ns == npm_was_made, "its own lock is the same"
 
 
+# Below, other locks are refused in one line.
+@pytest.mark.long
 def test_a_lock_with_wrong_hashes_is_one_line_and_the_fixed_one_works(
     checkout: miniature.Miniature,
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_lock_with_wrong_hashes_is_one_line_and_the_fixed_one_works(
     assert checkout.dev("setup").returncode == 0
 
 
+@pytest.mark.long
 def test_a_lock_that_cannot_be_applied_changes_no_installed_package(
     checkout: miniature.Miniature,
 ) -> None:
