@@ -50,6 +50,8 @@ def test_many_jobs_on_one_environment(local_aws: LocalAws, app: CdkApp) -> None:
     assert "ManyJobsStack" not in _stacks(local_aws)
 
 
+# test_sharing.py has references between stacks, test_events.py an alarm.
+@pytest.mark.long
 def test_another_stack_reads_the_results_and_is_alarmed_by_a_failure(
     local_aws: LocalAws, app: CdkApp
 ) -> None:

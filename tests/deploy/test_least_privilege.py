@@ -102,7 +102,7 @@ def test_with_all_permissions_all_goes_well(local_aws: LocalAws, template: Templ
     assert _Scenario(local_aws, template).of_handler() == ""
 
 
-# tests/ledger removes each statement of the role. The next test enforces those of the job.
+# tests/ledger removes each statement of the role; the test above has all of them enforced.
 @pytest.mark.long
 def test_the_handler_needs_each_of_its_permissions(
     local_aws: LocalAws, template: Template, subtests: pytest.Subtests
@@ -113,6 +113,8 @@ def test_the_handler_needs_each_of_its_permissions(
     _expect_failures(subtests, wrong, needed)
 
 
+# tests/ledger removes each statement of the role; test_environments.py enforces its limits.
+@pytest.mark.long
 def test_the_job_needs_each_of_its_permissions(
     local_aws: LocalAws, template: Template, subtests: pytest.Subtests
 ) -> None:

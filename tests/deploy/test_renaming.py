@@ -20,6 +20,8 @@ def _jobs(aws: LocalAws) -> set[str]:
     return {job["jobArn"] for job in found if job["jobName"].startswith("vqe-Renamed")}
 
 
+# tests/synth/test_renaming.py has the ids; test_deploy.py deploys an unchanged job.
+@pytest.mark.long
 @scenario
 def test_a_renamed_job_that_keeps_its_logical_id_does_not_run_again(
     app: CdkApp, aws: LocalAws

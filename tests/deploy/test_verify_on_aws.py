@@ -28,6 +28,8 @@ EXPECTED = {
 }
 
 
+# The questions are about AWS; tests/docs/test_unverified.py has the page of each.
+@pytest.mark.long
 def test_it_answers_each_question_and_leaves_nothing(
     bootstrapped_aws: LocalAws, tmp_path: Path
 ) -> None:

@@ -170,6 +170,7 @@ def test_a_profile_of_a_real_account_is_out_of_reach(
     assert done.stdout == "[] us-east-1\n"
 
 
+@pytest.mark.long
 def test_each_run_is_fresh(project: Path) -> None:
     assert local(project, "run", "--no-bootstrap", *python(MAKE_BUCKET)).returncode == 0
     assert local(project, "run", "--no-bootstrap", *python(LIST_BUCKETS)).stdout == "0\n"
@@ -222,6 +223,8 @@ def test_a_program_that_is_not_there_is_one_line(project: Path) -> None:
     assert refusal(local(project, "run", "--", "no-such")) == "there is no program 'no-such' to run"
 
 
+# test_bootstrap.py has the failures.
+@pytest.mark.long
 def test_without_the_cdk_cli_it_reports_that_nothing_is_bootstrapped(project: Path) -> None:
     (project / "node_modules").unlink()
     done = subprocess.run(
@@ -359,6 +362,8 @@ def test_down_leaves_a_process_alone_that_is_not_the_keeper(project: Path) -> No
     assert "ended already" in local(project, "down").stdout
 
 
+# Above, `run` bootstraps; below, `up` keeps its state.
+@pytest.mark.long
 def test_up_is_bootstrapped_and_up_again_changes_nothing(project: Path) -> None:
     assert local(project, "up").returncode == 0
     keeper = keeper_of(project)
@@ -371,6 +376,7 @@ def test_up_is_bootstrapped_and_up_again_changes_nothing(project: Path) -> None:
     assert done.stdout == "1\n", "the bootstrap bucket"
 
 
+@pytest.mark.long
 def test_two_ups_at_once_start_one(project: Path) -> None:
     runs = [
         subprocess.Popen(
@@ -433,6 +439,8 @@ def test_a_killed_server_is_reported_and_its_processes_are_ended(project: Path) 
             left.kill()
 
 
+# test_server.py has it without the command line.
+@pytest.mark.long
 def test_a_port_in_use_is_reported_in_one_line(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -106,6 +106,8 @@ def test_the_exit_code_of_a_command_that_fails_stays_if_its_jobs_complete(tmp_pa
     assert "COMPLETED after " in done.stderr
 
 
+# Below, a signal discards a running job.
+@pytest.mark.long
 def test_no_wait_discards_running_jobs_and_counts_them(tmp_path: Path) -> None:
     done = run(tmp_path, HANGS, HANGS, options=["--no-wait"])
     assert done.returncode == 0

@@ -80,6 +80,8 @@ def _slopes(gamma: float, beta: float) -> tuple[float, float]:
     )
 
 
+# test_environments.py has the packages of an image.
+@pytest.mark.long
 def test_qaoa_by_adjoint_and_by_parameter_shift_agree_with_theory(jobs: Jobs) -> None:
     gamma, beta = 0.3, -0.2
     parameters = {"gamma": str(gamma), "beta": str(beta)}

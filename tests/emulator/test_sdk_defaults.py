@@ -138,6 +138,8 @@ if __name__ == "__main__":
 """
 
 
+# Above, the SDK creates a job of a script.
+@pytest.mark.long
 def test_a_decorated_function_is_a_job(local_aws: LocalAws, tmp_path: Path) -> None:
     assert _run(local_aws, tmp_path, DECORATED) == "{'sum': 42} {'sum': 44}\n"
 

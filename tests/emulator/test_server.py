@@ -115,7 +115,7 @@ def test_two_at_once_know_nothing_of_each_other(local_aws: LocalAws, tmp_path: P
             boto3.client("s3", **mixed).list_buckets()
 
 
-@pytest.mark.parametrize("end", length.first(2, ["stop", "server is killed", "parent is killed"]))
+@pytest.mark.parametrize("end", length.first(1, ["stop", "server is killed", "parent is killed"]))
 def test_it_leaves_no_process(tmp_path: Path, end: str) -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\n"

@@ -129,6 +129,7 @@ def test_processes_that_a_killed_one_left_are_ended_when_it_is_stopped(tmp_path:
         assert left.wait(PATIENCE) == -signal.SIGKILL
 
 
+@pytest.mark.long
 def test_a_late_stop_of_a_killed_one_does_not_affect_the_next_one(tmp_path: Path) -> None:
     folder = tmp_path / "aws"
     killed = LocalAws.start(folder)
@@ -216,6 +217,8 @@ def test_after_a_signal_run_leaves_nothing(tmp_path: Path, signum: signal.Signal
     assert list(tmp_path.iterdir()) == []
 
 
+# Above, the next start removes them.
+@pytest.mark.long
 def test_the_next_run_removes_the_remains_of_a_killed_one(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         end(process, signal.SIGKILL)

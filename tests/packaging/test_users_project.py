@@ -141,6 +141,8 @@ def test_a_stack_that_needs_the_aws_sdk_is_refused_before_it_is_created(
     assert project.stacks() == set()
 
 
+# Above, another stack is refused; tests/emulator/test_ministack_function_needs.py has the needs.
+@pytest.mark.long
 def test_a_bucket_deployment_works_or_is_refused_with_the_commands_that_help(
     project: Project,
 ) -> None:
