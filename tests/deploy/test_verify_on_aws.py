@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import boto3
+import pytest
 
 from cdk_braket_local.control.instance import LocalAws
 from examples.verify_on_aws import verify
