@@ -105,7 +105,10 @@ def test_the_reader_shows_the_value_that_it_read() -> None:
         1,
         [
             ("iterations=many", "iterations=many: must be a whole number"),
-            ("example=unknown", "example=unknown: must be one of job, sweep, reader, nightly"),
+            (
+                "example=unknown",
+                "example=unknown: must be one of job, many, sweep, reader, nightly",
+            ),
         ],
     ),
 )
