@@ -149,6 +149,8 @@ def test_an_update_that_is_rolled_back_restores_the_earlier_job(app: CdkApp, aws
     assert _alive(braket, stack) == []
 
 
+# tests/unit/handler and tests/simulator lose answers.
+@pytest.mark.long
 @scenario
 def test_an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultLostAnswer", _braket(aws)
@@ -163,7 +165,7 @@ def test_an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> No
     assert _alive(braket, stack) == []
 
 
-# Above, some answers are lost.
+# tests/unit/handler and tests/simulator lose answers.
 @pytest.mark.long
 @scenario
 def test_an_invocation_whose_answers_are_lost_is_tried_again(app: CdkApp, aws: LocalAws) -> None:

@@ -156,6 +156,7 @@ def test_energy_never_rises_with_exact_expectations(finished: tuple[Job, str]) -
     assert all(b <= a + 1e-9 for a, b in itertools.pairwise(trace))
 
 
+@pytest.mark.long
 def test_equal_seeds_give_equal_results(finished: tuple[Job, str], job: Job) -> None:
     assert job.run().returncode == 0
 

@@ -21,8 +21,8 @@ from packaging.utils import canonicalize_name
 from tests.packaging.test_wheel import ROOT, run
 from tests.patience import PATIENCE
 
-# The cache saves jsii from unpacking the library anew.
-KEPT: Final = ("JSII_RUNTIME_PACKAGE_CACHE_ROOT", "TMPDIR")
+# The caches save jsii from unpacking the library anew, and Node from compiling the CDK CLI.
+KEPT: Final = ("JSII_RUNTIME_PACKAGE_CACHE_ROOT", "NODE_COMPILE_CACHE", "TMPDIR")
 
 
 def closure(requirements: list[str]) -> dict[str, metadata.Distribution]:

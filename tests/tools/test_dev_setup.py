@@ -147,6 +147,7 @@ def test_a_lock_that_cannot_be_applied_changes_no_installed_package(
     assert (back.returncode, back.stderr) == (0, "")
 
 
+@pytest.mark.long
 def test_an_update_that_fails_half_way_is_not_built_upon(checkout: miniature.Miniature) -> None:
     assert checkout.dev("setup").returncode == 0
     marker = checkout.root / ".venv" / "was-here"
@@ -205,6 +206,7 @@ def test_uv_uses_the_index_in_the_configuration_file_of_pip(checkout: miniature.
     assert "mini-1.0" in checkout.installed()
 
 
+@pytest.mark.long
 def test_a_python_without_pip_is_enough(
     checkout: miniature.Miniature, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -262,6 +264,7 @@ def test_no_network_for_uv_is_the_same_line(checkout: miniature.Miniature) -> No
     assert line.startswith("dev: The package registry cannot be reached, and this set-up needs it.")
 
 
+@pytest.mark.long
 def test_a_broken_node_lock_is_one_line_and_keeps_the_python_part(
     checkout: miniature.Miniature,
 ) -> None:
@@ -282,6 +285,7 @@ def a_registry_that_never_answers() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/simple"
 
 
+@pytest.mark.long
 def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
     checkout: miniature.Miniature, tmp_path: Path
 ) -> None:
@@ -304,6 +308,7 @@ def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.long
 def test_two_at_once_set_up_once(checkout: miniature.Miniature) -> None:
     runs = [checkout.start("setup") for _ in range(2)]
     said = [run.communicate(timeout=PATIENCE)[1] for run in runs]
