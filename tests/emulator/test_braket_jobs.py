@@ -156,6 +156,8 @@ def test_checkpoints_reach_s3_while_the_job_runs_and_the_next_job_goes_on(jobs: 
     jobs.braket.cancel_job(jobArn=again)
 
 
+# test_environments.py has the environments of jobs.
+@pytest.mark.long
 def test_requirements_are_installed_in_an_environment_of_the_jobs_own(jobs: Jobs) -> None:
     project = {
         "algo.py": "import only_here\ndef main():\n    print(only_here.WHERE)\n",

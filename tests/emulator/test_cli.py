@@ -417,6 +417,8 @@ def test_the_remains_of_a_crash_are_removed(project: Path) -> None:
     assert local(project, "status").returncode == 0
 
 
+# test_state_directory.py has killed servers.
+@pytest.mark.long
 def test_a_killed_server_is_reported_and_its_processes_are_ended(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     keeper = keeper_of(project)
@@ -449,6 +451,8 @@ def test_a_port_in_use_is_reported_in_one_line(project: Path) -> None:
     assert [path.name for path in project.iterdir()] == ["node_modules"]
 
 
+# tests/emulator/test_cli_foreground.py has refusals in one line.
+@pytest.mark.long
 def test_another_port_than_the_running_ones_is_refused(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     port = port_of(project)
@@ -483,7 +487,6 @@ def test_quantum_devices_are_simulated_on_demand(project: Path) -> None:
     assert done.stdout == "DeviceOfflineException\n", done.stderr
 
 
-# The test of another port has the same refusal.
 @pytest.mark.long
 def test_other_settings_than_the_running_ones_are_refused(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0

@@ -323,6 +323,8 @@ def test_hyperparameters_that_are_not_given_have_defaults() -> None:
     assert vqe.Settings.of({"seed": "7"}) == vqe.Settings(seed=7)
 
 
+# Above, a job fails with its reason.
+@pytest.mark.long
 def test_bad_data_file_fails_with_its_name_and_reason(job: Job, tmp_path: Path) -> None:
     bad = tmp_path / "molecule.json"
     bad.write_text('{"terms": {"ZQ": 1}}', encoding="utf-8")

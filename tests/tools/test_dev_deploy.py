@@ -132,17 +132,16 @@ def test_an_option_that_cdk_deploy_does_not_have_is_refused_before_anything_runs
     assert line == f"dev: `cdk deploy` has no option {name}; see `npx cdk deploy --help`"
 
 
+# tests/emulator/test_cli.py and test_cli_jobs.py interrupt the same commands.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "signum"),
-    length.first(
-        1,
-        [
-            ("dev: deploying", signal.SIGINT),
-            ("dev: synthesizing", signal.SIGINT),
-            ("dev: bootstrapping", signal.SIGTERM),
-            ("dev: following", signal.SIGINT),
-        ],
-    ),
+    [
+        ("dev: deploying", signal.SIGINT),
+        ("dev: synthesizing", signal.SIGINT),
+        ("dev: bootstrapping", signal.SIGTERM),
+        ("dev: following", signal.SIGINT),
+    ],
 )
 def test_interrupted_at_any_step_it_leaves_nothing(step: str, signum: signal.Signals) -> None:
     before = scratch_directories()
