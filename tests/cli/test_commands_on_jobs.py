@@ -82,6 +82,7 @@ def test_an_unknown_job_is_an_error_in_one_line(cli: Cli) -> None:
         assert reference.partition("/")[0] in line
 
 
+# Above, a job is found by its name and by its id.
 @pytest.mark.long
 def test_a_name_of_two_jobs_names_none_and_lists_their_ids(cli: Cli, ended: Ended) -> None:
     request = ended.jobs.request(SCRIPT)

@@ -88,6 +88,7 @@ def test_a_handler_that_is_killed_at_once_starts_one_job(app: CdkApp, aws: Local
     _killed_after(0, "FaultAtOnce", app, aws)
 
 
+# tests/simulator kills the handler at each call.
 @pytest.mark.long
 @scenario
 def test_a_handler_that_is_killed_on_its_way_starts_one_job(app: CdkApp, aws: LocalAws) -> None:

@@ -51,7 +51,7 @@ def test_a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws:
     assert ".console.aws.amazon.com/braket/home?region=" in said
 
 
-# tests/unit/handler has the error; test_least_privilege.py enforces permissions.
+# tests/unit/handler has the error; test_environments.py enforces permissions.
 @pytest.mark.long
 @scenario
 def test_a_handler_that_may_not_run_itself_again_reports_it(app: CdkApp, aws: LocalAws) -> None:

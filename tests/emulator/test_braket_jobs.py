@@ -351,6 +351,7 @@ def _statuses(job: Json, events: tuple["SQSClient", str]) -> list[str]:
     return statuses
 
 
+# test_quantum_tasks.py has a queue.
 @pytest.mark.long
 def test_more_jobs_than_there_is_room_for_wait_their_turn(tmp_path: Path) -> None:
     with LocalAws.start(tmp_path / "aws") as aws:

@@ -170,6 +170,7 @@ def test_a_profile_of_a_real_account_is_out_of_reach(
     assert done.stdout == "[] us-east-1\n"
 
 
+# Each local AWS of the suite starts empty; test_state_directory.py has its files.
 @pytest.mark.long
 def test_each_run_is_fresh(project: Path) -> None:
     assert local(project, "run", "--no-bootstrap", *python(MAKE_BUCKET)).returncode == 0
@@ -376,6 +377,7 @@ def test_up_is_bootstrapped_and_up_again_changes_nothing(project: Path) -> None:
     assert done.stdout == "1\n", "the bootstrap bucket"
 
 
+# test_state_directory.py has many that claim a folder at once.
 @pytest.mark.long
 def test_two_ups_at_once_start_one(project: Path) -> None:
     runs = [
@@ -451,8 +453,6 @@ def test_a_port_in_use_is_reported_in_one_line(project: Path) -> None:
     assert [path.name for path in project.iterdir()] == ["node_modules"]
 
 
-# tests/emulator/test_cli_foreground.py has refusals in one line.
-@pytest.mark.long
 def test_another_port_than_the_running_ones_is_refused(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     port = port_of(project)
@@ -487,6 +487,7 @@ def test_quantum_devices_are_simulated_on_demand(project: Path) -> None:
     assert done.stdout == "DeviceOfflineException\n", done.stderr
 
 
+# Another port than the running one is refused alike.
 @pytest.mark.long
 def test_other_settings_than_the_running_ones_are_refused(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0

@@ -114,6 +114,7 @@ def main(
 """
 
 
+# test_run_job.py and the jobs of tests/deploy cast hyperparameters.
 @pytest.mark.long
 def test_eight_typed_hyperparameters_are_cast(jobs: Jobs) -> None:
     values = dict(zip("abcdefgh", ["1", "2.5", "x", "7", "-3", "1e-3", "a b", "0"], strict=True))

@@ -148,6 +148,7 @@ def test_secrets_are_found_in_every_place(aws: LocalAws, tmp_path: Path) -> None
         aws.stop()
 
 
+# test_secrets_are_found_in_every_place has each place; another test has a deleted one.
 @pytest.mark.long
 def test_a_hyperparameter_is_one_of_any_job(aws: LocalAws) -> None:
     jobs = Jobs(aws)
@@ -238,6 +239,7 @@ def test_events_of_a_stack_are_searched_after_another_replaced_it(
         aws.stop()
 
 
+# test_secrets_are_found_in_every_place has each place; another test has a deleted one.
 @pytest.mark.long
 def test_the_outputs_of_a_stack_are_searched_after_another_replaced_it(
     aws: LocalAws, tmp_path: Path
@@ -272,6 +274,7 @@ def handler(event, context):
 """
 
 
+# test_secrets_are_found_in_every_place has each place; another test has a deleted one.
 @pytest.mark.long
 def test_a_log_is_searched_after_its_stack_was_destroyed(aws: LocalAws, tmp_path: Path) -> None:
     function = {

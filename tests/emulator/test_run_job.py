@@ -100,7 +100,6 @@ def test_settings_that_are_turned_off_are_as_if_unset(text: str, shown: dict[str
     assert settings.given({settings.SIMULATE_QPUS: text}) == shown
 
 
-@pytest.mark.long
 def test_a_watched_script_runs_again_when_it_changes(tmp_path: Path) -> None:
     script, output = tmp_path / "algorithm.py", tmp_path / "output"
     script.write_text("print('first')")

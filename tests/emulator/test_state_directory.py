@@ -129,6 +129,7 @@ def test_processes_that_a_killed_one_left_are_ended_when_it_is_stopped(tmp_path:
         assert left.wait(PATIENCE) == -signal.SIGKILL
 
 
+# Above, the next start follows a kill.
 @pytest.mark.long
 def test_a_late_stop_of_a_killed_one_does_not_affect_the_next_one(tmp_path: Path) -> None:
     folder = tmp_path / "aws"

@@ -156,6 +156,7 @@ def test_energy_never_rises_with_exact_expectations(finished: tuple[Job, str]) -
     assert all(b <= a + 1e-9 for a, b in itertools.pairwise(trace))
 
 
+# The first test compares a run with the exact energy.
 @pytest.mark.long
 def test_equal_seeds_give_equal_results(finished: tuple[Job, str], job: Job) -> None:
     assert job.run().returncode == 0
@@ -172,6 +173,7 @@ def test_another_seed_starts_elsewhere_and_ends_there(finished: tuple[Job, str],
     assert abs(job.energy - EXACT) < 1e-3
 
 
+# The first test compares a run with the exact energy.
 @pytest.mark.long
 def test_sampled_job_is_right_within_its_noise(job: Job) -> None:
     shots = 2000
@@ -183,6 +185,7 @@ def test_sampled_job_is_right_within_its_noise(job: Job) -> None:
     assert 0 < abs(job.energy - EXACT) < 5 * 0.25 / shots**0.5
 
 
+# Below, the job requests a device on AWS.
 @pytest.mark.long
 def test_simulator_is_the_one_that_the_device_names(job: Job) -> None:
     ended = job.run({"iterations": "1"}, device="local:braket/braket_dm", warnings="default")

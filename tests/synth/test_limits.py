@@ -146,6 +146,7 @@ def test_descriptions_are_latin_1(id: str) -> None:
             assert (id in description) <= (id == "Moleküle")
 
 
+# Below, rules fill the same policy of a function.
 @pytest.mark.long
 def test_60_alarms_on_one_handler_share_its_permission() -> None:
     stack = new_stack()
@@ -167,6 +168,7 @@ def test_permissions_of_rules_that_fill_a_functions_policy_are_refused() -> None
     assert re.search(r"is one of 60 permissions .* 20,480 bytes: 44 fit", _refusal(stack))
 
 
+# Above, a quota of policies is read from the context alike.
 @pytest.mark.long
 def test_more_rules_than_a_bus_has_are_refused_unless_the_quota_is_higher() -> None:
     for context, is_refused in ((None, True), ({"cdk-braket:rules-per-event-bus": 400}, False)):

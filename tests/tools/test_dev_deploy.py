@@ -87,7 +87,7 @@ def test_the_state_machine_of_a_schedule_is_run_at_once() -> None:
     assert len(set((ROOT / "results").glob("*")) - before) == 1
 
 
-# tests/deploy/test_examples.py deploys it.
+# tests/deploy/test_sharing.py has references between stacks.
 @pytest.mark.long
 def test_the_reader_shows_the_value_that_it_read() -> None:
     done = deploy("-c", "example=reader", "-c", "iterations=3")
@@ -181,7 +181,7 @@ def test_pages_show_how_each_example_is_deployed() -> None:
     assert len(COMMANDS) >= 3
 
 
-# tests/deploy/test_examples.py deploys the same stacks.
+# tests/ledger and tests/quality synthesize each example; the first test deploys one.
 @pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_example_deploys_with_the_command_of_its_page(command: str) -> None:
