@@ -104,10 +104,10 @@ def test_the_reader_shows_the_value_that_it_read() -> None:
     length.first(
         1,
         [
-            ("iterations=many", "iterations=many: must be a whole number"),
+            ("iterations=many", "iterations: expected a whole number, got many"),
             (
                 "example=unknown",
-                "example=unknown: must be one of job, many, sweep, reader, nightly",
+                "example: expected one of job, many, sweep, reader, nightly, got unknown",
             ),
         ],
     ),
