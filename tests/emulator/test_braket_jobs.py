@@ -156,8 +156,6 @@ def test_checkpoints_reach_s3_while_the_job_runs_and_the_next_job_goes_on(jobs: 
     jobs.braket.cancel_job(jobArn=again)
 
 
-# test_environments.py has the environments of jobs.
-@pytest.mark.long
 def test_requirements_are_installed_in_an_environment_of_the_jobs_own(jobs: Jobs) -> None:
     project = {
         "algo.py": "import only_here\ndef main():\n    print(only_here.WHERE)\n",
@@ -351,7 +349,7 @@ def _statuses(job: Json, events: tuple["SQSClient", str]) -> list[str]:
     return statuses
 
 
-# test_quantum_tasks.py has a queue.
+# test_quotas.py has the queue of a QPU, and jobs beyond a quota.
 @pytest.mark.long
 def test_more_jobs_than_there_is_room_for_wait_their_turn(tmp_path: Path) -> None:
     with LocalAws.start(tmp_path / "aws") as aws:

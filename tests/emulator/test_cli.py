@@ -224,7 +224,7 @@ def test_a_program_that_is_not_there_is_one_line(project: Path) -> None:
     assert refusal(local(project, "run", "--", "no-such")) == "there is no program 'no-such' to run"
 
 
-# test_bootstrap.py has the failures.
+# Below, a bootstrap fails.
 @pytest.mark.long
 def test_without_the_cdk_cli_it_reports_that_nothing_is_bootstrapped(project: Path) -> None:
     (project / "node_modules").unlink()
@@ -246,8 +246,6 @@ def test_settings_that_cannot_be_read_are_one_line(project: Path) -> None:
     assert not (project / "ran").exists()
 
 
-# test_bootstrap.py has the failures.
-@pytest.mark.long
 def test_a_failed_bootstrap_shows_the_output_of_the_cdk_cli(project: Path) -> None:
     settings = {"context": {"@aws-cdk/core:bootstrapQualifier": "not-a-qualifier!"}}
     (project / "cdk.json").write_text(json.dumps(settings))

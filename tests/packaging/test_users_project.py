@@ -9,7 +9,6 @@ from typing import Final
 import pytest
 
 from cdk_braket_local.following import session
-from tests import length
 from tests.packaging.test_wheel import build, copy_sources
 from tests.packaging.users import UsersEnvironment, with_dependencies
 
@@ -135,7 +134,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         made.run("cdk-braket-local", "down")
 
 
-@pytest.mark.parametrize("stack", length.first(1, ["Job", "EmptiedBucket", "Call"]))
+@pytest.mark.parametrize("stack", ["Job", "EmptiedBucket", "Call"])
 def test_a_stack_that_needs_the_aws_sdk_is_refused_before_it_is_created(
     project: Project, stack: str
 ) -> None:
@@ -145,8 +144,6 @@ def test_a_stack_that_needs_the_aws_sdk_is_refused_before_it_is_created(
     assert project.stacks() == set()
 
 
-# Above, another stack is refused; tests/emulator/test_ministack_function_needs.py has the needs.
-@pytest.mark.long
 def test_a_bucket_deployment_works_or_is_refused_with_the_commands_that_help(
     project: Project,
 ) -> None:
@@ -167,7 +164,7 @@ def with_client_s3(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("stack", length.first(1, ["Job", "EmptiedBucket", "Call"]))
+@pytest.mark.parametrize("stack", ["Job", "EmptiedBucket", "Call"])
 def test_with_the_aws_sdk_it_is_deployed_and_destroyed(with_client_s3: Project, stack: str) -> None:
     done = with_client_s3.deploy(stack)
     assert done.returncode == 0, done.stdout
