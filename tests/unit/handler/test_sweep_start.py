@@ -298,6 +298,22 @@ def test_a_sweep_that_succeeded_is_not_started_again_by_its_definition() -> None
     assert _running(cfn) == set()
 
 
+def test_a_lost_record_of_a_sweep_is_repaired() -> None:
+    """The name of the execution is the token, which the definition proves."""
+    cfn = _deployed()
+    first, old = cfn.held, cfn.props
+    cfn.world.objects.clear()
+    assert _ok(cfn.update(_properties(POINTS_B)))
+    second = cfn.held
+    assert _ok(cfn.roll_back(old, _properties(POINTS_B)))
+    assert cfn.held == first
+    assert _ok(cfn.delete(second, _properties(POINTS_B)))
+    assert _running(cfn) == {first}
+    cfn.world.objects.clear()
+    assert _ok(cfn.delete(first, old))
+    assert _running(cfn) == set()
+
+
 def test_a_delete_of_a_sweep_that_never_started_does_nothing(world: World) -> None:
     assert (
         _SweepStack(world).delete("no-execution-was-started", _properties())["Status"] == "SUCCESS"
