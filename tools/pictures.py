@@ -19,6 +19,7 @@ mpl.rcParams["svg.hashsalt"] = "cdk-braket"
 # Text is drawn as paths, because fonts differ between machines.
 mpl.rcParams["svg.fonttype"] = "path"
 
+from matplotlib.axes import Axes  # noqa: E402 - after its settings
 from matplotlib.figure import Figure  # noqa: E402 - after its settings
 from matplotlib.patches import FancyBboxPatch  # noqa: E402
 
@@ -73,15 +74,17 @@ def all_pictures() -> dict[Path, Callable[[], str]]:
         templates / name / "picture.svg": lambda name=name: _example(name)
         for name in recordings.EXAMPLES
     }
+    pages = {PICTURES / f"example-{path.parent.name}.svg": draw for path, draw in examples.items()}
     return {
         **examples,
+        **pages,
         PICTURES / "architecture.svg": _architecture,
         PICTURES / "timeline.svg": _timeline,
         PICTURES / "deploy.svg": _terminal,
     }
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 
@@ -140,7 +143,7 @@ def _architecture() -> str:
     return _text(figure)
 
 
-def _boxes(axes: Any, left: float, top: float, names: Sequence[str]) -> None:
+def _boxes(axes: Axes, left: float, top: float, names: Sequence[str]) -> None:
     width = 0.92 / len(names)
     for number, name in enumerate(names):
         x = left + 0.04 + number * width

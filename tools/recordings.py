@@ -18,7 +18,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 TEMPLATES: Final = ROOT / "constructs/cdk_braket_cli/templates"
 FILE: Final = ROOT / "docs/pictures/examples.json"
 
-_METRIC: Final = re.compile(r"Metrics - timestamp=[^;]*; (\w+)=([^;]+); (?:iteration_number=(\d+))?")
+_METRIC: Final = re.compile(
+    r"Metrics - timestamp=[^;]*; (\w+)=([^;]+); (?:iteration_number=(\d+))?"
+)
 
 
 class RecordError(Exception):
@@ -37,6 +39,7 @@ class Example:
         axes: The titles of the picture's axes.
         inputs: The file or folder of each input channel.
         points: The values of one further hyperparameter, each a separate job.
+        device: The device of the template's job.
     """
 
     script: str
@@ -46,6 +49,7 @@ class Example:
     axes: tuple[str, str]
     inputs: Mapping[str, str] = field(default_factory=dict)
     points: tuple[str, tuple[float, ...]] | None = None
+    device: str = "local:braket/default"
 
 
 _FILE: Final = ("algorithm.py", "algorithm:main")
@@ -63,6 +67,7 @@ EXAMPLES: Final[dict[str, Example]] = {
         {"nodes": "6", "layers": "2", "steps": "20", "seed": "7"},
         "cost",
         ("step of the optimizer", "cost"),
+        device="local:pennylane/lightning.qubit",
     ),
     "qpu": Example(
         *_FILE,
@@ -121,7 +126,9 @@ def digest(name: str) -> str:
         for file in files:
             if file.is_file() and "__pycache__" not in file.parts:
                 content.update(file.read_bytes())
-    content.update(json.dumps([dict(example.hyperparameters), example.points]).encode())
+    content.update(
+        json.dumps([dict(example.hyperparameters), example.points, example.device]).encode()
+    )
     return content.hexdigest()
 
 
@@ -140,6 +147,7 @@ def _job(name: str, hyperparameters: Mapping[str, str]) -> list[tuple[float, flo
     options = [f"--hyperparameter={key}={value}" for key, value in hyperparameters.items()]
     options += [f"--input={key}={folder / path}" for key, path in example.inputs.items()]
     command = (sys.executable, "-m", "cdk_braket_local.cli", "run-job")
+    options.append(f"--device={example.device}")
     script = (str(folder / example.script), f"--entry-point={example.entry_point}")
     done = subprocess.run(
         [*command, *script, *options],

@@ -59,7 +59,8 @@ class Outcomes:
             self.texts.append(report.longreprtext)
 
 
-def test_a_project_passes_its_own_tests(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_a_project_passes_its_own_tests() -> None:
     own = Outcomes()
     # The settings of the project alone, in this process: a start of Python and jsii takes seconds.
     options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "-p", "no:xdist", "-q"]
@@ -72,7 +73,7 @@ def test_a_project_passes_its_own_tests(project: Path) -> None:
     assert [name for name in skipped if "test_a_square_can_be_cut" not in name] == []
 
 
-def test_a_project_is_synthesized_as_cdk_json_says(project: Path) -> None:
+def test_a_project_is_synthesized_with_its_cdk_json(project: Path) -> None:
     words = json.loads((project / "cdk.json").read_text("utf-8"))["app"].split()
     assert words == ["python", "app.py"]
     for name in (words[1], *OTHER_APPS.get(project.name, [])):

@@ -14,6 +14,7 @@ import boto3
 from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket_local.control.instance import LocalAws
+from tests.deploy import timeline
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
 from tests.deploy.scenarios import scenario
@@ -112,10 +113,18 @@ def test_a_handler_that_is_killed_before_it_reports_its_job_starts_no_other(
     app: CdkApp, aws: LocalAws
 ) -> None:
     stack, braket = "FaultUntold", _braket(aws)
-    with _handler_killed_when(stack, lambda: bool(_jobs(braket, stack))) as killed:
+    times: list[float] = []
+
+    def is_due() -> bool:
+        if _jobs(braket, stack):
+            times.append(time.time())
+        return bool(times)
+
+    with _handler_killed_when(stack, is_due) as killed:
         (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
     assert killed
     assert [job["jobArn"] for job in _jobs(braket, stack)] == [outputs["JobArn"]]
+    timeline.check(aws, stack, outputs["JobArn"], killed_at=times[-1])
     app.destroy(stack_name=stack, seconds=LONG)
     assert _alive(braket, stack) == []
 

@@ -80,7 +80,9 @@ class Block:
 
 def pages(root: Path = ROOT) -> list[Path]:
     """Every page that people read."""
-    return sorted([*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("examples/**/*.md")])
+    templates = TEMPLATES.relative_to(ROOT)
+    patterns = ("*.md", "docs/**/*.md", "examples/**/*.md", f"{templates}/*/*.md")
+    return sorted(path for pattern in patterns for path in root.glob(pattern))
 
 
 def blocks(page: Path) -> Iterator[Block]:

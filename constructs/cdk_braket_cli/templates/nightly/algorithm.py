@@ -1,7 +1,7 @@
 """The script of the job: measures how well each qubit of the device is read out.
 
 It prepares 0 and 1 on all qubits and counts the right outcomes. The simulator of the job has no
-errors of its own, so the circuit contains the noise that `error` gives.
+errors, so the circuit contains noise with the probability `error`.
 """
 
 from braket.aws import AwsDevice

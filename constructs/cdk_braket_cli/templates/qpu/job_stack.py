@@ -35,9 +35,7 @@ class JobStack(Stack):
         """
         # A job must be in the region of its device.
         super().__init__(scope, id, env=Environment(region=QPU.region))
-        limit = (
-            SpendingLimit(self, "Limit", device=QPU, spending_limit="25.00") if on_qpu else None
-        )
+        limit = SpendingLimit(self, "Limit", device=QPU, spending_limit="25.00") if on_qpu else None
         job = HybridJob(
             self,
             "Bell",

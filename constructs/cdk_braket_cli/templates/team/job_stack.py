@@ -12,7 +12,7 @@ ALGORITHM = Path(__file__).parent / "algorithm.py"
 
 
 class JobStack(Stack):
-    """One hybrid job, without buckets, key and role of its own."""
+    """One hybrid job. Its buckets, key and role are those of the platform team."""
 
     def __init__(self, scope: Construct, id: str, *, qubits: int = 6, shots: int = 100) -> None:
         """Declare the stack.

@@ -47,9 +47,9 @@ def main() -> None:
 
 
 def job_device(arn: str, wires: int) -> qml.devices.Device:
-    """Return the device: the simulator in the container, or a device of Amazon Braket."""
+    """Return a simulator of PennyLane, or a device of Amazon Braket."""
     if arn.startswith("local:"):
-        return qml.device("braket.local.qubit", wires=wires)
+        return qml.device(arn.rpartition("/")[2], wires=wires)
     return qml.device("braket.aws.qubit", device_arn=arn, wires=wires, shots=1000)
 
 
