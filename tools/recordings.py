@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +21,7 @@ TEMPLATES: Final = ROOT / "constructs/cdk_braket_cli/templates"
 FILE: Final = ROOT / "docs/pictures/examples.json"
 
 _METRIC: Final = re.compile(
-    r"Metrics - timestamp=[^;]*; (\w+)=([^;]+); (?:iteration_number=(\d+))?"
+    r"Metrics - timestamp=[^;]*; (\w+)=([^;]+);(?: iteration_number=(\d+))?"
 )
 
 
@@ -38,7 +40,7 @@ class Example:
         metric: The metric in the picture.
         axes: The titles of the picture's axes.
         inputs: The file or folder of each input channel.
-        points: The values of one further hyperparameter, each a separate job.
+        points: The values of one further hyperparameter, each a separate run.
         device: The device of the template's job.
     """
 
@@ -136,9 +138,40 @@ def _run(name: str) -> list[tuple[float, float]]:
     example = EXAMPLES[name]
     if example.points is None:
         return _job(name, example.hyperparameters)
-    parameter, values = example.points
-    runs = ((value, _job(name, {parameter: str(value)})) for value in values)
-    return [(value, points[-1][1]) for value, points in runs]
+    return _all_points(name, *example.points)
+
+
+# Calls the entry point for each value, in the environment of a job.
+_DRIVER: Final = """
+import json, os, sys
+from importlib import import_module
+entry, parameter, values = json.loads(sys.argv[1])
+module, _, function = entry.partition(":")
+for value in values:
+    with open(os.environ["AMZN_BRAKET_HP_FILE"], "w") as file:
+        json.dump({parameter: str(value)}, file)
+    getattr(import_module(module), function)()
+"""
+
+
+def _all_points(name: str, parameter: str, values: Sequence[float]) -> list[tuple[float, float]]:
+    """Run the script once for each value, without a local AWS, which would take minutes."""
+    example, folder = EXAMPLES[name], TEMPLATES / name
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs = Path(scratch, "input")
+        for channel, path in example.inputs.items():
+            (inputs / channel).mkdir(parents=True)
+            shutil.copy(folder / path, inputs / channel)
+        variables = {
+            "AMZN_BRAKET_HP_FILE": str(Path(scratch, "hyperparameters.json")),
+            "AMZN_BRAKET_INPUT_DIR": str(inputs),
+            "AMZN_BRAKET_JOB_RESULTS_DIR": scratch,
+            "PYTHONPATH": str(folder),
+        }
+        call = json.dumps([example.entry_point, parameter, values])
+        done = _output(name, (sys.executable, "-c", _DRIVER, call), variables)
+    measured = [value for _, value in _metric(example, done)]
+    return list(zip(values, measured, strict=True))
 
 
 def _job(name: str, hyperparameters: Mapping[str, str]) -> list[tuple[float, float]]:
@@ -149,10 +182,14 @@ def _job(name: str, hyperparameters: Mapping[str, str]) -> list[tuple[float, flo
     command = (sys.executable, "-m", "cdk_braket_local.cli", "run-job")
     options.append(f"--device={example.device}")
     script = (str(folder / example.script), f"--entry-point={example.entry_point}")
+    return _metric(example, _output(name, [*command, *script, *options], {}))
+
+
+def _output(name: str, command: Sequence[str], variables: Mapping[str, str]) -> str:
     done = subprocess.run(
-        [*command, *script, *options],
+        command,
         cwd=ROOT,
-        env=os.environ,
+        env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -160,5 +197,10 @@ def _job(name: str, hyperparameters: Mapping[str, str]) -> list[tuple[float, flo
     )
     if done.returncode:
         raise RecordError(f"{name}: the job failed:\n{done.stdout}")
-    found = [line.groups() for line in _METRIC.finditer(done.stdout)]
+    return done.stdout
+
+
+def _metric(example: Example, output: str) -> list[tuple[float, float]]:
+    """Return the values of an example's metric by iteration."""
+    found = [line.groups() for line in _METRIC.finditer(output)]
     return [(float(at or 0), float(value)) for key, value, at in found if key == example.metric]

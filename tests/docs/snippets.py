@@ -340,6 +340,7 @@ def _nothing_to_check(arguments: list[str]) -> None:
 _PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "./dev": _check_dev,
     ".ci/run": _nothing_to_check,
+    "./ci.sh": _nothing_to_check,
     "cdk-braket": _check_cli,
     "cdk-braket-local": _check_local,
     "aws": _check_aws,

@@ -8,7 +8,7 @@ from constructs import Construct
 from cdk_braket import AlgorithmScript, Device, HybridJob, SpendingLimit
 
 ALGORITHM = Path(__file__).parent / "algorithm.py"
-QPU = Device.IQM_GARNET
+QPU = Device.IONQ_FORTE_1
 
 
 class JobStack(Stack):
