@@ -147,8 +147,15 @@ def _boxes(axes: Axes, left: float, top: float, names: Sequence[str]) -> None:
     width = 0.92 / len(names)
     for number, name in enumerate(names):
         x = left + 0.04 + number * width
-        style = {"boxstyle": "round,pad=0,rounding_size=0.04", "fc": "#e8eaf6", "ec": _BLUE}
-        box = FancyBboxPatch((x + 0.01, top - 0.75), width - 0.02, 0.75, mutation_aspect=2, **style)
+        box = FancyBboxPatch(
+            (x + 0.01, top - 0.75),
+            width - 0.02,
+            0.75,
+            boxstyle="round,pad=0,rounding_size=0.04",
+            mutation_aspect=2,
+            facecolor="#e8eaf6",
+            edgecolor=_BLUE,
+        )
         axes.add_patch(box)
         size = 10 if len(name) < 90 * width / len(names) else 7.5
         axes.text(x + width / 2, top - 0.375, name, ha="center", va="center", fontsize=size)

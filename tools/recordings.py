@@ -104,13 +104,14 @@ def record(names: Iterable[str]) -> None:
     Raises:
         RecordError: A job failed.
     """
-    kept = read()
     for name in names:
-        kept[name] = {"sources": digest(name), "points": _run(name)}
-    text = json.dumps(dict(sorted(kept.items())), indent=1)
-    # A point on a line.
-    text = re.sub(r"\[\s+([-\d.e]+),\s+([-\d.e]+)\s+\]", r"[\1, \2]", text)
-    FILE.write_text(text + "\n", encoding="utf-8")
+        points = _run(name)
+        # Read late: another call may have written its record in the meantime.
+        kept = read() | {name: {"sources": digest(name), "points": points}}
+        text = json.dumps(dict(sorted(kept.items())), indent=1)
+        # A point on a line.
+        text = re.sub(r"\[\s+([-\d.e]+),\s+([-\d.e]+)\s+\]", r"[\1, \2]", text)
+        FILE.write_text(text + "\n", encoding="utf-8")
 
 
 def read() -> dict[str, Any]:

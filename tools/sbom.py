@@ -102,10 +102,10 @@ def _license(entry: lock.Entry) -> License | None:
             "run `./dev setup`"
         )
     fields = package.metadata
-    if expression := fields.get("License-Expression"):
-        return LicenseExpression(expression)
+    if "License-Expression" in fields:
+        return LicenseExpression(fields["License-Expression"])
     classifiers = [one for one in fields.get_all("Classifier", []) if one.startswith(_LICENSE)]
-    names = [one.rpartition(" :: ")[2] for one in classifiers] or [fields.get("License", "")]
+    names = [one.rpartition(" :: ")[2] for one in classifiers] or [fields["License"]]
     return DisjunctiveLicense(name=" or ".join(names).partition("\n")[0])
 
 

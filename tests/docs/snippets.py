@@ -5,7 +5,8 @@ The word after the fence is the type of a block:
 - `python`: a whole program. It runs unchanged in a folder with a copy of `examples/`. With
   `continued`, it continues the block before it. With `raises=NAME`, it must end in that error,
   whose message is in the block as comments below the line `# NAME:`. With `file=PATH`, it must be
-  in that file, word for word, and does not run: that file has separate tests.
+  in that file, word for word except for spaces and line breaks, and does not run: that file has
+  separate tests.
 - `bash`: commands. Each program must be one that `_PROGRAMS` knows, which checks its arguments.
 - `json`, `toml`: must parse.
 - `text`, `mermaid`: for people; not checked.
@@ -138,7 +139,8 @@ def check(block: Block, namespace: dict[str, object]) -> dict[str, object]:
 def _compare(block: Block, file: Path) -> None:
     if not file.is_file():
         raise SnippetError(f"{block.where}: there is no {block.file}")
-    if f"\n{block.code}" not in f"\n{file.read_text(encoding='utf-8')}":
+    # ruff formats the block by itself: without the indentation that it has in its file.
+    if "".join(block.code.split()) not in "".join(file.read_text(encoding="utf-8").split()):
         raise SnippetError(f"{block.where}: this is not what {block.file} says")
 
 

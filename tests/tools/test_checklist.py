@@ -31,6 +31,6 @@ def test_it_stops_at_a_step_that_is_not_done_and_continues_there() -> None:
 
 def test_the_commands_of_a_step_run_until_one_fails() -> None:
     step = checklist.Step("Before", "words", ("sh -c 'exit 3'", "false"))
-    answers, shown = iter(["r", "y"]), []
+    answers, shown = iter(["r", "y"]), list[str]()
     assert checklist._is_done(step, lambda _question: next(answers), shown.append)
     assert shown == ["sh -c 'exit 3': exit code 3"]
