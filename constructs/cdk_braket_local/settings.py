@@ -25,8 +25,8 @@ class Settings:
     """The settings of a local AWS.
 
     Attributes:
-        simulates_qpus: Whether tasks for quantum devices are computed without noise. Otherwise the
-            devices are offline.
+        simulates_qpus: Whether tasks for quantum devices are computed without noise. Otherwise they
+            are refused.
         accepts_stand_in: Whether jobs with an unknown image, several instances or data parallelism
             run in one process with the packages of this machine. Otherwise they are refused.
     """

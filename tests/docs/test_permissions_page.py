@@ -25,8 +25,6 @@ _SECTIONS: Final = {
     "SchedulerRole": "Others",
     "MachineRole": "Others",
     "SweepRole": "The role of a sweep",
-    "SweepMapPolicy": "The role of a sweep",
-    "SweepStartPolicy": "The handler's role",
 }
 # What a template refers to, in the page's words.
 _REFERENCES: Final = {
@@ -41,8 +39,9 @@ _REFERENCES: Final = {
     "EnvironmentHandlerDeadLetters": "dead letters",
     "DashboardLogs": "dashboard's log",
     "JobB9D00F9F": "job",
-    "SweepStateMachine": "sweep",
 }
+# The name of a sweep's state machine.
+_SWEEP: Final = r"Stack-Sweep-[0-9a-f]{8}-<\{'Fn::Select': .*'AWS::StackId'\}\]\}\]\}>"
 _REWRITTEN: Final = (
     (r"^arn:(?:aws|<[^>]+>):s3:::<\{'Ref': '(\w+)'\}>", r"<\1>"),
     (r"^<\{'Fn::GetAtt': \['(\w+)', '\w+'\]\}>", r"<\1>"),
@@ -50,8 +49,8 @@ _REWRITTEN: Final = (
     (rf"^arn:(?:aws|<[^>]+>):(\w+):(?:[^:]*):(?:{ACCOUNT}|292282985366)?:", r"\1:"),
     (r"/[0-9a-f]{32}/", "/HASH/"),
     (r"/Stack-Sweep-[0-9a-f]{8}/", "/SWEEP/"),
-    (r"^<\{'Ref': '(Sweep\w+)'\}>", r"<\1>"),
-    (r"^states:execution:<.*'SweepStateMachine\w+', 'Name'\]\}>", "sweep's executions"),
+    (rf"^states:stateMachine:{_SWEEP}", "sweep"),
+    (rf"^states:execution:{_SWEEP}", "sweep's executions"),
 )
 
 

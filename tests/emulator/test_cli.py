@@ -434,16 +434,29 @@ def test_another_port_than_the_running_ones_is_refused(project: Path) -> None:
     assert "it already runs" in refusal(local(project, "up", "--port", str(port + 1)))
 
 
-STATUS = (
-    "import boto3; print(boto3.client('braket').get_device("
-    "deviceArn='arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1')['deviceStatus'])"
-)
+REFUSAL = """
+import boto3
+braket = boto3.client("braket")
+try:
+    braket.create_quantum_task(
+        deviceArn="arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1",
+        clientToken="token",
+        shots=100,
+        action="{}",
+        outputS3Bucket="amazon-braket-missing",
+        outputS3KeyPrefix="tasks",
+    )
+except braket.exceptions.ClientError as error:
+    print(error.response["Error"]["Code"])
+"""
 
 
 def test_quantum_devices_are_simulated_on_demand(project: Path) -> None:
-    done = local(project, "run", "--no-bootstrap", "--simulate-qpus", *python(STATUS))
-    assert done.stdout == "ONLINE\n", done.stderr
-    assert local(project, "run", "--no-bootstrap", *python(STATUS)).stdout == "OFFLINE\n"
+    done = local(project, "run", "--no-bootstrap", "--simulate-qpus", *python(REFUSAL))
+    # The bucket is missing.
+    assert done.stdout == "ValidationException\n", done.stderr
+    done = local(project, "run", "--no-bootstrap", *python(REFUSAL))
+    assert done.stdout == "DeviceOfflineException\n", done.stderr
 
 
 def test_other_settings_than_the_running_ones_are_refused(project: Path) -> None:

@@ -252,15 +252,14 @@ def test_an_unknown_device_is_not_found(session: AwsSession) -> None:
         Devices.Rigetti.Cepheus1108Q.value,
     ],
 )
-def test_a_qpu_is_offline_and_refuses_tasks_as_this_is_the_local_aws(
+def test_a_qpu_is_online_and_refuses_tasks_as_this_is_the_local_aws(
     local_aws: LocalAws, arn: str
 ) -> None:
     region = arn.split(":")[3]
     settings: Json = {**local_aws.client_settings, "region_name": region}
     bucket = f"amazon-braket-{uuid.uuid4().hex}"
     device = AwsDevice(arn, _session(settings, bucket))
-    assert device.status == "OFFLINE"
-    assert not device.is_available
+    assert device.status == "ONLINE"
     assert device.properties.paradigm.qubitCount == DEVICES[arn].qubits
     assert tuple(device.properties.service.shotsRange) == DEVICES[arn].shots
     with pytest.raises(ClientError, match="this is the local AWS") as raised:

@@ -110,6 +110,7 @@ class CloudFormation:
     world: Mailbox
     handler: Handler
     stack_id: str = STACK
+    resource_type: str = contract.RESOURCE_TYPE
     held: str = ""
     props: Properties = field(default_factory=dict)
     sent: list[Event] = field(default_factory=list)
@@ -137,7 +138,7 @@ class CloudFormation:
             "ResponseURL": url,
             "StackId": self.stack_id,
             "LogicalResourceId": LOGICAL,
-            "ResourceType": contract.RESOURCE_TYPE,
+            "ResourceType": self.resource_type,
             "ResourceProperties": props,
         }
         event |= {} if physical_id is None else {"PhysicalResourceId": physical_id}

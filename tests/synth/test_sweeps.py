@@ -165,8 +165,29 @@ def test_a_deployment_starts_the_sweep_on_request() -> None:
     assert _sweep(stack, Grid(seed=[1]), start_on_deploy=True).execution_arn
     [start] = list(resources(stack, _START).values())
     before = str(start["DependsOn"])
-    assert "MapPolicy" in before
-    assert "StartPolicy" in before
+    assert "SweepRolePolicy" in before
+    assert "HandlerRolePolicy" in before
+
+
+def test_sweeps_add_no_policy_to_the_handlers_role() -> None:
+    """IAM attaches ten managed policies to a role."""
+    stack = new_stack()
+    definition = _definition(stack)
+    for number in range(12):
+        HybridJobSweep(
+            stack,
+            f"Sweep{number}",
+            definition=definition,
+            parameters=Grid(seed=[1]),
+            start_on_deploy=True,
+        )
+    policies = resources(stack, "AWS::IAM::ManagedPolicy")
+    assert sum("HandlerRole" in name for name in policies) <= 2
+    names = [
+        text(cast("Any", machine)["Properties"]["StateMachineName"])
+        for machine in resources(stack, _MACHINE).values()
+    ]
+    assert len(set(names)) == 12
 
 
 def test_a_schedule_names_each_run_by_its_time() -> None:

@@ -110,7 +110,7 @@ def test_the_reader_shows_the_value_that_it_read() -> None:
     ("context", "said"),
     [
         ("iterations=many", "iterations=many: must be a whole number"),
-        ("example=unknown", "example=unknown: must be one of job, sweep, reader, nightly"),
+        ("example=unknown", "example=unknown: must be one of job, many, sweep, reader, nightly"),
     ],
 )
 def test_a_mistake_in_the_context_is_reported_before_the_bootstrap(context: str, said: str) -> None:

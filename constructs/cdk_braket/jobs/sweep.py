@@ -12,7 +12,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_braket._lambda.braket_jobs.contract import (
     SWEEP_RUN,
@@ -33,12 +33,13 @@ from cdk_braket.core.memo import (
     encryption_key_of,
     function_arn_of,
     path_of,
+    role_of,
     stack_of,
 )
-from cdk_braket.core.naming import description
+from cdk_braket.core.naming import description, stack_uuid
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter
-from cdk_braket.core.statement import Statement, rendered
+from cdk_braket.core.statement import Statement
 from cdk_braket.core.timeouts import service_timeout
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.handler_function import read_assets_statement
@@ -62,7 +63,10 @@ _WRITER_ACTIONS: Final = (
     "s3:PutObject",
 )
 _WRITER_KEY_ACTIONS: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
-_POLICY_DESCRIPTION: Final = "Lets a sweep run its points as child executions (cdk-braket)"
+_EXECUTION_ACTIONS: Final = ("states:DescribeExecution", "states:StopExecution")
+# The name of a state machine has at most 80 characters. Source:
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+_LONGEST_LABEL: Final = 34
 
 
 class HybridJobSweep(Resource):
@@ -182,7 +186,11 @@ class HybridJobSweep(Resource):
         self._prefix = f"{SWEEPS}/{label_from(path)}-{self.node.addr[-8:]}"
         self._number = None if points.points == [] else len(points.points)
         bucket, key, form = self._source(parameters, points)
-        role = self._role(bucket, key)
+        # A name that is known before the state machine exists, so that the policies of its own role
+        # and of the handler's can contain it.
+        label = label_from(path)[-_LONGEST_LABEL:].lstrip("-")
+        name = f"{label}-{self.node.addr[-8:]}-{stack_uuid(stack_of(self))}"
+        role = self._role(bucket, key, name)
         settings = SweepSettings(
             partition=stack_of(self).partition,
             function_arn=function_arn_of(function),
@@ -198,13 +206,14 @@ class HybridJobSweep(Resource):
         self._machine = sfn.StateMachine(
             self,
             "StateMachine",
+            state_machine_name=name,
             definition_body=sfn.DefinitionBody.from_string(
                 stack_of(self).to_json_string(sweep_states(settings))
             ),
             role=role,
         )
-        self._allow_handler(function)
-        allowed = [self._map_policy(role), permissions_of(role)]
+        starts = _start_statements(*self._arns(name)) if start_on_deploy else []
+        allowed = [self._allow_handler(function, starts), permissions_of(role)]
         self._prerequisites = [
             *self._definition.prerequisites,
             *(each for each in allowed if each is not None),
@@ -356,7 +365,7 @@ class HybridJobSweep(Resource):
         asset = s3_assets.Asset(self, "Points", path=str(file))
         return asset.bucket, asset.s3_object_key, PointsFormat.JSON
 
-    def _role(self, bucket: s3.IBucket, key: str) -> OwnRole:
+    def _role(self, bucket: s3.IBucket, key: str, name: str) -> OwnRole:
         role = OwnRole(
             self,
             "Role",
@@ -366,6 +375,7 @@ class HybridJobSweep(Resource):
         function = self._definition.environment.handler_function
         is_asset = path_of(bucket).startswith(path_of(self))
         source = bucket_arn_of(bucket)
+        machine, executions = self._arns(name)
         role.allow(
             [
                 Statement(actions=["lambda:InvokeFunction"], resources=[function_arn_of(function)]),
@@ -379,47 +389,33 @@ class HybridJobSweep(Resource):
                     [f"{self._prefix}/*"],
                 ),
                 *key_statements([encryption_key_of(self.results_bucket)], _WRITER_KEY_ACTIONS),
+                # It runs child executions of itself. Source:
+                # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+                Statement(actions=["states:StartExecution"], resources=[machine]),
+                Statement(actions=list(_EXECUTION_ACTIONS), resources=[f"{executions}:*"]),
+                Statement(
+                    actions=["states:RedriveExecution"], resources=[f"{executions}/{LABEL}:*"]
+                ),
             ]
         )
         return role
 
-    def _map_policy(self, role: iam.IRole) -> iam.ManagedPolicy:
-        """Allow the state machine to run child executions of itself.
-
-        A separate policy: the role's comes before the state machine, and cannot name it. Source:
-        https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-        """
-        name = self._machine.state_machine_name
-        statements = [
-            Statement(
-                actions=["states:StartExecution"], resources=[self._machine.state_machine_arn]
-            ),
-            Statement(
-                actions=["states:DescribeExecution", "states:StopExecution"],
-                resources=[self._executions(f"{name}:*")],
-            ),
-            Statement(
-                actions=["states:RedriveExecution"],
-                resources=[self._executions(f"{name}/{LABEL}:*")],
-            ),
-        ]
-        return iam.ManagedPolicy(
-            self,
-            "MapPolicy",
-            description=_POLICY_DESCRIPTION,
-            roles=[role],
-            statements=rendered(statements),
+    def _arns(self, name: str) -> tuple[str, str]:
+        """Return the ARN of the state machine, and the start of those of its executions."""
+        machine, executions = (
+            stack_of(self).format_arn(
+                service="states",
+                resource=kind,
+                resource_name=name,
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for kind in ("stateMachine", "execution")
         )
+        return machine, executions
 
-    def _executions(self, name: str) -> str:
-        return stack_of(self).format_arn(
-            service="states",
-            resource="execution",
-            resource_name=name,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-
-    def _allow_handler(self, function: lambda_.IFunction) -> None:
+    def _allow_handler(
+        self, function: lambda_.IFunction, starts: list[Statement]
+    ) -> IConstruct | None:
         """Allow the handler to read the results of the points, and to write the table."""
         results = self._definition.results_location
         statements = [
@@ -435,30 +431,14 @@ class HybridJobSweep(Resource):
                 [f"{self._prefix}/*"],
             ),
             *key_statements([encryption_key_of(self.results_bucket)], WRITE_ACTIONS),
+            *starts,
         ]
-        attach(self, function.role, statements)
+        role = role_of(function)
+        policy = attach(self, role, statements)
+        return policy if policy or role is None else permissions_of(role)
 
     def _start(self, function: lambda_.IFunction, points: str) -> CfnResource:
         """Declare the resource that starts the sweep in a deployment."""
-        name = self._machine.state_machine_name
-        policy = iam.ManagedPolicy(
-            self,
-            "StartPolicy",
-            description="Lets a hybrid job's handler start a sweep (cdk-braket)",
-            roles=[cast("iam.IRole", function.role)],
-            statements=rendered(
-                [
-                    Statement(
-                        actions=["states:StartExecution"],
-                        resources=[self._machine.state_machine_arn],
-                    ),
-                    Statement(
-                        actions=["states:DescribeExecution", "states:StopExecution"],
-                        resources=[self._executions(f"{name}:*")],
-                    ),
-                ]
-            ),
-        )
         definition = self._definition.properties()
         kept = (Property.REQUEST, Property.COPY_CHECKPOINTS_FROM)
         resource = CfnResource(
@@ -474,7 +454,7 @@ class HybridJobSweep(Resource):
                 **{key.value: definition[key.value] for key in kept if key.value in definition},
             },
         )
-        resource.node.add_dependency(*self._prerequisites, policy, self._machine)
+        resource.node.add_dependency(*self._prerequisites, self._machine)
         return resource
 
 
@@ -490,6 +470,14 @@ def _wrong_types(given: Mapping[str, object]) -> list[Issue]:
         fix = "Use a Grid, a list of mappings, or SweepPoints.from_asset(…) for a file"
         found.append(Issue("parameters", rule, fix, shorten(str(parameters))))
     return found
+
+
+def _start_statements(machine: str, executions: str) -> list[Statement]:
+    """Return the permissions to start a sweep in a deployment, and to stop it."""
+    return [
+        Statement(actions=["states:ListExecutions", "states:StartExecution"], resources=[machine]),
+        Statement(actions=list(_EXECUTION_ACTIONS), resources=[f"{executions}:*"]),
+    ]
 
 
 def _bound(definition: HybridJobDefinition) -> BoundJob:

@@ -9,7 +9,7 @@ regions, qubits), https://docs.aws.amazon.com/braket/latest/developerguide/brake
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -195,18 +195,3 @@ def _devices() -> Iterator[Device]:
 
 DEVICES: Final = {device.arn: device for device in _devices()}
 """The devices as they are on AWS, by their ARNs."""
-
-
-def local_devices(*, simulates_qpus: bool) -> Mapping[str, Device]:
-    """Return the devices as they are in a local AWS, by their ARNs.
-
-    Args:
-        simulates_qpus: Whether quantum devices are simulated. Otherwise those that are not retired
-            are OFFLINE, which is the state in which AWS refuses tasks.
-    """
-    return {
-        arn: replace(device, status=DeviceStatus.OFFLINE)
-        if device.is_qpu and device.status is DeviceStatus.ONLINE and not simulates_qpus
-        else device
-        for arn, device in DEVICES.items()
-    }

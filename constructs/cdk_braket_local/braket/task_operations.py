@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cdk_braket._lambda.braket_jobs.api.service_rules import is_device
 from cdk_braket_local.braket import search
-from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus, local_devices
+from cdk_braket_local.braket.devices import DEVICES, Device, DeviceStatus
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError
 from cdk_braket_local.braket.resources import ClientTokens, is_visible, queue_place, visible
@@ -32,7 +32,7 @@ class TaskOperations:
         lock: The service's lock.
         job_of_token: Returns the ARN of the running job with a job token, or None.
         jobs_queued: Returns how many hybrid jobs wait for a device.
-        simulates_qpus: Whether tasks for quantum devices are simulated.
+        simulates_qpus: Whether tasks for quantum devices are simulated. Otherwise they are refused.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TaskOperations:
         self._lock = lock
         self._job_of_token = job_of_token
         self._jobs_queued = jobs_queued
-        self._devices = local_devices(simulates_qpus=simulates_qpus)
+        self._simulates_qpus = simulates_qpus
         self._tasks: dict[str, Task] = {}
         self._tokens = ClientTokens("ValidationException")
         self._pool = TaskPool(platform, folder, lock, self._changed)
@@ -114,9 +114,7 @@ class TaskOperations:
 
     def _search_devices(self, caller: Caller, request: Parameters) -> Mapping[str, object]:
         self._platform.authorize(caller, "braket:SearchDevices", "*", {})
-        here = [
-            each for each in self._devices.values() if each.schema and each.is_in(caller.region)
-        ]
+        here = [each for each in DEVICES.values() if each.schema and each.is_in(caller.region)]
         texts: Mapping[str, Callable[[Device], str | None]] = {
             "deviceArn": lambda device: device.arn,
             "deviceName": lambda device: device.name,
@@ -163,12 +161,12 @@ class TaskOperations:
         """
         device = self._device(caller, str(request["deviceArn"]))
         check_not_retired(device.arn)
-        if device.status is DeviceStatus.OFFLINE:
+        if device.is_qpu and not self._simulates_qpus:
             raise BraketError(
                 "DeviceOfflineException",
-                f"{device.arn} is offline: this is the local AWS, which has no quantum hardware. "
-                "Use a simulator, start the local AWS with --simulate-qpus, or run the task on "
-                "AWS.",
+                f"{device.arn} runs no tasks: this is the local AWS, which has no quantum "
+                "hardware. Use a simulator, start the local AWS with --simulate-qpus, or run the "
+                "task on AWS.",
             )
         task = Task.created(caller, device, request, self._job_arn(caller, request))
         problems = task.problems(device.local_qubits(self._pool.size))
@@ -254,7 +252,7 @@ class TaskOperations:
     def _device(self, caller: Caller, arn: str) -> Device:
         if not is_device(arn):
             raise BraketError("ValidationException", "deviceArn: expected the ARN of a device")
-        device = self._devices.get(arn)
+        device = DEVICES.get(arn)
         if device is None or not device.is_in(caller.region):
             raise BraketError(
                 "ResourceNotFoundException", f"there is no device {arn} in {caller.region}"

@@ -178,9 +178,20 @@ def test_a_job_is_cancelled_even_if_its_failure_cannot_be_noted(world: World, st
         _damage(world)
         raise _REFUSED
 
-    world.before = _once("get_job", fail)
-    assert stack.create(properties())["Status"] == "FAILED"
+    assert _created_with_other_tags(world, stack, fail)["Status"] == "FAILED"
     assert world.only_job().status == CANCELLED
+
+
+def _created_with_other_tags(
+    world: World, stack: Stack, fail: Callable[[], None]
+) -> dict[str, object]:
+    """A retried deployment finds the job of the first, and fails while it sets its own tags."""
+    world.after = _once("create_job", _raising(Killed()))
+    with pytest.raises(Killed):
+        stack.create(properties())
+    world.time += 600
+    world.before = _once("tag_job", fail)
+    return stack.create(properties(tags={"team": "other"}))
 
 
 def test_only_jobs_of_the_same_name_are_looked_into(world: World, stack: Stack) -> None:
@@ -494,8 +505,7 @@ def test_a_job_is_cancelled_though_its_record_vanished(world: World, stack: Stac
         world.objects.clear()
         raise _REFUSED
 
-    world.before = _once("get_job", fail)
-    assert stack.create(properties())["Status"] == "FAILED"
+    assert _created_with_other_tags(world, stack, fail)["Status"] == "FAILED"
     assert world.only_job().status == CANCELLED
 
 

@@ -90,7 +90,7 @@ def test_an_error_after_the_response_is_handled(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail(name: str, _number: int) -> None:
-        if name == "read_record" and world.answers:
+        if name == "write_record" and world.answers:
             raise RuntimeError(CANARY)
 
     world = World(before=fail)

@@ -475,6 +475,92 @@ def test_a_stop_leaves_a_job_that_another_execution_waits_for(world: World) -> N
     assert world.alive() == []
 
 
+@pytest.mark.parametrize("polls", [False, True])
+def test_a_stop_of_the_last_execution_leaves_the_job_of_an_earlier_one(
+    world: World, polls: bool
+) -> None:
+    """The second execution found the job of the first, and was the last one to request it."""
+    _run(world)
+    world.time += 20
+    _run(world, execution=OTHER, began=world.time, token="theirs")
+    world.time += 20
+    _stop(world, OTHER)
+    [job] = world.alive()
+    if polls:
+        _run(world, token="a poll of the first")
+        world.finish(job.arn, COMPLETED)
+        _run(world, token="the last poll of the first")
+        assert world.tasks[-1][:2] == ("the last poll of the first", "SUCCESS")
+    else:
+        world.time += 20
+        _stop(world)
+        assert world.alive() == []
+
+
+@pytest.mark.parametrize("order", [(EXECUTION, OTHER), (OTHER, EXECUTION)])
+def test_stops_of_all_executions_that_share_a_job_cancel_it(
+    world: World, order: tuple[str, str]
+) -> None:
+    _run(world)
+    world.time += 20
+    _run(world, execution=OTHER, began=world.time, token="theirs")
+    world.time += 20
+    for each in order:
+        assert len(world.alive()) == 1
+        _stop(world, each)
+    assert world.alive() == []
+    for each in order:
+        _stop(world, each)  # delivered again
+        with pytest.raises(index.HybridJobError, match="stopped"):
+            _run(world, execution=each, began=world.time - 90, child=f"late child of {each}")
+    assert len(world.jobs) == 1
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_killed_start_finds_the_job_that_another_execution_started_meanwhile(side: str) -> None:
+    """The repeated start is earlier than the other execution, and is not too late."""
+    world = World()
+    _run(world)
+    for number in range(len(world.calls)):
+        world = World()
+
+        def kill(_name: str, at: int, number: int = number) -> None:
+            if at == number:
+                raise Killed
+
+        setattr(world, side, kill)
+        with pytest.raises(Killed):
+            _run(world, began=world.time)
+        setattr(world, side, lambda _name, _number: None)
+        world.time += 120
+        _run(world, execution=OTHER, began=world.time, token="theirs")
+        _run(world, began=world.time - 120)
+        assert len(world.jobs) == 1, number
+        world.time += 10
+        _stop(world, OTHER)
+        assert len(world.alive()) == 1, number
+        _stop(world)
+        assert world.alive() == [], number
+
+
+def test_a_point_out_of_time_leaves_the_job_to_another_execution(world: World) -> None:
+    _run(world, timeoutSeconds=60)
+    _run(world, execution=OTHER, began=world.time, token="theirs")
+    world.time += 61
+    _run(world, token="a poll of the first", timeoutSeconds=60)
+    assert world.tasks[-1][:2] == ("a poll of the first", "HybridJob.Timeout")
+    assert len(world.alive()) == 1
+
+
+def test_a_redriven_point_out_of_time_is_cancelled(world: World) -> None:
+    """The attempt before the redrive does not count as another execution."""
+    _run(world, began=world.time, timeoutSeconds=60)
+    _run(world, began=world.time, redriven=(1, world.time), token="redriven", timeoutSeconds=60)
+    world.time += 61
+    _run(world, began=world.time, redriven=(1, world.time - 61), token="a poll", timeoutSeconds=60)
+    assert world.alive() == []
+
+
 def test_both_executions_that_share_a_job_receive_its_end(world: World) -> None:
     _run(world)
     _run(world, execution=OTHER, began=world.time, token="theirs")

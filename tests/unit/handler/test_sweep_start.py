@@ -6,9 +6,14 @@ from collections.abc import Mapping
 import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import SWEEP_TYPE
+from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
-from tests.unit.handler.test_sweep_points import MACHINE, _run
-from tests.unit.handler.worlds import CANCELLED, RECORDS, Stack, World
+from tests.simulator.cloudformation import MADE_UP, Answer, CloudFormation, FaultsOf, Mailbox
+from tests.simulator.lambda_service import Failing, Faults, KillAt
+from tests.unit.handler.test_sweep_points import DEFINITION, MACHINE, _run
+from tests.unit.handler.worlds import CANCELLED, RECORDS, Killed, Stack, World
+
+DOWN = ServiceError("Any", "InternalError", "", Kind.TRANSIENT)
 
 
 class _SweepStack(Stack):
@@ -30,7 +35,7 @@ def _properties(points: str = "s3://assets/points.json") -> dict[str, object]:
         "StateMachineArn": MACHINE,
         "Points": points,
         "Records": RECORDS,
-        "Request": {"JobName": "vqe"},
+        "Request": DEFINITION["Request"],
     }
 
 
@@ -58,7 +63,7 @@ def test_other_points_are_another_execution_and_a_rollback_finds_the_first(world
     assert world.executions[first] == "ABORTED"
     # The first one was stopped, so another execution of the same definition follows.
     stack.replace_with(_properties())
-    assert stack.physical_id.endswith("-2")
+    assert stack.physical_id not in {first, ""}
     assert sorted(world.executions.values()) == ["ABORTED", "ABORTED", "RUNNING"]
 
 
@@ -94,7 +99,7 @@ def test_a_create_that_is_repeated_after_its_delete_starts_nothing(world: World)
     assert world.executions == {execution: "ABORTED"}
 
 
-def test_a_start_without_a_response_is_stopped_by_the_delete_that_follows(world: World) -> None:
+def test_a_start_without_a_response_is_found(world: World) -> None:
     def lost(name: str, _number: int) -> None:
         if name == "start_execution":
             raise ServiceError("StartExecution", "ReadTimeoutError", "", Kind.TRANSIENT)
@@ -102,11 +107,126 @@ def test_a_start_without_a_response_is_stopped_by_the_delete_that_follows(world:
     stack = _SweepStack(world)
     world.after = lost
     answer = stack.create(_properties())
-    assert answer["Status"] == "FAILED"
-    world.after = lambda _name, _number: None
-    assert world.executions != {}
-    assert stack.delete(str(answer["PhysicalResourceId"]), _properties())["Status"] == "SUCCESS"
-    assert set(world.executions.values()) == {"ABORTED"}
+    assert {answer["PhysicalResourceId"]: "RUNNING"} == world.executions
+
+
+# --- Killed functions, lost responses and outages, as for jobs. ---
+
+POINTS_B = "s3://assets/b.json"
+
+
+def _deployed() -> CloudFormation:
+    cfn = _sweeps()
+    assert _ok(cfn.create(_properties()))
+    return cfn
+
+
+def _sweeps() -> CloudFormation:
+    return CloudFormation(Mailbox(), index.respond_to, resource_type=SWEEP_TYPE)
+
+
+def _ok(answer: Answer | None) -> bool:
+    return answer is not None and answer.ok
+
+
+def _running(cfn: CloudFormation) -> set[str]:
+    return {arn for arn, status in cfn.world.executions.items() if status == "RUNNING"}
+
+
+def _killed(call: int, side: str) -> FaultsOf:
+    """Kill every invocation at the same call."""
+
+    def faults(_attempt: int) -> Faults:
+        kill = KillAt(call)
+        return Faults(before=kill) if side == "before" else Faults(after=kill)
+
+    return faults
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_create_that_is_killed_at_every_attempt_leaves_no_execution(side: str) -> None:
+    for call in range(12):
+        cfn = _sweeps()
+        answer = cfn.create(_properties(), _killed(call, side))
+        cfn.world.time += 700  # a search is final then
+        held = MADE_UP if answer is None else answer.physical_id
+        assert _ok(cfn.delete(held, _properties())), call
+        assert _running(cfn) == set(), call
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("then", ["rollback", "update"])
+def test_an_update_that_is_killed_at_every_attempt_leaves_no_execution(
+    side: str, then: str
+) -> None:
+    """The rollback, or the next update, stops the execution of the update that was given up."""
+    for call in range(16):
+        cfn = _deployed()
+        first, old, new = cfn.held, cfn.props, _properties(POINTS_B)
+        answer = cfn.update(new, _killed(call, side))
+        if then == "rollback" or _ok(answer):
+            second = cfn.held
+            assert _ok(cfn.roll_back(old, new)), call
+            assert second == first or _ok(cfn.delete(second, new)), call
+            assert (cfn.held, _running(cfn)) == (first, {first}), call
+        else:
+            assert _ok(cfn.update(_properties("s3://assets/c.json"))), call
+            assert _ok(cfn.delete(first, old)), call
+            assert _running(cfn) == {cfn.held}, call
+
+
+def test_an_update_whose_start_lost_its_response_is_rolled_back() -> None:
+    cfn = _deployed()
+    first, old, new = cfn.held, cfn.props, _properties(POINTS_B)
+    failing = Failing(DOWN, frozenset({"list_executions"}), 0, 10**9)
+
+    def lost(name: str, _number: int) -> None:
+        if name == "start_execution":
+            raise DOWN
+
+    answer = cfn.update(new, lambda _attempt: Faults(before=failing, after=lost))
+    assert answer is not None
+    assert not answer.ok
+    assert len(_running(cfn)) == 2
+    assert _ok(cfn.roll_back(old, new))
+    assert _running(cfn) == {first}
+
+
+def test_the_delete_of_a_failed_create_leaves_the_execution_of_a_later_one() -> None:
+    cfn = _sweeps()
+
+    def never_answers(name: str, _number: int) -> None:
+        if name == "put_answer":
+            raise Killed
+
+    assert cfn.create(_properties(), lambda _attempt: Faults(before=never_answers)) is None
+    assert len(_running(cfn)) == 1
+    assert _ok(cfn.create(_properties()))
+    assert _ok(cfn.delete(MADE_UP, _properties()))
+    assert _running(cfn) == {cfn.held}
+
+
+def test_a_sweep_that_cannot_be_stopped_is_not_deleted_with_success() -> None:
+    cfn = _deployed()
+    held = cfn.held
+    failing = Failing(DOWN, frozenset({"stop_execution"}), 0, 10**9)
+    assert not _ok(cfn.delete(held, cfn.props, lambda _attempt: Faults(before=failing)))
+    assert _ok(cfn.delete(held, cfn.props))
+    assert _running(cfn) == set()
+
+
+def test_an_execution_that_ended_during_a_lost_start_is_used() -> None:
+    cfn = _sweeps()
+    world = cfn.world
+
+    def ends(name: str, _number: int) -> None:
+        if name == "start_execution":
+            world.executions = dict.fromkeys(world.executions, "SUCCEEDED")
+            raise DOWN
+
+    failing = Failing(DOWN, frozenset({"list_executions"}), 0, 2)
+    assert _ok(cfn.create(_properties(), lambda _attempt: Faults(before=failing, after=ends)))
+    assert world.executions == {cfn.held: "SUCCEEDED"}
 
 
 def test_a_delete_of_a_sweep_that_never_started_does_nothing(world: World) -> None:

@@ -86,6 +86,7 @@ class World:
     metrics: dict[str, dict[str, int | float]] = field(default_factory=dict)
     tables: dict[tuple[str, str], str] = field(default_factory=dict)
     executions: dict[str, str] = field(default_factory=dict)
+    execution_starts: dict[str, float] = field(default_factory=dict)
     job_takes: float | None = None
     job_ends_as: str = COMPLETED
     failure_reason: str = ""
@@ -138,14 +139,24 @@ class World:
         text: str,
         version: str | None,
         encryption: Encryption | None = None,
-    ) -> None:
+    ) -> str:
         with self._call("write_record"):
             place = (location.bucket, location.key)
             existing = self.objects.get(place)
             if (existing[1] if existing else None) != version:
                 raise ServiceError("PutObject", "PreconditionFailed", "", Kind.CONFLICT)
             self.encryption[place] = encryption
-            self.objects[place] = (text, hashlib.sha256(text.encode()).hexdigest())
+            version = hashlib.sha256(text.encode()).hexdigest()
+            self.objects[place] = (text, version)
+            return version
+
+    def overwrite(self, location: Location, text: str, content_type: str) -> None:
+        with self._call("overwrite"):
+            place = (location.bucket, location.key)
+            if content_type.startswith("text/csv"):
+                self.tables[place] = text
+            else:
+                self.objects[place] = (text, hashlib.sha256(text.encode()).hexdigest())
 
     def copy_asset(
         self, source: Location, destination: Location, encryption: Encryption | None = None
@@ -271,10 +282,23 @@ class World:
             assert json.loads(text) == {}
             arn = f"{state_machine.replace(':stateMachine:', ':execution:')}:{name}"
             # The same call succeeds again while the execution runs.
-            status = self.executions.get(arn, "RUNNING")
-            assert status == "RUNNING", "ExecutionAlreadyExists"
+            if self.executions.get(arn, "RUNNING") != "RUNNING":
+                code = "ExecutionAlreadyExists"
+                raise ServiceError("StartExecution", code, "", Kind.PERMANENT)
             self.executions[arn] = "RUNNING"
+            self.execution_starts.setdefault(arn, self.time)
             return arn
+
+    def list_executions(self, state_machine: str, token: str = "") -> Page[Job]:
+        with self._call("list_executions"):
+            prefix = f"{state_machine.replace(':stateMachine:', ':execution:')}:"
+            found = [
+                Job(arn, status, arn.removeprefix(prefix), None, started_at=_iso(started))
+                for arn, status in self.executions.items()
+                if arn.startswith(prefix)
+                for started in [self.execution_starts[arn]]
+            ]
+            return self._page(found[::-1], token)
 
     def execution_status(self, execution: str) -> str:
         with self._call("execution_status"):
@@ -285,8 +309,10 @@ class World:
 
     def stop_execution(self, execution: str) -> None:
         with self._call("stop_execution"):
-            assert self.executions[execution] == "RUNNING"
-            self.executions[execution] = "ABORTED"
+            if execution not in self.executions:
+                raise ServiceError("StopExecution", "ExecutionDoesNotExist", "", Kind.NOT_FOUND)
+            if self.executions[execution] == "RUNNING":
+                self.executions[execution] = "ABORTED"
 
     def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
         with self._call("read_metrics"):
@@ -298,10 +324,6 @@ class World:
         output = job.request["outputDataConfig"]
         assert isinstance(output, dict)
         return f"{output['s3Path']}/output/model.tar.gz"
-
-    def write_table(self, place: Location, text: str) -> None:
-        with self._call("write_table"):
-            self.tables[place.bucket, place.key] = text
 
     def accepts_answers(self, url: str) -> bool:
         return url.startswith("https:")

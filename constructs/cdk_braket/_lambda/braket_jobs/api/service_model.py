@@ -11,8 +11,9 @@ https://smithy.io/2.0/spec/constraint-traits.html (the traits it was generated f
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Final, cast
 
 from botocore.loaders import Loader
 
@@ -83,13 +84,24 @@ class Operation:
     errors: tuple[str, ...]
 
 
+class _Loader(Loader):
+    """A loader of models that does not look for all models of each service first: that is slow."""
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
+        """Return the names of the services."""
+        return [each.name for each in Path(self.BUILTIN_DATA_PATH).iterdir()]
+
+
+# The built-in data alone: a model in ~/.aws/models would make synth differ by machine.
+LOADER: Final = _Loader(
+    extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False
+)
+"""Loads each model once, also those of the handler's clients."""
+
+
 @cache
 def _model() -> _Json:
-    # The built-in data alone: a model in ~/.aws/models would make synth differ by machine.
-    loader = Loader(
-        extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False
-    )
-    return cast("_Json", loader.load_service_model(SERVICE, "service-2"))
+    return cast("_Json", LOADER.load_service_model(SERVICE, "service-2"))
 
 
 def _section(name: str) -> Mapping[str, _Json]:

@@ -1,4 +1,7 @@
-"""Every call that leaves the handler, by boto3 or HTTP. docs/reference/permissions.md lists them.
+"""Every call that leaves the handler, by botocore or HTTP.
+
+docs/reference/permissions.md lists them. The clients are botocore's: they start faster than those
+of boto3, which would add nothing here.
 
 Each method is one call, without decisions or retries. Botocore's retries are disabled, so that each
 retry is explicit, has jitter and respects the time budget. Every call has timeouts, which are short
@@ -9,18 +12,16 @@ import http.client
 import json
 import os
 import socket
-import tarfile
 import threading
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-import boto3
+import botocore
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -36,8 +37,9 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.session import Session, get_session
 
-from ..api import model_rules
+from ..api import model_rules, service_model
 from ..api.sweep_table import numbers_in
 from .create_job import ANNOUNCED_SECONDS, CALL_SECONDS
 from .errors import (
@@ -73,13 +75,8 @@ COPY_SECONDS = 180
 
 ANSWER_SECONDS = 10
 
-_NO_EXECUTION = "ExecutionDoesNotExist"  # status 400
-
-_RESULT = "results.json"
-_LARGEST_ARCHIVE = 64 * 1024**2
-"""How much of a job's archive is searched for its result."""
-
-_LARGEST_RESULT = 4 * 1024**2
+# With status 400.
+_NOT_FOUND_CODES = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
 
 LARGEST_COPY_BYTES = 5 * 1024**3
 """The limit of one CopyObject.
@@ -113,7 +110,7 @@ _TRANSIENT = (
     OSError,
     ResponseParserError,
 )
-"""The errors of boto3 for an incomplete response."""
+"""The errors of botocore for an incomplete response."""
 
 _GUESSED: Final = (Encryption("aws:kms"), Encryption("AES256"))
 """The encryption to request where a bucket refuses objects without a header, and neither the
@@ -130,31 +127,6 @@ _KINDS: Final[Mapping[int, Kind]] = {
 _HTTP_ERROR = 500
 
 
-class _StatesClient(Protocol):
-    """The calls of boto3's client for AWS Step Functions that the handler uses."""
-
-    def send_task_success(self, *, taskToken: str, output: str) -> object:  # noqa: N803
-        """Let a state succeed."""
-
-    def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> object:  # noqa: N803
-        """Let a state fail."""
-
-    def start_execution(
-        self,
-        *,
-        stateMachineArn: str,  # noqa: N803
-        name: str,
-        input: str,
-    ) -> Mapping[str, str]:
-        """Start an execution."""
-
-    def describe_execution(self, *, executionArn: str) -> Mapping[str, str]:  # noqa: N803
-        """Describe an execution."""
-
-    def stop_execution(self, *, executionArn: str) -> object:  # noqa: N803
-        """Stop an execution."""
-
-
 def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_SECONDS) -> Any:  # noqa: ANN401 - annotated where it is used
     """Return a client that is created on first use, so that cold starts create no others."""
     config = Config(
@@ -163,13 +135,19 @@ def _client(service: str, read: float = READ_SECONDS, connect: float = CONNECT_S
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="cdk-braket",
     )
-    create: Callable[..., object] = boto3.client
 
     def created(_: object) -> object:
         with _translated(service):  # it may read credentials
-            return create(service, config=config)
+            return _session().create_client(service, config=config)
 
     return cached_property(created)
+
+
+@cache
+def _session() -> Session:
+    session = get_session()
+    session.register_component("data_loader", service_model.LOADER)
+    return session
 
 
 class AwsGateway(Gateway):
@@ -183,11 +161,19 @@ class AwsGateway(Gateway):
     _s3: "S3Client" = _client("s3")
     _s3_checks: "S3Client" = _client("s3", CHECK_SECONDS, CHECK_SECONDS)
     _s3_for_copies: "S3Client" = _client("s3", COPY_SECONDS)
-    _states: "_StatesClient" = _client("stepfunctions")
+    _states: Any = _client("stepfunctions")  # boto3-stubs are not installed for it
 
     def __init__(self) -> None:
         self._encryption_of: dict[str, Encryption] = {}
         self._checked_buckets: set[str] = set()
+
+    def create_clients(self) -> None:
+        """Create the clients that almost every event needs, before there is one.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/best-practices.html
+        """
+        with suppress(ServiceError):  # the first call will fail, and is handled
+            _ = self._s3, self._braket
 
     @property
     def region(self) -> str:
@@ -215,53 +201,64 @@ class AwsGateway(Gateway):
         text: str,
         version: str | None,
         encryption: Encryption | None = None,
-    ) -> None:
-        self._put_record(location, text, version, encryption)
-        if version is None and location.bucket not in self._checked_buckets:
-            self._check_conditions(location, text, encryption)
-
-    def _check_conditions(
-        self, location: Location, text: str, encryption: Encryption | None
-    ) -> None:
-        """Repeat the write of the new object, which must be refused."""
-        try:
-            self._put_record(location, text, None, encryption)
-        except ServiceError as error:
-            if error.kind is Kind.CONFLICT:
-                self._checked_buckets.add(location.bucket)
-            return
-        message = f"s3://{location.bucket} ignores the condition If-None-Match of PutObject"
-        raise ServiceError("PutObject", "ConditionIgnored", message, Kind.PERMANENT)
-
-    def _put_record(
-        self, location: Location, text: str, version: str | None, encryption: Encryption | None
-    ) -> None:
+    ) -> str:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
 
-        def put(headers: Mapping[str, str]) -> object:
-            return self._s3.put_object(
-                Bucket=location.bucket,
-                Key=location.key,
-                Body=text.encode(),
-                ContentType="application/json",
-                **condition,  # type: ignore[arg-type]  # the stub knows no either-or
-                **headers,  # type: ignore[arg-type]
-            )
+        def put() -> str:
+            return self._put(location, text, "application/json", encryption, **condition)
 
         try:
-            self._encrypted("PutObject", location.bucket, encryption, put)
+            written = put()
         except ServiceError as error:
             if error.code == "NoSuchKey":  # the record was deleted since it was read
                 error.kind = Kind.CONFLICT
             raise
+        if version is None and location.bucket not in self._checked_buckets:
+            self._check_conditions(location.bucket, put)
+        return written
+
+    def _check_conditions(self, bucket: str, put: Callable[[], str]) -> None:
+        """Repeat the write of the new object, which must be refused."""
+        try:
+            put()
+        except ServiceError as error:
+            if error.kind is Kind.CONFLICT:
+                self._checked_buckets.add(bucket)
+            return
+        message = f"s3://{bucket} ignores the condition If-None-Match of PutObject"
+        raise ServiceError("PutObject", "ConditionIgnored", message, Kind.PERMANENT)
+
+    def overwrite(self, location: Location, text: str, content_type: str) -> None:
+        self._put(location, text, content_type, None)
+
+    def _put(
+        self,
+        location: Location,
+        text: str,
+        content_type: str,
+        encryption: Encryption | None,
+        **condition: str,
+    ) -> str:
+        def put(headers: Mapping[str, str]) -> str:
+            written = self._s3.put_object(
+                Bucket=location.bucket,
+                Key=location.key,
+                Body=text.encode(),
+                ContentType=content_type,
+                **condition,  # type: ignore[arg-type]  # the stub knows no mapping
+                **headers,  # type: ignore[arg-type]
+            )
+            return written.get("ETag", "")
+
+        return self._encrypted("PutObject", location.bucket, encryption, put)
 
     def _encrypted(
         self,
         operation: str,
         bucket: str,
         encryption: Encryption | None,
-        put: Callable[[Mapping[str, str]], object],
-    ) -> None:
+        put: Callable[[Mapping[str, str]], _T],
+    ) -> _T:
         """Write an object with the encryption header that fits the bucket.
 
         Without a header S3 applies the bucket's default, which is right unless a policy
@@ -269,28 +266,28 @@ class AwsGateway(Gateway):
         """
         known = encryption or self._encryption_of.get(bucket)
         try:
-            _call(operation, put, _headers(known))
+            return _call(operation, put, _headers(known))
         except ServiceError as refusal:
             if known is not None or not refusal.is_denied or "no identity-based" in refusal.message:
                 raise
-            guess = self._accepted_guess(operation, bucket, put)
-            if guess is None:
+            accepted = self._with_guess(operation, bucket, put)
+            if accepted is None:
                 raise
+            guess, written = accepted
             if refusal.is_explicit_deny:
                 self._encryption_of[bucket] = guess
+            return written
 
-    def _accepted_guess(
-        self, operation: str, bucket: str, put: Callable[[Mapping[str, str]], object]
-    ) -> Encryption | None:
-        """Write an object with each likely encryption; return the accepted encryption."""
+    def _with_guess(
+        self, operation: str, bucket: str, put: Callable[[Mapping[str, str]], _T]
+    ) -> tuple[Encryption, _T] | None:
+        """Write an object with each likely encryption; return the accepted one and the result."""
         for guess in self._guesses(bucket):
             try:
-                _call(operation, put, _headers(guess))
+                return guess, _call(operation, put, _headers(guess))
             except ServiceError as error:
                 if not error.is_denied and error.kind is not Kind.PERMANENT:
                     raise
-            else:
-                return guess
         return None
 
     def _guesses(self, bucket: str) -> list[Encryption]:
@@ -340,9 +337,6 @@ class AwsGateway(Gateway):
             if error.kind is Kind.CONFLICT:  # the source changed since it was measured
                 error.kind = Kind.TRANSIENT
             raise
-        if not self._is_copy(destination, size, etag):
-            message = f"{destination.uri} differs from its source"
-            raise ServiceError("CopyObject", "CopyDiffers", message, Kind.TRANSIENT)
 
     def list_keys(self, prefix: Location, token: str = "") -> Page[str]:
         page = _call(
@@ -484,36 +478,35 @@ class AwsGateway(Gateway):
         answer = _call(
             "StartExecution", start, stateMachineArn=state_machine, name=name, input=text
         )
-        return answer["executionArn"]
+        return str(answer["executionArn"])
+
+    def list_executions(self, state_machine: str, token: str = "") -> Page[Job]:
+        more = {"nextToken": token} if token else {}
+        listed = self._states.list_executions
+        page = _call("ListExecutions", listed, stateMachineArn=state_machine, **more)
+        executions = tuple(
+            Job(e["executionArn"], e["status"], e["name"], None, started_at=_iso(e["startDate"]))
+            for e in page["executions"]
+        )
+        return Page(executions, page.get("nextToken", ""))
 
     def execution_status(self, execution: str) -> str:
         describe = self._states.describe_execution
-        return _call("DescribeExecution", describe, executionArn=execution)["status"]
+        return str(_call("DescribeExecution", describe, executionArn=execution)["status"])
 
     def stop_execution(self, execution: str) -> None:
         _call("StopExecution", self._states.stop_execution, executionArn=execution)
 
     def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
-        # The archive is the script's, so it is not trusted: one member is read, up to a limit, and
-        # nothing is unpacked.
+        # Only points of sweeps need it: its modules are slow to import.
+        from .job_result import result_in  # noqa: PLC0415
+
         with _translated("GetObject"):
             body = self._s3.get_object(Bucket=archive.bucket, Key=archive.key)["Body"]
             try:
-                return numbers_in(_result_in(body))
+                return numbers_in(result_in(body))
             finally:
                 body.close()
-
-    def write_table(self, place: Location, text: str) -> None:
-        def put(headers: Mapping[str, str]) -> object:
-            return self._s3.put_object(
-                Bucket=place.bucket,
-                Key=place.key,
-                Body=text.encode(),
-                ContentType="text/csv; charset=utf-8",
-                **headers,  # type: ignore[arg-type]  # the stub knows no mapping
-            )
-
-        self._encrypted("PutObject", place.bucket, None, put)
 
     def accepts_answers(self, url: str) -> bool:
         parts = urlsplit(url)
@@ -546,40 +539,6 @@ def _iso(time: datetime | None) -> str:
     return "" if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-class _Readable(Protocol):
-    def read(self, amt: int | None = None) -> bytes:
-        """Return the next bytes."""
-
-
-def _result_in(body: "_Readable") -> Mapping[str, object]:
-    """Return the result in a job's archive; an empty one if there is none."""
-    try:
-        with tarfile.open(fileobj=_Limited(body), mode="r|gz") as archive:  # type: ignore[call-overload]  # it has the methods of a file
-            for member in archive:
-                if member.isfile() and member.name.rpartition("/")[2] == _RESULT:
-                    found = archive.extractfile(member)
-                    value = json.loads(found.read(_LARGEST_RESULT)) if found else None
-                    return value if isinstance(value, dict) else {}
-    except (tarfile.TarError, OSError, EOFError, ValueError, RecursionError, zlib.error):
-        pass  # not an archive of the SDK: there are no metrics
-    return {}
-
-
-class _Limited:
-    """The start of a file; the rest is not read."""
-
-    def __init__(self, body: "_Readable") -> None:
-        self._body = body
-        self._left = _LARGEST_ARCHIVE
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
-        wanted = self._left if size < 0 else min(size, self._left)
-        data = self._body.read(wanted) if wanted else b""
-        self._left -= len(data)
-        return data
-
-
 def _shut_down(connection: http.client.HTTPConnection) -> None:
     """Close a connection that another thread reads from."""
     opened: socket.socket | None = connection.sock
@@ -609,7 +568,7 @@ def _call(operation: str, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.k
 
 
 class _translated:  # noqa: N801 - reads as a clause: `with _translated("GetObject"):`
-    """Turns the errors of boto3 into `ServiceError`."""
+    """Turns the errors of botocore into `ServiceError`."""
 
     def __init__(self, operation: str) -> None:
         self._operation = operation
@@ -622,7 +581,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated("GetObje
             raise _from_reply(self._operation, error) from error
         if isinstance(error, ParamValidationError):
             # The message repeats the arguments, hyperparameters included: not even as a cause.
-            message = f"boto3 {boto3.__version__} refuses the arguments"
+            message = f"botocore {botocore.__version__} refuses the arguments"
             name = type(error).__name__
             raise ServiceError(self._operation, name, message, Kind.PERMANENT) from None
         if isinstance(error, (*_TRANSIENT, BotoCoreError)):
@@ -650,7 +609,7 @@ def _kind(code: str, status: int) -> Kind:
     # S3 puts the name of the service that refused before the code: KMS.ThrottlingException.
     if code.rpartition(".")[2] in _TRANSIENT_CODES or status >= _HTTP_ERROR:
         return Kind.TRANSIENT
-    if code == _NO_EXECUTION:
+    if code in _NOT_FOUND_CODES:
         return Kind.NOT_FOUND
     return _KINDS.get(status, Kind.PERMANENT)
 

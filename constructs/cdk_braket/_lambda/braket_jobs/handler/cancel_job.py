@@ -7,7 +7,6 @@ from .errors import Failure, Kind, OutOfTimeFailure, ServiceError, UnconfirmedCa
 from .find_job import find, wait_for_call
 from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation
 from .job_record import JobRecord, Run, State, Step
-from .job_record_store import JobRecordStore
 from .properties import digest_or_none, request_or_empty
 
 _SEARCHED_SECONDS = 600.0
@@ -26,7 +25,7 @@ class Cancellation:
         self._invocation = invocation
         self._calls = invocation.calls
 
-    def end_released(self, store: JobRecordStore, record: JobRecord) -> None:
+    def end_released(self, record: JobRecord) -> None:
         """Cancel the jobs of all released runs, and record those that ended.
 
         Raises:
@@ -36,7 +35,7 @@ class Cancellation:
         ended: dict[str, tuple[str | None, str]] = {}
         for run in record.in_state(State.RELEASED):
             try:
-                jobs = [run.job] if run.job else self._lost_jobs(store, run)
+                jobs = [run.job] if run.job else self._lost_jobs(run)
                 for job in jobs:
                     ended[run.token] = (job, self.end(job, run.calling_until))
                 if not jobs and self._is_search_final(run):
@@ -46,13 +45,20 @@ class Cancellation:
             except ServiceError as error:
                 failures.append(Failure(f"{error}"))
         if ended:
-            self._note(store, ended)
+            self._note(ended)
         if failures:
             raise failures[0]
 
-    def _lost_jobs(self, store: JobRecordStore, run: Run) -> list[str]:
+    def request_released(self, record: JobRecord) -> None:
+        """Request the cancellation of the known jobs of all released runs, without waiting."""
+        for run in record.in_state(State.RELEASED):
+            if run.job:
+                # A refusal shows when the end is confirmed.
+                self._request(run.job, None)
+
+    def _lost_jobs(self, run: Run) -> list[str]:
         """Return the jobs of a run whose call of CreateJob never returned."""
-        run = wait_for_call(self._invocation, store, run)
+        run = wait_for_call(self._invocation, run)
         if run.job:
             return [run.job]
         return find(self._invocation, run, self._request_of(run.definition))
@@ -69,7 +75,7 @@ class Cancellation:
                 return request_or_empty(properties)
         return {}
 
-    def _note(self, store: JobRecordStore, ended: Mapping[str, tuple[str | None, str]]) -> None:
+    def _note(self, ended: Mapping[str, tuple[str | None, str]]) -> None:
         """Record that the runs' jobs ended, so that no later event searches for them."""
 
         def noted(old: JobRecord) -> JobRecord:
@@ -80,11 +86,7 @@ class Cancellation:
                     old = old.with_run(run.after(Step.END, job=job, ended_as=status))
             return old
 
-        try:
-            store.change(noted)
-        except (Failure, ServiceError) as error:
-            # The jobs have ended anyway; the next event will check again.
-            self._invocation.log("not_noted", None, error=error)
+        self._invocation.note(noted)
 
     def end(self, arn: str, created_by: float | None = None) -> str:
         """Cancel a job unless it has ended, and wait for its end.
@@ -131,7 +133,7 @@ class Cancellation:
         """Request the cancellation; return why it was refused, if it was."""
         try:
             self._calls.retry(
-                lambda: self._calls.gateway.cancel_job(arn),
+                lambda: self._calls.jobs.cancel_job(arn),
                 missing=self._patience(created_by),
                 at_once=True,
             )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
+from ..contract import TOKEN_TAG
 from . import preconditions
 from .cancel_job import Cancellation
 from .errors import (
@@ -20,10 +21,9 @@ from .errors import (
     redacted,
 )
 from .find_job import find, is_with_another, wait_for_call
-from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation, Outcome
+from .invocation import APPEARS_SECONDS, POLL_SECONDS, Invocation
 from .job_record import LET_GO, JobRecord, Run, Step
-from .job_record_store import JobRecordStore
-from .properties import JobProperties, Location, attributes_of, checkpoint_uri, render
+from .properties import JobProperties, Location, checkpoint_uri, render
 from .tag_job import retag
 
 CALL_SECONDS = 60.0
@@ -48,69 +48,89 @@ class Creation:
 
     Args:
         invocation: The parts that all steps share.
+        definition: The definition of the run.
         cancellation: Cancels a job that must not keep running.
         accept: Marks the run as returned.
     """
 
-    def __init__(self, invocation: Invocation, cancellation: Cancellation, accept: Accept) -> None:
+    def __init__(
+        self,
+        invocation: Invocation,
+        definition: JobProperties,
+        cancellation: Cancellation,
+        accept: Accept,
+    ) -> None:
         self._invocation = invocation
+        self._definition = definition
+        self._store = invocation.store()
         self._calls = invocation.calls
         self._gateway = invocation.gateway
         self._cancellation = cancellation
         self._accept = accept
         self._claimed_at = 0.0
 
-    def create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> Outcome:
-        """Create the job of a run, or find the one of an earlier attempt.
+    def create(self, run: Run) -> str:
+        """Return the job of a run: a new one, or the one of an earlier attempt.
 
         Raises:
             Failure: There is no job, or it was cancelled.
         """
         try:
-            arn = self._find_or_create(definition, store, run)
+            arn = self._find_or_create(run)
         except (DeferredFailure, OutOfTimeFailure, LateEventFailure):
             # Deferred: the same event comes again. Out of time: a call may have had an effect, and
             # the event after FAILED searches for the job. Late: the run belongs to another event.
             raise
         except (Failure, ServiceError) as error:
-            self._give_up(definition, store, run, error)
-        recorded = self._record(store, run, arn)
+            self._give_up(run, error)
+        recorded = self._record(run, arn)
         arn = recorded.job or arn
+        if dict(self._definition.tags) != {k: v for k, v in run.tags.items() if k != TOKEN_TAG}:
+            self._retag(recorded, arn)
+        self._invocation.log("started", arn, self._definition, run)
+        return arn
+
+    def _retag(self, run: Run, arn: str) -> None:
+        """Set the tags of an event that requested other tags than the call of CreateJob had."""
         try:
             # It exists, because CreateJob returned it, even if GetJob does not find it yet.
             job = self._calls.job_or_none(arn, APPEARS_SECONDS)
             if job is not None:
-                retag(self._invocation, definition, store, job, recorded)
+                retag(self._invocation, self._definition, self._store, job, run)
         except (Failure, ServiceError) as error:
-            self._give_up(definition, store, recorded, error)
-        self._invocation.log("started", arn, definition, run)
-        return Outcome(arn, attributes_of(arn, render(definition.request, run.token)))
+            self._give_up(run, error)
 
-    def _find_or_create(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
-        run = wait_for_call(self._invocation, store, run)
+    def _find_or_create(self, run: Run) -> str:
+        run = wait_for_call(self._invocation, run)
         if run.job is not None:
             return run.job
+        self._prepare(run)
+        return self._call(run)
+
+    def _prepare(self, run: Run) -> None:
+        """Check the account, and copy the objects that the job reads."""
         if not run.was_called:  # else there may already be a job
-            missing = preconditions.missing(self._calls, definition, self._invocation.unchecked)
+            missing = preconditions.missing(
+                self._calls, self._definition, self._invocation.unchecked
+            )
             if missing:
                 raise Failure("No job was created", *missing)
-        for source, destination in definition.assets:
-            self._copy(definition, source, destination)
-        self._copy_checkpoints(definition, run)
-        return self._call(definition, store, run)
+        for source, destination in self._definition.assets:
+            self._copy(source, destination)
+        self._copy_checkpoints(run)
 
     # --- Assets and checkpoints. ---
 
-    def _copy(self, definition: JobProperties, source: Location, destination: Location) -> None:
-        encryption = definition.encryption.get(destination.bucket)
+    def _copy(self, source: Location, destination: Location) -> None:
+        encryption = self._definition.encryption.get(destination.bucket)
         self._calls.retry(lambda: self._gateway.copy_asset(source, destination, encryption))
 
-    def _copy_checkpoints(self, definition: JobProperties, run: Run) -> None:
-        source = definition.checkpoints_from
+    def _copy_checkpoints(self, run: Run) -> None:
+        source = self._definition.checkpoints_from
         if source is None:
             return
         below = replace(source, key=f"{source.key.strip('/')}/".lstrip("/"))
-        rendered = render(definition.request, run.token)
+        rendered = render(self._definition.request, run.token)
         target = Location.parse(checkpoint_uri(rendered).rstrip("/") + "/")
         keys = list(self._calls.pages(lambda token: self._gateway.list_keys(below, token)))
         for found in keys:
@@ -119,17 +139,17 @@ class Creation:
             if inner and not is_own:
                 destination = replace(target, key=target.key + inner)
                 try:
-                    self._copy(definition, replace(below, key=found), destination)
+                    self._copy(replace(below, key=found), destination)
                 except ServiceError as error:
                     if error.code != ASSET_NOT_FOUND:  # a job that still runs may have removed it
                         raise
 
     # --- The call. ---
 
-    def _call(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str:
+    def _call(self, run: Run) -> str:
         """Call CreateJob while no other invocation can, and only if there is no job yet."""
         request = {
-            **render(definition.request, run.token),
+            **render(self._definition.request, run.token),
             "clientToken": run.token,
             "tags": dict(run.tags),
         }
@@ -138,13 +158,13 @@ class Creation:
         was_unclear = False
         attempt = 0
         while True:
-            before = self._claim(store, run)
+            before = self._claim(run)
             if before.job is not None:
                 return before.job
             is_unclear |= before.was_called and before.caller != self._invocation.me
             was_unclear |= is_unclear
             if is_unclear:
-                found = self._found(definition, store, run)
+                found = self._found(run)
                 if found is not None:
                     return found
                 is_unclear = False
@@ -152,25 +172,23 @@ class Creation:
             if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
                 continue  # a slow search or write, or a frozen process
             try:
-                return self._gateway.create_job(request)
+                return self._calls.jobs.create_job(request)
             except ServiceError as error:
-                self._defer(definition, store, run, error, is_clear=not was_unclear)
+                self._defer(run, error, is_clear=not was_unclear)
                 # It, or an earlier call, may still have created the job.
                 if not self._may_pass(error, began):
                     may_exist = error.kind is Kind.CONFLICT or before.was_called
-                    found = self._found(definition, store, run) if may_exist else None
+                    found = self._found(run) if may_exist else None
                     if found is not None:
                         return found
                     raise
                 is_unclear = True
-                self._invocation.log("retrying", None, definition, run, error=error)
+                self._invocation.log("retrying", None, self._definition, run, error=error)
                 self._calls.pause(attempt, error)
                 attempt += 1
 
     def _defer(
         self,
-        definition: JobProperties,
-        store: JobRecordStore,
         run: Run,
         error: ServiceError,
         *,
@@ -179,8 +197,6 @@ class Creation:
         """Let the sender of the event repeat a call that the service refuses for now, if it can.
 
         Args:
-            definition: The definition.
-            store: The record.
             run: The run.
             error: The refusal.
             is_clear: Whether no earlier call can have had an effect. Otherwise the next event
@@ -189,15 +205,15 @@ class Creation:
         Raises:
             DeferredFailure: The sender repeats the event.
         """
-        if not self._invocation.event.defers or not error.is_refusal_for_now:
+        if not self._invocation.event.is_point or not error.is_refusal_for_now:
             return
         if is_clear:
-            self._withdraw(store, run)
-        self._invocation.log("deferred", None, definition, run, error=error)
-        reason = self._reason(error, definition)
+            self._withdraw(run)
+        self._invocation.log("deferred", None, self._definition, run, error=error)
+        reason = self._reason(error)
         raise DeferredFailure(reason, is_quota=error.is_quota) from error
 
-    def _withdraw(self, store: JobRecordStore, run: Run) -> None:
+    def _withdraw(self, run: Run) -> None:
         """Record that no call of CreateJob had an effect."""
 
         def withdrawn(old: JobRecord) -> JobRecord:
@@ -206,22 +222,19 @@ class Creation:
                 return old
             return old.with_run(found.after(Step.WITHDRAW, caller=None, calling_until=None))
 
-        try:
-            store.change(withdrawn)
-        except (Failure, ServiceError) as error:
-            # The next event waits for the end of the announced call, and searches.
-            self._invocation.log("not_noted", None, error=error)
+        # Otherwise the next event waits for the end of the announced call, and searches.
+        self._invocation.note(withdrawn)
 
-    def _found(self, definition: JobProperties, store: JobRecordStore, run: Run) -> str | None:
+    def _found(self, run: Run) -> str | None:
         """Search for the job, and prevent calls of other invocations meanwhile."""
 
         def keep_claim() -> None:
             if self._calls.now() - self._claimed_at > ANNOUNCED_SECONDS:
-                self._claim(store, run)
+                self._claim(run)
 
-        return next(iter(find(self._invocation, run, definition.request, keep_claim)), None)
+        return next(iter(find(self._invocation, run, self._definition.request, keep_claim)), None)
 
-    def _claim(self, store: JobRecordStore, run: Run) -> Run:
+    def _claim(self, run: Run) -> Run:
         """Record a call of CreateJob in advance, once no other invocation may be calling it.
 
         Returns:
@@ -250,7 +263,7 @@ class Creation:
             return old.with_run(found.after(Step.ANNOUNCE, caller=me, calling_until=until))
 
         while True:
-            store.change(claimed)
+            self._store.change(claimed)
             if is_claimed:
                 return before
             self._calls.wait(POLL_SECONDS, "another invocation is creating the job")
@@ -264,7 +277,7 @@ class Creation:
 
     # --- After the call. ---
 
-    def _record(self, store: JobRecordStore, run: Run, arn: str) -> Run:
+    def _record(self, run: Run, arn: str) -> Run:
         """Record the job; cancel it if no resource needs it, or another call was faster."""
 
         def started(old: JobRecord) -> JobRecord:
@@ -277,7 +290,7 @@ class Creation:
 
         with self._calls.cleanup_time(_RECORD_SECONDS):
             try:
-                record = store.change(started)
+                record = self._store.change(started)
             except (Failure, ServiceError):
                 # Without its name in the record, the job could be lost.
                 self._cancellation.end(arn, self._calls.now())
@@ -286,32 +299,30 @@ class Creation:
             if recorded is None or recorded.job != arn:
                 self._cancellation.end(arn, self._calls.now())
             if recorded is None or recorded.state in LET_GO:
-                self._cancellation.end_released(store, record)
+                self._cancellation.end_released(record)
                 raise LateEventFailure("The resource was deleted while its job was created.")
         return recorded
 
     def _give_up(
         self,
-        definition: JobProperties,
-        store: JobRecordStore,
         run: Run,
         error: Failure | ServiceError,
     ) -> NoReturn:
         """End a failed creation: its job is cancelled, and its retries fail as well."""
-        reason = self._reason(error, definition)
+        reason = self._reason(error)
         with self._calls.cleanup_time():
-            self._note_failure(store, run, reason)
-            self._invocation.log("gave_up", run.job, definition, run)
+            self._note_failure(run, reason)
+            self._invocation.log("gave_up", run.job, self._definition, run)
             raise Failure(f"{reason}{self._unconfirmed(run)}") from error
 
-    def _reason(self, error: Failure | ServiceError, definition: JobProperties) -> str:
+    def _reason(self, error: Failure | ServiceError) -> str:
         """Return the reason for the user, with the fix."""
         if isinstance(error, ServiceError):
-            return str(explain(error, definition.request, self._gateway.region))
+            return str(explain(error, self._definition.request, self._gateway.region))
         # It may quote a service.
-        return redacted(str(error), hyperparameter_values(definition.request))
+        return redacted(str(error), hyperparameter_values(self._definition.request))
 
-    def _note_failure(self, store: JobRecordStore, run: Run, reason: str) -> None:
+    def _note_failure(self, run: Run, reason: str) -> None:
         physical_id = self._invocation.event.physical_id
 
         def given_up(old: JobRecord) -> JobRecord:
@@ -322,14 +333,8 @@ class Creation:
             new = old.with_run(found.after(Step.RELEASE, failure=reason))
             return replace(new, current=held.token if held else None)
 
-        try:
-            store.change(given_up)
-        except (Failure, ServiceError) as error:
-            # The job is cancelled anyway; the next event records it.
-            self._invocation.log("not_noted", None, error=error)
-        else:
-            if run.job is not None:
-                self._invocation.failed_job = run.job
+        if self._invocation.note(given_up) and run.job is not None:
+            self._invocation.failed_job = run.job
 
     def _unconfirmed(self, run: Run) -> str:
         """Cancel the job of a failed creation; return a note if that could not be confirmed."""

@@ -191,7 +191,7 @@ _ADVICE: Mapping[tuple[str, str], str] = {
         "amazon-braket- and be in {region}"
     ),
     ("CreateJob", "ParamValidationError"): (
-        "The function's boto3 does not know a member or a type of the request: use a newer "
+        "The function's botocore does not know a member or a type of the request: use a newer "
         "runtime of the handler"
     ),
     ("CopyObject", "EntityTooLarge"): (

@@ -6,8 +6,6 @@ from .. import contract
 from .gateway import Job
 from .invocation import APPEARS_SECONDS, POLL_SECONDS, Event, Invocation
 from .job_record import Run
-from .job_record_store import JobRecordStore
-from .properties import render
 
 _CLOCK_SKEW_SECONDS = 3600.0
 """How far the service's clock may be behind ours."""
@@ -18,8 +16,11 @@ _LONGEST_KNOWN_SECONDS = 90 * 86400.0
 Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-first.html
 """
 
-MOST_ATTEMPTS = 50
-"""Attempts at one definition among which a job without a record is searched for."""
+MOST_ATTEMPTS = 10_000
+"""Attempts at one definition among which a job without a record is searched for.
+
+Each attempt is a deployment that ran a job, so no resource has more while the service knows its
+jobs."""
 
 
 def find(
@@ -47,20 +48,17 @@ def find_latest(
     invocation: Invocation, definition: str, request: Mapping[str, object]
 ) -> tuple[int, Job] | None:
     """Return the latest attempt at a definition that has a job, without any record."""
-    attempts = _attempts(invocation.event, definition)
+    tokens = {invocation.event.token(definition, n): n for n in range(1, MOST_ATTEMPTS + 1)}
     since = invocation.calls.now() - _LONGEST_KNOWN_SECONDS
-    found = [(attempts[t], job) for t, job in _found(invocation, attempts, request, since)]
+    found = [(tokens[t], job) for t, job in _found(invocation, tokens, request, since)]
     return max(found, key=lambda one: one[0], default=None)
 
 
 def attempt_of(event: Event, definition: str, job: Job | None) -> int | None:
     """Return which attempt at a definition of this resource a job is, by its token."""
     token = (job.tags or {}).get(contract.TOKEN_TAG) if job else None
-    return _attempts(event, definition).get(token or "")
-
-
-def _attempts(event: Event, definition: str) -> dict[str, int]:
-    return {event.token(definition, n): n for n in range(1, MOST_ATTEMPTS + 1)}
+    attempts = range(1, MOST_ATTEMPTS + 1) if token else ()
+    return next((n for n in attempts if event.token(definition, n) == token), None)
 
 
 def _found(
@@ -72,13 +70,12 @@ def _found(
 ) -> Iterator[tuple[str, Job]]:
     calls = invocation.calls
     created_after = since - _CLOCK_SKEW_SECONDS
-    names = {str(render(request, token).get("jobName", "")) for token in tokens}
-    run_ids = [contract.run_id(token) for token in tokens]
-    for job in calls.pages(lambda page: calls.gateway.find_jobs(created_after, page)):
+    run_ids = {contract.run_id(token) for token in tokens}
+    for job in calls.pages(lambda page: calls.jobs.find_jobs(created_after, page)):
         on_job()
         tags = job.tags
         # The search may return no tags: then GetJob returns those of a job with a run's name.
-        if tags is None and (job.name in names or any(one in job.name for one in run_ids)):
+        if tags is None and (job.name == request.get("jobName") or _has_run_id(job.name, run_ids)):
             described = calls.job_or_none(job.arn, APPEARS_SECONDS)
             tags = described.tags if described else None
         token = (tags or {}).get(contract.TOKEN_TAG)
@@ -86,11 +83,16 @@ def _found(
             yield str(token), job
 
 
-def wait_for_call(invocation: Invocation, store: JobRecordStore, run: Run) -> Run:
+def _has_run_id(name: str, run_ids: Collection[str]) -> bool:
+    length = contract.RUN_ID_LENGTH
+    return any(name[start : start + length] in run_ids for start in range(len(name)))
+
+
+def wait_for_call(invocation: Invocation, run: Run) -> Run:
     """Wait until no other invocation may be in the middle of CreateJob for this run."""
     while is_with_another(invocation, run):
         invocation.calls.wait(POLL_SECONDS, "another invocation is creating the job")
-        run = store.read().runs.get(run.token, run)
+        run = invocation.store().read().runs.get(run.token, run)
     return run
 
 

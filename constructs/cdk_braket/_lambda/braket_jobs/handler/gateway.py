@@ -42,7 +42,23 @@ class Page(Generic[_T]):
     next_token: str = ""
 
 
-class Gateway(Protocol):
+class Jobs(Protocol):
+    """The calls on jobs, or on executions that are handled like jobs."""
+
+    def create_job(self, request: Mapping[str, object]) -> str:
+        """Create a job and return its ARN."""
+
+    def get_job(self, arn: str) -> Job:
+        """Return a job."""
+
+    def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
+        """Return one page of the jobs created since."""
+
+    def cancel_job(self, arn: str) -> None:
+        """Request a job's cancellation."""
+
+
+class Gateway(Jobs, Protocol):
     """The calls. All raise `ServiceError`; none retries by itself."""
 
     @property
@@ -64,14 +80,20 @@ class Gateway(Protocol):
         text: str,
         version: str | None,
         encryption: Encryption | None = None,
-    ) -> None:
+    ) -> str:
         """Write an object that still has that version (None: that does not exist).
+
+        Returns:
+            Its new version.
 
         Raises:
             ServiceError: With kind CONFLICT if the object has changed meanwhile, and with kind
                 PERMANENT if the store ignores conditions, so that they cannot exclude another
                 invocation.
         """
+
+    def overwrite(self, location: Location, text: str, content_type: str) -> None:
+        """Write an object over an existing one: the last writer wins."""
 
     def copy_asset(
         self, source: Location, destination: Location, encryption: Encryption | None = None
@@ -93,18 +115,6 @@ class Gateway(Protocol):
     def bucket_tags(self, bucket: str) -> Mapping[str, str]:
         """Return the tags of a bucket."""
 
-    def create_job(self, request: Mapping[str, object]) -> str:
-        """Create a job and return its ARN."""
-
-    def get_job(self, arn: str) -> Job:
-        """Return a job."""
-
-    def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
-        """Return one page of the jobs created since."""
-
-    def cancel_job(self, arn: str) -> None:
-        """Request a job's cancellation."""
-
     def tag_job(self, arn: str, tags: Mapping[str, str]) -> None:
         """Set tags of a job."""
 
@@ -125,17 +135,17 @@ class Gateway(Protocol):
     def start_execution(self, state_machine: str, name: str, text: str) -> str:
         """Start an execution of a state machine with an input; return its ARN."""
 
+    def list_executions(self, state_machine: str, token: str = "") -> Page[Job]:
+        """Return one page of the executions of a state machine, the newest first."""
+
     def execution_status(self, execution: str) -> str:
         """Return the status of an execution, such as `RUNNING`."""
 
     def stop_execution(self, execution: str) -> None:
-        """Stop an execution."""
+        """Stop an execution; one that has ended stays as it is."""
 
     def read_metrics(self, archive: Location) -> Mapping[str, int | float]:
         """Return the numbers that a script saved as its result."""
-
-    def write_table(self, place: Location, text: str) -> None:
-        """Write a CSV file over an existing one."""
 
     def accepts_answers(self, url: str) -> bool:
         """Return whether a response document may be sent to this URL.

@@ -5,6 +5,7 @@ which contains the presigned ResponseURL and the request with its hyperparameter
 response or an error is redacted here.
 """
 
+import os
 import random
 import threading
 from collections.abc import Mapping
@@ -67,6 +68,8 @@ class Context(Protocol):
 
 
 _aws = AwsGateway()
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    _aws.create_clients()
 
 
 class HybridJobError(Exception):
@@ -210,7 +213,7 @@ def _tools(context: Context, gateway: Gateway, rng: random.Random | None) -> tup
     return Tools(gateway, Budget(work_ends, cleanup_ends), log, rng), now + remaining
 
 
-_KINDS: Mapping[str, type[Lifecycle | CatchUp | SweepStart]] = {
+_KINDS: Mapping[str, type[Lifecycle | CatchUp]] = {
     CATCH_UP_TYPE: CatchUp,
     SWEEP_TYPE: SweepStart,
 }
@@ -224,7 +227,7 @@ class _Work:
         self._tools = tools
         self._answer: Answer | UnfinishedWait | None = None
         self._broken: BaseException | None = None
-        self._handling: Lifecycle | CatchUp | SweepStart | None = None
+        self._handling: Lifecycle | CatchUp | None = None
 
     def answer(self) -> Answer | UnfinishedWait:
         """Return the response; a failure if the work is not done in time."""

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,7 +17,7 @@ from .properties import (
     JobProperties,
     Location,
     digest_or_none,
-    is_job_arn,
+    is_run_arn,
     read_encryption,
     text_of,
 )
@@ -63,7 +63,8 @@ class Event:
         sent_at: When CloudFormation sent it (seconds since the epoch), if the event has it.
         expires_at: When CloudFormation stops waiting, if the event has it.
         waits_until: The end of the wait for the job, if an earlier invocation began it.
-        defers: Whether the sender repeats the event later if the service refuses a job for now.
+        is_point: Whether it is about a point of a sweep. Several executions may share its job, and
+            the sender repeats the event later if the service refuses a job for now.
     """
 
     type: RequestType
@@ -76,7 +77,7 @@ class Event:
     sent_at: float | None = None
     expires_at: float | None = None
     waits_until: float | None = None
-    defers: bool = False
+    is_point: bool = False
 
     def token(self, definition: str, attempt: int) -> str:
         """Return the client token of an attempt at a definition of this resource."""
@@ -101,7 +102,7 @@ class Event:
             request = record.last_request
             old = digest_or_none(self.old_properties)
             return request is not None and bool(request.wants) and request.wants != old
-        is_of_create = self.type is RequestType.DELETE and not is_job_arn(self.physical_id)
+        is_of_create = self.type is RequestType.DELETE and not is_run_arn(self.physical_id)
         return is_of_create and (not record.events or record.events[-1].kind == DELETE)
 
     @property
@@ -135,6 +136,7 @@ class Invocation:
         self.failed_job = ""
         """The job of a Create that failed, once the record has it as released."""
         self._write_log = tools.log
+        self._store: JobRecordStore | None = None
 
     @property
     def physical_id(self) -> str:
@@ -153,6 +155,11 @@ class Invocation:
         Raises:
             Failure: The event does not contain its location.
         """
+        if self._store is None:
+            self._store = self._new_store()
+        return self._store
+
+    def _new_store(self) -> JobRecordStore:
         event = self.event
         places = [Location.parse(text_of(event.properties, Property.RECORDS))]
         with suppress(Failure):
@@ -165,6 +172,7 @@ class Invocation:
             encryption=self._encryption(),
             moves=event.type is RequestType.UPDATE,
             repairs=event.type is not RequestType.DELETE,
+            is_new=event.type is RequestType.CREATE,
         )
 
     def _encryption(self) -> Mapping[str, Encryption]:
@@ -173,6 +181,15 @@ class Invocation:
             with suppress(Failure):
                 found |= read_encryption(properties)
         return found
+
+    def note(self, change: Callable[[JobRecord], JobRecord], job: str | None = None) -> bool:
+        """Change the record if possible; return whether it was. A later event repairs it if not."""
+        try:
+            self.store().change(change)
+        except (Failure, ServiceError) as error:
+            self.log("not_noted", job, error=error)
+            return False
+        return True
 
     def unchecked(self, check: str, error: ServiceError) -> None:
         """Log a failed check."""

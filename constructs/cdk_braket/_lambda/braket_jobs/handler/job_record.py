@@ -116,6 +116,7 @@ class Run:
         calling_until: The latest end of that call; None before the first call.
         tag_keys: The keys of the job's tags from this library, which it may remove.
         asked_by: The last event that requested it.
+        also_asked_by: Earlier events that still share it, of other executions of a sweep.
         taken_back_at: The date of an event that requested it after CloudFormation had released or
             replaced it; None if there was none.
         failure: The reason why the attempt started no job, or its wait failed.
@@ -135,6 +136,7 @@ class Run:
     calling_until: float | None = None
     tag_keys: tuple[str, ...] = ()
     asked_by: str = ""
+    also_asked_by: tuple[str, ...] = ()
     taken_back_at: float | None = None
     failure: str | None = None
     ended_as: str = ""
@@ -154,6 +156,11 @@ class Run:
         return replace(self, state=state, **facts)  # type: ignore[arg-type]  # by name
 
     @property
+    def askers(self) -> tuple[str, ...]:
+        """The events that request it, the last one at the end."""
+        return (*self.also_asked_by, self.asked_by)
+
+    @property
     def was_called(self) -> bool:
         """Whether CreateJob may have been called for it."""
         return self.calling_until is not None
@@ -170,6 +177,7 @@ class Seen:
         wants: The digest of its definition; empty for a Delete.
         is_answered: Whether it is a Create whose success CloudFormation has received.
         follows_unseen: Whether it shows that an earlier event never arrived.
+        is_undone: Whether it is a point of a sweep that was stopped.
         unknown: Members that a newer release wrote.
     """
 
@@ -179,6 +187,7 @@ class Seen:
     wants: str = ""
     is_answered: bool = False
     follows_unseen: bool = False
+    is_undone: bool = False
     unknown: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -44,6 +44,7 @@ class JobRecordStore:
         encryption: The encryption to request, by bucket.
         moves: Whether the event names all locations that are used from now on.
         repairs: Whether a damaged record is treated as lost, and overwritten.
+        is_new: Whether there is probably no record yet: then the first change does not read it.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class JobRecordStore:
         encryption: Mapping[str, Encryption] | None = None,
         moves: bool = False,
         repairs: bool = False,
+        is_new: bool = False,
     ) -> None:
         self._calls = calls
         self._encryption = encryption or {}
@@ -67,6 +69,9 @@ class JobRecordStore:
             )
         )
         self._resource = f"{stack_id} {logical_id}"
+        # The copies after the last write, so that the next change needs no read. They may be out of
+        # date: then the conditional write is refused.
+        self._known = {place: _Copy() for place in self._places} if is_new else None
         self.is_certain = True
         """Whether every copy could be read when the record was read last."""
         self.is_damaged = False
@@ -93,16 +98,19 @@ class JobRecordStore:
         """
         attempt = 0
         while True:
-            copies = self._read()
+            known, self._known = self._known, None
+            copies = known or self._read()
             old = self._newest(copies)
             new = change(old)
-            if new == old and all(_is_current(copy, old) for copy in copies.values()):
+            if new != old or not all(_is_current(copy, old) for copy in copies.values()):
+                new = replace(new, revision=old.revision + 1, places=self._listed(copies))
+                if self._wrote(new, copies):
+                    return new
+            elif known is None:
                 return old
-            new = replace(new, revision=old.revision + 1, places=self._listed(copies))
-            if self._wrote(new, copies):
-                return new
-            self._calls.pause(attempt, "others change the record")
-            attempt += 1
+            if known is None:
+                self._calls.pause(attempt, "others change the record")
+                attempt += 1
 
     # --- Reading. ---
 
@@ -162,23 +170,27 @@ class JobRecordStore:
         text = new.dump()
         errors: list[ServiceError] = []
         usable = [place for place in sorted(copies, key=_uri) if copies[place].error is None]
+        written: dict[Location, _Copy] = {}
         for place in usable:
             try:
-                self._write(place, text, copies[place].version, is_only=len(usable) == 1)
+                version = self._write(place, text, copies[place].version, is_only=len(usable) == 1)
+                written[place] = _Copy(new, version)
             except ServiceError as error:
                 if error.kind is Kind.CONFLICT:
                     return False
                 errors.append(error)
         if len(errors) < len(usable):
+            is_whole = len(written) == len(copies) and all(c.version for c in written.values())
+            self._known = written if is_whole else None
             return True
         if self._calls.may_pass(errors[0]):
             return False
         raise errors[0]
 
-    def _write(self, place: Location, text: str, version: str | None, *, is_only: bool) -> None:
+    def _write(self, place: Location, text: str, version: str | None, *, is_only: bool) -> str:
         retry = self._calls.retry if is_only else self._calls.retry_outages
         encryption = self._encryption.get(place.bucket)
-        retry(lambda: self._calls.gateway.write_record(place, text, version, encryption))
+        return retry(lambda: self._calls.gateway.write_record(place, text, version, encryption))
 
 
 def _is_current(copy: _Copy, record: JobRecord) -> bool:

@@ -50,7 +50,7 @@ from .properties import (
     JobProperties,
     attributes_of,
     digest_or_none,
-    is_job_arn,
+    is_run_arn,
     old_tags,
     read_definition,
     read_wait,
@@ -79,7 +79,12 @@ _ANSWERED_MARGIN = 30.0
 
 
 class Lifecycle:
-    """Handles one event."""
+    """Handles one event.
+
+    `SweepStart` handles executions of sweeps in the same way.
+    """
+
+    creation: type[Creation] = Creation
 
     def __init__(self, event: Event, tools: Tools) -> None:
         self._event = event
@@ -110,12 +115,35 @@ class Lifecycle:
             request = request_or_empty(self._event.properties)
             raise Failure(explain(error, request, self._invocation.gateway.region)) from error
 
+    def refuse_problems(self, definition: JobProperties) -> None:
+        """Refuse an invalid definition.
+
+        Raises:
+            Failure: It has problems.
+        """
+        refuse_problems(definition, self._invocation.gateway.region)
+
+    def attributes(self, arn: str, request: Mapping[str, object]) -> Mapping[str, str]:
+        """Return the attributes of the resource, from a rendered request."""
+        return attributes_of(arn, request)
+
+    def release(self) -> None:
+        """Release the jobs of a Delete, and request their cancellation, before `handle` waits.
+
+        Raises:
+            Failure: The Delete is late, or there was no time.
+            ServiceError: The record could not be changed.
+        """
+        _, create = self._event.failed_create or ("", "")
+        record = self._invocation.store().change(lambda old: self._without_create(old, create))
+        self._cancellation.request_released(record)
+
     # --- Create and Update: find or create the job of the definition. ---
 
     def _create_or_update(self) -> Outcome:
         definition = read_definition(self._event.properties)
         if definition.digest != digest_or_none(self._event.old_properties):
-            refuse_problems(definition, self._invocation.gateway.region)
+            self.refuse_problems(definition)
         self._invocation.may_exist = True  # an earlier attempt may have done more
         store = self._invocation.store()
         try:
@@ -128,10 +156,11 @@ class Lifecycle:
             return self._held_without_record(definition, error)
         run = self._requested_run(record, definition)
         self._invocation.may_exist = run.was_called or run.job is not None
-        self._cancellation.end_released(store, record)
+        self._cancellation.end_released(record)
         if run.job is None:
-            creation = Creation(self._invocation, self._cancellation, self._accept)
-            return creation.create(definition, store, run)
+            creation = self.creation(self._invocation, definition, self._cancellation, self._accept)
+            arn = creation.create(run)
+            return Outcome(arn, self.attributes(arn, render(definition.request, run.token)))
         job = self._calls.job_or_none(run.job)
         outcome = self._adopted(run.job, job, definition, store, run)
         store.change(lambda old: self._accept(old, run))
@@ -158,7 +187,7 @@ class Lifecycle:
                 "outputDataConfig": {"s3Path": job.results_path},
                 "checkpointConfig": {"s3Uri": job.checkpoint_uri},
             }
-        return Outcome(arn, attributes_of(arn, request))
+        return Outcome(arn, self.attributes(arn, request))
 
     def _held_without_record(self, definition: JobProperties, error: ServiceError) -> Outcome:
         """Keep the resource's job if it is the definition's, although the record is unusable.
@@ -167,7 +196,7 @@ class Lifecycle:
         """
         arn = self._event.physical_id
         keeps = definition.digest == digest_or_none(self._event.old_properties)
-        job = self._calls.job_or_none(arn) if is_job_arn(arn) else None
+        job = self._calls.job_or_none(arn) if is_run_arn(arn) else None
         if not keeps and attempt_of(self._event, definition.digest, job) is None:
             raise error
         self._invocation.log("no_record", arn, definition, error=error)
@@ -184,7 +213,7 @@ class Lifecycle:
         is_lost = not old.runs and (store.is_damaged or self._event.type is RequestType.UPDATE)
         new = self._with_held_job(self._with_event(old))
         run = self._run_for(new, definition, is_lost=is_lost)
-        if is_repeated and run is not None and run.asked_by == self._event.id:
+        if is_repeated and run is not None and self._event.id in run.askers:
             self._refuse_failed(run)
         else:
             run = self._chosen(run, definition)
@@ -194,7 +223,7 @@ class Lifecycle:
         return new
 
     def _requested_run(self, record: JobRecord, definition: JobProperties) -> Run:
-        asked = (run for run in record.runs.values() if run.asked_by == self._event.id)
+        asked = (run for run in record.runs.values() if self._event.id in run.askers)
         run = next(asked, record.latest_run(definition.digest))
         if run is None:
             raise LateEventFailure("The record of the resource's jobs was removed meanwhile.")
@@ -232,8 +261,20 @@ class Lifecycle:
             run.state is State.HELD and record.current not in {None, run.token}
         )
         at = self._event.sent_at if is_taken_back else run.taken_back_at
-        asked = run.after(Step.REQUEST, asked_by=self._event.id, taken_back_at=at, failure=None)
+        asked = run.after(
+            Step.REQUEST,
+            asked_by=self._event.id,
+            also_asked_by=self._others_of(run),
+            taken_back_at=at,
+            failure=None,
+        )
         return record.with_run(asked)
+
+    def _others_of(self, run: Run) -> tuple[str, ...]:
+        """Return the other events that share a run from now on."""
+        if not self._event.is_point or run.state in LET_GO:
+            return ()
+        return tuple(one for one in run.askers if one not in {"", self._event.id})
 
     def _runs_again(self, run: Run) -> bool:
         """Return whether this event is a later deployment that repeats an ended definition."""
@@ -264,7 +305,7 @@ class Lifecycle:
         arn = self._event.physical_id
         old = digest_or_none(self._event.old_properties)
         is_update = self._event.type is RequestType.UPDATE
-        if not is_update or old is None or record.run_of(arn) or not is_job_arn(arn):
+        if not is_update or old is None or record.run_of(arn) or not is_run_arn(arn):
             return record
         job = self._calls.job_or_none(arn)
         attempt = attempt_of(self._event, old, job)
@@ -343,6 +384,9 @@ class Lifecycle:
         return record.with_event(self._event.seen(self._calls.now(), record))
 
     def _refuse_late(self, record: JobRecord) -> None:
+        if self._event.is_point:
+            _refuse_undone(record, self._event)
+            return
         expires = self._event.expires_at
         is_delete = self._event.type is RequestType.DELETE
         is_expired = not is_delete and expires is not None and expires < self._calls.now()
@@ -381,13 +425,9 @@ class Lifecycle:
             return old if run is None else old.with_run(run.after(Step.FAIL, failure=said))
 
         said = self._without_secrets(reason)
-        try:
-            with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
-                self._invocation.store().change(failed)
-        except (Failure, ServiceError) as error:
-            self._invocation.log("not_noted", job, error=error)
-        else:
-            self._invocation.failed_job = job
+        with self._calls.cleanup_time(_RECORD_ANSWERED_SECONDS):
+            if self._invocation.note(failed, job):
+                self._invocation.failed_job = job
 
     def note_answered(self) -> None:
         """Record that CloudFormation has received the success of a Create, if it has in time.
@@ -426,11 +466,11 @@ class Lifecycle:
             store = self._invocation.store()
         except Failure:
             store = None  # the properties are malformed: then no job was started
-        if is_job_arn(arn):
+        if is_run_arn(arn):
             self._delete_job(store)
         elif store is not None:
             self._delete_unknown(store)
-        self._invocation.log("deleted", arn if is_job_arn(arn) else None)
+        self._invocation.log("deleted", arn if is_run_arn(arn) else None)
         return Outcome(arn, {})
 
     def _delete_job(self, store: JobRecordStore | None) -> None:
@@ -441,7 +481,7 @@ class Lifecycle:
         if is_retained or (run is not None and run.state is State.RETAINED):
             self._invocation.log("retained" if run is None or run.is_ours else "not_ours", arn)
         if store is not None and record is not None and run is not None:
-            self._cancellation.end_released(store, record)
+            self._cancellation.end_released(record)
         elif not is_retained and self._is_ours(arn, has_record=record is not None):
             self._cancellation.end(arn)
         if store is not None and record is None:
@@ -527,7 +567,7 @@ class Lifecycle:
                 raise
             self._invocation.log("no_record", None, error=error)
             return
-        self._cancellation.end_released(store, record)
+        self._cancellation.end_released(record)
 
     def _without_create(self, old: JobRecord, create: str) -> JobRecord:
         """Return the record without the jobs of a Create.
@@ -538,6 +578,8 @@ class Lifecycle:
                 has not received the response of the Create.
         """
         self._refuse_late(old)
+        if self._event.is_point:
+            return _without_point(old, create)
         new = old
         if create and not old.knows(create):
             new = new.with_event(Seen(id=create, kind=CREATE))  # it starts nothing from now on
@@ -554,6 +596,27 @@ def _held(old: JobRecord, run: Run | None) -> JobRecord:
     if accepted is None or accepted.state is not State.HELD:
         return old
     return replace(old.with_run(accepted), current=accepted.token)
+
+
+def _refuse_undone(record: JobRecord, event: Event) -> None:
+    """Refuse a point whose sweep was stopped. Points of other executions have no order."""
+    if any(seen.id == event.id and seen.is_undone for seen in record.events):
+        raise LateEventFailure("The sweep was stopped, so no job was started.")
+
+
+def _without_point(old: JobRecord, create: str) -> JobRecord:
+    """Return the record without a point of a stopped sweep; its job may be shared by others."""
+    known = next((seen for seen in old.events if seen.id == create), Seen(id=create, kind=CREATE))
+    new = old if known.is_undone else old.with_event(replace(known, is_undone=True))
+    for run in old.runs.values():
+        left = tuple(one for one in run.askers if one != create)
+        if create not in run.askers:
+            continue
+        if left:
+            new = new.with_run(replace(run, asked_by=left[-1], also_asked_by=left[:-1]))
+        else:
+            new = new.with_run(run.after(Step.RELEASE))
+    return new
 
 
 def _held_by_answered_create(record: JobRecord) -> set[str]:

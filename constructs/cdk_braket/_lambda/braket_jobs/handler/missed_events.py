@@ -11,6 +11,7 @@ from .errors import Failure, ServiceError
 from .gateway import Job
 from .invocation import Event, Outcome, RequestType
 from .retries import Calls, Tools
+from .run_events import text_of
 
 SETTLES_SECONDS = 60.0
 """The time after its creation in which a rule may not match. It is documented as "a short time".
@@ -53,14 +54,14 @@ class CatchUp:
             self._put_event(job)
 
     def _job(self) -> Job | None:
-        arn = self._property(CatchUpProperty.JOB_ARN)
+        arn = text_of(self._event.properties, CatchUpProperty.JOB_ARN)
         try:
             return self._calls.job_or_none(arn)
         except ServiceError as error:
             raise Failure(f"The job {arn} could not be looked up: {error}") from error
 
     def _put_event(self, job: Job) -> None:
-        source = self._property(CatchUpProperty.EVENT_SOURCE)
+        source = text_of(self._event.properties, CatchUpProperty.EVENT_SOURCE)
         if not source.startswith(CATCH_UP_SOURCE):
             raise Failure(Issue(CatchUpProperty.EVENT_SOURCE, f"must begin with {CATCH_UP_SOURCE}"))
         detail = {"jobArn": job.arn, "status": job.status}
@@ -75,9 +76,3 @@ class CatchUp:
             )
             raise Failure(Issue("", rule, fix)) from error
         self._log("caught_up", {"jobArn": job.arn, "status": job.status})
-
-    def _property(self, name: CatchUpProperty) -> str:
-        value = self._event.properties.get(name)
-        if not isinstance(value, str) or not value:
-            raise Failure(Issue(name, "is missing"))
-        return value

@@ -17,13 +17,23 @@ from ..api.service_rules import (
     s3_uris,
     text_in,
 )
-from ..contract import AssetMember, Attribute, EncryptionMember, OnDelete, Property, WaitMember
+from ..contract import (
+    AssetMember,
+    Attribute,
+    EncryptionMember,
+    OnDelete,
+    Property,
+    SweepProperty,
+    WaitMember,
+)
 from ..issue import Issue
 from .errors import Failure
 
-_MORE_OF_THE_DEFINITION = {
+_MORE_OF_THE_DEFINITION: Mapping[str, Property | SweepProperty] = {
     "from": Property.COPY_CHECKPOINTS_FROM,
     "rerun": Property.RERUN_TOKEN,
+    "machine": SweepProperty.STATE_MACHINE,
+    "points": SweepProperty.POINTS,
 }
 
 _SHOWN = 200  # characters of a malformed value that a reason shows
@@ -141,7 +151,7 @@ def _read_checkpoints_from(
 
 
 @contextmanager
-def _reading(name: Property, form: str) -> Iterator[None]:
+def _reading(name: Property | SweepProperty, form: str) -> Iterator[None]:
     """Refuse a property whose value is not of the form that the constructs write."""
     try:
         yield
@@ -149,7 +159,7 @@ def _reading(name: Property, form: str) -> Iterator[None]:
         raise Failure(Issue(name, f"must be {form}")) from None
 
 
-def text_of(properties: Mapping[str, object], name: Property) -> str:
+def text_of(properties: Mapping[str, object], name: Property | SweepProperty) -> str:
     with _reading(name, "a string"):
         return _string(properties[name])
 
@@ -290,6 +300,11 @@ def digest_or_none(properties: Mapping[str, object]) -> str | None:
 def is_job_arn(physical_id: str) -> bool:
     """Return whether a physical id is a job's ARN, not the generated id of a failure."""
     return not model_rules.check("JobArn", physical_id)
+
+
+def is_run_arn(physical_id: str) -> bool:
+    """Return whether a physical id is the ARN of a job or of a sweep's execution."""
+    return is_job_arn(physical_id) or ":execution:" in physical_id
 
 
 def render(request: Mapping[str, object], token: str) -> dict[str, object]:

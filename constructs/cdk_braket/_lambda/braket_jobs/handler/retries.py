@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from .errors import Kind, OutOfTimeFailure, ServiceError, found_or_none
-from .gateway import Gateway, Job, Page
+from .gateway import Gateway, Job, Jobs, Page
 
 _T = TypeVar("_T")
 
@@ -50,12 +50,14 @@ class Tools:
         budget: The time limits.
         log: Logs one line for each decision.
         rng: Random numbers for the pauses between retries.
+        jobs: The calls on jobs, if they are not those of the gateway.
     """
 
     gateway: Gateway
     budget: Budget
     log: Log
     rng: random.Random
+    jobs: Jobs | None = None
 
     def calls(self, propagation: float = PROPAGATION_SECONDS) -> "Calls":
         """Return calls with retries; denied calls are retried for so many seconds from now."""
@@ -72,6 +74,7 @@ class Calls:
 
     def __init__(self, tools: Tools, propagation: float = PROPAGATION_SECONDS) -> None:
         self.gateway = tools.gateway
+        self.jobs: Jobs = tools.jobs or tools.gateway
         self.now = tools.gateway.now
         self._budget = tools.budget
         self._ends = tools.budget.work_ends
@@ -180,5 +183,5 @@ class Calls:
 
     def job_or_none(self, arn: str, missing: float = 0.0) -> Job | None:
         """Return a job; None if the service has not known it for `missing` seconds."""
-        get = partial(self.gateway.get_job, arn)
+        get = partial(self.jobs.get_job, arn)
         return found_or_none(lambda: self.retry(get, missing=missing))

@@ -28,29 +28,16 @@ from ..contract import (
     Property,
     RunProperty,
 )
-from .errors import Failure, Kind, LateEventFailure, ServiceError
+from .errors import Failure, LateEventFailure, ServiceError
 from .gateway import Job
 from .invocation import MAY_EXIST, Event, RequestType
 from .job_record import CLOCK_SKEW_SECONDS
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
-from .retries import PROPAGATION_SECONDS_OF_DELETE, Tools
+from .retries import Tools
+from .run_events import LONGEST_CAUSE, digest, send, text_of, timeout_in, with_hyperparameters
+from .run_objects import RunObjects, loaded, read_text
 from .wait_for_job import APPEARS_SECONDS
-from .workflow_tools import (
-    LONGEST_CAUSE,
-    STOPPED,
-    digest,
-    loaded,
-    names_below,
-    of_execution,
-    of_job,
-    read,
-    send,
-    text_of,
-    timeout_in,
-    with_hyperparameters,
-    write,
-)
 
 _PREFIX = "point-"
 _OVER = ".over"
@@ -150,29 +137,26 @@ def run_point(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]
     point = Point.of(event)
     token = text_of(event, RunProperty.TASK_TOKEN)
     properties = _properties_of(point, mapping_in(event, RunProperty.PROPERTIES))
-    records = Location.parse(text_of(properties, Property.RECORDS))
-    place = of_execution(records, point.execution, point.record)
-    known = read(tools, place)
-    run = mapping_in(loaded(known), "run") if known else {}
+    objects = RunObjects(tools, Location.parse(text_of(properties, Property.RECORDS)))
+    known = objects.read(objects.of_execution(point.execution, point.record))
+    run = mapping_in(known, "run")
     if not run:
-        run = _started(point, properties, place, tools, token=token, seconds=timeout_in(event))
-    elif _waiting(tools, records, text_of(run, Attribute.JOB_ARN)) in ({}, run[_RECORD]):
-        _expect(tools, records, run, token)
+        run = _started(point, properties, objects, token, timeout_in(event))
+    elif _waiting(objects, text_of(run, Attribute.JOB_ARN)) in ({}, run[_RECORD]):
+        _expect(objects, run, token)
     # Else another execution has found the job since. It receives the event, and this one polls.
-    _wait(point, run, records, token, tools)
+    _wait(point, run, objects, token)
     return {}
 
 
 def _started(
     point: Point,
     properties: Mapping[str, object],
-    place: Location,
-    tools: Tools,
-    *,
+    objects: RunObjects,
     token: str,
     seconds: float | None,
 ) -> Mapping[str, object]:
-    records = Location.parse(text_of(properties, Property.RECORDS))
+    place = objects.of_execution(point.execution, point.record)
     announced: dict[str, object] = {
         "sweep": point.sweep,
         "resource": point.resource,
@@ -180,8 +164,9 @@ def _started(
     }
     # First, so that an execution that is stopped from now on finds the point to cancel; then, so
     # that one that was stopped before is noticed. A redrive begins after the stop.
-    write(tools, place, json.dumps(announced))
-    if point.at <= stopped_at(tools, records, point.execution):
+    objects.write(place, announced)
+    stopped_at = objects.stopped_at(point.execution)
+    if stopped_at is not None and point.at <= stopped_at:
         raise LateEventFailure("The sweep was stopped, so no job was started.")
     event = Event(
         type=RequestType.CREATE,
@@ -192,9 +177,9 @@ def _started(
         properties=properties,
         old_properties={},
         sent_at=point.at,
-        defers=True,
+        is_point=True,
     )
-    outcome = Lifecycle(event, tools).handle()
+    outcome = Lifecycle(event, objects.tools).handle()
     run: dict[str, object] = {
         _RECORD: {"execution": point.execution, "name": point.record},
         "point": {
@@ -206,40 +191,38 @@ def _started(
         Attribute.RESULTS_S3_URI.value: outcome.attributes.get(Attribute.RESULTS_S3_URI, ""),
     }
     if seconds is not None:
-        run[RUN_WAITS_UNTIL] = tools.gateway.now() + seconds
+        run[RUN_WAITS_UNTIL] = objects.tools.gateway.now() + seconds
     # First, so that an attempt that is noted with a run already receives the event.
-    _expect(tools, records, run, token)
-    write(tools, place, json.dumps({**announced, "job": outcome.physical_id, "run": run}))
+    _expect(objects, run, token)
+    objects.write(place, {**announced, "job": outcome.physical_id, "run": run})
     return run
 
 
-def _expect(tools: Tools, records: Location, run: Mapping[str, object], token: str) -> None:
+def _expect(objects: RunObjects, run: Mapping[str, object], token: str) -> None:
     """Have the event of the job's end return a token. The job is checked after that."""
-    arn = text_of(run, Attribute.JOB_ARN)
-    write(tools, of_job(records, arn), json.dumps({"token": token, "run": run}))
+    place = objects.of_job(text_of(run, Attribute.JOB_ARN))
+    objects.write(place, {"token": token, "run": run})
 
 
-def _waiting(tools: Tools, records: Location, job: str) -> Mapping[str, object]:
+def _waiting(objects: RunObjects, job: str) -> Mapping[str, object]:
     """Return the attempt that receives the event of a job's end; empty without one."""
-    waiting = read(tools, of_job(records, job))
-    return mapping_in(mapping_in(loaded(waiting), "run"), _RECORD) if waiting else {}
+    return mapping_in(mapping_in(objects.read(objects.of_job(job)), "run"), _RECORD)
 
 
-def _wait(
-    point: Point, run: Mapping[str, object], records: Location, token: str, tools: Tools
-) -> None:
+def _wait(point: Point, run: Mapping[str, object], objects: RunObjects, token: str) -> None:
+    tools = objects.tools
     arn = text_of(run, Attribute.JOB_ARN)
     job = tools.calls().job_or_none(arn, APPEARS_SECONDS)
     until = run.get(RUN_WAITS_UNTIL)
     if job is None or job.has_ended:
-        answer_point(tools, records, token, run, job)
+        answer_point(objects, token, run, job)
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
-        failures = cancel_points(
-            tools, records, point.execution, [point.record], tools.gateway.now()
-        )
+        # All attempts of this execution. The job goes on if another execution shares it.
+        names = objects.names(point.execution, f"{_PREFIX}{point.resource}-")
+        failures = cancel_points(objects, point.execution, names, tools.gateway.now())
         if failures:
             raise failures[0]
-        row = {**_row(run, job, {}), "FailureReason": "It was not over in time, and was cancelled."}
+        row = {**_row(run, job, {}), "FailureReason": "It was not over in time."}
         _fail(tools, token, "HybridJob.Timeout", row)
 
 
@@ -278,13 +261,13 @@ def point_name(name: str, parameters: Mapping[str, object]) -> str:
 
 
 def answer_point(
-    tools: Tools, records: Location, token: str, run: Mapping[str, object], job: Job | None
+    objects: RunObjects, token: str, run: Mapping[str, object], job: Job | None
 ) -> None:
     """Report to the state that waits how the point's job ended."""
-    record = mapping_in(run, _RECORD)
+    tools, record = objects.tools, mapping_in(run, _RECORD)
     name = text_of(record, "name")
-    over = of_execution(records, text_of(record, "execution"), f"{name}{_OVER}")
-    write(tools, over, json.dumps({"status": job.status if job else ""}))
+    over = objects.of_execution(text_of(record, "execution"), f"{name}{_OVER}")
+    objects.write(over, {"status": job.status if job else ""})
     status = job.status if job else "unknown"
     tools.log("point_over", {"jobArn": run.get(Attribute.JOB_ARN), "status": status})
     if status == COMPLETED:
@@ -352,7 +335,7 @@ def _metrics(tools: Tools, run: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def cancel_points(
-    tools: Tools, records: Location, execution: str, names: list[str], at: float
+    objects: RunObjects, execution: str, names: list[str], at: float
 ) -> list[Failure]:
     """Cancel the points among an execution's objects that are not over.
 
@@ -368,20 +351,20 @@ def cancel_points(
         for name in names
         if is_point_record(name) and not name.endswith(_OVER) and name not in over
     ]
-    found: dict[str, Mapping[str, object]] = {}
+    undone: dict[str, Lifecycle] = {}
     failures: list[Failure] = []
     for name in alive:
         try:
-            record = _record(tools, of_execution(records, execution, name))
+            record = objects.read(objects.of_execution(execution, name)) or {}
             if _began_before(record, at):
-                found[name] = record
-                _request_cancel(tools, execution, name, record, records)
+                undone[name] = _undo(objects, name, record, at)
+                undone[name].release()
         except (Failure, ServiceError) as error:
             failures.append(_as_failure(error))
-    for name, record in found.items():
+    for name, lifecycle in undone.items():
         try:
-            _cancel(tools, records, name, record, at)
-            write(tools, of_execution(records, execution, f"{name}{_OVER}"), "{}")
+            lifecycle.handle()
+            objects.write(objects.of_execution(execution, f"{name}{_OVER}"), {})
         except (Failure, ServiceError) as error:
             failures.append(_as_failure(error))
     return failures
@@ -396,32 +379,8 @@ def _as_failure(error: Failure | ServiceError) -> Failure:
     return error if isinstance(error, Failure) else Failure(f"{error}")
 
 
-def _record(tools: Tools, place: Location) -> Mapping[str, object]:
-    found = read(tools, place)
-    return loaded(found) if found else {}
-
-
-def _request_cancel(
-    tools: Tools, execution: str, name: str, record: Mapping[str, object], records: Location
-) -> None:
-    """Request that a job ends, if this attempt was the last one that wanted it."""
-    job = record.get("job")
-    if not isinstance(job, str):
-        return
-    last = _waiting(tools, records, job)
-    if last and (last.get("execution"), last.get("name")) != (execution, name):
-        return  # another execution waits for it by now
-    try:
-        tools.calls(PROPAGATION_SECONDS_OF_DELETE).retry(lambda: tools.gateway.cancel_job(job))
-    except ServiceError as error:
-        if error.kind not in {Kind.NOT_FOUND, Kind.CONFLICT}:
-            tools.log("not_cancelled_yet", {"jobArn": job, "error": error.code})
-
-
-def _cancel(
-    tools: Tools, records: Location, name: str, record: Mapping[str, object], at: float
-) -> None:
-    """Cancel the job that an attempt has started; one that did not start yet never does."""
+def _undo(objects: RunObjects, name: str, record: Mapping[str, object], at: float) -> Lifecycle:
+    """Return the Delete of an attempt at a point: its job is cancelled if no other shares it."""
     attempt = name.rpartition("-")[2]
     event = Event(
         type=RequestType.DELETE,
@@ -429,18 +388,12 @@ def _cancel(
         stack_id=text_of(record, "sweep"),
         logical_id=text_of(record, "resource"),
         physical_id=f"{MAY_EXIST}:{attempt}",
-        properties={Property.RECORDS.value: records.uri},
+        properties={Property.RECORDS.value: objects.records.uri},
         old_properties={},
         sent_at=at,
+        is_point=True,
     )
-    Lifecycle(event, tools).handle()
-
-
-def stopped_at(tools: Tools, records: Location, execution: str) -> float:
-    """Return when an execution was stopped (seconds since the epoch); -inf if it was not."""
-    found = read(tools, of_execution(records, execution, STOPPED))
-    at = loaded(found).get("at") if found else None
-    return float(at) if isinstance(at, int | float) else float("-inf")
+    return Lifecycle(event, objects.tools)
 
 
 # --- The table. ---
@@ -451,29 +404,29 @@ def collect_points(event: Mapping[str, object], tools: Tools) -> Mapping[str, ob
 
     A job that no state waits for any more is cancelled first.
     """
-    records = Location.parse(text_of(event, RunProperty.RECORDS))
+    objects = RunObjects(tools, Location.parse(text_of(event, RunProperty.RECORDS)))
     execution = text_of(event, RunProperty.EXECUTION)
-    names = names_below(tools, of_execution(records, execution, ""))
-    failures = cancel_points(tools, records, execution, names, tools.gateway.now())
+    names = objects.names(execution)
+    failures = cancel_points(objects, execution, names, tools.gateway.now())
     if failures:
         raise failures[0]
     details = mapping_in(event, RunProperty.MANIFEST)
     manifest = Location(text_of(details, "Bucket"), text_of(details, "Key"))
     rows = _rows(tools, manifest)
     table = replace(manifest, key=f"{manifest.key.rpartition('/')[0]}/{TABLE_FILE}")
-    tools.calls().retry(lambda: tools.gateway.write_table(table, table_of(rows)))
+    text = table_of(rows)
+    tools.calls().retry(lambda: tools.gateway.overwrite(table, text, "text/csv; charset=utf-8"))
     tools.log("collected", {"points": len(rows)})
     return {**summary_of(rows), "TableS3Uri": table.uri, "ManifestS3Uri": manifest.uri}
 
 
 def _rows(tools: Tools, manifest: Location) -> list[Row]:
-    text = read(tools, manifest)
-    files = mapping_in(loaded(text or ""), "ResultFiles")
+    files = mapping_in(loaded(read_text(tools, manifest) or ""), "ResultFiles")
     rows: list[Row] = []
     for status, found in files.items():
         for each in found if isinstance(found, list) else []:
             place = replace(manifest, key=text_of(each, "Key"))
-            lines = lines_of(read(tools, place) or "")
+            lines = lines_of(read_text(tools, place) or "")
             rows += [Row.of(loaded(line), status) for line in lines]
     return sorted(rows, key=lambda row: row.index)
 

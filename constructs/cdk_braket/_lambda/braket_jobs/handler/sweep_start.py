@@ -1,116 +1,105 @@
-"""A sweep that a deployment starts: the custom resource of its execution."""
+"""A sweep that a deployment starts: its execution is handled like a job.
 
-import itertools
-import json
-from functools import partial
+So an execution starts once, even if CloudFormation or Lambda repeats the event, and none is left
+running. docs/adr/0004-one-job-per-definition.md has the reasoning. The name of the execution is the
+client token of its run.
+"""
 
-from ..contract import Property, SweepAttribute, SweepProperty
-from .errors import (
-    Failure,
-    LateEventFailure,
-    OutOfTimeFailure,
-    ServiceError,
-    found_or_none,
-)
-from .invocation import Event, Outcome, RequestType
-from .properties import Location
-from .retries import PROPAGATION_SECONDS, PROPAGATION_SECONDS_OF_DELETE, Tools
-from .sweep_points import stopped_at
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from .. import contract
+from ..api.service_rules import text_in
+from ..contract import CANCELLED, COMPLETED, FAILED, SweepAttribute, SweepProperty
+from .create_job import Creation
+from .errors import ServiceError, found_or_none
+from .gateway import Job, Jobs, Page
+from .invocation import Event
+from .job_record import Run
+from .lifecycle import Lifecycle
+from .properties import JobProperties, Location, text_of
+from .retries import Tools
+from .run_objects import RunObjects
 from .workflow_runs import cancel_all
-from .workflow_tools import digest
 
-_ABORTED = "ABORTED"
-_NOTHING_STARTED = "no-execution-was-started"
+# Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+_STATUSES: Mapping[str, str] = {
+    "SUCCEEDED": COMPLETED,
+    "FAILED": FAILED,
+    "TIMED_OUT": FAILED,
+    "ABORTED": CANCELLED,
+}
 
 
-class SweepStart:
-    """Handles one event of CloudFormation for a sweep that its deployment starts.
+class _Start(Creation):
+    """Starts the execution of a run. Checks and copies are left to its points."""
 
-    The execution's name is the digest of the resource and its definition. So a repeated event, or a
-    rollback, finds the execution that exists. A stopped one is followed by another, which skips the
-    points that have completed.
-    """
+    def _prepare(self, run: Run) -> None:
+        """Do nothing."""
+
+
+class SweepStart(Lifecycle):
+    """Handles one event of CloudFormation for a sweep that its deployment starts."""
+
+    creation = _Start
 
     def __init__(self, event: Event, tools: Tools) -> None:
-        self.physical_id = event.physical_id or _NOTHING_STARTED
+        super().__init__(event, replace(tools, jobs=_Executions(event, tools)))
+
+    def refuse_problems(self, definition: JobProperties) -> None:
+        """Do nothing: a point's definition is checked when the point starts."""
+
+    def attributes(self, arn: str, request: Mapping[str, object]) -> Mapping[str, str]:  # noqa: ARG002
+        """Return the attributes of the resource."""
+        return {SweepAttribute.EXECUTION_ARN.value: arn}
+
+
+class _Executions(Jobs):
+    """The executions of a sweep's state machine, as jobs."""
+
+    def __init__(self, event: Event, tools: Tools) -> None:
         self._event = event
         self._tools = tools
-        is_delete = event.type is RequestType.DELETE
-        self._calls = tools.calls(
-            PROPAGATION_SECONDS_OF_DELETE if is_delete else PROPAGATION_SECONDS
-        )
+        self._gateway = tools.gateway
 
-    def handle(self) -> Outcome:
-        """Start the execution, or stop it.
+    @property
+    def _machine(self) -> str:
+        return text_of(self._event.properties, SweepProperty.STATE_MACHINE)
 
-        Raises:
-            Failure: That was not possible.
-        """
+    def create_job(self, request: Mapping[str, object]) -> str:
+        name = text_in(request, "clientToken")
         try:
-            if self._event.type is RequestType.DELETE:
-                self._stop()
-                return Outcome(self.physical_id, {})
-            self.physical_id = self._started()
+            return self._gateway.start_execution(self._machine, name, "{}")
         except ServiceError as error:
-            raise Failure(f"The sweep's execution: {error}.") from error
-        return Outcome(self.physical_id, {SweepAttribute.EXECUTION_ARN.value: self.physical_id})
+            if error.code != "ExecutionAlreadyExists":
+                raise
+            return f"{self._machine.replace(':stateMachine:', ':execution:')}:{name}"
 
-    def note_answered(self) -> None:
-        """Do nothing after the answer."""
+    def get_job(self, arn: str) -> Job:
+        return _as_job(Job(arn, self._gateway.execution_status(arn), arn.rpartition(":")[2], None))
 
-    def _started(self) -> str:
-        machine = self._property(SweepProperty.STATE_MACHINE)
-        event = self._event
-        names = (SweepProperty.POINTS, Property.REQUEST, Property.COPY_CHECKPOINTS_FROM)
-        definition = json.dumps([event.properties.get(name) for name in names], sort_keys=True)
-        base = digest(f"{event.stack_id}\n{event.logical_id}\n{definition}")
-        for number in itertools.count(1):
-            name = f"{base}-{number}"
-            execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
-            status = self._status(execution)
-            if status is None:
-                return self._start(machine, name, execution)
-            if status != _ABORTED:
-                self._tools.log("sweep_found", {"execution": execution, "status": status})
-                return execution
-            self._refuse_late(execution)
-        raise AssertionError("unreachable")
+    def find_jobs(self, created_after: float, token: str = "") -> Page[Job]:
+        listed = found_or_none(lambda: self._gateway.list_executions(self._machine, token))
+        if listed is None:
+            return Page(())
+        since = datetime.fromtimestamp(created_after, UTC).isoformat()
+        found = tuple(_as_job(each) for each in listed.items if each.started_at >= since)
+        # The newest are listed first.
+        return Page(found, listed.next_token if len(found) == len(listed.items) else "")
 
-    def _refuse_late(self, stopped: str) -> None:
-        """Refuse an event that was sent before its execution was stopped, such as a duplicate."""
-        records = Location.parse(self._property(SweepProperty.RECORDS))
-        sent_at = self._event.sent_at
-        if sent_at is not None and sent_at <= stopped_at(self._tools, records, stopped):
-            raise LateEventFailure("The sweep was stopped after this event, so none was started.")
-
-    def _start(self, machine: str, name: str, execution: str) -> str:
-        gateway = self._tools.gateway
+    def cancel_job(self, arn: str) -> None:
         try:
-            arn = self._calls.retry(lambda: gateway.start_execution(machine, name, json.dumps({})))
-        except OutOfTimeFailure:
-            # It may have started without a response. Then the Delete of a Create stops it.
-            self.physical_id = self._event.physical_id or execution
-            raise
-        self._tools.log("sweep_started", {"execution": arn})
-        return arn
+            self._gateway.stop_execution(arn)
+        finally:
+            # The rule on stopped executions does the same, unless it is deleted with the sweep.
+            records = Location.parse(text_of(self._event.properties, SweepProperty.RECORDS))
+            cancel_all(RunObjects(self._tools, records), arn, self._gateway.now())
 
-    def _stop(self) -> None:
-        """Stop the execution, and cancel its jobs before the handler may go."""
-        execution = self._event.physical_id
-        if ":execution:" not in execution:
-            return
-        if self._status(execution) == "RUNNING":
-            self._calls.retry(lambda: self._tools.gateway.stop_execution(execution))
-        records = Location.parse(self._property(SweepProperty.RECORDS))
-        cancel_all(self._tools, records, execution, self._calls.now())
-        self._tools.log("sweep_stopped", {"execution": execution})
 
-    def _status(self, execution: str) -> str | None:
-        get = partial(self._tools.gateway.execution_status, execution)
-        return found_or_none(lambda: self._calls.retry(get))
-
-    def _property(self, name: SweepProperty) -> str:
-        value = self._event.properties.get(name)
-        if not isinstance(value, str) or not value:
-            raise Failure(f"The property {name} is missing.")
-        return value
+def _as_job(execution: Job) -> Job:
+    return replace(
+        execution,
+        status=_STATUSES.get(execution.status, execution.status),
+        tags={contract.TOKEN_TAG: execution.name},
+    )

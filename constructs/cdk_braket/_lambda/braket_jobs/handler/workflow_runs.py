@@ -4,7 +4,6 @@ A run in an execution is handled like a resource in a stack. A start is a Create
 repeated at any point and starts one job. A stopped execution is a Delete.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -25,6 +24,8 @@ from .invocation import NOTHING_STARTED, Event, RequestType
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
 from .retries import Tools
+from .run_events import LONGEST_CAUSE, digest, send, text_of, timeout_in, with_hyperparameters
+from .run_objects import STOPPED, RunObjects
 from .sweep_points import (
     answer_point,
     cancel_points,
@@ -34,21 +35,6 @@ from .sweep_points import (
     run_point,
 )
 from .wait_for_job import APPEARS_SECONDS
-from .workflow_tools import (
-    LONGEST_CAUSE,
-    STOPPED,
-    digest,
-    loaded,
-    names_below,
-    of_execution,
-    of_job,
-    read,
-    send,
-    text_of,
-    timeout_in,
-    with_hyperparameters,
-    write,
-)
 
 _STARTED_AT, _ENDED_AT = 0.0, 1.0
 """The order of a run's two events, as dates: a start that arrives after the end is late. A run
@@ -99,11 +85,11 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     properties = _with_hyperparameters(event)
     seconds = timeout_in(event)
     resource = digest(run_id)
-    records = Location.parse(text_of(properties, Property.RECORDS))
+    objects = RunObjects(tools, Location.parse(text_of(properties, Property.RECORDS)))
     # First write the run, then read the end. If the execution stops, either it finds the run, or
     # this start finds the end.
-    write(tools, of_execution(records, execution, resource), json.dumps({"run": resource}))
-    if read(tools, of_execution(records, execution, STOPPED)) is not None:
+    objects.write(objects.of_execution(execution, resource), {"run": resource})
+    if objects.stopped_at(execution) is not None:
         raise LateEventFailure("The execution has ended, so no job was started.")
     created = _event(RequestType.CREATE, execution, resource, properties)
     outcome = Lifecycle(created, tools).handle()
@@ -116,11 +102,10 @@ def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
 def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     started = mapping_in(event, RunProperty.RUN)
     arn = text_of(started, Attribute.JOB_ARN)
-    records = Location.parse(text_of(event, RunProperty.RECORDS))
+    objects = _objects(event, tools)
     token = text_of(event, RunProperty.TASK_TOKEN)
-    waiting = {"token": token, "run": started}
     # First, so that a job that ends from now on finds the waiting state.
-    write(tools, of_job(records, arn), json.dumps(waiting))
+    objects.write(objects.of_job(arn), {"token": token, "run": started})
     job = tools.calls().job_or_none(arn, APPEARS_SECONDS)
     until = started.get(RUN_WAITS_UNTIL)
     if job is None or job.has_ended:
@@ -128,81 +113,80 @@ def _wait(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     elif isinstance(until, int | float) and tools.gateway.now() >= until:
         execution = text_of(event, RunProperty.EXECUTION)
         resource = digest(text_of(started, RUN_ID))
-        _cancel(tools, records, execution, resource)
+        _cancel(objects, execution, resource)
         cause = f"The job {arn} did not end in time, and was cancelled."
         send(tools, partial(tools.gateway.send_task_failure, token, "HybridJob.Timeout", cause))
     return {}
 
 
 def _job_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    records = Location.parse(text_of(event, RunProperty.RECORDS))
+    objects = _objects(event, tools)
     arn = text_of(event, RunProperty.JOB_ARN)
-    found = read(tools, of_job(records, arn))
-    if found is None:
+    waiting = objects.read(objects.of_job(arn))
+    if waiting is None:
         return {}  # no execution waits for this job
-    waiting = loaded(found)
     job = tools.calls().job_or_none(arn)
     if job is None or not job.has_ended:
         return {}
     started, token = mapping_in(waiting, "run"), text_of(waiting, "token")
     if is_point(started):
-        answer_point(tools, records, token, started, job)
+        answer_point(objects, token, started, job)
     else:
         _answer(tools, token, started, job)
     return {}
 
 
 def _execution_ended(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    records = Location.parse(text_of(event, RunProperty.RECORDS))
     try:
         at = float(str(event.get(RunProperty.STOPPED_AT))) / 1000
     except ValueError:
         at = tools.gateway.now()
-    cancel_all(tools, records, text_of(event, RunProperty.EXECUTION), at)
+    cancel_all(_objects(event, tools), text_of(event, RunProperty.EXECUTION), at)
     return {}
 
 
 def _cancel_run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
-    records = Location.parse(text_of(event, RunProperty.RECORDS))
     execution = text_of(event, RunProperty.EXECUTION)
-    _cancel(tools, records, execution, digest(text_of(event, RunProperty.RUN_ID)))
+    _cancel(_objects(event, tools), execution, digest(text_of(event, RunProperty.RUN_ID)))
     return {}
 
 
-def cancel_all(tools: Tools, records: Location, execution: str, at: float) -> None:
+def cancel_all(objects: RunObjects, execution: str, at: float) -> None:
     """Cancel every running run of an execution, and every one that has not started yet.
 
     Args:
-        tools: The tools of the invocation.
-        records: Where the records are.
+        objects: The objects about the runs.
         execution: The execution's ARN.
         at: When it ended (seconds since the epoch). A redrive starts points after that.
 
     Raises:
         Failure: A job may still run. The others are cancelled.
     """
-    place = of_execution(records, execution, STOPPED)
-    write(tools, place, json.dumps({"run": None, "at": at}))
-    names = names_below(tools, of_execution(records, execution, ""))
-    failures = cancel_points(tools, records, execution, names, at)
+    objects.stop(execution, at)
+    names = objects.names(execution)
+    failures = cancel_points(objects, execution, names, at)
     for name in names:
         try:
             if name != STOPPED and not is_point_record(name):
-                _cancel(tools, records, execution, name)
+                _cancel(objects, execution, name)
         except Failure as failure:
             failures.append(failure)
     if failures:
         raise failures[0]
 
 
-def _cancel(tools: Tools, records: Location, execution: str, resource: str) -> None:
+def _cancel(objects: RunObjects, execution: str, resource: str) -> None:
     """Cancel a run; a run whose start has not arrived yet is never started."""
-    properties = {Property.RECORDS.value: records.uri}
+    properties = {Property.RECORDS.value: objects.records.uri}
     deleted = _event(RequestType.DELETE, execution, resource, properties)
-    Lifecycle(deleted, tools).handle()
+    Lifecycle(deleted, objects.tools).handle()
 
 
 # --- Shared functions. ---
+
+
+def _objects(event: Mapping[str, object], tools: Tools) -> RunObjects:
+    return RunObjects(tools, Location.parse(text_of(event, RunProperty.RECORDS)))
 
 
 def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | None) -> None:

@@ -1,62 +1,17 @@
-"""The parts that the actions of state machines share: calls, records, task tokens."""
+"""The members of the events of state machines, and the answers to waiting states."""
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
 
 from ..api.service_rules import is_unicode, mapping_in
 from ..contract import RunProperty
 from ..issue import Issue
-from .errors import Failure, Kind, ServiceError
-from .properties import Location
+from .errors import Failure, ServiceError
 from .retries import Tools
 
 LONGEST_CAUSE = 30_000  # characters; Step Functions accepts 32,768
 _LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions accepts
-
-STOPPED = "stopped"
-"""The name of the object that marks an execution as ended. No run has it: theirs are digests."""
-
-
-def of_execution(records: Location, execution: str, name: str) -> Location:
-    """Return where an object about an execution is."""
-    return replace(records, key=f"{records.key}/executions/{digest(execution)}/{name}")
-
-
-def of_job(records: Location, job_arn: str) -> Location:
-    """Return where the task token is that waits for a job."""
-    return replace(records, key=f"{records.key}/waiting/{digest(job_arn)}")
-
-
-def read(tools: Tools, place: Location) -> str | None:
-    """Return an object's text; None if there is none."""
-    found = tools.calls().retry(partial(tools.gateway.read_record, place))
-    return None if found is None else found[0]
-
-
-def write(tools: Tools, place: Location, text: str) -> None:
-    """Write an object over an existing one: the last writer wins."""
-    calls, gateway, attempt = tools.calls(), tools.gateway, 0
-    while True:
-        found, version = calls.retry(partial(gateway.read_record, place)) or (None, None)
-        if found == text:
-            return None
-        try:
-            return calls.retry(partial(gateway.write_record, place, text, version))
-        except ServiceError as error:
-            if error.kind is not Kind.CONFLICT:
-                raise
-        calls.pause(attempt, "others change the record")
-        attempt += 1
-
-
-def names_below(tools: Tools, place: Location) -> list[str]:
-    """Return the rest of each key that begins with the location's."""
-    pages = tools.calls().pages(lambda token: tools.gateway.list_keys(place, token))
-    return [key.removeprefix(place.key) for key in pages]
 
 
 def send(tools: Tools, answer: Callable[[], None]) -> None:
@@ -72,21 +27,6 @@ def send(tools: Tools, answer: Callable[[], None]) -> None:
 def digest(text: str) -> str:
     """Return a short name for a string of any length."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def loaded(text: str) -> Mapping[str, object]:
-    """Read a JSON object.
-
-    Raises:
-        Failure: The text is none.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise Failure("A record is not a JSON object")
-    return value
 
 
 def timeout_in(event: Mapping[str, object]) -> float | None:
