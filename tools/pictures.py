@@ -28,7 +28,7 @@ PICTURES: Final = Path("docs/pictures")
 TIMELINE: Final = ROOT / PICTURES / "timeline.json"
 TERMINAL: Final = ROOT / PICTURES / "deploy.txt"
 
-_BLUE, _RED, _GREEN, _GRAY = "#3f51b5", "#c62828", "#2e7d32", "#546e7a"
+_BLUE = "#3f51b5"
 # Rich's own format loads a font from another host.
 _TERMINAL_FORMAT: Final = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" \
 xmlns="http://www.w3.org/2000/svg">
@@ -165,22 +165,22 @@ def _boxes(axes: Axes, left: float, top: float, names: Sequence[str]) -> None:
 
 
 def _timeline() -> str:
-    """Draw the recorded events of a deployment: a row for each source, a bar for each span."""
-    recorded = json.loads(TIMELINE.read_text(encoding="utf-8"))
-    spans: list[Mapping[str, Any]] = recorded["spans"]
-    rows = list(dict.fromkeys(span["row"] for span in spans))
-    figure, axes = _figure(9, 0.7 * len(rows) + 1.2)
-    colors = {"failed": _RED, "done": _GREEN, "waiting": _GRAY, "running": _BLUE}
-    end = max(span["to"] for span in spans)
-    for span in spans:
-        y = -rows.index(span["row"])
-        width = max(span["to"] - span["from"], end / 300)
-        axes.barh(y, width, left=span["from"], height=0.45, color=colors[span["state"]])
-        axes.text(span["from"], y + 0.27, span["text"], fontsize=8, va="bottom")
+    """Draw the recorded events of a deployment: a row for each source."""
+    events: list[Mapping[str, Any]] = json.loads(TIMELINE.read_text(encoding="utf-8"))
+    rows = list(dict.fromkeys(event["row"] for event in events))
+    figure, axes = _figure(9, 1.1 * len(rows) + 1)
+    end = max(event["at"] for event in events)
+    for number, row in enumerate(rows):
+        own = [event for event in events if event["row"] == row]
+        axes.plot([each["at"] for each in own], [-number] * len(own), "o-", color=_BLUE)
+        for place, event in enumerate(own):
+            # Labels of events at nearly the same time are above each other.
+            height = 0.12 + 0.2 * (place % 4)
+            axes.text(event["at"], height - number, event["text"], fontsize=8, va="bottom")
     axes.set_yticks([-number for number in range(len(rows))], rows, fontsize=9)
     axes.set_xlabel("seconds")
-    axes.set_ylim(-len(rows) + 0.5, 0.75)
-    axes.set_xlim(0, end * 1.12)
+    axes.set_ylim(-len(rows) + 0.7, 1)
+    axes.set_xlim(-end / 50, end * 1.2)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
     return _text(figure)

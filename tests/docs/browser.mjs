@@ -129,8 +129,9 @@ async function follow(page, links, visited) {
 }
 
 async function search() {
-  const tab = await open("", { viewport: LARGE });
   for (const [term, page] of Object.entries(job.terms)) {
+    // For a second term, the theme shows the results of the first until it has the focus again.
+    const tab = await open("", { viewport: LARGE });
     await tab.locator("input.md-search__input").fill(term);
     const found = tab.locator(`a.md-search-result__link[href*="${page}"]`);
     await found.first().waitFor({ state: "attached", timeout: 60000 }).catch(async () => {
@@ -139,6 +140,6 @@ async function search() {
       );
       problems.push(`search: ${term} does not find ${page}, but ${all}`);
     });
+    await tab.context().close();
   }
-  await tab.context().close();
 }
