@@ -78,6 +78,8 @@ def all_pictures() -> dict[Path, Callable[[], str]]:
     return {
         **examples,
         **pages,
+        # Its script is that of the template `job`.
+        templates / "ci/picture.svg": lambda: _example("job"),
         PICTURES / "architecture.svg": _architecture,
         PICTURES / "timeline.svg": _timeline,
         PICTURES / "deploy.svg": _terminal,

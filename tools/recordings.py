@@ -156,7 +156,7 @@ for value in values:
 
 
 def _all_points(name: str, parameter: str, values: Sequence[float]) -> list[tuple[float, float]]:
-    """Run the script once for each value, without a local AWS, which would take minutes."""
+    """Run the script once for each value, without a local AWS, which would need minutes."""
     example, folder = EXAMPLES[name], TEMPLATES / name
     with tempfile.TemporaryDirectory() as scratch:
         inputs = Path(scratch, "input")

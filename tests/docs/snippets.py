@@ -5,8 +5,7 @@ The word after the fence is the type of a block:
 - `python`: a whole program. It runs unchanged in a folder with a copy of `examples/`. With
   `continued`, it continues the block before it. With `raises=NAME`, it must end in that error,
   whose message is in the block as comments below the line `# NAME:`. With `file=PATH`, it must be
-  in that file, word for word except for spaces and line breaks, and does not run: that file has
-  separate tests.
+  in that file, except for spaces and line breaks. It does not run: that file has separate tests.
 - `bash`: commands. Each program must be one that `_PROGRAMS` knows, which checks its arguments.
 - `json`, `toml`: must parse.
 - `text`, `mermaid`: for people; not checked.
