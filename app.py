@@ -62,7 +62,7 @@ def _number(app: App, name: str, default: int) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):
-        sys.exit(f"{name}={value}: must be a whole number. Use -c {name}={default}.")
+        sys.exit(f"{name}: expected a whole number, got {value}. Use -c {name}={default}.")
 
 
 def main() -> None:
@@ -70,7 +70,9 @@ def main() -> None:
     app = App()
     example = app.node.try_get_context("example") or "job"
     if example not in _EXAMPLES:
-        sys.exit(f"example={example}: must be one of {', '.join(_EXAMPLES)}. Use -c example=job.")
+        sys.exit(
+            f"example: expected one of {', '.join(_EXAMPLES)}, got {example}. Use -c example=job."
+        )
     try:
         _EXAMPLES[example](app)
     except ValidationError as error:

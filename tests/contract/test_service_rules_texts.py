@@ -48,7 +48,7 @@ def test_all_uris_of_a_request_are_found() -> None:
 def test_a_string_that_no_variable_and_no_key_can_hold_is_refused(place: str) -> None:
     for text in ("s3://bucket/a\x00b", "s3://bucket/\ud800", "s3://bucket/\udfff"):
         [problem] = problems_of_service(_with(place, text), "us-east-1")
-        assert problem.startswith(f"{place} must not hold NUL")
+        assert problem.startswith(f"{place}: expected text without NUL")
     for text in ("s3://bucket/\ud7ff\ue000\U0001f4a5\n", "s3://bucket/[x]?#"):
         assert problems_of_service(_with(place, text), "us-east-1") == []
 
@@ -57,7 +57,7 @@ def test_a_string_that_no_variable_and_no_key_can_hold_is_refused(place: str) ->
 @pytest.mark.parametrize("uri", ["https://[/x", "https://]/]", "s3://[/x"])
 def test_a_uri_that_is_none_is_refused(place: str, uri: str) -> None:
     [problem] = problems_of_service(_with(place, uri), "us-east-1")
-    assert problem.startswith(f"{place} must be a URL")
+    assert problem.startswith(f"{place}: expected a URL")
 
 
 @pytest.mark.parametrize("text", ["local:braket/a\x00b", "local:braket/a\ud800b"])

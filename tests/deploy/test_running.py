@@ -132,7 +132,7 @@ def test_a_job_that_braket_refuses_fails_its_execution_with_the_rule(
     ended = event_driven.run(does="x" * 3000, seed=1)
     # Its error would be `HybridJobError`: MiniStack calls whatever a function raises the same.
     assert ended["status"] == "FAILED"
-    assert "hyperParameters.does: must be" in ended["cause"]
+    assert "hyperParameters.does: expected" in ended["cause"]
     assert "2500" in ended["cause"]
 
 

@@ -261,7 +261,7 @@ def test_the_script_sees_the_roles_credentials_and_no_others(
     assert f":assumed-role/{jobs.name}/" in log
     assert "AccessDenied" in job["failureReason"]
     told = {line.split()[0]: set(line.split()[1:]) for line in log.splitlines() if line}
-    jobs_own = {name for name in told["names"] if name.startswith(("AWS_", "AMZN_BRAKET_"))}
+    jobs_own = {name for name in told["names"] if name.startswith(("AWS_", "AMZN_BRAKET_", "SM_"))}
     programs_own = {"CDK_BRAKET_LOCAL_JOB", "HOME", "LANG", "LC_CTYPE", "PATH"}
     assert told["names"] - jobs_own <= programs_own | {"TMPDIR"}
     assert told["container"] <= programs_own
@@ -361,9 +361,9 @@ def _described(jobs: Jobs, arn: str) -> Json:
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_with_its_local_aws_a_job_ends_and_leaves_nothing(tmp_path: Path, end: str) -> None:
     script = (
-        "import os, time\nfrom pathlib import Path\n"
+        "import os, time\n"
         "def main():\n"
-        "    print('process', os.getpid(), 'folder', Path.cwd(), flush=True)\n"
+        "    print('process', os.getpid(), 'folder', os.environ['TMPDIR'], flush=True)\n"
         "    time.sleep(600)\n"
     )
     aws = LocalAws.start(tmp_path / "aws")

@@ -234,4 +234,5 @@ except Exception as error:
 
 def test_a_job_in_the_sdks_local_mode_needs_docker(local_aws: LocalAws, tmp_path: Path) -> None:
     (tmp_path / "algorithm.py").write_text("print('here')")
-    assert "docker" in _run(local_aws, tmp_path, LOCAL_MODE).lower()
+    said = _run(local_aws, tmp_path, LOCAL_MODE)
+    assert said == "FileNotFoundError [Errno 2] No such file or directory: 'docker'\n"

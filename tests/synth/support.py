@@ -178,3 +178,8 @@ def many(value: object) -> list[str]:
 def json_of(value: object) -> dict[str, object]:
     """A template's value that is a JSON object."""
     return cast("dict[str, object]", json.loads(text(value)))
+
+
+def argument_of(problem: str) -> str:
+    """Return the argument that a problem is about."""
+    return re.split("[=:]", problem)[0]

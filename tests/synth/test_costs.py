@@ -99,8 +99,8 @@ def test_all_problems_of_a_limit_are_reported_at_once() -> None:
         )
     device, amount, period = caught.value.problems
     assert "limits are for QPUs alone" in device
-    assert "spending_limit='much'" in amount
-    assert "must be later than start_at" in period
+    assert "got 'much'" in amount
+    assert "expected a time after start_at" in period
     assert stack.node.children == []
 
 
@@ -109,10 +109,10 @@ def test_all_problems_of_a_limit_are_reported_at_once() -> None:
     [
         ({"spending_limit": 2.5}, "expected an exact amount, got float"),
         ({"spending_limit": True}, "expected an exact amount, got bool"),
-        ({"spending_limit": "2.555"}, "spending_limit='2.555'"),
+        ({"spending_limit": "2.555"}, "got '2.555'"),
         ({"device": LOCAL}, "limits are for QPUs alone"),
         ({"device": "ionq"}, "expected a Device"),
-        ({"device": Device("garnet")}, "must be the ARN of a device"),
+        ({"device": Device("garnet")}, "expected the ARN of a device"),
         ({"start_at": datetime(2027, 1, 1, tzinfo=UTC)}, "end_at: is missing"),
         ({"end_at": datetime(2027, 1, 1, tzinfo=UTC)}, "start_at: is missing"),
         ({"end_at": datetime(2027, 1, 1)}, "with a time zone"),  # noqa: DTZ001 - refused for it

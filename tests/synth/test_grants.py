@@ -118,7 +118,7 @@ def test_attributes_of_an_imported_job_are_escaped_in_policies() -> None:
 
 @pytest.mark.parametrize("uri", ["s3://*/a", "s3://a/b", "nowhere"])
 def test_an_imported_jobs_results_are_in_a_bucket_that_s3_can_have(uri: str) -> None:
-    with pytest.raises(ValidationError, match=r"results_s3_uri=.*: must be s3://bucket/prefix"):
+    with pytest.raises(ValidationError, match=r"results_s3_uri: expected s3://bucket/prefix"):
         HybridJob.from_hybrid_job_attributes(new_stack(), "Known", job_arn=_ARN, results_s3_uri=uri)
 
 
@@ -159,8 +159,31 @@ def test_input_is_written_and_not_read(channels: list[str], asked: str | None) -
 def test_a_missing_channel_is_reported(channels: list[str], asked: str | None, there: str) -> None:
     stack = new_stack()
     job = _reading(stack, *channels)
-    with pytest.raises(ValidationError, match=rf"channel={asked!r}: .* there is {there}\."):
+    with pytest.raises(ValidationError, match=rf"channel: .*got {asked!r}; there is {there}\."):
         job.grant_write_input(_user(stack), asked)
+
+
+def test_the_grants_on_jobs_of_others_are_those_of_the_environment() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(stack, "Environment")
+    environment.grant_read_jobs(_user(stack)).assert_success()
+    pairs = _granted(stack)
+    assert {action for action, resource in pairs if resource == "*"} == {"braket:SearchJobs"}
+    assert {action for action, _ in pairs if action.startswith("braket:")} == {
+        "braket:GetJob",
+        "braket:SearchJobs",
+    }
+    [objects] = [resource for action, resource in pairs if action == "s3:GetObject"]
+    assert objects.endswith("/jobs/*")
+    [streams] = [resource for action, resource in pairs if action == "logs:GetLogEvents"]
+    assert streams.endswith(":log-group:/aws/braket/jobs:log-stream:*")
+    other = new_stack()
+    HybridJobEnvironment(other, "Environment").grant_cancel_jobs(_user(other)).assert_success()
+    assert sorted(action for action, _ in _granted(other)) == [
+        "braket:CancelJob",
+        "braket:GetJob",
+        "braket:SearchJobs",
+    ]
 
 
 def test_the_grant_to_start_jobs_passes_the_role_to_braket_only() -> None:

@@ -36,7 +36,7 @@ from cdk_braket import (
 )
 from tests.fuzz.profile import fuzzed
 from tests.fuzz.values import numbers, scalars, texts
-from tests.synth.support import LOCAL, new_stack, request_of, template_of
+from tests.synth.support import LOCAL, argument_of, new_stack, request_of, template_of
 
 # Of no app of this process: tokens are counted from 0.
 _NO_TOKEN = "${Token[TOKEN.987654321]}"
@@ -71,7 +71,7 @@ def test_a_string_that_no_template_can_contain_is_reported_anywhere(text: str, t
         tags={"value": text, f"key{text}": "a"},
         rerun_trigger=text,
     )
-    of_texts = {problem.split("=")[0].split(":")[0] for problem in problems if told in problem}
+    of_texts = {argument_of(problem) for problem in problems if told in problem}
     assert of_texts == {
         "algorithm",
         "algorithm.entry_point",
@@ -97,13 +97,13 @@ def test_a_string_that_no_template_can_contain_is_reported_anywhere(text: str, t
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("s3://amazon-braket-mine/a\x00b", "must not hold NUL"),
-        ("https://[/x", "must be a URL with a valid host"),
+        ("s3://amazon-braket-mine/a\x00b", "expected text without NUL"),
+        ("https://[/x", "expected a URL with a valid host"),
     ],
 )
 def test_a_uri_that_no_container_can_use_is_reported(uri: str, told: str) -> None:
     [problem] = _refused(input_data={"in": InputChannel.from_s3_uri(uri)})
-    assert problem.startswith(f"input_data['in']={uri!r}: {told}")
+    assert problem.startswith(f"input_data['in']: {told}")
 
 
 def test_a_uri_that_is_a_token_passes_these_checks() -> None:
@@ -131,7 +131,7 @@ def test_a_number_that_looks_like_a_token_is_reported() -> None:
         wait_for_completion=WaitForCompletion(timeout=Duration.seconds(_NO_NUMBER)),
     )
     told = [problem for problem in problems if "looks like a token of the CDK" in problem]
-    assert [problem.split("=")[0].split(":")[0] for problem in told] == [
+    assert [argument_of(problem) for problem in told] == [
         "wait_for_completion.timeout",
         "hyperparameters['n']",
         "max_runtime",

@@ -64,7 +64,9 @@ def test_a_hyperparameter_can_be_changed_from_the_command_line(tmp_path: Path) -
 def test_a_hyperparameter_that_is_no_number_is_one_clear_line(tmp_path: Path) -> None:
     run = _synth(tmp_path, {"iterations": "many"})
     assert run.returncode == 1
-    assert run.stderr.strip() == ("iterations=many: must be a whole number. Use -c iterations=40.")
+    assert run.stderr.strip() == (
+        "iterations: expected a whole number, got many. Use -c iterations=40."
+    )
 
 
 @pytest.mark.parametrize(

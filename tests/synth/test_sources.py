@@ -20,7 +20,7 @@ from cdk_braket import (
 )
 from cdk_braket.assets.local_files import MAX_INPUT_BYTES, MAX_INPUT_FILES, LocalScript
 from cdk_braket.assets.packaging import MAX_BYTES
-from tests.synth.support import LOCAL, assets_of, new_stack, request_of, script
+from tests.synth.support import LOCAL, argument_of, assets_of, new_stack, request_of, script
 
 
 def _destinations(stack: Stack) -> list[str]:
@@ -171,7 +171,7 @@ def test_a_missing_path_is_one_problem_among_the_others(tmp_path: Path) -> None:
             input_data={"d": InputChannel.from_asset(tmp_path / "none")},
             device=LOCAL,
         )
-    assert [problem.partition("=")[0] for problem in caught.value.problems] == [
+    assert [argument_of(problem) for problem in caught.value.problems] == [
         "algorithm",
         "input_data['d']",
     ]

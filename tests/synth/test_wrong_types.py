@@ -148,4 +148,4 @@ def test_any_number_is_rendered_as_the_sdk_renders_it(value: float) -> None:
 
 def test_a_count_that_is_no_number_is_refused() -> None:
     [problem] = _refused(instance=InstanceConfig(instance_count=float("nan")))
-    assert problem.startswith("instance.instance_count=nan: must be a whole number")
+    assert problem.startswith("instance.instance_count=nan: expected a whole number, got ")

@@ -109,8 +109,11 @@ def test_the_reader_shows_the_value_that_it_read() -> None:
 @pytest.mark.parametrize(
     ("context", "said"),
     [
-        ("iterations=many", "iterations=many: must be a whole number"),
-        ("example=unknown", "example=unknown: must be one of job, many, sweep, reader, nightly"),
+        ("iterations=many", "iterations: expected a whole number, got many"),
+        (
+            "example=unknown",
+            "example: expected one of job, many, sweep, reader, nightly, got unknown",
+        ),
     ],
 )
 def test_a_mistake_in_the_context_is_reported_before_the_bootstrap(context: str, said: str) -> None:

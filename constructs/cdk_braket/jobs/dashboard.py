@@ -264,7 +264,7 @@ def _too_many(jobs: Sequence[IHybridJob], names: Sequence[str]) -> Iterator[Issu
 def _wrong_interval(interval: Duration) -> Iterator[Issue]:
     seconds = interval.to_seconds(integral=False)
     if seconds <= 0:
-        rule = "must be longer than 0 s"
+        rule = "expected more than 0 s"
         yield Issue("default_interval", rule, "Use Duration.hours(3)", f"{seconds:g} s")
 
 

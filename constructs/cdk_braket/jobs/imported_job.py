@@ -56,7 +56,7 @@ def imported(scope: Construct, id: str, attributes: HybridJobAttributes) -> IHyb
     for name in ("results_s3_uri", "checkpoint_s3_uri"):
         uri = getattr(attributes, name)
         if uri is not None and not is_unknown(uri) and not _names_bucket(s3_location.at_uri(uri)):
-            problems.append(Issue(name, "must be s3://bucket/prefix", shown=shorten(uri)))
+            problems.append(Issue(name, "expected s3://bucket/prefix", shown=shorten(uri)))
     problems += misplaced("encryption_key", attributes.encryption_key, scope, in_region=False)
     if problems:
         raise ValidationError(f"{scope.node.path}/{id}".lstrip("/"), problems)

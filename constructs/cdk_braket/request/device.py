@@ -245,7 +245,7 @@ def _period_issue(period: Duration | None) -> Issue | None:
     seconds = seconds_of(period)
     if seconds in {1, 5, 10, 30} or (seconds > 0 and seconds % 60 == 0):
         return None
-    rule = "must be 1, 5, 10 or 30 seconds, or a multiple of 60"
+    rule = "expected 1, 5, 10 or 30 seconds, or a multiple of 60"
     fix = "Use Duration.minutes(5), or remove the argument"
     return Issue("period", rule, fix, f"{seconds:g} s")
 
@@ -277,7 +277,7 @@ def device_issue(device: Device) -> Issue | None:
     fix = "Use a constant of Device, Device.from_arn(…) or Device.local('braket/default')"
     if device.is_local:
         expected, fix = "local:<provider>/<simulator>", "Use Device.local('braket/default')"
-    return Issue("device", f"must be {expected}", fix, shorten(device.arn))
+    return Issue("device", f"expected {expected}", fix, shorten(device.arn))
 
 
 def region_issue(device: Device, region: str, what: str) -> Issue | None:

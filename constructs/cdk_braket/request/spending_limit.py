@@ -162,14 +162,14 @@ def _issues_of_period(start_at: object, end_at: object) -> Iterator[Issue]:
         name for name, at in times.items() if not isinstance(at, datetime) or at.tzinfo is None
     ]
     for name in zoneless:
-        yield Issue(name, "must be a datetime with a time zone", "Use datetime(…, tzinfo=UTC)")
+        yield Issue(name, "expected a datetime with a time zone", "Use datetime(…, tzinfo=UTC)")
     if zoneless or not times:
         return
     if not isinstance(start_at, datetime) or not isinstance(end_at, datetime):
         (missing,) = given.keys() - times.keys()
         yield Issue(missing, "is missing", "A period has both start_at=… and end_at=…")
     elif start_at >= end_at:
-        yield Issue("end_at", "must be later than start_at", "Swap them?", end_at.isoformat())
+        yield Issue("end_at", "expected a time after start_at", "Swap them?", end_at.isoformat())
 
 
 def _period(

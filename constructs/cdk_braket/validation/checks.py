@@ -247,7 +247,7 @@ def _check_checkpoint_source(checked: Checked, options: JobOptions) -> None:
         return
     if not source.bucket_name or not source.uri.startswith("s3://"):
         fix = "Use CheckpointSource.from_bucket(…) or .from_s3_uri(…)"
-        checked.refuse(argument, "must be s3://bucket/prefix", fix, shorten(source.uri))
+        checked.refuse(argument, "expected s3://bucket/prefix", fix, shorten(source.uri))
 
 
 def _check_wait(checked: Checked, options: JobOptions) -> None:
@@ -258,10 +258,9 @@ def _check_wait(checked: Checked, options: JobOptions) -> None:
     elif not is_unknown(seconds) and not (seconds == int(seconds) and 1 <= seconds <= LONGEST_WAIT):
         checked.refuse(
             argument,
-            f"must be 1 s to {LONGEST_WAIT} s, in whole seconds, as CloudFormation waits no longer "
-            "than an hour",
+            f"expected whole seconds, from 1 s to {LONGEST_WAIT} s, got {seconds:g} s: "
+            "CloudFormation waits no longer than an hour",
             "Use Duration.minutes(55) or less, or do not wait",
-            f"{seconds:g} s",
         )
 
 
@@ -300,10 +299,7 @@ def _check_buckets(checked: Checked, options: JobOptions) -> None:
     for owner, location in _locations(options).items():
         shown = shorten(location.uri)
         if location.has_impossible_bucket:
-            text = (
-                "S3 does not allow such a name: it must be 3 to 63 lower-case letters, digits, "
-                "dots and hyphens"
-            )
+            text = "expected 3 to 63 lower-case letters, digits, dots and hyphens, as in S3"
             checked.refuse(owner, text, "Use the name of a bucket", shown)
             continue
         if location.is_object and is_prefix(location.prefix):

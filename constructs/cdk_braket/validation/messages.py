@@ -36,7 +36,9 @@ def issue_of(problem: Problem, channels: Sequence[str], fix: str | None = None) 
         return Issue(".".join(map(str, problem.path)), problem.message)
     name = found.name.format(_subscript(problem, channels))
     message, usual = _words(problem, found)
-    return Issue(name, message, fix or usual, _shown(problem, found))
+    # A message about a number includes it.
+    is_shown = problem.rule in {Rule.MIN, Rule.MAX} and ", got " in message
+    return Issue(name, message, fix or usual, "" if is_shown else _shown(problem, found))
 
 
 def _subscript(problem: Problem, channels: Sequence[str]) -> str:
@@ -97,7 +99,7 @@ def _runtime_words(problem: Problem) -> tuple[str, str]:
     )
     least, most = bounds.minimum or 0, bounds.maximum or 0
     days = f"{most / _DAY:g}"
-    message = f"must be {least} s to {most} s ({days} days)"
+    message = f"expected {least} s to {most} s ({days} days)"
     if problem.rule is Rule.MAX:
         return message, f"Use Duration.days({days}) or less"
     return message, f"Use Duration.seconds({least}) or more"

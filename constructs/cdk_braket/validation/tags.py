@@ -22,7 +22,7 @@ def tag_issues(tags: Mapping[str, str]) -> list[Issue]:
     """Return the issues of tags, beyond their types."""
     issues = [issue for key, value in tags.items() for issue in _issues_of_tag(key, value)]
     if len(tags) > MAX_TAGS:
-        rule = f"must be at most {MAX_TAGS} tags, has {len(tags)}"
+        rule = f"expected at most {MAX_TAGS} tags, got {len(tags)}"
         issues.append(Issue("tags", rule, "Remove some, or use Tags.of(…).remove(…)"))
     return issues
 
@@ -34,10 +34,10 @@ def _issues_of_tag(key: object, value: object) -> Iterator[Issue]:
             rule = f"its key begins with {_RESERVED}, which AWS reserves"
             yield Issue(name, rule, "Use another key")
         if not 1 <= len(key) <= MAX_KEY:
-            rule = f"its key must be 1 to {MAX_KEY} characters, has {len(key)}"
+            rule = f"its key: expected 1 to {MAX_KEY} characters, got {len(key)}"
             yield Issue(name, rule, "Use a shorter key" if key else "Name the tag")
     if isinstance(value, str) and not is_unknown(value) and len(value) > MAX_VALUE:
-        rule = f"must be at most {MAX_VALUE} characters, has {len(value)}"
+        rule = f"expected at most {MAX_VALUE} characters, got {len(value)}"
         yield Issue(f"tags[{shorten(str(key))}]", rule, "Use a shorter value")
 
 

@@ -841,7 +841,7 @@ def test_values_unknown_to_synth_are_refused_before_the_job_is_created(
     answer = stack.create({**properties(), Property.REQUEST: json.dumps(asked)})
     assert answer["Status"] == "FAILED"
     assert "is in eu-north-1, and the job would be in us-east-1" in str(answer["Reason"])
-    assert "s3Uri must name one object" in str(answer["Reason"])
+    assert "s3Uri: expected one object" in str(answer["Reason"])
     assert world.calls == ["put_answer"]
 
 

@@ -1,6 +1,7 @@
 """The entry point: every event gets a response, in time, in size, and without secrets."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket._lambda.braket_jobs.api import model_rules
 from cdk_braket._lambda.braket_jobs.contract import Property, RunProperty
 from cdk_braket._lambda.braket_jobs.handler import index
+from cdk_braket._lambda.braket_jobs.handler.cloudformation import Answer, body_of
 from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError, explain
 from cdk_braket._lambda.braket_jobs.handler.invocation import NOTHING_STARTED
 from tests.unit.handler.worlds import Context, FakeJob, Killed, Stack, World, properties, request
@@ -48,6 +50,21 @@ def test_an_unexpected_exception_is_reported_without_its_message(method: str) ->
     assert answer["Status"] == "FAILED"
     assert "RuntimeError" in str(answer["Reason"])
     assert CANARY not in str(answer)
+
+
+def test_an_unexpected_exception_is_reported_with_its_place(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = Stack(raising(RuntimeError(CANARY), "create_job")).create(properties())
+    found = re.search(r"RuntimeError at (test_index\.py:\d+)\)", str(answer["Reason"]))
+    assert found
+    assert f'"at": "{found[1]}"' in capsys.readouterr().out
+
+
+def test_a_reason_that_fits_is_not_shortened() -> None:
+    reason = "Gerät é" * 400
+    event = {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"}
+    assert json.loads(body_of(event, Answer("id", reason)))["Reason"] == reason
 
 
 @pytest.mark.parametrize("odd", [[], {}, ["Create"], None, 1, True])

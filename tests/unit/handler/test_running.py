@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -281,6 +282,39 @@ def test_a_state_that_waits_no_more_is_no_error(world: World, code: str) -> None
     _wait(world, run)
 
 
+# --- Devices that are chosen for each run. ---
+
+SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+CHOSEN: dict[str, Any] = {RunProperty.ALLOWED_DEVICES.value: [SV1, "local:braket/default"]}
+
+
+def test_a_run_uses_the_device_that_it_names(world: World) -> None:
+    _start(world, **{**CHOSEN, "device": SV1})
+    request = world.only_job().request
+    assert request["deviceConfig"] == {"device": SV1}
+    _start(world, run_id="another")
+    devices = [job.request["deviceConfig"] for job in world.alive()]
+    assert devices[1] == json.loads(TEXTS["Request"])["deviceConfig"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {**CHOSEN, "device": f"{SV1}2"},
+        {**CHOSEN, "device": ""},
+        {**CHOSEN, "device": [SV1]},
+        {**CHOSEN, "device": None},
+        {"device": SV1},
+        {"device": SV1, RunProperty.ALLOWED_DEVICES.value: SV1},
+    ],
+)
+def test_a_device_that_is_not_allowed_starts_nothing(world: World, event: dict[str, Any]) -> None:
+    with pytest.raises(index.HybridJobError, match=r"device=.*: must be one of allowed_devices"):
+        _start(world, **event)
+    assert world.alive() == []
+    assert world.objects == {}
+
+
 # --- Stopping. ---
 
 
@@ -381,6 +415,13 @@ def test_a_timeout_that_is_none_starts_nothing(world: World, odd: object) -> Non
     with pytest.raises(index.HybridJobError, match="timeoutSeconds is not a number of seconds"):
         _start(world, timeoutSeconds=odd)
     assert (world.jobs, world.objects) == ({}, {})
+
+
+@pytest.mark.parametrize("longest", [0, 99_999_999])
+def test_a_timeout_at_the_limit_is_accepted(world: World, longest: int) -> None:
+    until = _start(world, timeoutSeconds=longest)["WaitsUntil"]
+    assert isinstance(until, float)
+    assert until >= world.time + longest - 10
 
 
 @pytest.mark.parametrize("name", [RunProperty.EXECUTION, RunProperty.RUN_ID])

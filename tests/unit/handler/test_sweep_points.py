@@ -198,7 +198,7 @@ def test_a_point_whose_start_is_killed_and_whose_sweep_is_stopped_leaves_no_job(
 
 
 def test_an_item_that_is_no_mapping_is_refused_with_its_number(world: World) -> None:
-    with pytest.raises(index.HybridJobError, match=r"Point 3 is not an object"):
+    with pytest.raises(index.HybridJobError, match=r"Point 3: expected an object"):
         _did(
             world,
             RunAction.RUN_POINT,

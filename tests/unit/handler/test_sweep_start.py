@@ -229,6 +229,91 @@ def test_an_execution_that_ended_during_a_lost_start_is_used() -> None:
     assert world.executions == {cfn.held: "SUCCEEDED"}
 
 
+def _lost(cfn: CloudFormation) -> None:
+    """Lose the first start: its execution runs, and no record has its ARN."""
+
+    def killed(name: str, _number: int) -> None:
+        if name == "start_execution":
+            raise Killed
+
+    cfn.function.invoke(cfn.event("Create", _properties()), Faults(after=killed))
+    cfn.world.time += 700
+
+
+def test_a_lost_execution_is_found_on_a_later_page() -> None:
+    cfn = _sweeps()
+    cfn.world.page_size = 2
+    _lost(cfn)
+    for number in range(5):  # started by hand since
+        cfn.world.start_execution(MACHINE, f"by-hand-{number}", "{}")
+    assert _ok(cfn.delete(MADE_UP, _properties()))
+    assert len(_running(cfn)) == 5
+    assert cfn.world.calls.count("list_executions") == 3
+
+
+def test_a_search_ends_with_executions_from_before_the_start() -> None:
+    cfn = _sweeps()
+    cfn.world.page_size = 2
+    for number in range(9):
+        cfn.world.start_execution(MACHINE, f"by-hand-{number}", "{}")
+    cfn.world.time += 7200
+    _lost(cfn)
+    assert _ok(cfn.delete(MADE_UP, _properties()))
+    assert len(_running(cfn)) == 9
+    assert cfn.world.calls.count("list_executions") == 1
+
+
+def test_a_lost_execution_of_a_deleted_state_machine_is_no_reason_to_fail() -> None:
+    cfn = _sweeps()
+    _lost(cfn)
+    gone = ServiceError("ListExecutions", "StateMachineDoesNotExist", "", Kind.NOT_FOUND)
+    failing = Failing(gone, frozenset({"list_executions"}), 0, 10**9)
+    assert _ok(cfn.delete(MADE_UP, _properties(), lambda _attempt: Faults(before=failing)))
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_a_later_deployment_starts_a_sweep_again_that_did_not_succeed(status: str) -> None:
+    cfn = _deployed()
+    first, old = cfn.held, cfn.props
+    cfn.world.executions[first] = status
+    assert _ok(cfn.update(_properties(POINTS_B)))
+    second = cfn.held
+    assert _ok(cfn.delete(first, old))
+    assert _ok(cfn.update(_properties()))
+    assert _ok(cfn.delete(second, _properties(POINTS_B)))
+    assert cfn.held not in {first, second}
+    assert _running(cfn) == {cfn.held}
+
+
+def test_a_sweep_that_succeeded_is_not_started_again_by_its_definition() -> None:
+    cfn = _deployed()
+    first, old = cfn.held, cfn.props
+    cfn.world.executions[first] = "SUCCEEDED"
+    assert _ok(cfn.update(_properties(POINTS_B)))
+    second = cfn.held
+    assert _ok(cfn.delete(first, old))
+    assert _ok(cfn.update(_properties()))
+    assert cfn.held == first
+    assert _ok(cfn.delete(second, _properties(POINTS_B)))
+    assert _running(cfn) == set()
+
+
+def test_a_lost_record_of_a_sweep_is_repaired() -> None:
+    """The name of the execution is the token, which the definition proves."""
+    cfn = _deployed()
+    first, old = cfn.held, cfn.props
+    cfn.world.objects.clear()
+    assert _ok(cfn.update(_properties(POINTS_B)))
+    second = cfn.held
+    assert _ok(cfn.roll_back(old, _properties(POINTS_B)))
+    assert cfn.held == first
+    assert _ok(cfn.delete(second, _properties(POINTS_B)))
+    assert _running(cfn) == {first}
+    cfn.world.objects.clear()
+    assert _ok(cfn.delete(first, old))
+    assert _running(cfn) == set()
+
+
 def test_a_delete_of_a_sweep_that_never_started_does_nothing(world: World) -> None:
     assert (
         _SweepStack(world).delete("no-execution-was-started", _properties())["Status"] == "SUCCESS"

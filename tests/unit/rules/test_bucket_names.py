@@ -32,8 +32,8 @@ def _problems(script: str, channel: str, checkpoints: str) -> list[str]:
 @pytest.mark.parametrize("name", ["*", "amazon-braket-*", "a?c", "${aws:username}", "ab", "A-bc"])
 def test_an_impossible_name_is_reported_for_each_place_without_the_value(name: str) -> None:
     problems = _problems(f"s3://{name}/a.tar.gz", f"s3://{name}/a", f"s3://{name}/a")
-    must = "must name a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
-    assert problems == [f"{place}: {must}." for place in (_SCRIPT, _CHANNEL, "CopyCheckpointsFrom")]
+    rule = "expected a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
+    assert problems == [f"{place}: {rule}." for place in (_SCRIPT, _CHANNEL, "CopyCheckpointsFrom")]
 
 
 @pytest.mark.parametrize("name", ["abc", "amazon-braket-mine", "a.b-1", "a" * 63])

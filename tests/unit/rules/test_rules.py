@@ -48,7 +48,7 @@ def test_message_states_the_rule_and_the_size() -> None:
     problems = check(JOB_NAME, "a" * (most + 1))
     length = [problem for problem in problems if problem.rule is Rule.MAX_LENGTH]
     assert [problem.message for problem in length] == [
-        f"must be {model_rules.bounds(JOB_NAME).minimum} to {most} characters, has {most + 1}"
+        f"expected {model_rules.bounds(JOB_NAME).minimum} to {most} characters, got {most + 1}"
     ]
 
 
@@ -57,7 +57,7 @@ def test_number_message_states_the_rule_and_the_number() -> None:
     assert limits.maximum is not None
     [problem] = check(RUNTIME, limits.maximum + 1)
     assert problem.message == (
-        f"must be {limits.minimum} to {limits.maximum}, is {limits.maximum + 1}"
+        f"expected {limits.minimum} to {limits.maximum}, got {limits.maximum + 1}"
     )
 
 
@@ -65,7 +65,7 @@ def test_unknown_member_and_enum_suggest_a_similar_name() -> None:
     [unknown] = check("JobStoppingCondition", {"maxRuntimeInSecond": 1})
     assert unknown.message.endswith("did you mean maxRuntimeInSeconds?")
     [enum] = check("CompressionType", "GZ")
-    assert enum.message == "must be one of NONE, GZIP; did you mean GZIP?"
+    assert enum.message == "expected one of NONE, GZIP, got 'GZ'; did you mean GZIP?"
 
 
 @pytest.mark.parametrize("wrong", [True, False, 1.0, "1", None, [1]])

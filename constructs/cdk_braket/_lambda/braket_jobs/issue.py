@@ -7,6 +7,7 @@ from typing import Final
 
 # The checks that `disabled_checks` turns off by the rest of their ids.
 _DISABLED_BY_NAME: Final = "preflight-"
+_GOT: Final = ", got "
 
 
 class Severity(StrEnum):
@@ -26,7 +27,8 @@ class Issue:
     Attributes:
         argument: Its place: an argument such as `instance.volume_size`, a file, a property of the
             resource, or a call to AWS; empty if `rule` includes it.
-        rule: The rule, and how it is broken.
+        rule: The rule, and how it is broken. One that starts with "expected" is followed by the
+            value, unless it says what it got.
         fix: A sentence on how to fix it; empty if `rule` includes it.
         shown: The value, fit for one line; empty where there is none or it must not be shown.
         severity: Whether it stops the synthesis.
@@ -41,9 +43,13 @@ class Issue:
     check: str = ""
 
     def __str__(self) -> str:
-        value = f"={self.shown}" if self.shown else ""
-        subject = f"{self.argument}{value}: " if self.argument else ""
-        text = f"{subject}{_sentence(self.rule)}{_sentence(self.fix, before=' ')}"
+        subject, rule = self.argument, self.rule
+        if self.shown and rule.startswith("expected ") and _GOT not in rule:
+            rule += f"{_GOT}{self.shown}"
+        elif self.shown and subject:
+            subject += f"={self.shown}"
+        subject += ": " if subject else ""
+        text = f"{subject}{_sentence(rule)}{_sentence(self.fix, before=' ')}"
         if self.check.startswith(_DISABLED_BY_NAME):
             text += f" (check {self.check.removeprefix(_DISABLED_BY_NAME)})"
         return one_line(text)

@@ -10,7 +10,7 @@ Example:
     >>> from cdk_braket._lambda.braket_jobs.api import model_rules
     >>> [problem] = model_rules.check("JobStoppingCondition", {"maxRuntimeInSeconds": 0})
     >>> problem.path, problem.rule.value, problem.message
-    (('maxRuntimeInSeconds',), 'min', 'must be 1 to 432000, is 0')
+    (('maxRuntimeInSeconds',), 'min', 'expected 1 to 432000, got 0')
 """
 
 import difflib
@@ -219,7 +219,7 @@ def _problems(expected: Shape, value: object, path: _Path, skip: Skip) -> Iterat
     if skip(value):
         return
     if not _TYPE_CHECKS[expected.type](value):
-        message = f"must be {_NOUNS[expected.type]}, is {_kind(value)}"
+        message = f"expected {_NOUNS[expected.type]}, got {_kind(value)}"
         yield Problem(path, Rule.TYPE, message, value)
         return
     if isinstance(value, str):
@@ -241,7 +241,7 @@ def _structure_problems(
         if name not in value:
             yield Problem((*path, name), Rule.REQUIRED, "is required", value)
     if expected.union and len(value) != 1:
-        message = f"must have exactly one of {', '.join(expected.members)}, has {len(value)}"
+        message = f"expected exactly one of {', '.join(expected.members)}, got {len(value)}"
         yield Problem(path, Rule.UNION, message, value)
     for key, member in value.items():
         name = _name(key)
@@ -261,7 +261,7 @@ def _map_problems(
         inner = (*path, _name(key))
         if expected.key is not None:
             for problem in _problems(shape(expected.key), key, inner, skip):
-                message = f"its key {problem.message}"
+                message = f"its key: {problem.message}"
                 yield Problem(problem.path, problem.rule, message, key)
         yield from _problems(_element(expected), element, inner, skip)
 
@@ -284,11 +284,12 @@ def _text_problems(expected: Shape, value: str, path: _Path) -> Iterator[Problem
     if expected.type != "string":
         return
     if expected.enum and value not in expected.enum:
-        message = f"must be {_one_of(expected)}{_did_you_mean(value, expected.enum)}"
+        got = f"got {value[:_LONGEST_NAME]!r}{_did_you_mean(value, expected.enum)}"
+        message = f"expected {_one_of(expected)}, {got}"
         yield Problem(path, Rule.ENUM, message, value)
     yield from _size_problems(expected, value, path)
     if expected.pattern is not None and not _compiled(expected.pattern).fullmatch(value):
-        yield Problem(path, Rule.PATTERN, f"must match {expected.pattern}", value)
+        yield Problem(path, Rule.PATTERN, f"expected a match of {expected.pattern}", value)
 
 
 def _size_problems(
@@ -302,13 +303,13 @@ def _size_problems(
     noun, least, most = _COUNTED[expected.type]
     broken = _broken(expected, size, least, most)
     if broken is not None:
-        yield Problem(path, broken, f"must be {_range(expected)} {noun}, has {size}", value)
+        yield Problem(path, broken, f"expected {_range(expected)} {noun}, got {size}", value)
 
 
 def _number_problems(expected: Shape, value: float, path: _Path) -> Iterator[Problem]:
     broken = _broken(expected, value, Rule.MIN, Rule.MAX)
     if broken is not None:
-        yield Problem(path, broken, f"must be {_range(expected)}, is {_digits(value)}", value)
+        yield Problem(path, broken, f"expected {_range(expected)}, got {_digits(value)}", value)
 
 
 def _broken(expected: Shape, amount: float, least: Rule, most: Rule) -> Rule | None:

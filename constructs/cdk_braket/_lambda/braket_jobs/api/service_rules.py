@@ -126,7 +126,7 @@ def problems_of_service(request: Mapping[str, object], region: str) -> list[str]
     device = text_in(request, "deviceConfig", "device")
     if device and not is_device(device):
         found.append(
-            "deviceConfig.device must be the ARN of a device or local:<provider>/<simulator>"
+            "deviceConfig.device: expected the ARN of a device or local:<provider>/<simulator>"
         )
     elsewhere = device_region(device)
     if elsewhere not in {None, region}:
@@ -135,9 +135,11 @@ def problems_of_service(request: Mapping[str, object], region: str) -> list[str]
             "in its device's region"
         )
     if request.get("algorithmSpecification") == {}:
-        found.append("algorithmSpecification must have a script, a container image or both")
+        found.append(
+            "algorithmSpecification: expected a script, a container image or both, got none"
+        )
     unfit = unfit_texts(request)
-    return found + [f"{'.'.join(map(str, path))} {message}" for path, _, message in unfit]
+    return found + [f"{'.'.join(map(str, path))}: {message}" for path, _, message in unfit]
 
 
 def unfit_texts(request: Mapping[str, object]) -> list[tuple[MemberPath, str, str]]:
@@ -157,8 +159,8 @@ def unfit_texts(request: Mapping[str, object]) -> list[tuple[MemberPath, str, st
     return no_urls + [each for each in not_passable if not is_passable(each[1])]
 
 
-_NO_URL = "must be a URL with a valid host"
-_NOT_PASSABLE = "must not hold NUL, or half of a surrogate pair"
+_NO_URL = "expected a URL with a valid host"
+_NOT_PASSABLE = "expected text without NUL and halves of surrogate pairs"
 
 
 def _is_url(uri: str) -> bool:
@@ -174,7 +176,7 @@ def problems_of_container(request: Mapping[str, object]) -> list[str]:
     """Return the problems that the service does not detect, but that fail the job's container."""
     script = text_in(request, "algorithmSpecification", "scriptModeConfig", "s3Uri")
     if script and is_prefix(script.partition("://")[2].partition("/")[2]):
-        return ["algorithmSpecification.scriptModeConfig.s3Uri must name one object, not a prefix"]
+        return ["algorithmSpecification.scriptModeConfig.s3Uri: expected one object, got a prefix"]
     return []
 
 

@@ -96,7 +96,7 @@ class Creation:
             # It exists, because CreateJob returned it, even if GetJob does not find it yet.
             job = self._calls.job_or_none(arn, APPEARS_SECONDS)
             if job is not None:
-                retag(self._invocation, self._definition, self._store, job, run)
+                retag(self._invocation, self._definition, job, run)
         except (Failure, ServiceError) as error:
             self._give_up(run, error)
 

@@ -45,7 +45,6 @@ from .job_record import (
     State,
     Step,
 )
-from .job_record_store import JobRecordStore
 from .properties import (
     JobProperties,
     attributes_of,
@@ -147,7 +146,7 @@ class Lifecycle:
         self._invocation.may_exist = True  # an earlier attempt may have done more
         store = self._invocation.store()
         try:
-            record = store.change(lambda old: self._with_request(old, definition, store))
+            record = store.change(lambda old: self._with_request(old, definition))
         except ServiceError as error:
             # Who may not write the record has not announced a call.
             self._invocation.may_exist = not error.is_denied
@@ -162,7 +161,7 @@ class Lifecycle:
             arn = creation.create(run)
             return Outcome(arn, self.attributes(arn, render(definition.request, run.token)))
         job = self._calls.job_or_none(run.job)
-        outcome = self._adopted(run.job, job, definition, store, run)
+        outcome = self._adopted(run.job, job, definition, run)
         store.change(lambda old: self._accept(old, run))
         return outcome
 
@@ -171,13 +170,12 @@ class Lifecycle:
         arn: str,
         job: Job | None,
         definition: JobProperties,
-        store: JobRecordStore | None,
         run: Run | None,
     ) -> Outcome:
         """Update the tags of an existing job, and return it."""
         is_ours = attempt_of(self._event, definition.digest, job) if run is None else run.is_ours
         if job is not None and is_ours:
-            retag(self._invocation, definition, store, job, run)
+            retag(self._invocation, definition, job, run)
         is_kept = arn == self._event.physical_id
         self._invocation.log("kept" if is_kept else "adopted", arn, definition, run)
         request = dict(definition.request) if run is None else render(definition.request, run.token)
@@ -200,17 +198,16 @@ class Lifecycle:
         if not keeps and attempt_of(self._event, definition.digest, job) is None:
             raise error
         self._invocation.log("no_record", arn, definition, error=error)
-        return self._adopted(arn, job, definition, None, None)
+        return self._adopted(arn, job, definition, None)
 
     # --- The run for the event. ---
 
-    def _with_request(
-        self, old: JobRecord, definition: JobProperties, store: JobRecordStore
-    ) -> JobRecord:
+    def _with_request(self, old: JobRecord, definition: JobProperties) -> JobRecord:
         """Return the record with this event and its run, and with orphaned jobs released."""
         self._refuse_late(old)
         is_repeated = old.knows(self._event.id)
-        is_lost = not old.runs and (store.is_damaged or self._event.type is RequestType.UPDATE)
+        is_update = self._event.type is RequestType.UPDATE
+        is_lost = not old.runs and (self._invocation.store().is_damaged or is_update)
         new = self._with_held_job(self._with_event(old))
         run = self._run_for(new, definition, is_lost=is_lost)
         if is_repeated and run is not None and self._event.id in run.askers:
@@ -218,7 +215,7 @@ class Lifecycle:
         else:
             run = self._chosen(run, definition)
             new = self._with_requested(new, run, definition)
-        if self._event.type is RequestType.UPDATE:
+        if is_update:
             new = self._with_orphans_released(new, self._requested_run(new, definition), definition)
         return new
 
@@ -462,39 +459,33 @@ class Lifecycle:
             Failure: A job may still run.
         """
         arn = self._event.physical_id
-        try:
-            store = self._invocation.store()
-        except Failure:
-            store = None  # the properties are malformed: then no job was started
         if is_run_arn(arn):
-            self._delete_job(store)
-        elif store is not None:
-            self._delete_unknown(store)
+            self._delete_job()
+        else:
+            self._delete_unknown()
         self._invocation.log("deleted", arn if is_run_arn(arn) else None)
         return Outcome(arn, {})
 
-    def _delete_job(self, store: JobRecordStore | None) -> None:
+    def _delete_job(self) -> None:
         arn = self._event.physical_id
-        record = None if store is None else self._released_job(store)
+        record = self._released_job()
         run = None if record is None else record.run_of(arn)
         is_retained = _retains(self._event.properties) if run is None else False
         if is_retained or (run is not None and run.state is State.RETAINED):
             self._invocation.log("retained" if run is None or run.is_ours else "not_ours", arn)
-        if store is not None and record is not None and run is not None:
+        if record is not None and run is not None:
             self._cancellation.end_released(record)
         elif not is_retained and self._is_ours(arn, has_record=record is not None):
             self._cancellation.end(arn)
-        if store is not None and record is None:
+        if record is None:
             # So that no concurrent invocation continues.
-            self._released_job(store, _LAST_RECORD_SECONDS)
+            self._released_job(_LAST_RECORD_SECONDS)
 
-    def _released_job(
-        self, store: JobRecordStore, seconds: float = _RECORD_SECONDS
-    ) -> JobRecord | None:
+    def _released_job(self, seconds: float = _RECORD_SECONDS) -> JobRecord | None:
         """Record that the job was released; None if the record cannot be used."""
         try:
             with self._calls.at_most(seconds):
-                return store.change(lambda old: self._without_job(old, store))
+                return self._invocation.store().change(self._without_job)
         except LateEventFailure:
             raise
         except (Failure, ServiceError) as error:
@@ -502,7 +493,7 @@ class Lifecycle:
             self._invocation.log("no_record", self._event.physical_id, error=error)
             return None
 
-    def _without_job(self, old: JobRecord, store: JobRecordStore) -> JobRecord:
+    def _without_job(self, old: JobRecord) -> JobRecord:
         run = old.run_of(self._event.physical_id)
         self._refuse_late_delete(old, run)
         new = self._with_event(old)
@@ -514,7 +505,7 @@ class Lifecycle:
         if old.current == run.token:
             # The resource's last job. A copy that may be out of date does not decide about others.
             held = {one.token for one in old.in_state(State.HELD)}
-            others = set() if store.is_certain else held
+            others = set() if self._invocation.store().is_certain else held
         return new.release_orphans(others)
 
     def _refuse_late_delete(self, record: JobRecord, run: Run | None) -> None:
@@ -551,8 +542,12 @@ class Lifecycle:
             )
         return False
 
-    def _delete_unknown(self, store: JobRecordStore) -> None:
+    def _delete_unknown(self) -> None:
         """Revert a Create whose response contained no job."""
+        try:
+            store = self._invocation.store()
+        except Failure:
+            return  # the properties are malformed: then no job was started
         kind, create = self._event.failed_create or ("", "")
         needs_record = kind != NOTHING_STARTED
         try:

@@ -63,7 +63,12 @@ class CatchUp:
     def _put_event(self, job: Job) -> None:
         source = text_of(self._event.properties, CatchUpProperty.EVENT_SOURCE)
         if not source.startswith(CATCH_UP_SOURCE):
-            raise Failure(Issue(CatchUpProperty.EVENT_SOURCE, f"must begin with {CATCH_UP_SOURCE}"))
+            raise Failure(
+                Issue(
+                    CatchUpProperty.EVENT_SOURCE,
+                    f"expected a source that begins with {CATCH_UP_SOURCE}",
+                )
+            )
         detail = {"jobArn": job.arn, "status": job.status}
         put = self._calls.gateway.put_event
         try:

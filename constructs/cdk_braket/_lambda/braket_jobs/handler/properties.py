@@ -156,7 +156,7 @@ def _reading(name: Property | SweepProperty, form: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
-        raise Failure(Issue(name, f"must be {form}")) from None
+        raise Failure(Issue(name, f"expected {form}")) from None
 
 
 def text_of(properties: Mapping[str, object], name: Property | SweepProperty) -> str:
@@ -374,7 +374,7 @@ def _issues_of_buckets(definition: JobProperties) -> Iterator[Issue]:
     for place, uri in uris.items():
         bucket = uri.removeprefix("s3://").partition("/")[0] if uri.startswith("s3://") else ""
         if bucket and not is_bucket_name(bucket):
-            rule = "must name a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
+            rule = "expected a bucket of 3 to 63 lower-case letters, digits, dots and hyphens"
             yield Issue(place, rule)
 
 

@@ -89,8 +89,8 @@ class Point:
             raise Failure(f"{PointMember.INDEX} is not a number.")
         if not isinstance(parameters, Mapping):
             raise Failure(
-                f"Point {index} is not an object of hyperparameters. Each item must be an object, "
-                "or a row of a CSV file with a header."
+                f"Point {index}: expected an object of hyperparameters. Use an object for each "
+                "item, or a CSV file with a header."
             )
         redrives = child.get("RedriveCount") or 0
         began = child.get("RedriveTime") or text_of(child, "StartTime")

@@ -6,14 +6,12 @@ from .. import contract
 from .gateway import Job
 from .invocation import Invocation
 from .job_record import JobRecord, Run
-from .job_record_store import JobRecordStore
 from .properties import JobProperties, old_tags
 
 
 def retag(
     invocation: Invocation,
     definition: JobProperties,
-    store: JobRecordStore | None,
     job: Job,
     run: Run | None,
 ) -> None:
@@ -28,8 +26,8 @@ def retag(
         calls.retry(lambda: calls.gateway.tag_job(job.arn, missing))
     if surplus:
         calls.retry(lambda: calls.gateway.untag_job(job.arn, surplus))
-    if store is not None and run is not None and set(run.tag_keys) != set(wanted):
-        store.change(lambda old: _with_tags(old, run.token, tuple(sorted(wanted))))
+    if run is not None and set(run.tag_keys) != set(wanted):
+        invocation.store().change(lambda old: _with_tags(old, run.token, tuple(sorted(wanted))))
     if missing or surplus:
         invocation.log("retagged", job.arn, definition, run)
 
