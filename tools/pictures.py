@@ -3,6 +3,7 @@
 import json
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -173,12 +174,15 @@ def _timeline() -> str:
     figure, axes = _figure(9, 1.1 * len(rows) + 1)
     end = max(event["at"] for event in events)
     for number, row in enumerate(rows):
-        own = [event for event in events if event["row"] == row]
-        axes.plot([each["at"] for each in own], [-number] * len(own), "o-", color=_BLUE)
-        for place, event in enumerate(own):
-            # Labels of events at nearly the same time are above each other.
-            height = 0.12 + 0.2 * (place % 4)
-            axes.text(event["at"], height - number, event["text"], fontsize=8, va="bottom")
+        # The local log has all lines of an invocation at its end, with the same time.
+        texts: dict[float, list[str]] = {}
+        for event in events:
+            if event["row"] == row:
+                texts.setdefault(event["at"], []).append(event["text"])
+        axes.plot(list(texts), [-number] * len(texts), "o-", color=_BLUE)
+        for place, (at, several) in enumerate(texts.items()):
+            label = ", ".join(_counted(several))
+            axes.text(at, 0.12 + 0.22 * (place % 2) - number, label, fontsize=8, va="bottom")
     axes.set_yticks([-number for number in range(len(rows))], rows, fontsize=9)
     axes.set_xlabel("seconds")
     axes.set_ylim(-len(rows) + 0.7, 1)
@@ -186,6 +190,12 @@ def _timeline() -> str:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
     return _text(figure)
+
+
+def _counted(texts: Sequence[str]) -> list[str]:
+    """Return each text once, with the number of its repetitions."""
+    counts = Counter(texts)
+    return [text if count == 1 else f"{text} ×{count}" for text, count in counts.items()]
 
 
 # --- The terminal -------------------------------------------------------------------------------
