@@ -195,7 +195,7 @@ def _timeline() -> str:
 def _counted(texts: Sequence[str]) -> list[str]:
     """Return each text once, with the number of its repetitions."""
     counts = Counter(texts)
-    return [text if count == 1 else f"{text} ×{count}" for text, count in counts.items()]
+    return [text if count == 1 else f"{count} x {text}" for text, count in counts.items()]
 
 
 # --- The terminal -------------------------------------------------------------------------------
