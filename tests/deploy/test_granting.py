@@ -34,7 +34,7 @@ def deployed(
     assert job["status"] == "COMPLETED", job.get("failureReason")
     yield outputs
     _forget_keys(bootstrapped_aws, outputs)
-    app.destroy()
+    app.delete_stacks()
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,8 @@ def started(session: AwsSession) -> Mapping[str, AwsQuantumJob]:
     return jobs
 
 
+# Above, a stack runs the same scripts; test_sdk_defaults.py has a job that the SDK starts.
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_the_sdk_starts_a_script_and_gets_its_results(
     started: Mapping[str, AwsQuantumJob], name: str

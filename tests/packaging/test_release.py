@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from tools import release, sbom
 
@@ -90,6 +88,8 @@ def bill(built: dict[str, bytes]) -> Any:  # noqa: ANN401 - JSON
     return json.loads(built[name])
 
 
+# test_wheel.py builds the wheel elsewhere.
+@pytest.mark.long
 def test_the_bytes_are_the_same_elsewhere(built: dict[str, bytes], tmp_path: Path) -> None:
     other = clone(tmp_path / "a longer way" / "to another clone")
     stray = other / "constructs/cdk_braket/__pycache__/old.cpython-311.pyc"
@@ -153,6 +153,10 @@ def test_files_of_editors_and_pages_of_other_folders_are_left_out(
 
 
 def test_the_bill_holds_to_its_schema(bill: Any) -> None:  # noqa: ANN401 - JSON
+    # Its import takes seconds, which each worker would spend that collects the tests.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is None
 
 

@@ -171,15 +171,15 @@ def test_the_roles_may_use_each_allowed_device_and_no_other() -> None:
 
 FAR = Device.from_arn("arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet")
 WRONG_DEVICES: dict[str, tuple[Json, str]] = {
-    "no list": ({"device": "$.device"}, "allowed_devices: must list the devices"),
+    "no list": ({"device": "$.device"}, "allowed_devices: expected the devices"),
     "no device": ({"allowed_devices": [Device.AMAZON_SV1]}, "allowed_devices: has no effect"),
     "no path": (
         {"device": "$.device", "allowed_devices": [Device.AMAZON_SV1]},
-        r"device='\$.device': must be one of allowed_devices",
+        r"device: expected one of allowed_devices, got '\$.device'",
     ),
     "another": (
         {"device": Device.AMAZON_DM1.arn, "allowed_devices": [Device.AMAZON_SV1]},
-        "device='arn:.*dm1': must be one of allowed_devices",
+        "device: expected one of allowed_devices, got 'arn:.*dm1'",
     ),
     "far away": (
         {"device": FAR.arn, "allowed_devices": [Device.AMAZON_SV1, FAR]},
@@ -187,9 +187,12 @@ WRONG_DEVICES: dict[str, tuple[Json, str]] = {
     ),
     "unknown": (
         {"device": "local:x", "allowed_devices": [Device.from_arn("local:x")]},
-        r"allowed_devices\[0\]='local:x': must be local:",
+        r"allowed_devices\[0\]: expected local:<provider>/<simulator>, got 'local:x'",
     ),
-    "type": ({"device": "a", "allowed_devices": ["a"]}, r"allowed_devices\[0\]='a'"),
+    "type": (
+        {"device": "a", "allowed_devices": ["a"]},
+        r"allowed_devices\[0\]='a': expected a Device",
+    ),
 }
 
 
@@ -197,8 +200,9 @@ WRONG_DEVICES: dict[str, tuple[Json, str]] = {
 def test_wrong_devices_of_a_run_are_reported(name: str) -> None:
     arguments, rule = WRONG_DEVICES[name]
     stack = new_stack()
-    with pytest.raises(ValidationError, match=rule):
+    with pytest.raises(ValidationError, match=rule) as caught:
         _definition(stack).run_job_task(stack, "Run", **cast("Any", arguments))
+    assert len(caught.value.problems) == 1
 
 
 def test_a_reservation_is_of_one_device() -> None:

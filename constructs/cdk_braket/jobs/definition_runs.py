@@ -110,10 +110,10 @@ class DefinitionRuns:
         faults = wrong_types(DefinitionRuns.run_job_task, given)
         refused = argument_names(faults)
         usable = usable_arguments(given, refused)
-        values = [
-            *wrong_task(usable["timeout"], usable["poll_interval"], usable["result_path"]),
-            *wrong_devices(self._definition, usable["device"], usable["allowed_devices"] or ()),
-        ]
+        values = [*wrong_task(usable["timeout"], usable["poll_interval"], usable["result_path"])]
+        # Each needs the other.
+        if not {name.partition("[")[0] for name in refused} & {"device", "allowed_devices"}:
+            values += wrong_devices(self._definition, device, allowed_devices)
         self._refuse(f"{scope.node.path}/{id}".lstrip("/"), faults, values, usable)
         return RunJobTask(
             scope,

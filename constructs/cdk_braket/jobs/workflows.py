@@ -352,9 +352,9 @@ def wrong_devices(
         return
     if not allowed:
         fix = "Use allowed_devices=[Device.AMAZON_SV1, …]"
-        yield Issue("allowed_devices", "must list the devices that the run may use", fix)
+        yield Issue("allowed_devices", "expected the devices that the run may use, got none", fix)
     elif not Token.is_unresolved(device) and device not in {each.arn for each in allowed}:
-        yield Issue("device", "must be one of allowed_devices", example, shorten(device))
+        yield Issue("device", "expected one of allowed_devices", example, shorten(device))
     if definition.options.given.reservation_arn is not None:
         rule = "cannot be chosen, because reservation_arn=… reserves the definition's device"
         yield Issue("device", rule, "Remove one of them")

@@ -20,7 +20,7 @@ from cdk_braket import (
 from tests.deploy.apps.scripts.cases import CASES
 
 
-def rotated(angle: float) -> None:
+def rotated(angle: float, note: str = "") -> None:  # noqa: ARG001 - a secret, not to be shown
     """Save the expectation of Z after a rotation about X."""
     circuit = Circuit().rx(0, angle).expectation(Observable.Z(), target=0)
     value = LocalSimulator().run(circuit, shots=0).result().values[0]
@@ -61,7 +61,7 @@ jobs["Function"] = HybridJob(
     environment=environment,
     algorithm=AlgorithmScript.from_function(rotated),
     device=Device.local("braket/default"),
-    hyperparameters={"angle": 0.7},
+    hyperparameters={"angle": 0.7, "note": "planted-canary-5d80"},
     max_runtime=Duration.hours(1),
 )
 for name, job in jobs.items():

@@ -66,7 +66,7 @@ def with_device(request: Mapping[str, object], event: Mapping[str, object]) -> M
     given, allowed = event[RunProperty.DEVICE], event.get(RunProperty.ALLOWED_DEVICES)
     names = [str(each) for each in allowed] if isinstance(allowed, list) else []
     if not isinstance(given, str) or given not in names:
-        rule = f"must be one of allowed_devices: {', '.join(names)}"
+        rule = f"expected one of allowed_devices ({', '.join(names)})"
         fix = "Pass one of them, or add the device to allowed_devices and deploy again"
         raise Failure(Issue(RunProperty.DEVICE, rule, fix, repr(given)[:_LONGEST_SHOWN]))
     return {**request, "deviceConfig": {**mapping_in(request, "deviceConfig"), "device": given}}
