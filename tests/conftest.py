@@ -11,7 +11,12 @@ from tests.deploy import environments
 from tests.deploy.cdk import CdkApp
 from tests.emulator import leaks
 from tests.exit_code import pytest_configure
-from tests.length import pytest_collection_modifyitems, pytest_report_header
+from tests.length import (
+    pytest_collection_modifyitems,
+    pytest_report_header,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
 # aws-cdk-lib checks templates against CloudFormation's schemas in every process that synthesizes,
 # which takes longer than the rest. tests/quality/test_templates.py turns it on.
@@ -24,6 +29,8 @@ __all__ = [
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_report_header",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
 ]
 
 

@@ -15,8 +15,10 @@ USAGE_ERROR = 2
 LONG = "CDK_BRAKET_LONG_TESTS"
 """The environment variable with which the suite runs in full."""
 
-# Each worker has a local AWS of its own.
-_MOST_WORKERS = 4
+# Tests wait for processes much of their time, so workers outnumber processors. Each has a local
+# AWS of its own, and needs up to 2 GiB.
+_MORE_WORKERS = 2
+_MOST_WORKERS = 6
 _HEAD = "Usage: ./dev COMMAND [ARGUMENTS]\n\nEach command first sets the checkout up if needed.\n"
 
 
@@ -92,11 +94,12 @@ def _test(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
 
 
 def _whole_suite(checkout: setup.Checkout, *arguments: str) -> int:
-    """Run everything, a file of tests at a time on each processor, in the order of their names.
+    """Run everything, a file of tests at a time on each worker, in the order of tests/length.py.
 
     By default the files with the fewest tests would come last, and those run longest.
     """
-    workers = f"--numprocesses={min(os.cpu_count() or 1, _MOST_WORKERS)}"
+    wanted = (os.cpu_count() or 1) + _MORE_WORKERS
+    workers = f"--numprocesses={min(wanted, _MOST_WORKERS)}"
     parallel = (workers, "--dist=loadfile", "--no-loadscope-reorder")
     return _exec(checkout, "pytest", *parallel, *arguments)
 
@@ -170,9 +173,15 @@ COMMANDS = {
         "Serve the pages as a site on 127.0.0.1; --build writes it to .cache/site.",
         _tool("docs_site"),
     ),
+    "pictures": _Command(
+        "[--record NAME …]",
+        "Draw the pictures of pages and examples; --record first runs the jobs of these examples.",
+        _tool("pictures"),
+    ),
     "release": _Command(
-        "",
-        "Build wheel, sdist, bill of materials and checksums of the last commit, in dist.",
+        "[--walk [STEP]]",
+        "Build wheel, sdist, bill of materials and checksums of the last commit, in dist. "
+        "--walk goes through the release check list, from a step on.",
         _tool("release"),
     ),
     "setup": _Command("", "Only set the checkout up.", _set_up),

@@ -94,6 +94,8 @@ def environment(checkout: Checkout) -> dict[str, str]:
         "npm_config_fetch_retry_mintimeout": "1000",
         # The folder in which CDK's own Node functions find the AWS SDK in the local AWS.
         "NODE_PATH": str(checkout.node_modules),
+        # Node compiles the CDK CLI once, not in every command.
+        "NODE_COMPILE_CACHE": str(cache / "node"),
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache / "jsii"),
         "CDK_HOME": str(cache / "cdk"),
         "CDK_DISABLE_VERSION_CHECK": "1",

@@ -18,6 +18,7 @@ from cdk_braket_local.control import (
     kept_instance,
     temporary_instance,
 )
+from cdk_braket_local.quotas import NEW_ACCOUNT
 
 STATE_DIRECTORY = Path(".cdk-braket-local")
 
@@ -155,7 +156,7 @@ def _add_run_job(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--watch", action="store_true", help="run the job again when a file changes, until Ctrl-C"
     )
-    _add_simulate_qpus(command)
+    _add_settings(command)
     command.set_defaults(run=_run_job)
 
 
@@ -176,15 +177,21 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="do not run `cdk bootstrap` first (default: run it if a CDK CLI is found)",
     )
-    _add_simulate_qpus(parser)
+    _add_settings(parser)
 
 
-def _add_simulate_qpus(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulate-qpus",
         action="store_true",
         help="compute tasks for quantum devices without noise and mark their results; otherwise "
         f"these devices are offline ({settings.SIMULATE_QPUS}=1 does the same)",
+    )
+    parser.add_argument(
+        "--quotas",
+        metavar="QUOTAS",
+        help=f"refuse hybrid jobs beyond quotas: {NEW_ACCOUNT}, or changes of its quotas such as "
+        f"jobs=10,rate=5,ml.m5.large=8 ({settings.QUOTAS} does the same; default: no quotas)",
     )
 
 
@@ -317,6 +324,8 @@ def _apply_settings(options: argparse.Namespace) -> None:
     """Set the variables that the process of the local AWS reads."""
     if options.simulate_qpus:
         os.environ[settings.SIMULATE_QPUS] = "1"
+    if options.quotas is not None:
+        os.environ[settings.QUOTAS] = options.quotas
 
 
 def _settings(given: Mapping[str, str]) -> str:

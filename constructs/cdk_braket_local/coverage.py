@@ -111,7 +111,7 @@ _NOT_MADE: Final = {
     ),
     "quotas": (
         "quotas, and sizes of policies and templates, are kept",
-        "most of them are not checked",
+        "those of hybrid jobs with `--quotas`; most of the others are not checked",
     ),
 }
 

@@ -82,6 +82,8 @@ def test_an_unknown_job_is_an_error_in_one_line(cli: Cli) -> None:
         assert reference.partition("/")[0] in line
 
 
+# Above, a job is found by its name and by its id.
+@pytest.mark.long
 def test_a_name_of_two_jobs_names_none_and_lists_their_ids(cli: Cli, ended: Ended) -> None:
     request = ended.jobs.request(SCRIPT)
     twins = [
@@ -320,6 +322,8 @@ def test_jobs_are_plotted_in_the_terminal(cli: Cli, ended: Ended) -> None:
     assert series == {"label": "energy", "x": [0, 1, 2], "y": [-1, -2, -3]}
 
 
+# tests/packaging/test_getting_started.py plots a job.
+@pytest.mark.long
 def test_several_jobs_are_plotted_to_files(cli: Cli, ended: Ended, tmp_path: Path) -> None:
     other = ended.jobs.run(SCRIPT)
     jobs = (ended.completed["jobArn"], other["jobArn"])

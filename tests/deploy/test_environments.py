@@ -35,6 +35,8 @@ def test_a_job_reaches_no_further_than_its_environment(app: CdkApp, aws: LocalAw
     app.destroy(case="reaching")
 
 
+# tests/synth/test_environments.py has existing resources; test_every_argument.py deploys some.
+@pytest.mark.long
 @scenario
 def test_existing_resources_are_used(app: CdkApp, aws: LocalAws) -> None:
     (outputs,) = app.deploy(case="brought").values()
@@ -53,6 +55,8 @@ def test_existing_resources_are_used(app: CdkApp, aws: LocalAws) -> None:
     app.destroy(case="brought")
 
 
+# tests/unit/handler has the report; test_deploy.py has a deployment that fails.
+@pytest.mark.long
 @scenario
 def test_a_bucket_that_braket_does_not_reach_is_reported_with_two_fixes(
     app: CdkApp, aws: LocalAws

@@ -45,7 +45,7 @@ def outputs(bootstrapped_aws: LocalAws, app: CdkApp) -> Iterator[Mapping[str, st
     for job in ("ToldJobArn", "EarlyJobArn"):
         assert finished(bootstrapped_aws, outputs[job])["status"] == "FAILED"
     yield outputs
-    app.destroy()
+    app.delete_stacks()
 
 
 class _Inbox:
@@ -219,6 +219,8 @@ def _found(aws: LocalAws, query: str) -> list[str]:
     ]
 
 
+# tests/ledger has the statement; tests/unit/handler has the error.
+@pytest.mark.long
 @pytest.mark.usefixtures("outputs")
 def test_without_the_permission_to_put_events_the_deployment_fails_with_an_error_about_it(
     bootstrapped_aws: LocalAws, app: CdkApp

@@ -96,7 +96,7 @@ def deployed(
     context = {"data_bucket": DATA, "reservation_arn": reservation_arn(aws)}
     (outputs,) = app.deploy(**context).values()
     yield _look(aws, outputs)
-    app.destroy(**context)
+    app.delete_stacks()
 
 
 def _look(aws: LocalAws, outputs: Mapping[str, str]) -> Deployed:
@@ -269,6 +269,8 @@ def _results(deployed: Deployed) -> dict[str, Any]:
     return data
 
 
+# tests/packaging runs the commands of the pages, and the tests above deploy it.
+@pytest.mark.long
 def test_the_command_of_its_page_deploys_it(tmp_path: Path) -> None:
     page = (EXAMPLE / "README.md").read_text(encoding="utf-8")
     [command] = [

@@ -22,6 +22,8 @@ def app(bootstrapped_aws: LocalAws, tmp_path: Path) -> CdkApp:
     return CdkApp(ROOT, tmp_path, environments.of_command(bootstrapped_aws))
 
 
+# test_environments.py and test_sharing.py have several jobs on an environment.
+@pytest.mark.long
 def test_many_jobs_on_one_environment(local_aws: LocalAws, app: CdkApp) -> None:
     (first,) = app.deploy(example="many", iterations=2).values()
     arns = _arns(first)
@@ -48,6 +50,8 @@ def test_many_jobs_on_one_environment(local_aws: LocalAws, app: CdkApp) -> None:
     assert "ManyJobsStack" not in _stacks(local_aws)
 
 
+# test_sharing.py has references between stacks, test_events.py an alarm.
+@pytest.mark.long
 def test_another_stack_reads_the_results_and_is_alarmed_by_a_failure(
     local_aws: LocalAws, app: CdkApp
 ) -> None:
@@ -68,6 +72,8 @@ def test_another_stack_reads_the_results_and_is_alarmed_by_a_failure(
     assert not {"HybridJobStack", "ResultsReaderStack"} & _stacks(local_aws)
 
 
+# test_running.py has a schedule and runs of a state machine.
+@pytest.mark.long
 def test_a_run_each_night(local_aws: LocalAws, app: CdkApp) -> None:
     (outputs,) = app.deploy(example="nightly", iterations=2).values()
     first = _night(local_aws, outputs["StateMachineArn"])

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket_local.control.instance import LocalAws
+from tests.deploy import timeline
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
 from tests.deploy.scenarios import scenario
@@ -80,11 +82,15 @@ def _handlers(stack: str) -> Iterator[int]:
             yield int(folder.name)
 
 
+# Below, the handler is killed between its call and its record; tests/simulator has each moment.
+@pytest.mark.long
 @scenario
 def test_a_handler_that_is_killed_at_once_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
     _killed_after(0, "FaultAtOnce", app, aws)
 
 
+# tests/simulator kills the handler at each call.
+@pytest.mark.long
 @scenario
 def test_a_handler_that_is_killed_on_its_way_starts_one_job(app: CdkApp, aws: LocalAws) -> None:
     _killed_after(0.5, "FaultOnItsWay", app, aws)
@@ -120,6 +126,8 @@ def test_a_handler_that_is_killed_before_it_reports_its_job_starts_no_other(
     assert _alive(braket, stack) == []
 
 
+# Below, an update is rolled back.
+@pytest.mark.long
 @scenario
 def test_a_stack_that_is_rolled_back_leaves_no_job(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultRolledBack", _braket(aws)
@@ -143,6 +151,8 @@ def test_an_update_that_is_rolled_back_restores_the_earlier_job(app: CdkApp, aws
     assert _alive(braket, stack) == []
 
 
+# tests/unit/handler and tests/simulator lose answers.
+@pytest.mark.long
 @scenario
 def test_an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultLostAnswer", _braket(aws)
@@ -157,6 +167,8 @@ def test_an_answer_that_is_lost_is_given_again(app: CdkApp, aws: LocalAws) -> No
     assert _alive(braket, stack) == []
 
 
+# tests/unit/handler and tests/simulator lose answers.
+@pytest.mark.long
 @scenario
 def test_an_invocation_whose_answers_are_lost_is_tried_again(app: CdkApp, aws: LocalAws) -> None:
     stack, braket = "FaultAllAnswersLost", _braket(aws)
@@ -164,5 +176,6 @@ def test_an_invocation_whose_answers_are_lost_is_tried_again(app: CdkApp, aws: L
     (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
     assert lost_answers.left(aws.state_directory, stack) == []
     assert [job["jobArn"] for job in _jobs(braket, stack)] == [outputs["JobArn"]]
+    timeline.check(aws, stack, outputs["JobArn"])
     app.destroy(stack_name=stack, seconds=LONG)
     assert _alive(braket, stack) == []

@@ -34,7 +34,7 @@ def deployed(
     assert job["status"] == "COMPLETED", job.get("failureReason")
     yield outputs
     _forget_keys(bootstrapped_aws, outputs)
-    app.destroy()
+    app.delete_stacks()
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,11 @@ def _read_log(settings: ClientSettings, stack: Mapping[str, str]) -> object:
     return logs.get_log_events(logGroupName=JOB_LOG_GROUP, logStreamName=stream["logStreamName"])
 
 
+def _search_jobs(settings: ClientSettings, stack: Mapping[str, str]) -> object:
+    del stack
+    return boto3.client("braket", **settings).search_jobs(filters=[])
+
+
 def _put_script(settings: ClientSettings, stack: Mapping[str, str]) -> object:
     s3 = boto3.client("s3", **settings)
     return s3.put_object(
@@ -145,6 +150,7 @@ CALLS: Mapping[str, Call] = {
     "cancel": _cancel,
     "get job": _get_job,
     "read log": _read_log,
+    "search jobs": _search_jobs,
     "put script": _put_script,
     "put record": _put_record,
     "create job": _create_job,
@@ -155,6 +161,8 @@ MAY = {
     "Cancel": {"cancel", "get job"},
     "Read": {"get job", "read log"},
     "Create": {"put script", "create job"},
+    "ReadJobs": {"get job", "search jobs", "read log", "read results", "list results"},
+    "CancelJobs": {"get job", "search jobs", "cancel"},
 }
 
 

@@ -12,6 +12,9 @@ from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
 from tests.deploy.outcomes import finished, results
 
+# tests/synth and tests/quality have its resources; test_deploy.py has a job on the default ones.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def outputs(
@@ -24,7 +27,7 @@ def outputs(
     )
     (outputs,) = app.deploy().values()
     yield outputs
-    app.destroy()
+    app.delete_stacks()
 
 
 def test_a_job_runs_on_it(bootstrapped_aws: LocalAws, outputs: Mapping[str, str]) -> None:

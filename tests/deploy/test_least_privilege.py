@@ -1,8 +1,7 @@
 """Each permission of the library is needed: without it, the deployment or the job fails.
 
-One stack is deployed repeatedly, each time without one action of one statement. By default, one
-action of each statement is tried, with `./dev test --long` all. docs/reference/permissions.md lists
-the actions that the local AWS requires.
+One stack is deployed repeatedly, each time without one action of one statement.
+docs/reference/permissions.md lists the actions that the local AWS requires.
 """
 
 import copy
@@ -21,7 +20,7 @@ import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL, JOB_LOG_GROUP, TOKEN_TAG
 from cdk_braket_local.control.instance import LocalAws
-from tests import length, permissions
+from tests import permissions
 from tests.deploy import environments, impatient, resource_policies
 from tests.deploy.cdk import CdkApp
 from tests.emulator.jobs import log_of
@@ -31,6 +30,10 @@ APP = environments.ROOT / "tests/deploy/apps/guarded"
 CUSTOM_RESOURCE = "Custom::BraketHybridJob"
 # A deployment spends most of its time waiting for a handler that retries a denied call.
 AT_ONCE = 16
+
+# tests/ledger removes each statement of each role, with an evaluator of policies. Each deployment
+# of the suite has its policies enforced; test_environments.py has the calls that they deny.
+pytestmark = pytest.mark.long
 
 # A template is what CloudFormation makes of it: nothing here is typed.
 Template = dict[str, Any]
@@ -78,7 +81,7 @@ def templates(
     app = CdkApp(APP, tmp_path_factory.mktemp("guarded"), environments.of_command(bootstrapped_aws))
     app.deploy(older=older)
     yield app.scratch / "cdk.out"
-    app.destroy(older=older)
+    app.delete_stacks()
 
 
 @pytest.fixture(scope="module")
@@ -368,7 +371,7 @@ def _without_each(
 def _permissions(
     template: Template, policy_part: str, needed: frozenset[str]
 ) -> Sequence[Permission]:
-    """Return the permissions of a role to try without: one of each statement, or all."""
+    """Return the permissions of a role to try without."""
     given = [
         Permission(name, index, action, json.dumps(statement["Resource"]))
         for name, resource in template["Resources"].items()
@@ -377,12 +380,7 @@ def _permissions(
         for action in _many(statement["Action"])
     ]
     assert {permission.action for permission in given} > needed
-    if length.IS_LONG:
-        return given
-    # Among those of a statement, one that the local AWS asks for.
-    by_need = sorted(given, key=lambda permission: permission.action not in needed)
-    first = {(each.policy, each.statement): each for each in reversed(by_need)}
-    return list(first.values())
+    return given
 
 
 def _statements(template: Template, policy: str) -> list[dict[str, Any]]:

@@ -74,6 +74,8 @@ def _time_of(aws: LocalAws, part: str, status: str) -> datetime:
     )
 
 
+# tests/unit/handler has the steps.
+@pytest.mark.long
 def test_an_account_without_braket_gets_the_steps_to_enable_it(
     late_aws: LocalAws, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ The local AWS has no CreateStackRefactor, so the command only computes the move 
 """
 
 import boto3
+import pytest
 
 from cdk_braket_local.control.instance import LocalAws
 from tests.deploy.cdk import CdkApp
@@ -19,6 +20,8 @@ def _jobs(aws: LocalAws) -> set[str]:
     return {job["jobArn"] for job in found if job["jobName"].startswith("vqe-Renamed")}
 
 
+# tests/synth/test_renaming.py has the ids; test_deploy.py deploys an unchanged job.
+@pytest.mark.long
 @scenario
 def test_a_renamed_job_that_keeps_its_logical_id_does_not_run_again(
     app: CdkApp, aws: LocalAws
@@ -34,6 +37,8 @@ def test_a_renamed_job_that_keeps_its_logical_id_does_not_run_again(
     assert other["JobArn"] not in jobs
 
 
+# The CDK CLI computes the move; the test above needs no refactoring.
+@pytest.mark.long
 @scenario
 def test_a_refactoring_offers_to_move_a_renamed_job(app: CdkApp, aws: LocalAws) -> None:
     del aws

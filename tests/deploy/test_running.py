@@ -33,7 +33,7 @@ def app(bootstrapped_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) ->
 def outputs(app: CdkApp) -> Iterator[Mapping[str, str]]:
     (outputs,) = app.deploy().values()
     yield outputs
-    app.destroy()
+    app.delete_stacks()
 
 
 class _Machine:
@@ -115,6 +115,8 @@ def test_a_run_ends_with_its_results(bootstrapped_aws: LocalAws, event_driven: _
     assert job["tags"]["purpose"] == "tests"
 
 
+# The schedule of the brief run starts a job beside those of executions.
+@pytest.mark.long
 def test_each_execution_starts_a_separate_job(event_driven: _Machine) -> None:
     runs = [json.loads(event_driven.run(does="finish", seed=1)["output"]) for _ in range(2)]
     assert runs[0]["JobArn"] != runs[1]["JobArn"]
@@ -180,6 +182,8 @@ def _scheduled(aws: LocalAws) -> list[str]:
     ]
 
 
+# Below, a poll replaces an answer that does not come.
+@pytest.mark.long
 def test_without_the_permission_to_answer_an_execution_waits_until_it_is_there(
     bootstrapped_aws: LocalAws, outputs: Mapping[str, str], looking: _Machine
 ) -> None:

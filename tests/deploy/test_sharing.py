@@ -62,6 +62,8 @@ def test_all_jobs_run_as_the_one_role(local_aws: LocalAws, deployed: dict[str, s
     assert len({job["outputDataConfig"]["s3Path"].split("/")[2] for job in jobs}) == 1
 
 
+# test_deploy.py deploys an unchanged and a changed job.
+@pytest.mark.long
 def test_a_change_in_one_app_runs_only_its_own_job_again(
     local_aws: LocalAws, app: CdkApp, deployed: dict[str, str]
 ) -> None:

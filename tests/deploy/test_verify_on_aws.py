@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import boto3
+import pytest
 
 from cdk_braket_local.control.instance import LocalAws
 from examples.verify_on_aws import verify
@@ -28,6 +29,8 @@ EXPECTED = {
 }
 
 
+# The questions are about AWS; tests/docs/test_unverified.py has the page of each.
+@pytest.mark.long
 def test_it_answers_each_question_and_leaves_nothing(
     bootstrapped_aws: LocalAws, tmp_path: Path
 ) -> None:

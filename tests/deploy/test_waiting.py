@@ -3,6 +3,7 @@
 import json
 
 import boto3
+import pytest
 
 from cdk_braket_local.control.instance import LocalAws
 from tests.deploy.cdk import CdkApp
@@ -50,6 +51,8 @@ def test_a_job_that_fails_fails_its_deployment_with_the_reason(app: CdkApp, aws:
     assert ".console.aws.amazon.com/braket/home?region=" in said
 
 
+# tests/unit/handler has the error; test_environments.py enforces permissions.
+@pytest.mark.long
 @scenario
 def test_a_handler_that_may_not_run_itself_again_reports_it(app: CdkApp, aws: LocalAws) -> None:
     del aws

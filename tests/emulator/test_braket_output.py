@@ -17,6 +17,7 @@ from cdk_braket_local.braket.job import Job
 from cdk_braket_local.braket.log_stream import LogStream, lines_of
 from cdk_braket_local.braket.platform import Caller
 from cdk_braket_local.control.instance import LocalAws
+from tests import length
 from tests.emulator.jobs import Jobs, Json
 
 # In KiB. What a container needs before its script prints anything is about 54 MiB.
@@ -31,16 +32,16 @@ PEAK = (
 )
 START = "import os, subprocess, sys\ndef main():\n    out = sys.stdout.buffer\n"
 PRINTERS = {
-    "nothing": "    pass\n",
     "no line break": "    for _ in range(300): out.write(b'x' * 2**20)\n",
-    "many lines": "    for n in range(2_000_000): out.write(b'line %d\\n' % n)\n",
-    "empty lines": "    out.write(b'\\n' * 2_000_000)\n",
-    "binary": "    for _ in range(100): out.write(os.urandom(2**20))\n",
-    "long lines": "    for _ in range(100): out.write(b'\\xc3\\xa9' * 2**20 + b'\\n')\n",
     "both streams": (
         "    for _ in range(100):\n"
         "        out.write(b'o' * 2**20); sys.stderr.buffer.write(b'e' * 2**20)\n"
     ),
+    "nothing": "    pass\n",
+    "many lines": "    for n in range(2_000_000): out.write(b'line %d\\n' % n)\n",
+    "empty lines": "    out.write(b'\\n' * 2_000_000)\n",
+    "binary": "    for _ in range(100): out.write(os.urandom(2**20))\n",
+    "long lines": "    for _ in range(100): out.write(b'\\xc3\\xa9' * 2**20 + b'\\n')\n",
     "a process": (
         "    subprocess.run([sys.executable, '-c', \"print('p' * 300 * 2**20)\"], check=True)\n"
     ),
@@ -73,11 +74,13 @@ def _newest(jobs: Jobs, job: Json) -> list[str]:
     return [event["message"] for event in events]
 
 
-@pytest.mark.parametrize("printer", list(PRINTERS))
+@pytest.mark.parametrize("printer", length.first(2, PRINTERS))
 def test_a_job_needs_little_memory_for_any_output(jobs: Jobs, printer: str) -> None:
     assert _peak(jobs, printer) < MOST_MEMORY
 
 
+# The test above measures the memory of the process that sends the log.
+@pytest.mark.long
 def test_the_local_aws_needs_little_memory_for_a_log(tmp_path: Path) -> None:
     with LocalAws.start(tmp_path / "aws") as aws:
         jobs = Jobs(aws)

@@ -126,6 +126,8 @@ def test_run_bootstraps_and_the_real_cdk_deploys(project: Path) -> None:
     assert json.loads((project / "outputs.json").read_text())["Small"]["Name"]
 
 
+# test_bootstrap.py reads the settings, and the test above bootstraps.
+@pytest.mark.long
 def test_bootstrapping_reads_the_settings_of_the_app_and_does_not_run_it(project: Path) -> None:
     (project / "app.py").write_text("open('ran', 'a')")
     context = {"@aws-cdk/core:bootstrapQualifier": "fromfile"}
@@ -168,6 +170,8 @@ def test_a_profile_of_a_real_account_is_out_of_reach(
     assert done.stdout == "[] us-east-1\n"
 
 
+# Each local AWS of the suite starts empty; test_state_directory.py has its files.
+@pytest.mark.long
 def test_each_run_is_fresh(project: Path) -> None:
     assert local(project, "run", "--no-bootstrap", *python(MAKE_BUCKET)).returncode == 0
     assert local(project, "run", "--no-bootstrap", *python(LIST_BUCKETS)).stdout == "0\n"
@@ -197,6 +201,8 @@ def test_a_signal_ends_run_its_command_and_its_local_aws(project: Path) -> None:
     assert not answers(port)
 
 
+# Another test sends the signal to a command.
+@pytest.mark.long
 def test_a_signal_while_it_bootstraps_ends_it_too(project: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "run", "--", "touch", "ran"],
@@ -218,6 +224,8 @@ def test_a_program_that_is_not_there_is_one_line(project: Path) -> None:
     assert refusal(local(project, "run", "--", "no-such")) == "there is no program 'no-such' to run"
 
 
+# Below, a bootstrap fails.
+@pytest.mark.long
 def test_without_the_cdk_cli_it_reports_that_nothing_is_bootstrapped(project: Path) -> None:
     (project / "node_modules").unlink()
     done = subprocess.run(
@@ -276,6 +284,8 @@ def test_state_is_kept_between_commands_until_down(project: Path) -> None:
     assert [path.name for path in project.iterdir()] == ["node_modules"]
 
 
+# The tests beside it keep the project as it was, without a bootstrap.
+@pytest.mark.long
 def test_up_and_down_leave_a_project_as_it_was_and_up_works_again(project: Path) -> None:
     (project / "app.py").write_text(APP)
     (project / "cdk.json").write_text(json.dumps({"app": f"{shlex.quote(sys.executable)} app.py"}))
@@ -288,6 +298,8 @@ def test_up_and_down_leave_a_project_as_it_was_and_up_works_again(project: Path)
         assert contents(project) == before
 
 
+# test_state_directory.py has such folders without the command line.
+@pytest.mark.long
 def test_files_of_others_in_the_state_directory_stay_and_are_named(project: Path) -> None:
     state = project / ".cdk-braket-local"
     for _ in range(2):
@@ -300,6 +312,8 @@ def test_files_of_others_in_the_state_directory_stay_and_are_named(project: Path
     assert local(project, "down").stdout.startswith("no local AWS is kept in ")
 
 
+# test_state_directory.py has such folders without the command line.
+@pytest.mark.long
 def test_a_state_directory_that_came_with_a_repository_is_refused(project: Path) -> None:
     """The one of another clone, with its marker, a link to the user's files and somebody's pid."""
     thesis = project / "thesis"
@@ -347,6 +361,8 @@ def test_down_leaves_a_process_alone_that_is_not_the_keeper(project: Path) -> No
     assert "ended already" in local(project, "down").stdout
 
 
+# Above, `run` bootstraps; below, `up` keeps its state.
+@pytest.mark.long
 def test_up_is_bootstrapped_and_up_again_changes_nothing(project: Path) -> None:
     assert local(project, "up").returncode == 0
     keeper = keeper_of(project)
@@ -359,6 +375,8 @@ def test_up_is_bootstrapped_and_up_again_changes_nothing(project: Path) -> None:
     assert done.stdout == "1\n", "the bootstrap bucket"
 
 
+# test_state_directory.py has many that claim a folder at once.
+@pytest.mark.long
 def test_two_ups_at_once_start_one(project: Path) -> None:
     runs = [
         subprocess.Popen(
@@ -382,6 +400,8 @@ def test_without_one_status_env_and_down_report_it(project: Path) -> None:
     assert down.stdout.startswith("no local AWS is kept in ")
 
 
+# test_state_directory.py has crashes without the command line.
+@pytest.mark.long
 def test_the_remains_of_a_crash_are_removed(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     port = port_of(project)
@@ -397,6 +417,8 @@ def test_the_remains_of_a_crash_are_removed(project: Path) -> None:
     assert local(project, "status").returncode == 0
 
 
+# test_state_directory.py has killed servers.
+@pytest.mark.long
 def test_a_killed_server_is_reported_and_its_processes_are_ended(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap").returncode == 0
     keeper = keeper_of(project)
@@ -419,6 +441,8 @@ def test_a_killed_server_is_reported_and_its_processes_are_ended(project: Path) 
             left.kill()
 
 
+# test_server.py has it without the command line.
+@pytest.mark.long
 def test_a_port_in_use_is_reported_in_one_line(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -451,6 +475,8 @@ except braket.exceptions.ClientError as error:
 """
 
 
+# test_simulated_qpus.py has the devices.
+@pytest.mark.long
 def test_quantum_devices_are_simulated_on_demand(project: Path) -> None:
     done = local(project, "run", "--no-bootstrap", "--simulate-qpus", *python(REFUSAL))
     # The bucket is missing.
@@ -459,6 +485,8 @@ def test_quantum_devices_are_simulated_on_demand(project: Path) -> None:
     assert done.stdout == "DeviceOfflineException\n", done.stderr
 
 
+# Another port than the running one is refused alike.
+@pytest.mark.long
 def test_other_settings_than_the_running_ones_are_refused(project: Path) -> None:
     assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0
     assert local(project, "up", "--no-bootstrap", "--simulate-qpus").returncode == 0

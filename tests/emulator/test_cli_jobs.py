@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import length
 from tests.deploy.environments import ROOT
 from tests.patience import PATIENCE
 
@@ -86,6 +87,8 @@ def test_for_a_job_that_fails_the_exit_code_is_1_and_its_reason_is_shown(tmp_pat
     assert done.stderr.splitlines()[-1] == "cdk-braket-local: 1 job FAILED"
 
 
+# Another test has a job that fails while the command follows it.
+@pytest.mark.long
 def test_a_job_that_failed_before_the_command_ended_counts(tmp_path: Path) -> None:
     then = """
 import time
@@ -95,12 +98,16 @@ while jobs.braket.search_jobs(filters=[])["jobs"][0]["status"] != "FAILED":
     assert run(tmp_path, FAILS, then=then).returncode == 1
 
 
+# tests/emulator/test_cli.py passes the exit code of a command on.
+@pytest.mark.long
 def test_the_exit_code_of_a_command_that_fails_stays_if_its_jobs_complete(tmp_path: Path) -> None:
     done = run(tmp_path, COMPLETES, then="sys.exit(7)")
     assert done.returncode == 7
     assert "COMPLETED after " in done.stderr
 
 
+# Below, a signal discards a running job.
+@pytest.mark.long
 def test_no_wait_discards_running_jobs_and_counts_them(tmp_path: Path) -> None:
     done = run(tmp_path, HANGS, HANGS, options=["--no-wait"])
     assert done.returncode == 0
@@ -108,7 +115,7 @@ def test_no_wait_discards_running_jobs_and_counts_them(tmp_path: Path) -> None:
     assert done.stderr == said
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", length.first(1, [signal.SIGINT, signal.SIGTERM]))
 def test_a_signal_while_a_job_is_followed_discards_it(
     tmp_path: Path, signum: signal.Signals
 ) -> None:

@@ -1,5 +1,6 @@
 """The environment of a job is that of its image, or the job is refused with the reason."""
 
+import dataclasses
 import fcntl
 import json
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_braket_local.braket import environments, images
-from cdk_braket_local.braket.environments import NotBuiltError
+from cdk_braket_local.braket.environments import Environment, NotBuiltError
 from cdk_braket_local.braket.images import Image
 from cdk_braket_local.control.instance import LocalAws
 from cdk_braket_local.ministack_adapter.environment import inherited
@@ -62,7 +63,7 @@ def test_a_job_sees_the_packages_of_its_image_and_no_others(jobs: Jobs) -> None:
     seen = dict(line.split(" ", 1) for line in jobs.log(job).splitlines() if " " in line)
     assert [seen[name] for name in here] == ["False"] * len(here)
     assert seen["python"] != sys.prefix
-    (note,) = jobs.notes(job)
+    note = jobs.notes(job)[0]
     assert note.startswith("environment: packages of this machine that are in Amazon Braket's base")
     assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in note
 
@@ -117,7 +118,7 @@ def test_a_stand_in_is_accepted_on_demand_and_has_a_note(lenient: Jobs, name: st
     job = lenient.over(lenient.braket.create_job(**_request(lenient, changes))["jobArn"])
     assert job["status"] == "COMPLETED", job.get("failureReason")
     assert lenient.log(job) == "ran"
-    stand_in, environment = lenient.notes(job)
+    stand_in, environment, *_ = lenient.notes(job)
     assert stand_in.startswith("stand-in: ")
     assert reason in stand_in
     assert environment.startswith("environment: ")
@@ -361,3 +362,70 @@ def test_the_default_role_runs_a_job_too(strict_aws: LocalAws, jobs: Jobs) -> No
     request = jobs.request("def main(): print('ran')", roleArn=role["Arn"])
     job = jobs.over(jobs.braket.create_job(**request, tags={"id": uuid.uuid4().hex})["jobArn"])
     assert job["status"] == "COMPLETED", job.get("failureReason")
+
+
+# A uv whose environments have the interpreter that it was told.
+FAKE_UV = """#!/bin/sh
+[ "$1" = venv ] && mkdir -p "$5/bin" && ln -s "$4" "$5/bin/python"
+exit 0
+"""
+
+
+def _with_python(folder: Path, version: tuple[int, int], *, runs: bool) -> dict[str, str]:
+    """Write a fake uv, and a fake interpreter; return the variables that find both."""
+    program, python = folder / "uv", folder / f"python{version[0]}.{version[1]}"
+    program.write_text(FAKE_UV)
+    python.write_text(f'#!/bin/sh\necho "{version}"\n' if runs else "#!/bin/sh\nexit 127\n")
+    for each in (program, python):
+        each.chmod(0o700)
+    return {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)}
+
+
+OTHER = (3, 12) if sys.version_info[:2] != (3, 12) else (3, 13)
+
+
+@pytest.fixture
+def other(pinned: Image) -> Image:
+    """The image, with another Python than this one."""
+    return dataclasses.replace(pinned, python=OTHER)
+
+
+def _built(
+    image: Image, folder: Path, variables: dict[str, str], *, pickled: bool = False
+) -> Environment:
+    cache = folder / "cache"
+    return environments.built(image, cache, variables, lambda _: None, needs_our_python=pickled)
+
+
+def test_an_environment_has_the_python_of_its_image_if_it_is_here(
+    other: Image, tmp_path: Path
+) -> None:
+    built = _built(other, tmp_path, _with_python(tmp_path, OTHER, runs=True))
+    name = f"python{OTHER[0]}.{OTHER[1]}"
+    assert built.python.readlink() == tmp_path / name
+    assert name in built.site_packages.parts
+    assert built.description.endswith(f"Python {OTHER[0]}.{OTHER[1]}")
+
+
+def test_a_pickled_function_keeps_the_python_of_its_caller(other: Image, tmp_path: Path) -> None:
+    variables = _with_python(tmp_path, OTHER, runs=True)
+    built = _built(other, tmp_path, variables, pickled=True)
+    assert built.has_our_python
+    assert built.python.readlink() != tmp_path / f"python{OTHER[0]}.{OTHER[1]}"
+    assert _built(other, tmp_path, variables).folder != built.folder
+
+
+def test_a_program_that_is_no_interpreter_is_not_used(other: Image, tmp_path: Path) -> None:
+    built = _built(other, tmp_path, _with_python(tmp_path, OTHER, runs=False))
+    assert built.has_our_python
+    assert built.description.endswith(f"(on AWS {OTHER[0]}.{OTHER[1]})")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_pickled"), [("cloudpickle.loads(b'')", True), ("import cloudpickle", False)]
+)
+def test_the_functions_of_the_sdks_decorator_are_known(
+    tmp_path: Path, text: str, *, is_pickled: bool
+) -> None:
+    (tmp_path / "entry_point.py").write_text(text)
+    assert environments.has_pickle(tmp_path) is is_pickled

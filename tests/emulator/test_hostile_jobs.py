@@ -26,7 +26,7 @@ GARBAGE = (
     "    raise ValueError('after the garbage')\n"
 )
 FOLDERS = "import os, shutil\nresults = os.environ['AMZN_BRAKET_JOB_RESULTS_DIR']\n"
-FAILURE = f"{FOLDERS}failure = os.path.join(os.path.dirname(results), 'failure')\n"
+FAILURE = f"{FOLDERS}failure = os.path.join(os.path.dirname(results), 'output', 'failure')\n"
 CHECKPOINTS = "import os\nfolder = os.fsencode(os.environ['AMZN_BRAKET_CHECKPOINT_DIR'])\n"
 
 

@@ -80,6 +80,8 @@ def _slopes(gamma: float, beta: float) -> tuple[float, float]:
     )
 
 
+# test_environments.py has the packages of an image.
+@pytest.mark.long
 def test_qaoa_by_adjoint_and_by_parameter_shift_agree_with_theory(jobs: Jobs) -> None:
     gamma, beta = 0.3, -0.2
     parameters = {"gamma": str(gamma), "beta": str(beta)}
@@ -94,6 +96,8 @@ def test_qaoa_by_adjoint_and_by_parameter_shift_agree_with_theory(jobs: Jobs) ->
 PLAIN = "from braket.jobs import save_job_result\ndef main():\n    save_job_result({'ran': True})\n"
 
 
+# test_braket_jobs.py installs requirements.
+@pytest.mark.long
 def test_a_requirement_that_pip_cannot_install_does_not_end_the_job(jobs: Jobs) -> None:
     job = jobs.run({"algo.py": PLAIN, "requirements.txt": "./not_there\n"})
     assert _result(jobs, job) == {"ran": True}
@@ -110,6 +114,8 @@ def main(
 """
 
 
+# test_run_job.py and the jobs of tests/deploy cast hyperparameters.
+@pytest.mark.long
 def test_eight_typed_hyperparameters_are_cast(jobs: Jobs) -> None:
     values = dict(zip("abcdefgh", ["1", "2.5", "x", "7", "-3", "1e-3", "a b", "0"], strict=True))
     job = jobs.run(TYPED, hyperParameters=values)

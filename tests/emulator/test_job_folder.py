@@ -27,10 +27,10 @@ from pathlib import Path
 def main():
     results = Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"])
     checkpoints = Path(os.environ["AMZN_BRAKET_CHECKPOINT_DIR"])
-    workspace, victim = results.parent, Path({victim!r})
+    workspace, victim = Path(os.environ["TMPDIR"]).parent, Path({victim!r})
     (results / "results.json").write_text("1")
     (checkpoints / "saved").write_text("2")
-    for folder in (results, checkpoints, workspace):
+    for folder in (results, results.parent, checkpoints, workspace):
         (folder / "link").symlink_to(victim)
     for name in ("model.tar.gz", "staging", "copy"):
         if not (workspace / name).is_dir():

@@ -14,6 +14,7 @@ import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import JOB_LOG_GROUP
 from cdk_braket_local.control.instance import LOG_FILE, LocalAws
+from tests import length
 from tests.deploy import environments
 from tests.emulator import leaks, watched_command
 from tests.emulator.jobs import TRUST, Jobs
@@ -94,15 +95,18 @@ GivenOut = Callable[[LocalAws, Path], str]
 
 @pytest.mark.parametrize(
     ("secret", "kind"),
-    [
-        (response_url, "a ResponseURL"),
-        (session_token, "a session token"),
-        (job_token, "a session token"),
-        (root_secret, "a secret access key"),
-        (root_id, "a root access key id"),
-        (user_secret, "a secret access key"),
-        (lambda *_: CANARY, "a hyperparameter"),
-    ],
+    length.first(
+        3,
+        [
+            (response_url, "a ResponseURL"),
+            (session_token, "a session token"),
+            (job_token, "a session token"),
+            (root_secret, "a secret access key"),
+            (root_id, "a root access key id"),
+            (user_secret, "a secret access key"),
+            (lambda *_: CANARY, "a hyperparameter"),
+        ],
+    ),
 )
 def test_a_secret_in_a_functions_log_fails_the_run(
     aws: LocalAws, tmp_path: Path, secret: GivenOut, kind: str
@@ -144,6 +148,8 @@ def test_secrets_are_found_in_every_place(aws: LocalAws, tmp_path: Path) -> None
         aws.stop()
 
 
+# test_secrets_are_found_in_every_place has each place; another test has a deleted one.
+@pytest.mark.long
 def test_a_hyperparameter_is_one_of_any_job(aws: LocalAws) -> None:
     jobs = Jobs(aws)
     jobs.run(PRINTS, hyperParameters={"note": "of one job alone"})
@@ -184,6 +190,8 @@ def main(text=""):
 """
 
 
+# Another test has the same exceptions in the output of a job.
+@pytest.mark.long
 def test_results_may_show_hyperparameters_and_the_jobs_own_session_alone(aws: LocalAws) -> None:
     jobs = Jobs(aws)
     jobs.run(SAVES)
@@ -216,6 +224,8 @@ def test_a_record_is_found_after_it_was_deleted(aws: LocalAws) -> None:
         aws.stop()
 
 
+# Records, outputs, logs and change sets are recorded alike.
+@pytest.mark.long
 def test_events_of_a_stack_are_searched_after_another_replaced_it(
     aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -229,6 +239,8 @@ def test_events_of_a_stack_are_searched_after_another_replaced_it(
         aws.stop()
 
 
+# test_secrets_are_found_in_every_place has each place; another test has a deleted one.
+@pytest.mark.long
 def test_the_outputs_of_a_stack_are_searched_after_another_replaced_it(
     aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -262,6 +274,8 @@ def handler(event, context):
 """
 
 
+# test_secrets_are_found_in_every_place has each place; another test has a deleted one.
+@pytest.mark.long
 def test_a_log_is_searched_after_its_stack_was_destroyed(aws: LocalAws, tmp_path: Path) -> None:
     function = {
         "Code": {"ZipFile": LOUD},

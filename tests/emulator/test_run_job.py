@@ -50,6 +50,8 @@ def test_a_script_runs_once_with_its_options(tmp_path: Path) -> None:
     assert '"words": "some"' in done.stdout
 
 
+# test_cli_jobs.py has the reason and the exit code of a failed job.
+@pytest.mark.long
 def test_a_failure_has_its_reason_and_an_exit_code(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()

@@ -19,6 +19,7 @@ from cdk_braket_local import files, processes
 from cdk_braket_local.control import temporary_instance
 from cdk_braket_local.control.instance import LocalAws, LocalAwsError
 from cdk_braket_local.files import FolderError, OwnedFolder
+from tests import length
 from tests.deploy.environments import ROOT
 from tests.emulator.jobs import Jobs
 from tests.emulator.killing import kill
@@ -61,7 +62,7 @@ def test_its_files_are_private_with_any_umask(tmp_path: Path) -> None:
         assert [name for name in for_others(folder) if not name.startswith("tmp/")] == []
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("end", length.first(1, [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
 def test_after_a_signal_it_leaves_no_files_of_jobs_and_functions(
     tmp_path: Path, end: signal.Signals
 ) -> None:
@@ -128,6 +129,8 @@ def test_processes_that_a_killed_one_left_are_ended_when_it_is_stopped(tmp_path:
         assert left.wait(PATIENCE) == -signal.SIGKILL
 
 
+# Above, the next start follows a kill.
+@pytest.mark.long
 def test_a_late_stop_of_a_killed_one_does_not_affect_the_next_one(tmp_path: Path) -> None:
     folder = tmp_path / "aws"
     killed = LocalAws.start(folder)
@@ -208,13 +211,15 @@ def swept(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", length.first(1, [signal.SIGTERM, signal.SIGINT]))
 def test_after_a_signal_run_leaves_nothing(tmp_path: Path, signum: signal.Signals) -> None:
     with running(tmp_path) as process:
         end(process, signum)
     assert list(tmp_path.iterdir()) == []
 
 
+# Above, the next start removes them.
+@pytest.mark.long
 def test_the_next_run_removes_the_remains_of_a_killed_one(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         end(process, signal.SIGKILL)

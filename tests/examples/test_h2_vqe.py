@@ -156,12 +156,16 @@ def test_energy_never_rises_with_exact_expectations(finished: tuple[Job, str]) -
     assert all(b <= a + 1e-9 for a, b in itertools.pairwise(trace))
 
 
+# The first test compares a run with the exact energy.
+@pytest.mark.long
 def test_equal_seeds_give_equal_results(finished: tuple[Job, str], job: Job) -> None:
     assert job.run().returncode == 0
 
     assert job.results == finished[0].results
 
 
+# The test above runs with a seed.
+@pytest.mark.long
 def test_another_seed_starts_elsewhere_and_ends_there(finished: tuple[Job, str], job: Job) -> None:
     assert job.run({"seed": "7"}).returncode == 0
 
@@ -169,6 +173,8 @@ def test_another_seed_starts_elsewhere_and_ends_there(finished: tuple[Job, str],
     assert abs(job.energy - EXACT) < 1e-3
 
 
+# The first test compares a run with the exact energy.
+@pytest.mark.long
 def test_sampled_job_is_right_within_its_noise(job: Job) -> None:
     shots = 2000
 
@@ -179,6 +185,8 @@ def test_sampled_job_is_right_within_its_noise(job: Job) -> None:
     assert 0 < abs(job.energy - EXACT) < 5 * 0.25 / shots**0.5
 
 
+# Below, the job requests a device on AWS.
+@pytest.mark.long
 def test_simulator_is_the_one_that_the_device_names(job: Job) -> None:
     ended = job.run({"iterations": "1"}, device="local:braket/braket_dm", warnings="default")
 
@@ -233,6 +241,8 @@ def test_a_device_on_aws_is_requested_from_aws(
     assert all(path == f"/device/{arn}" for path in paths)
 
 
+# Below, a job goes on from its own checkpoint.
+@pytest.mark.long
 def test_job_goes_on_from_the_checkpoint_of_another(finished: tuple[Job, str], job: Job) -> None:
     assert job.run({"iterations": "7"}, name="first").returncode == 0
 
@@ -274,6 +284,8 @@ def test_checkpoint_that_cannot_be_read_is_named_and_not_used(job: Job) -> None:
     assert "iteration_number=1;" in ended.stdout
 
 
+# Above, a checkpoint that cannot be read is not used either.
+@pytest.mark.long
 def test_checkpoint_of_another_problem_is_left_alone(job: Job) -> None:
     assert job.run({"iterations": "3"}, name="first").returncode == 0
 
@@ -314,6 +326,8 @@ def test_hyperparameters_that_are_not_given_have_defaults() -> None:
     assert vqe.Settings.of({"seed": "7"}) == vqe.Settings(seed=7)
 
 
+# Above, a job fails with its reason.
+@pytest.mark.long
 def test_bad_data_file_fails_with_its_name_and_reason(job: Job, tmp_path: Path) -> None:
     bad = tmp_path / "molecule.json"
     bad.write_text('{"terms": {"ZQ": 1}}', encoding="utf-8")

@@ -100,12 +100,21 @@ def _jobs(deployment: Deployment) -> Iterator[_Started]:
         for state in json.loads(machine.properties["DefinitionString"])["States"].values():
             given = state.get("Parameters", {})
             if given.get("cdkBraketAction") == "start":
-                yield _Started(machine.stack, state["Resource"], _decoded(given["properties"]))
+                for properties in _of_devices(given):
+                    yield _Started(machine.stack, state["Resource"], properties)
     for schedule in deployment.resources("AWS::Scheduler::Schedule"):
         target = schedule.properties["Target"]
         given = json.loads(target["Input"])
         if given.get("cdkBraketAction") == "start":
             yield _Started(schedule.stack, target["Arn"], _decoded(given["properties"]))
+
+
+def _of_devices(start: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The properties of a run: one for each device that it may use."""
+    properties = _decoded(start["properties"])
+    for device in start.get("allowedDevices", [properties["Request"]["deviceConfig"]["device"]]):
+        request = {**properties["Request"], "deviceConfig": {"device": device}}
+        yield {**properties, "Request": request}
 
 
 def _decoded(given: Mapping[str, Any]) -> dict[str, Any]:

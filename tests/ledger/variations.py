@@ -208,6 +208,22 @@ def _state_machine(app: App) -> None:
     sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(run))
 
 
+def _devices_of_runs(app: App) -> None:
+    stack = _stack(app)
+    for name, isolated in (("Shared", False), ("Alone", True)):
+        definition = HybridJobDefinition(
+            stack, name, image=ContainerImage.base(), device=LOCAL, isolated=isolated
+        )
+        run = definition.run_job_task(
+            stack,
+            f"Run{name}",
+            device=sfn.JsonPath.string_at("$.device"),
+            allowed_devices=[LOCAL, Device.AMAZON_SV1, Device.IONQ_FORTE_1],
+        )
+        body = sfn.DefinitionBody.from_chainable(run)
+        sfn.StateMachine(stack, f"Machine{name}", definition_body=body)
+
+
 def _schedule(app: App) -> None:
     definition = _definition(_stack(app))
     definition.schedule("Nightly", scheduler.ScheduleExpression.rate(Duration.days(1)))
@@ -289,6 +305,7 @@ VARIATIONS: Final[dict[str, Callable[[App], None]]] = {
     "replication": _replication,
     "hardened": _hardened,
     "state machine": _state_machine,
+    "devices of runs": _devices_of_runs,
     "schedule": _schedule,
     "rules and alarms": _rules_and_alarms,
     "copied checkpoints": _copied_checkpoints,

@@ -12,6 +12,10 @@ from cdk_braket_local.following import session
 from tests.packaging.test_wheel import build, copy_sources
 from tests.packaging.users import UsersEnvironment, with_dependencies
 
+# test_getting_started.py deploys from a project of a user; tests/emulator/
+# test_ministack_function_needs.py refuses stacks that need the SDK.
+pytestmark = pytest.mark.long
+
 ENDPOINT: Final = "AWS_ENDPOINT_URL"
 AWS_CLI: Final = Path("/opt/awscli/aws")
 NPM_INSTALL: Final = "npm install --save-dev @aws-sdk/client-s3"

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import venv
 from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,8 @@ from packaging.utils import canonicalize_name
 from tests.packaging.test_wheel import ROOT, run
 from tests.patience import PATIENCE
 
-# The cache saves jsii from unpacking the library anew.
-KEPT: Final = ("JSII_RUNTIME_PACKAGE_CACHE_ROOT", "TMPDIR")
+# The caches save jsii from unpacking the library anew, and Node from compiling the CDK CLI.
+KEPT: Final = ("JSII_RUNTIME_PACKAGE_CACHE_ROOT", "NODE_COMPILE_CACHE", "TMPDIR")
 
 
 def closure(requirements: list[str]) -> dict[str, metadata.Distribution]:
@@ -48,9 +49,21 @@ def install(distribution: metadata.Distribution, packages: Path) -> None:
         if ".." in file.parts or "__pycache__" in file.parts or file.suffix == ".pth":
             continue
         target = packages / file
+        source = Path(str(distribution.locate_file(file)))
+        _link(source, target)
+        # To compile the library and the SDK takes longer than to run a job.
+        if file.suffix == ".py":
+            _link(compiled(source), compiled(target))
+
+
+def compiled(source: Path) -> Path:
+    return Path(cache_from_source(str(source)))
+
+
+def _link(source: Path, target: Path) -> None:
+    if source.exists() and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            link_or_copy(str(distribution.locate_file(file)), str(target))
+        link_or_copy(str(source), str(target))
 
 
 def link_or_copy(source: str, target: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import length
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ RESERVATION = (
 
 APPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "default": (".", {}),
+    "hardened": ("tests/deploy/apps/hardened", {}),
     "reader": (".", {"example": "reader"}),
     "nightly": (".", {"example": "nightly"}),
     "every_argument": (
@@ -25,11 +27,10 @@ APPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         {"data_bucket": "measured-data", "reservation_arn": RESERVATION},
     ),
     "verify_on_aws": ("examples/verify_on_aws", {}),
-    "hardened": ("tests/deploy/apps/hardened", {}),
 }
 
 
-@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("app", length.first(1, APPS))
 def test_an_app_has_no_violations(app: str, tmp_path: Path) -> None:
     folder, context = APPS[app]
     assert _violations(ROOT / folder / "app.py", tmp_path, context) == []

@@ -51,7 +51,7 @@ from tests.unit.handler.worlds import FakeJob, Killed, as_nested, properties, re
 PARTS: Final = 20
 """The parts of the random steps, each a test."""
 
-STEPS = int(os.environ.get("SIMULATOR_STEPS") or length.steps(4_000, 100_000))
+STEPS = int(os.environ.get("SIMULATOR_STEPS") or length.steps(1_000, 100_000))
 _FIRST_SEED = int(os.environ.get("SIMULATOR_SEED", "0"))
 _IN_A_STORY = 25
 # A part plays a whole number of stories, as many as its share of the steps needs, or more.

@@ -1,19 +1,25 @@
-"""Every history of up to four events, killed at every boundary between two calls."""
+"""Every history, killed at every boundary between two calls.
+
+They have up to three events, and with `./dev test --long` up to four.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import pytest
 
 from cdk_braket._lambda.braket_jobs.handler import index
+from tests import length
 from tests.simulator.cloudformation import MADE_UP, CloudFormation, Mailbox, Properties
 from tests.simulator.lambda_service import Event, Faults, KillAt
 from tests.unit.handler.worlds import properties
 
 History = tuple[str, ...]
+LONGEST: Final = length.steps(3, 4)
 
 
-def histories(longest: int = 4) -> Iterator[History]:
+def histories(longest: int = LONGEST) -> Iterator[History]:
     """Return the histories that CloudFormation can create, each as long as it may be."""
 
     def going_on(done: History) -> Iterator[History]:
@@ -169,13 +175,13 @@ def test_no_kill_at_any_call_of_any_history_breaks_the_contract(
 
 
 def test_the_histories_are_those_of_up_to_four_events() -> None:
-    found = list(histories())
+    found = list(histories(longest=4))
     assert len(found) == len(set(found)) > 20
     assert max(map(len, found)) == 4
 
 
 def test_without_faults_every_event_is_answered_at_once() -> None:
-    for history in histories():
+    for history in histories(longest=4):
         play = Play(1e12)
         play.play(history)
         assert play.cfn.stuck == []

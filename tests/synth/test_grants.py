@@ -163,6 +163,29 @@ def test_a_missing_channel_is_reported(channels: list[str], asked: str | None, t
         job.grant_write_input(_user(stack), asked)
 
 
+def test_the_grants_on_jobs_of_others_are_those_of_the_environment() -> None:
+    stack = new_stack()
+    environment = HybridJobEnvironment(stack, "Environment")
+    environment.grant_read_jobs(_user(stack)).assert_success()
+    pairs = _granted(stack)
+    assert {action for action, resource in pairs if resource == "*"} == {"braket:SearchJobs"}
+    assert {action for action, _ in pairs if action.startswith("braket:")} == {
+        "braket:GetJob",
+        "braket:SearchJobs",
+    }
+    [objects] = [resource for action, resource in pairs if action == "s3:GetObject"]
+    assert objects.endswith("/jobs/*")
+    [streams] = [resource for action, resource in pairs if action == "logs:GetLogEvents"]
+    assert streams.endswith(":log-group:/aws/braket/jobs:log-stream:*")
+    other = new_stack()
+    HybridJobEnvironment(other, "Environment").grant_cancel_jobs(_user(other)).assert_success()
+    assert sorted(action for action, _ in _granted(other)) == [
+        "braket:CancelJob",
+        "braket:GetJob",
+        "braket:SearchJobs",
+    ]
+
+
 def test_the_grant_to_start_jobs_passes_the_role_to_braket_only() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")

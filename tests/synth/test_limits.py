@@ -21,6 +21,7 @@ from cdk_braket import (
     InputChannel,
     OutputData,
 )
+from tests import length
 from tests.ledger.deployment import Deployment
 from tests.synth.support import ACCOUNT, LOCAL, REGION, Json, new_stack, resources
 
@@ -70,6 +71,8 @@ def _fill(environment: HybridJobEnvironment) -> int:
     return _policies(environment.role)
 
 
+# test_managed_policy_roles.py fills policies.
+@pytest.mark.long
 def test_the_policies_of_120_jobs_with_one_bucket_each_fit() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
@@ -104,7 +107,7 @@ def test_managed_policies_of_the_users_count_too() -> None:
     assert "has 11 managed policies" in _refusal(stack)
 
 
-@pytest.mark.parametrize("jobs", [30, 40])
+@pytest.mark.parametrize("jobs", length.first(1, [40, 30]))
 def test_inline_policies_of_isolated_jobs_are_counted(jobs: int) -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
@@ -143,6 +146,8 @@ def test_descriptions_are_latin_1(id: str) -> None:
             assert (id in description) <= (id == "Moleküle")
 
 
+# Below, rules fill the same policy of a function.
+@pytest.mark.long
 def test_60_alarms_on_one_handler_share_its_permission() -> None:
     stack = new_stack()
     environment = HybridJobEnvironment(stack, "Environment")
@@ -163,6 +168,8 @@ def test_permissions_of_rules_that_fill_a_functions_policy_are_refused() -> None
     assert re.search(r"is one of 60 permissions .* 20,480 bytes: 44 fit", _refusal(stack))
 
 
+# Above, a quota of policies is read from the context alike.
+@pytest.mark.long
 def test_more_rules_than_a_bus_has_are_refused_unless_the_quota_is_higher() -> None:
     for context, is_refused in ((None, True), ({"cdk-braket:rules-per-event-bus": 400}, False)):
         stack = new_stack(context=context)

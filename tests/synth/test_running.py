@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aws_cdk import App, Duration, Environment, Stack, TimeZone
@@ -11,6 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_braket import (
     ContainerImage,
+    Device,
     HybridJob,
     HybridJobDefinition,
     HybridJobEnvironment,
@@ -127,6 +128,99 @@ def test_hyperparameters_come_from_the_execution_or_from_here() -> None:
         "seed.$": "$.seed",
         "exact": True,
     }
+
+
+def _with_devices(stack: Stack) -> Json:
+    definition = _definition(stack)
+    run = definition.run_job_task(
+        stack,
+        "Run",
+        device=sfn.JsonPath.string_at("$.device"),
+        allowed_devices=[LOCAL, Device.AMAZON_SV1, Device.IONQ_FORTE_1],
+    )
+    _machine(stack, run)
+    return _parameters(_states(stack)["Run: start"])
+
+
+def test_the_device_comes_from_the_execution() -> None:
+    start = _with_devices(new_stack())
+    assert start["device.$"] == "$.device"
+    assert start["allowedDevices"] == [LOCAL.arn, Device.AMAZON_SV1.arn, Device.IONQ_FORTE_1.arn]
+
+
+def _devices_of(stack: Stack, role: str) -> dict[str, set[str]]:
+    """Return the devices that the policies of a role name, by action."""
+    found: dict[str, set[str]] = {}
+    for statement in statements(stack, role):
+        actions, arns = cast("Any", statement["Action"]), cast("Any", statement["Resource"])
+        for action in [actions] if isinstance(actions, str) else actions:
+            for arn in arns if isinstance(arns, list) else [arns]:
+                if "device/" in text(arn):
+                    found.setdefault(action, set()).add(text(arn))
+    return found
+
+
+def test_the_roles_may_use_each_allowed_device_and_no_other() -> None:
+    stack = new_stack()
+    _with_devices(stack)
+    managed = {Device.AMAZON_SV1.arn, Device.IONQ_FORTE_1.arn}
+    own = _devices_of(stack, "VqeEnvironmentRole")
+    assert own == {"braket:GetDevice": managed, "braket:CreateQuantumTask": managed}
+    assert _devices_of(stack, "Handler") == {"braket:GetDevice": managed}
+
+
+FAR = Device.from_arn("arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet")
+WRONG_DEVICES: dict[str, tuple[Json, str]] = {
+    "no list": ({"device": "$.device"}, "allowed_devices: expected the devices"),
+    "no device": ({"allowed_devices": [Device.AMAZON_SV1]}, "allowed_devices: has no effect"),
+    "no path": (
+        {"device": "$.device", "allowed_devices": [Device.AMAZON_SV1]},
+        r"device: expected one of allowed_devices, got '\$.device'",
+    ),
+    "another": (
+        {"device": Device.AMAZON_DM1.arn, "allowed_devices": [Device.AMAZON_SV1]},
+        "device: expected one of allowed_devices, got 'arn:.*dm1'",
+    ),
+    "far away": (
+        {"device": FAR.arn, "allowed_devices": [Device.AMAZON_SV1, FAR]},
+        r"allowed_devices\[1\]='arn:.*Garnet': the device is in eu-north-1",
+    ),
+    "unknown": (
+        {"device": "local:x", "allowed_devices": [Device.from_arn("local:x")]},
+        r"allowed_devices\[0\]: expected local:<provider>/<simulator>, got 'local:x'",
+    ),
+    "type": (
+        {"device": "a", "allowed_devices": ["a"]},
+        r"allowed_devices\[0\]='a': expected a Device",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_DEVICES)
+def test_wrong_devices_of_a_run_are_reported(name: str) -> None:
+    arguments, rule = WRONG_DEVICES[name]
+    stack = new_stack()
+    with pytest.raises(ValidationError, match=rule) as caught:
+        _definition(stack).run_job_task(stack, "Run", **cast("Any", arguments))
+    assert len(caught.value.problems) == 1
+
+
+def test_a_reservation_is_of_one_device() -> None:
+    stack = new_stack()
+    definition = HybridJobDefinition(
+        stack,
+        "Vqe",
+        image=ContainerImage.base(),
+        device=Device.IONQ_FORTE_1,
+        reservation_arn=f"arn:aws:braket:{REGION}:{ACCOUNT}:reservation/a1b2c3",
+    )
+    with pytest.raises(ValidationError, match="device: cannot be chosen, because reservation_arn"):
+        definition.run_job_task(
+            stack,
+            "Run",
+            device=sfn.JsonPath.string_at("$.device"),
+            allowed_devices=[Device.IONQ_FORTE_1],
+        )
 
 
 def test_the_event_ends_the_wait_and_a_poll_is_the_fallback() -> None:

@@ -44,7 +44,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "h2_vqe"
 # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 MOST_BYTES = 1_000_000
 MOST_RESOURCES = 500
-MANY_JOBS = 480
+MANY_JOBS = 480  # with the resources of the environment, almost `MOST_RESOURCES`
 
 
 def _job(scope: Stack, id: str, environment: IHybridJobEnvironment) -> HybridJob:
@@ -82,6 +82,8 @@ def test_a_further_job_costs_one_resource() -> None:
     assert [after - before for before, after in itertools.pairwise(counts)] == [1, 1]
 
 
+# Above, a further job costs one resource; benchmarks/ has the bytes of a template.
+@pytest.mark.long
 def test_one_environment_serves_480_jobs_of_a_stack(tmp_path: Path) -> None:
     # As the CLI runs an app, with the paths of constructs in the template, but without white space.
     app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})

@@ -74,13 +74,20 @@ def _others(stack: Stack, parameter: str) -> object:
     }[parameter]
 
 
+def _with_methods(stack: Stack, klass: type, name: str) -> object:
+    """The object to call a function of a class on: the class itself, or an instance."""
+    if klass not in {HybridJob, HybridJobDefinition}:
+        return klass
+    if isinstance(inspect.getattr_static(klass, name), staticmethod):
+        return klass
+    return image_job(stack) if klass is HybridJob else _others(stack, "definition")
+
+
 @pytest.mark.parametrize(("owner", "name", "parameter"), _list_parameters())
 def test_a_string_in_the_place_of_a_list_is_refused(owner: str, name: str, parameter: str) -> None:
     stack = new_stack()
     klass = getattr(cdk_braket, owner)
-    function = klass if name == "__init__" else getattr(klass, name)
-    if owner == "HybridJob" and not isinstance(inspect.getattr_static(klass, name), staticmethod):
-        function = klass if name == "__init__" else getattr(image_job(stack), name)
+    function = klass if name == "__init__" else getattr(_with_methods(stack, klass, name), name)
     needed = {
         each.name: _others(stack, each.name)
         for each in inspect.signature(getattr(klass, name)).parameters.values()

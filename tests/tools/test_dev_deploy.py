@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import length
 from tests.emulator import watched_command
 from tests.patience import PATIENCE
 from tests.tools import miniature
@@ -17,6 +18,15 @@ from tools import setup
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
+
+
+# The output in the README's picture.
+RECORDED = ROOT / "docs/pictures/deploy.txt"
+
+
+def _shape(line: str) -> str:
+    """A line without the values that differ between runs."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]+|[+-]?\d[\d.:e-]*|[█▇▆▅▄▃▂▁]+", "#", line).rstrip()
 
 
 def scratch_directories() -> set[Path]:
@@ -68,12 +78,17 @@ def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() ->
     assert "COMPLETED after " in end
     assert "Energy " in end
     assert re.search(r"^COMPLETED +\d:\d\d  Energy: ", done.stdout, re.MULTILINE), "its last line"
+    shapes = {_shape(line) for line in shown.splitlines()}
+    recorded = RECORDED.read_text(encoding="utf-8").splitlines()
+    assert [line for line in recorded[1:] if line != "…" and _shape(line) not in shapes] == []
     (results,) = set((ROOT / "results").glob("*")) - before
     assert str(results) in end
     assert {path.name for path in results.iterdir()} == {"model.tar.gz", "convergence.png"}
     assert set(miniature.living_processes(CACHE / "cdk-braket-local-")) <= running
 
 
+# tests/deploy/test_running.py has schedules and runs.
+@pytest.mark.long
 def test_the_state_machine_of_a_schedule_is_run_at_once() -> None:
     before = set((ROOT / "results").glob("*"))
     done = deploy("-c", "example=nightly", "-c", "iterations=3", command=WATCHED_DEPLOY)
@@ -84,6 +99,8 @@ def test_the_state_machine_of_a_schedule_is_run_at_once() -> None:
     assert len(set((ROOT / "results").glob("*")) - before) == 1
 
 
+# tests/deploy/test_sharing.py has references between stacks.
+@pytest.mark.long
 def test_the_reader_shows_the_value_that_it_read() -> None:
     done = deploy("-c", "example=reader", "-c", "iterations=3")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -96,13 +113,16 @@ def test_the_reader_shows_the_value_that_it_read() -> None:
 
 @pytest.mark.parametrize(
     ("context", "said"),
-    [
-        ("iterations=many", "iterations: expected a whole number, got many"),
-        (
-            "example=unknown",
-            "example: expected one of job, many, sweep, reader, nightly, got unknown",
-        ),
-    ],
+    length.first(
+        1,
+        [
+            ("iterations=many", "iterations: expected a whole number, got many"),
+            (
+                "example=unknown",
+                "example: expected one of job, many, sweep, reader, nightly, got unknown",
+            ),
+        ],
+    ),
 )
 def test_a_mistake_in_the_context_is_reported_before_the_bootstrap(context: str, said: str) -> None:
     done = deploy("-c", context)
@@ -113,7 +133,7 @@ def test_a_mistake_in_the_context_is_reported_before_the_bootstrap(context: str,
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--unknown", "--unknown=1", "-Z"])
+@pytest.mark.parametrize("option", length.first(1, ["--unknown=1", "--unknown", "-Z"]))
 def test_an_option_that_cdk_deploy_does_not_have_is_refused_before_anything_runs(
     option: str,
 ) -> None:
@@ -124,12 +144,14 @@ def test_an_option_that_cdk_deploy_does_not_have_is_refused_before_anything_runs
     assert line == f"dev: `cdk deploy` has no option {name}; see `npx cdk deploy --help`"
 
 
+# tests/emulator/test_cli.py and test_cli_jobs.py interrupt the same commands.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "signum"),
     [
+        ("dev: deploying", signal.SIGINT),
         ("dev: synthesizing", signal.SIGINT),
         ("dev: bootstrapping", signal.SIGTERM),
-        ("dev: deploying", signal.SIGINT),
         ("dev: following", signal.SIGINT),
     ],
 )
@@ -171,7 +193,7 @@ def test_pages_show_how_each_example_is_deployed() -> None:
     assert len(COMMANDS) >= 3
 
 
-# tests/deploy/test_examples.py deploys the same stacks.
+# tests/ledger and tests/quality synthesize each example; the first test deploys one.
 @pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_example_deploys_with_the_command_of_its_page(command: str) -> None:

@@ -118,6 +118,8 @@ def test_a_changed_lock_is_applied_and_removed_packages_are_uninstalled(
     assert npm.stat().st_mtime_ns == npm_was_made, "its own lock is the same"
 
 
+# Below, other locks are refused in one line.
+@pytest.mark.long
 def test_a_lock_with_wrong_hashes_is_one_line_and_the_fixed_one_works(
     checkout: miniature.Miniature,
 ) -> None:
@@ -132,6 +134,8 @@ def test_a_lock_with_wrong_hashes_is_one_line_and_the_fixed_one_works(
     assert checkout.dev("setup").returncode == 0
 
 
+# Other faults of a lock are in the brief run.
+@pytest.mark.long
 def test_a_lock_that_cannot_be_applied_changes_no_installed_package(
     checkout: miniature.Miniature,
 ) -> None:
@@ -144,6 +148,8 @@ def test_a_lock_that_cannot_be_applied_changes_no_installed_package(
     assert (back.returncode, back.stderr) == (0, "")
 
 
+# Other faults of a lock are in the brief run.
+@pytest.mark.long
 def test_an_update_that_fails_half_way_is_not_built_upon(checkout: miniature.Miniature) -> None:
     assert checkout.dev("setup").returncode == 0
     marker = checkout.root / ".venv" / "was-here"
@@ -202,6 +208,8 @@ def test_uv_uses_the_index_in_the_configuration_file_of_pip(checkout: miniature.
     assert "mini-1.0" in checkout.installed()
 
 
+# The other tests have pip.
+@pytest.mark.long
 def test_a_python_without_pip_is_enough(
     checkout: miniature.Miniature, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -259,6 +267,8 @@ def test_no_network_for_uv_is_the_same_line(checkout: miniature.Miniature) -> No
     assert line.startswith("dev: The package registry cannot be reached, and this set-up needs it.")
 
 
+# Other faults of a lock are in the brief run.
+@pytest.mark.long
 def test_a_broken_node_lock_is_one_line_and_keeps_the_python_part(
     checkout: miniature.Miniature,
 ) -> None:
@@ -279,6 +289,8 @@ def a_registry_that_never_answers() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/simple"
 
 
+# tests/emulator/test_cli_foreground.py interrupts such commands.
+@pytest.mark.long
 def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
     checkout: miniature.Miniature, tmp_path: Path
 ) -> None:
@@ -301,6 +313,8 @@ def test_an_interrupted_set_up_ends_all_it_started_and_is_repaired(
     assert again.returncode == 0, again.stderr
 
 
+# The second run, which does nothing, is in the brief run.
+@pytest.mark.long
 def test_two_at_once_set_up_once(checkout: miniature.Miniature) -> None:
     runs = [checkout.start("setup") for _ in range(2)]
     said = [run.communicate(timeout=PATIENCE)[1] for run in runs]

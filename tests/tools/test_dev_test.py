@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE
+from tools.dev import LONG
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,3 +52,29 @@ def test_otherwise_the_exit_code_is_that_of_pytest(suite: Path, code: str, exit_
         [sys.executable, "-m", "pytest", "-x"], cwd=suite, capture_output=True, check=False
     )
     assert run.returncode == exit_code
+
+
+@pytest.mark.parametrize(("is_long", "passed"), [("0", "1 passed"), ("1", "3 passed")])
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_brief_run_reports_the_number_of_tests_that_it_leaves_out(
+    tmp_path: Path, workers: str, is_long: str, passed: str
+) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long\n")
+    (tmp_path / "conftest.py").write_text("from tests.length import *\n")
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "from tests.length import first\n"
+        "@pytest.mark.parametrize('number', first(1, [1, 2, 3]))\n"
+        "def test(number): pass\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", f"--numprocesses={workers}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'constructs'}", LONG: is_long},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert passed in run.stdout
+    assert ("2 long tests were left out; ./dev test --long" in run.stdout) == (is_long == "0")

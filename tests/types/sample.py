@@ -220,6 +220,8 @@ def declare(stack: Stack) -> list[str]:
         stack,
         "Run",
         hyperparameters={"shots": sfn.JsonPath.number_at("$.shots"), "seed": 7},
+        device=sfn.JsonPath.string_at("$.device"),
+        allowed_devices=[Device.local("braket/default"), Device.AMAZON_SV1],
         timeout=Duration.hours(2),
     )
     sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(run))

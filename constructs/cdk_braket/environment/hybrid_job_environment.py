@@ -43,7 +43,7 @@ from cdk_braket.core.tokens import is_unknown, settled
 from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.interfaces import IHybridJobEnvironment
 from cdk_braket.monitoring.events import allow_events
-from cdk_braket.permissions.grants import granted
+from cdk_braket.permissions.grants import granted, read_logs_statements
 from cdk_braket.permissions.managed_policy_role import OwnRole, permissions_of
 from cdk_braket.permissions.statements import (
     attach,
@@ -459,13 +459,11 @@ class HybridJobEnvironment(_Environment):
             >>> user = iam.User(stack, "Researcher")
             >>> grant = environment.grant_create_job(user)
         """
-        jobs = Stack.of(self).format_arn(service="braket", resource="job", resource_name="*")
         statements = [
             # It has no resource before there is a job. Source:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
             Statement(actions=["braket:CreateJob"], resources=["*"]),
-            # A job's ARN is made up by the service.
-            Statement(actions=["braket:TagResource"], resources=[jobs]),
+            Statement(actions=["braket:TagResource"], resources=[self._all_jobs]),
             pass_role_statement(self._role),
             s3_location.objects_statement(
                 ["s3:PutObject"], self._inputs.bucket_arn, [f"{SCRIPTS}/*", f"{INPUTS}/*"]
@@ -473,6 +471,64 @@ class HybridJobEnvironment(_Environment):
             *key_statements([self._inputs.encryption_key]),
         ]
         return granted(grantee, statements)
+
+    @checked
+    def grant_read_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to see jobs, and to read their logs and their results in this environment.
+
+        Use it for jobs that others start with `grant_create_job`; a job of a stack has separate
+        grants. The ARN of a job does not name its environment. So the grantee can find and see all
+        jobs of the account in this region, and read their logs. The results and checkpoints are
+        those in the results bucket.
+
+        Args:
+            grantee: The principal, of the same account.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_iam as iam
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> environment = HybridJobEnvironment(stack, "Jobs")
+            >>> grant = environment.grant_read_jobs(iam.User(stack, "Supervisor"))
+        """
+        results = s3_location.in_bucket(self._results, f"{JOBS}/")
+        statements = [*self._see_statements(), *read_logs_statements(Stack.of(self), "")]
+        return granted(grantee, [*statements, *results.read_statements()])
+
+    @checked
+    def grant_cancel_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to see jobs and to cancel them, also those that others have started.
+
+        The ARN of a job does not name its environment. So this grant is for all jobs of the account
+        in this region.
+
+        Args:
+            grantee: The principal, of the same account.
+
+        Example:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_iam as iam
+            >>> from cdk_braket import HybridJobEnvironment
+            >>> stack = Stack(App(), "Chemistry")
+            >>> environment = HybridJobEnvironment(stack, "Jobs")
+            >>> grant = environment.grant_cancel_jobs(iam.User(stack, "Supervisor"))
+        """
+        cancel = Statement(actions=["braket:CancelJob"], resources=[self._all_jobs])
+        return granted(grantee, [*self._see_statements(), cancel])
+
+    def _see_statements(self) -> list[Statement]:
+        return [
+            Statement(actions=["braket:GetJob"], resources=[self._all_jobs]),
+            # It has no resource. Source:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbraket.html
+            Statement(actions=["braket:SearchJobs"], resources=["*"]),
+        ]
+
+    @property
+    def _all_jobs(self) -> str:
+        """The ARNs of the account's jobs; the service generates the id of each."""
+        return Stack.of(self).format_arn(service="braket", resource="job", resource_name="*")
 
     @checked
     def publish(self, parameter_name: str) -> ssm.StringListParameter:

@@ -40,6 +40,7 @@ from cdk_braket.core.memo import (
     key_arn_of,
     parent_of,
     path_of,
+    region_of,
     role_arn_of,
     role_of,
     share_tree,
@@ -88,7 +89,7 @@ from cdk_braket.request.create_job import (
     run_uri,
     tasks_pattern,
 )
-from cdk_braket.request.device import Device
+from cdk_braket.request.device import Device, device_issue, region_issue
 from cdk_braket.request.job_options import (
     WaitForCompletion,
 )
@@ -251,7 +252,8 @@ class BoundJob:
         # The environment's role has the other permissions already.
         missing = beyond if self.role is self.environment.role else [*base, *beyond]
         self.prerequisites = [*self._attach(missing, late), *self._bucket_parts()]
-        self._let_braket_write_task_results()
+        if not self.options.device.is_local:
+            self._let_braket_write_task_results()
         if (missing or late) and not isinstance(self.role, iam.Role):
             # Reported once, on the role, and not for each of its jobs.
             Annotations.of(self.role).add_info(_LEFT_AS_IT_IS)
@@ -421,10 +423,36 @@ class BoundJob:
             )
         ]
 
+    def device_issues(self, device: Device) -> Iterator[Issue]:
+        """Check a device that a run may use in place of the definition's."""
+        region = region_of(stack_of(self.owner))
+        for issue in (device_issue(device), region_issue(device, region, "a job runs")):
+            if issue is not None:
+                yield issue
+
+    def allow_devices(self, devices: Sequence[Device]) -> None:
+        """Grant the role and the handler permissions for devices that a run may use."""
+        managed = [device for device in devices if not device.is_local]
+        if not managed:
+            return
+        stack, bucket = stack_of(self.owner), self.results_bucket
+        needed = [each for one in managed for each in device_statements(stack, one.arn, bucket)]
+        needed += self._task_result_statements()
+        self.statements += [each for each in needed if each not in self.statements]
+        attach(self.owner, self.role, needed)
+        looks = [device_look_statement(device.arn) for device in managed]
+        attach(self.owner, role_of(self.environment.handler_function), looks)
+        self._let_braket_write_task_results()
+
+    def _task_result_statements(self) -> list[Statement]:
+        """Return the permissions on the results of tasks, unless the environment grants them."""
+        bucket, pattern = self.options.output_data.bucket, tasks_pattern(self.options)
+        if bucket is None and not self._has_own_role and pattern.startswith(f"{JOBS}/"):
+            return []
+        return objects_statements(self.results_bucket, [pattern], writes=True)
+
     def _let_braket_write_task_results(self) -> None:
         """Allow the service-linked role to use the key of the results, or warn if we cannot."""
-        if self.options.device.is_local:
-            return
         bucket = self.options.output_data.bucket
         if bucket is None:
             if isinstance(self.environment, HybridJobEnvironment):

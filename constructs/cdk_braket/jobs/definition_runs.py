@@ -15,10 +15,11 @@ from cdk_braket.core.issue import Issue, argument_names, without
 from cdk_braket.core.placement import misplaced
 from cdk_braket.core.plain import Hyperparameter
 from cdk_braket.core.validation_error import ValidationError
+from cdk_braket.request.device import Device
 from cdk_braket.validation.usable_arguments import usable_arguments
 
 from .binding import BoundJob
-from .workflows import RunJobTask, schedule_target, wrong_task
+from .workflows import RunJobTask, schedule_target, wrong_devices, wrong_task
 
 
 class DefinitionRuns:
@@ -32,6 +33,8 @@ class DefinitionRuns:
         id: str,
         *,
         hyperparameters: Mapping[str, Hyperparameter] | None = None,
+        device: str | None = None,
+        allowed_devices: Sequence[Device] = (),
         timeout: Duration | None = None,
         poll_interval: Duration | None = None,
         result_path: str = "$.hybridJob",
@@ -60,6 +63,12 @@ class DefinitionRuns:
             hyperparameters: Hyperparameters of this run. They extend or override those of the
                 definition. From the execution's input: `sfn.JsonPath.string_at("$.shots")`. Do not
                 pass secrets: the state machine's definition and history show them. Default: none.
+            device: The ARN of this run's device, usually from the execution's input:
+                `sfn.JsonPath.string_at("$.device")`. It must be one of `allowed_devices`. For any
+                other, the run fails with `HybridJobError`, and no job is started. Default: the
+                definition's device.
+            allowed_devices: The devices that `device` may name. The role gets the permissions for
+                each of them. All are in the stack's region. Default: none.
             timeout: The longest time from the job's start to its end, its queue included. It is
                 checked at each poll. At most 3,500 times `poll_interval`, because the history of an
                 execution has 25,000 events. Several runs of one execution share them. Default: that
@@ -92,6 +101,8 @@ class DefinitionRuns:
         interval = Duration.minutes(5) if poll_interval is None else poll_interval
         given = {
             "hyperparameters": hyperparameters,
+            "device": device,
+            "allowed_devices": allowed_devices,
             "timeout": timeout,
             "poll_interval": poll_interval,
             "result_path": result_path,
@@ -99,13 +110,18 @@ class DefinitionRuns:
         faults = wrong_types(DefinitionRuns.run_job_task, given)
         refused = argument_names(faults)
         usable = usable_arguments(given, refused)
-        values = wrong_task(usable["timeout"], usable["poll_interval"], usable["result_path"])
+        values = [*wrong_task(usable["timeout"], usable["poll_interval"], usable["result_path"])]
+        # Each needs the other.
+        if not {name.partition("[")[0] for name in refused} & {"device", "allowed_devices"}:
+            values += wrong_devices(self._definition, device, allowed_devices)
         self._refuse(f"{scope.node.path}/{id}".lstrip("/"), faults, values, usable)
         return RunJobTask(
             scope,
             id,
             self._definition,
             hyperparameters=hyperparameters or {},
+            device=device,
+            allowed_devices=allowed_devices,
             timeout=timeout,
             poll_interval=interval,
             result_path=result_path,

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, cast
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Token
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
@@ -31,6 +32,7 @@ from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
+from cdk_braket.request.device import Device
 
 from .binding import BoundJob, records_uri
 
@@ -151,6 +153,8 @@ class RunJobTask(sfn.StateMachineFragment):
         definition: BoundJob,
         *,
         hyperparameters: Mapping[str, Hyperparameter],
+        device: str | None,
+        allowed_devices: Sequence[Device],
         timeout: Duration | None,
         poll_interval: Duration,
         result_path: str,
@@ -162,12 +166,15 @@ class RunJobTask(sfn.StateMachineFragment):
             id: The id in the scope, which the states are named after.
             definition: The definition to run.
             hyperparameters: Hyperparameters that add to or replace those of the definition.
+            device: The device of the run. None: that of the definition.
+            allowed_devices: The devices that `device` may name.
             timeout: The longest duration of the job, queue included.
             poll_interval: The interval between two checks of the job.
             result_path: The location of the run in the state's data.
         """
         function = handler_of(definition, f"{scope.node.path}/{id}".lstrip("/"))
         super().__init__(scope, id)
+        definition.allow_devices(allowed_devices)
         self._function = function
         self._records = records_uri(definition.environment)
         self._result_path = result_path
@@ -187,6 +194,7 @@ class RunJobTask(sfn.StateMachineFragment):
                 RunProperty.RUN_ID: self._run_id,
                 RunProperty.PROPERTIES: definition.properties(),
                 RunProperty.HYPERPARAMETERS: _plain_values(hyperparameters),
+                **_device(device, allowed_devices),
                 **_timeout(timeout, poll_interval),
             },
             result_path,
@@ -319,6 +327,37 @@ def schedule_target(
         dead_letter_queue=dead_letter_queue,
     )
     return cast("scheduler.IScheduleTarget", target)
+
+
+def _device(device: str | None, allowed: Sequence[Device]) -> dict[RunProperty, object]:
+    if device is None:
+        return {}
+    return {
+        RunProperty.DEVICE: device,
+        RunProperty.ALLOWED_DEVICES: [each.arn for each in allowed],
+    }
+
+
+def wrong_devices(
+    definition: BoundJob, device: str | None, allowed: Sequence[Device]
+) -> Iterator[Issue]:
+    """Return the issues of the devices of a run."""
+    for index, each in enumerate(allowed):
+        for issue in definition.device_issues(each):
+            yield replace(issue, argument=f"allowed_devices[{index}]")
+    example = 'Use device=sfn.JsonPath.string_at("$.device")'
+    if device is None:
+        if allowed:
+            yield Issue("allowed_devices", "has no effect without device=…", example)
+        return
+    if not allowed:
+        fix = "Use allowed_devices=[Device.AMAZON_SV1, …]"
+        yield Issue("allowed_devices", "expected the devices that the run may use, got none", fix)
+    elif not Token.is_unresolved(device) and device not in {each.arn for each in allowed}:
+        yield Issue("device", "expected one of allowed_devices", example, shorten(device))
+    if definition.options.given.reservation_arn is not None:
+        rule = "cannot be chosen, because reservation_arn=… reserves the definition's device"
+        yield Issue("device", rule, "Remove one of them")
 
 
 def _timeout(timeout: Duration | None, poll_interval: Duration) -> dict[RunProperty, object]:

@@ -92,19 +92,29 @@ class Grants:
         Args:
             grantee: The principal, of the same account.
         """
-        group = Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=JOB_LOG_GROUP,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        streams = f"{group}:log-stream:{s3_location.literal(self.log_stream_prefix)}*"
-        statements = [
-            Statement(actions=["braket:GetJob"], resources=[self.job_arn]),
-            Statement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
-            Statement(actions=["logs:GetLogEvents"], resources=[streams]),
-        ]
-        return granted(grantee, statements)
+        statement = Statement(actions=["braket:GetJob"], resources=[self.job_arn])
+        logs = read_logs_statements(Stack.of(self), self.log_stream_prefix)
+        return granted(grantee, [statement, *logs])
+
+
+def read_logs_statements(stack: Stack, prefix: str) -> list[Statement]:
+    """Return the permissions to read the logs of jobs.
+
+    Args:
+        stack: The stack of the jobs.
+        prefix: The prefix of the names of the log streams; empty for all jobs.
+    """
+    group = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=JOB_LOG_GROUP,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    streams = f"{group}:log-stream:{s3_location.literal(prefix)}*"
+    return [
+        Statement(actions=["logs:DescribeLogStreams"], resources=[f"{group}:*"]),
+        Statement(actions=["logs:GetLogEvents"], resources=[streams]),
+    ]
 
 
 def granted(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant:

@@ -4,13 +4,14 @@ The server starts this process and sends the plan on its standard input, which s
 `stop` ends the script. The end of the input means that the server has died, and kills everything at
 once. The process reports to the server on standard output, one JSON object a line.
 
-The steps are those of the job container on AWS. The folders are in the job's workspace instead of
-below /opt.
+The steps and the folders are those of the job container on AWS. The folders are in the job's
+workspace; the script sees them below /opt, if this machine allows it (`private_opt`).
 """
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -18,7 +19,7 @@ import sys
 import threading
 import time
 import venv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -44,6 +45,8 @@ from cdk_braket_local.braket.objects import (
     scratch_file,
 )
 from cdk_braket_local.braket.plan import LOG_GROUP, RESULTS_KEY, Plan
+from cdk_braket_local.braket.script import RUNNING
+from cdk_braket_local.braket.training_environment import PROGRAM, TrainingEnvironment
 
 SYNC_SECONDS = 1.0
 GRACE_SECONDS = 3.0
@@ -133,6 +136,9 @@ def report_slow_calls(events: BaseEventHooks) -> None:
 
 
 class _Container:
+    # Whether the script was imported.
+    _has_run = False
+
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._session = boto3.Session(
@@ -191,14 +197,33 @@ class _Container:
             self._fetch_channel(name, uri)
         entry_point = self._fetched_script()
         self._environment = self._image_environment()
-        self._log.write(f"{_OURS} {self._environment.description}")
+        self._note(self._environment.description)
+        if not self._plan.has_local_path:
+            self._note(
+                f"checkpointConfig.localPath: {self._plan.local_path} is not available here. Use "
+                "the path in AMZN_BRAKET_CHECKPOINT_DIR"
+            )
         # From here to UPLOADING_RESULTS the job's maximum run time counts.
         _report(event="RUNNING")
+        # The container's lines, as far as the integration tests of the Braket SDK look for them.
+        training = TrainingEnvironment(self._plan)
+        self._note(f"Training Env: {training.shown()}")
+        self._note(f"Invoking script with the following command: {training.shown_command()}")
+        self._note("Beginning Setup")
+        self._note("Checking for Additional Requirements")
         python = self._python_with_requirements()
+        self._note("Additional Requirements Check Finished")
         with _pushing(mirror):
             code = 0 if self._stopped.is_set() else self._run_script(python, entry_point)
+        if self._has_run:
+            self._note("Code Run Finished")
+        self._note(f"Reporting training {'FAILURE' if code else 'SUCCESS'}")
         self._store(mirror, script_failed=code != 0)
         return None if code == 0 else self._failure(code)
+
+    def _note(self, line: str) -> None:
+        """Log a line that does not come from the script."""
+        self._log.write(f"{_OURS} {line}")
 
     def _store(self, mirror: Mirror | None, *, script_failed: bool) -> None:
         """Store checkpoints and results, each even if the other cannot be stored.
@@ -218,11 +243,21 @@ class _Container:
 
     def _create_folders(self) -> None:
         plan = self._plan
-        for folder in (plan.code, plan.inputs, plan.results, plan.checkpoints):
+        for folder in (
+            plan.code,
+            plan.original,
+            plan.inputs,
+            plan.configuration,
+            plan.results,
+            plan.failure_file.parent / "data",
+            plan.checkpoints,
+            *(plan.workspace / name for name in ("home", "tmp")),
+        ):
             folder.mkdir(parents=True)
-        for name in ("home", "tmp"):
-            (plan.workspace / name).mkdir()
-        plan.hyperparameter_file.write_text(json.dumps(dict(plan.hyperparameters)), "utf-8")
+        # As the container on AWS links them.
+        plan.braket.symlink_to(plan.ml.name)
+        for name, content in TrainingEnvironment(plan).files.items():
+            (plan.configuration / name).write_text(json.dumps(content), "utf-8")
 
     def _fetched_checkpoints(self) -> Mirror | None:
         uri = self._plan.text("checkpointConfig", "s3Uri")
@@ -246,9 +281,7 @@ class _Container:
                 "the local AWS runs scripts only: a container image without a script cannot be run "
                 "here"
             )
-        original = self._plan.workspace / "original"
-        original.mkdir()
-        script = self._objects.download_object(uri, original)
+        script = self._objects.download_object(uri, self._plan.original)
         compression = self._plan.text(
             "algorithmSpecification", "scriptModeConfig", "compressionType"
         )
@@ -258,7 +291,7 @@ class _Container:
             except archive.ArchiveError as error:
                 raise _SetUpError(str(error)) from error
         else:
-            script.rename(self._plan.code / script.name)
+            shutil.copy(script, self._plan.code)
         return entry_point
 
     def _image_environment(self) -> Environment:
@@ -267,7 +300,7 @@ class _Container:
         image = images.image_of(uri)
         problems = list(stand_in.problems(self._plan.request))
         for problem in problems:
-            self._log.write(f"{_OURS} stand-in: {problem}")
+            self._note(f"stand-in: {problem}")
         code, folder = self._plan.code, self._plan.environments
         shared = environments.shared(image or images.BASE, folder)
         if image is None or problems:
@@ -283,8 +316,9 @@ class _Container:
                 image,
                 cache,
                 variables,
-                lambda line: self._log.write(f"{_OURS} {line}"),
+                self._note,
                 self._stopped.is_set,
+                needs_our_python=environments.has_pickle(code),
             )
         except environments.NotBuiltError as error:
             raise _SetUpError(f"the script imports {', '.join(missing)}, and {error}") from error
@@ -295,9 +329,13 @@ class _Container:
         if not found:
             return str(self._environment.python)
         folder = self._plan.workspace / "environment"
-        own = Environment(folder, "")
+        own = Environment(folder, "", self._environment.version)
         try:
-            venv.create(folder, with_pip=True, symlinks=True)
+            if own.has_our_python:
+                venv.create(folder, with_pip=True, symlinks=True)
+            else:
+                command = [str(self._environment.python), "-I", "-m", "venv", str(folder)]
+                subprocess.run(command, capture_output=True, check=True)
             line = f"import site; site.addsitedir({str(self._environment.site_packages)!r})"
             # After its own packages.
             (own.site_packages / "image.pth").write_text(f"{line}\n", "utf-8")
@@ -309,19 +347,26 @@ class _Container:
         for requirements in found:
             # The container also ignores the exit code: the script then fails at its import.
             command = [str(own.python), "-m", "pip", "install", "-r", str(requirements)]
-            self._logged(command, settings)
+            self._logged(self._in_opt(self._plan.code, command), settings)
         return str(own.python)
 
     def _run_script(self, python: str, entry_point: str) -> int:
         script = Path(__file__).with_name("script.py")
-        arguments = [str(self._plan.code), entry_point, str(self._plan.failure_file)]
-        command = [python, "-P", "-u", str(script), *arguments]
+        code, failure = str(self._plan.code), str(self._plan.failure_file)
+        arguments = TrainingEnvironment(self._plan).arguments
+        command = [python, "-P", "-u", str(script), code, entry_point, failure, PROGRAM, *arguments]
+        command = self._in_opt(self._plan.container_code, command)
         # Immediately: reading the output and sending the log do not count as the script's time.
         return self._logged(command, ended=lambda: _report(event="UPLOADING_RESULTS"))
 
+    def _in_opt(self, folder: Path, command: Sequence[str]) -> list[str]:
+        """Return a command that runs another in a folder, with the job's own /opt."""
+        launcher = str(Path(__file__).with_name("private_opt.py"))
+        return [sys.executable, "-I", "-S", launcher, str(self._plan.opt), str(folder), *command]
+
     def _logged(
         self,
-        command: list[str],
+        command: Sequence[str],
         settings: Mapping[str, str] = MappingProxyType({}),
         ended: Callable[[], None] = lambda: None,
     ) -> int:
@@ -357,6 +402,7 @@ class _Container:
         with process.stdout:
             for lines in lines_of(process.stdout.fileno()):
                 self._log.write_lines(lines)
+                self._has_run = self._has_run or any(line.endswith(RUNNING) for line in lines)
 
     def _script_environment(self) -> dict[str, str]:
         plan = self._plan
@@ -370,17 +416,18 @@ class _Container:
             "JOB_NAME": plan.job_name,
             "JOB_TOKEN": plan.job_id,
             "DEVICE_ARN": plan.text("deviceConfig", "device"),
-            "JOB_RESULTS_DIR": str(plan.results),
-            "CHECKPOINT_DIR": str(plan.checkpoints),
+            "JOB_RESULTS_DIR": str(plan.braket / plan.results.relative_to(plan.ml)),
+            "CHECKPOINT_DIR": str(plan.checkpoint_directory),
             "OUT_S3_BUCKET": place.bucket,
             "TASK_RESULTS_S3_URI": f"s3://{place.bucket}/jobs/{plan.job_name}/tasks",
             "JOB_RESULTS_S3_PATH": place.key,
-            "HP_FILE": str(plan.hyperparameter_file),
-            "INPUT_DIR": str(plan.inputs),
+            "HP_FILE": str(plan.braket / plan.hyperparameter_file.relative_to(plan.ml)),
+            "INPUT_DIR": str(plan.braket / plan.inputs.relative_to(plan.ml)),
         }
         named = {f"AMZN_BRAKET_{name}": value for name, value in variables.items() if value}
         return (
-            named
+            dict(TrainingEnvironment(plan).variables)
+            | named
             | processes.mark(plan.workspace)
             | {
                 "PATH": f"{self._environment.python.parent}:{os.defpath}",

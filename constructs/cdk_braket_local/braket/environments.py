@@ -4,6 +4,7 @@ Most scripts import packages that the local AWS itself depends on, such as the B
 in a *shared* environment: links to those packages of this machine that are in the image, and to
 nothing else. It is there at once. A script that imports more of its image, such as PennyLane,
 runs in a *built* environment. uv installs the published pins of the image once, for all later jobs.
+Its Python is that of the image if this machine has it, else that of the local AWS.
 """
 
 import ast
@@ -48,10 +49,12 @@ class Environment:
     Attributes:
         folder: Its folder, a virtual environment.
         description: The first line of the job's log.
+        version: The version of its Python.
     """
 
     folder: Path
     description: str
+    version: tuple[int, int] = sys.version_info[:2]
 
     @property
     def python(self) -> Path:
@@ -61,7 +64,21 @@ class Environment:
     @property
     def site_packages(self) -> Path:
         """The folder of its packages."""
-        return _site_packages(self.folder)
+        return _site_packages(self.folder, self.version)
+
+    @property
+    def has_our_python(self) -> bool:
+        """Whether its Python has the version of this one."""
+        return self.version == sys.version_info[:2]
+
+
+def has_pickle(code: Path) -> bool:
+    """Whether a script has a function that the SDK's decorator has pickled, with our Python.
+
+    Args:
+        code: The folder of the script.
+    """
+    return any(_PICKLED in _text(file) for file in code.rglob("*.py"))
 
 
 def missing_modules(image: Image, code: Path, environment: Environment) -> Sequence[str]:
@@ -94,7 +111,7 @@ def shared(image: Image, folder: Path) -> Environment:
     if not target.exists():
         draft = Path(tempfile.mkdtemp(dir=folder))
         venv.create(draft, symlinks=True)
-        _link(image, _site_packages(draft))
+        _link(image, Environment(draft, "").site_packages)
         # Another job may have been faster.
         with contextlib.suppress(OSError):
             draft.rename(target)
@@ -102,7 +119,7 @@ def shared(image: Image, folder: Path) -> Environment:
     return Environment(
         target,
         f"environment: packages of this machine that are in {_name(image)}, with "
-        f"{_python(image)}; their versions can differ from the image",
+        f"{_python(image, sys.version_info[:2])}; their versions can differ from the image",
     )
 
 
@@ -112,6 +129,8 @@ def built(
     variables: Mapping[str, str],
     report: Callable[[str], None],
     is_stopped: Callable[[], bool] = lambda: False,
+    *,
+    needs_our_python: bool = False,
 ) -> Environment:
     """Return the environment with the pins of an image; build it if it is not in the cache.
 
@@ -122,6 +141,7 @@ def built(
         variables: The environment variables for uv: its settings, the search path, proxies.
         report: Called with a line if the environment has to be built, a matter of minutes.
         is_stopped: Whether the job was stopped. It then does not wait for another job.
+        needs_our_python: Whether the script must have the version of this Python.
 
     Raises:
         NotBuiltError: It cannot be built.
@@ -131,7 +151,10 @@ def built(
             "there is no folder for its environment. Set XDG_CACHE_HOME or HOME to an absolute "
             "path, and start the local AWS again"
         )
-    content = [list(image.pins), sys.version_info[:2], platform.machine(), platform.libc_ver()]
+    # Of this Python, for functions that are pickled by their caller.
+    python = None if needs_our_python else _found_python(image, variables)
+    version = sys.version_info[:2] if python is None else image.python
+    content = [list(image.pins), version, platform.machine(), platform.libc_ver()]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     target = cache / f"{image.name}-{key}"
     try:
@@ -143,14 +166,46 @@ def built(
                     f"{_name(image)} is built with uv from its published pins. This happens once, "
                     f"and needs minutes."
                 )
-                _build(image, target, variables, lock)
+                base = python or Path(getattr(sys, "_base_executable", sys.executable))
+                _build(image, Environment(target, "", version), base, variables, lock)
     except OSError as error:
         raise NotBuiltError(f"{cache} cannot hold its environment: {error}") from error
     return Environment(
         target,
         f"environment: {_name(image)}, built with uv from its published pins, with "
-        f"{_python(image)}",
+        f"{_python(image, version)}",
+        version,
     )
+
+
+def _found_python(image: Image, variables: Mapping[str, str]) -> Path | None:
+    """Return an interpreter of the image's version on this machine, or None.
+
+    It is searched on the path, and where uv installs interpreters. Source of the folder:
+    https://docs.astral.sh/uv/reference/storage/
+    """
+    if image.python == sys.version_info[:2]:
+        return None
+    major, minor = image.python
+    name = f"python{major}.{minor}"
+    on_path = shutil.which(name, path=variables.get("PATH", ""))
+    home = variables.get("HOME")
+    managed = variables.get("UV_PYTHON_INSTALL_DIR") or (home and f"{home}/.local/share/uv/python")
+    of_uv = Path(managed).glob(f"cpython-{major}.{minor}.*/bin/{name}") if managed else ()
+    candidates = [*([Path(on_path)] if on_path else []), *sorted(of_uv)]
+    return next((each for each in candidates if _runs(each, image.python)), None)
+
+
+def _runs(python: Path, version: tuple[int, int]) -> bool:
+    """Whether a file is an interpreter of a version, and not a program that only looks for it."""
+    program = "import sys, venv; print(sys.version_info[:2])"
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", program], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0 and done.stdout.strip() == str(version)
 
 
 def _check_private(cache: Path) -> None:
@@ -191,19 +246,20 @@ def _is_complete(target: Path) -> bool:
     return (target / _COMPLETE).exists() and Environment(target, "").python.exists()
 
 
-def _build(image: Image, target: Path, variables: Mapping[str, str], lock: int) -> None:
+def _build(
+    image: Image, environment: Environment, base: Path, variables: Mapping[str, str], lock: int
+) -> None:
     uv = shutil.which("uv", path=variables.get("PATH"))
     if uv is None:
         raise NotBuiltError(
             "uv was not found. The local AWS builds the environments of images with it. Install "
             "it, for example by pip install uv, and start the local AWS again"
         )
+    target = environment.folder
     shutil.rmtree(target, ignore_errors=True)  # of a build that was killed
-    # Of this Python, for functions that are pickled by their caller.
-    base = getattr(sys, "_base_executable", sys.executable)
     for arguments in (
-        ["venv", "--no-project", "--python", base, str(target)],
-        ["pip", "install", "--python", str(Environment(target, "").python), "-r", "-"],
+        ["venv", "--no-project", "--python", str(base), str(target)],
+        ["pip", "install", "--python", str(environment.python), "-r", "-"],
     ):
         done = subprocess.run(
             [uv, *arguments],
@@ -227,8 +283,8 @@ def _name(image: Image) -> str:
     return f"Amazon Braket's {image.name} image"
 
 
-def _python(image: Image) -> str:
-    here, there = sys.version_info[:2], image.python
+def _python(image: Image, here: tuple[int, int]) -> str:
+    there = image.python
     text = f"Python {here[0]}.{here[1]}"
     return text if here == there else f"{text} (on AWS {there[0]}.{there[1]})"
 
@@ -238,16 +294,24 @@ def _python(image: Image) -> str:
 
 def _imported(image: Image, file: Path) -> Iterator[str]:
     """Yield the top-level modules that a file imports, also in functions."""
+    text = _text(file)
     try:
-        text = file.read_text(encoding="utf-8")
         parts = _READERS[file.suffix](text)
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return  # the script's own failure
     for part in parts:
         yield from _imported_by(part)
     if _PICKLED in text:
         words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
         yield from (word for word in words if image.distributions_of(word))
+
+
+def _text(file: Path) -> str:
+    """Return the content of a file; empty if it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 def _imported_by(code: str) -> Iterator[str]:
@@ -365,9 +429,9 @@ def _link_file(origin: Path, file: PurePath, others: Sequence[PurePath], target:
         return
 
 
-def _site_packages(folder: Path) -> Path:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return folder / "lib" / version / "site-packages"
+def _site_packages(folder: Path, version: tuple[int, int]) -> Path:
+    major, minor = version
+    return folder / "lib" / f"python{major}.{minor}" / "site-packages"
 
 
 def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:

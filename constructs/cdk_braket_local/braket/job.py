@@ -78,6 +78,17 @@ class Job:
         return str(self.request["jobName"])
 
     @property
+    def device(self) -> str:
+        """The ARN of its device, or the name of its embedded simulator."""
+        config = self.request.get("deviceConfig")
+        return str(config["device"]) if isinstance(config, Mapping) else ""
+
+    @property
+    def has_quantum_device(self) -> bool:
+        """Whether its device is a QPU."""
+        return ":device/qpu/" in self.device
+
+    @property
     def has_ended(self) -> bool:
         """Whether the state is terminal."""
         return self.status in FINAL
@@ -120,12 +131,11 @@ class Job:
 
     def summary(self) -> dict[str, object]:
         """Return the job's entry in the response of SearchJobs."""
-        device = self.request["deviceConfig"]
         return {
             "jobArn": self.arn,
             "jobName": self.name,
             "status": self.status.value,
-            "device": device["device"] if isinstance(device, Mapping) else None,
+            "device": self.device,
             "createdAt": self.created_at,
             "startedAt": self.started_at,
             "endedAt": self.ended_at,

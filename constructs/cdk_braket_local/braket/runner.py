@@ -93,9 +93,10 @@ class Runner:
         self._fill()
 
     def position(self, job: Job) -> int | None:
-        """Return a job's place in the queue, from 1, or None if it is not in the queue."""
+        """Return a job's place in the queue of its device, from 1, or None if it is in none."""
         with self._lock:
-            return self._queue.index(job) + 1 if job in self._queue else None
+            queue = [each for each in self._queue if each.device == job.device]
+            return queue.index(job) + 1 if job in queue else None
 
     def cancel(self, job: Job) -> bool:
         """Cancel a job: at once in the queue, else as soon as its script has ended.
@@ -138,11 +139,23 @@ class Runner:
     def _fill(self) -> None:
         with self._lock:
             while self._queue and len(self._runs) < self._concurrent_jobs and not self._closed:
-                job = self._queue.popleft()
+                job = self._next()
+                if job is None:
+                    return
+                self._queue.remove(job)
                 run = self._runs[job.arn] = _Run(job)
                 thread = threading.Thread(target=self._run, args=(run,), daemon=True)
                 self._threads = [t for t in self._threads if t.is_alive()] + [thread]
                 thread.start()
+
+    def _next(self) -> Job | None:
+        """Return the first job whose device is free. A quantum device serves one job at a time.
+
+        Source: https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-works.html
+        """
+        busy = {run.job.device for run in self._runs.values()}
+        free = (job for job in self._queue if not (job.has_quantum_device and job.device in busy))
+        return next(free, None)
 
     def _run(self, run: _Run) -> None:
         job = run.job

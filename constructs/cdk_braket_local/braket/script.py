@@ -17,15 +17,32 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+RUNNING = b"[cdk-braket-local] Running Code As Process"
+"""The line of the log before the script runs."""
 
-def main(code: str, entry_point: str, failure_file: str) -> int:
-    """Run the entry point; the exit code is 1 if it raised."""
+
+def main(code: str, entry_point: str, failure_file: str, program: str) -> int:
+    """Run the entry point; the exit code is 1 if it raised.
+
+    Args:
+        code: The folder of the script.
+        entry_point: `module:function`, or a module.
+        failure_file: The file for the reason of a failure.
+        program: The name of the program on AWS. The other arguments of this process are its own.
+    """
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.argv = [program, *sys.argv[5:]]
     # The container appends: a standard module of the same name wins there, too.
     sys.path.append(code)
     try:
+        # The container imports the module of a function in its own folder.
         function = _function(entry_point)
-        function(**_bound_hyperparameters(function))
+        with contextlib.suppress(OSError):
+            # Whatever the script has done to `sys.stdout`.
+            os.write(1, RUNNING + b"\n")
+        arguments = _bound_hyperparameters(function)
+        os.chdir(code)
+        function(**arguments)
     except Exception as error:
         name, text = type(error).__name__, str(error)
         # A text may hold what UTF-8 has not, such as a file name's undecodable bytes.
@@ -64,4 +81,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:5]))

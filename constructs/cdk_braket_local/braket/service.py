@@ -13,6 +13,7 @@ from cdk_braket._lambda.braket_jobs.api.service_rules import (
 )
 from cdk_braket_local.braket import search, stand_in
 from cdk_braket_local.braket.job import Job, Status
+from cdk_braket_local.braket.job_quotas import JobQuotas
 from cdk_braket_local.braket.objects import Place
 from cdk_braket_local.braket.platform import AccessDeniedError, Caller, Platform
 from cdk_braket_local.braket.protocol import BraketError, Request, Response, answer, checked, parse
@@ -40,7 +41,8 @@ class BraketService:
     Args:
         platform: The local AWS that it is a part of.
         state_directory: The folder for the folders of jobs.
-        concurrent_jobs: How many jobs run side by side; the rest queue.
+        concurrent_jobs: How many jobs run side by side; the rest queue. With quotas, it is the
+            quota of concurrent jobs.
         settings: The user's settings.
     """
 
@@ -57,6 +59,9 @@ class BraketService:
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self._tokens = ClientTokens("ConflictException")
+        self._quotas = JobQuotas(settings.quotas)
+        if settings.quotas is not None:
+            concurrent_jobs = settings.quotas.jobs
         self._runner = Runner(
             platform, state_directory / "jobs", concurrent_jobs, self._lock, self._changed
         )
@@ -126,11 +131,14 @@ class BraketService:
     # --- The operations. ---
 
     def _create_job(self, caller: Caller, request: _Parameters) -> Mapping[str, object]:
+        with self._lock:
+            self._quotas.count_call(caller)
         self._authorize_creation(caller, request)
         self._check_request(caller, request)
         with self._lock:
             if known := self._tokens.arn_of(caller, request):
                 return {"jobArn": known}
+            self._quotas.check(caller, request, self._jobs.values())
             job = Job.created(caller, request)
             self._jobs[job.arn] = job
             self._tokens.remember(caller, request, job.arn)
@@ -255,11 +263,8 @@ class BraketService:
 
     def _jobs_queued(self, device: str) -> int:
         with self._lock:
-            return sum(
-                job.status is Status.QUEUED
-                and _text(job.request, "deviceConfig", "device") == device
-                for job in self._jobs.values()
-            )
+            jobs = self._jobs.values()
+            return sum(job.status is Status.QUEUED and job.device == device for job in jobs)
 
     def _changed(self, job: Job) -> None:
         with self._lock:

@@ -66,11 +66,12 @@ def findings(stacks: Mapping[str, Stack]) -> dict[str, Findings]:
     """Synthesize the stacks' apps, and scan the stacks."""
     templates = {name: _template(stack) for name, stack in stacks.items()}
     failed = _checkov(list(templates.values()))
+    linted = _cfn_lint(list(templates.values()))
     return {
         name: Findings(
             nag=sorted(_nag(stack)),
             checkov=sorted(failed[templates[name]]),
-            cfn_lint=sorted(_cfn_lint(templates[name])),
+            cfn_lint=sorted(linted[templates[name]]),
         )
         for name, stack in stacks.items()
     }
@@ -122,18 +123,23 @@ def _scanners_python() -> Path:
     return python
 
 
-def _cfn_lint(template: Path) -> Iterator[Finding]:
+def _cfn_lint(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
+    """Return the findings of each template, of one run for all, as the rules load slowly."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("cfn-lint"), "--format", "json", template],
+        [Path(sys.executable).with_name("cfn-lint"), "--format", "json", "--", *templates],
         capture_output=True,
         text=True,
         check=False,
     )
     # Each level of what is found has a bit of its own; 1 is an error of the program.
     assert done.returncode % 2 == 0, done.stderr
+    findings: dict[Path, list[Finding]] = {template: [] for template in templates}
     for found in json.loads(done.stdout):
         path = found["Location"]["Path"] or []
-        yield Finding(found["Rule"]["Id"], ".".join(map(str, path[1:2])), found["Message"])
+        resource = ".".join(map(str, path[1:2]))
+        at = Path(found["Filename"]).resolve()
+        findings[at].append(Finding(found["Rule"]["Id"], resource, found["Message"]))
+    return findings
 
 
 def _json(command: list[str | Path], folder: Path) -> dict[str, object]:

@@ -93,15 +93,13 @@ def _job_on(environment: HybridJobEnvironment) -> None:
     )
 
 
-def stacks() -> Mapping[str, Stack]:
-    """Create all of them, each in a separate app."""
-    made: dict[str, Callable[[], Stack]] = {
-        "job": _job,
-        "many jobs": lambda: ManyJobsStack(_app(), "ManyJobs"),
-        "reader": _reader,
-        "nightly": lambda: NightlyStack(_app(), "Nightly"),
-        "every argument": _every_argument,
-        "reserved": _reserved,
-        "hardened": _hardened,
-    }
-    return {name: make() for name, make in made.items()}
+STACKS: Final[Mapping[str, Callable[[], Stack]]] = {
+    "job": _job,
+    "many jobs": lambda: ManyJobsStack(_app(), "ManyJobs"),
+    "reader": _reader,
+    "nightly": lambda: NightlyStack(_app(), "Nightly"),
+    "every argument": _every_argument,
+    "reserved": _reserved,
+    "hardened": _hardened,
+}
+"""The functions that create them, each in a separate app."""

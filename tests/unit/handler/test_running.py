@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -279,6 +280,39 @@ def test_a_state_that_waits_no_more_is_no_error(world: World, code: str) -> None
     world.before = gone
     world.finish(world.only_job().arn, COMPLETED)
     _wait(world, run)
+
+
+# --- Devices that are chosen for each run. ---
+
+SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+CHOSEN: dict[str, Any] = {RunProperty.ALLOWED_DEVICES.value: [SV1, "local:braket/default"]}
+
+
+def test_a_run_uses_the_device_that_it_names(world: World) -> None:
+    _start(world, **{**CHOSEN, "device": SV1})
+    request = world.only_job().request
+    assert request["deviceConfig"] == {"device": SV1}
+    _start(world, run_id="another")
+    devices = [job.request["deviceConfig"] for job in world.alive()]
+    assert devices[1] == json.loads(TEXTS["Request"])["deviceConfig"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {**CHOSEN, "device": f"{SV1}2"},
+        {**CHOSEN, "device": ""},
+        {**CHOSEN, "device": [SV1]},
+        {**CHOSEN, "device": None},
+        {"device": SV1},
+        {"device": SV1, RunProperty.ALLOWED_DEVICES.value: SV1},
+    ],
+)
+def test_a_device_that_is_not_allowed_starts_nothing(world: World, event: dict[str, Any]) -> None:
+    with pytest.raises(index.HybridJobError, match=r"device: expected one of .*, got "):
+        _start(world, **event)
+    assert world.alive() == []
+    assert world.objects == {}
 
 
 # --- Stopping. ---

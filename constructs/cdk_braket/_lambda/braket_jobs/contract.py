@@ -215,6 +215,10 @@ class RunProperty(StrEnum):
     """The definition: the same properties as those of the custom resource."""
     HYPERPARAMETERS = "hyperparameters"
     """Hyperparameters that add to or replace those of the definition."""
+    DEVICE = "device"
+    """The device of this run, in place of that of the definition. Omitted if it stays."""
+    ALLOWED_DEVICES = "allowedDevices"
+    """The devices that `DEVICE` may name."""
     TIMEOUT_SECONDS = "timeoutSeconds"
     """The longest time between the job's start and end, queue included. Omitted if unlimited."""
     TASK_TOKEN = "taskToken"  # noqa: S105 - a name, not a secret

@@ -29,6 +29,8 @@ grants = {
     "Cancel": job.grant_cancel,
     "Read": job.grant_read,
     "Create": environment.grant_create_job,
+    "ReadJobs": environment.grant_read_jobs,
+    "CancelJobs": environment.grant_cancel_jobs,
 }
 for name, grant in grants.items():
     user = iam.User(stack, name)

@@ -11,6 +11,7 @@ from .errors import Failure, ServiceError
 from .retries import Tools
 
 LONGEST_CAUSE = 30_000  # characters; Step Functions accepts 32,768
+_LONGEST_SHOWN = 200
 _LONGEST_TIMEOUT = 99_999_999  # seconds; what Step Functions accepts
 
 
@@ -52,6 +53,23 @@ def text_of(values: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str) or not value or not is_unicode(value):
         raise Failure(f"{name} is missing or is not text")
     return value
+
+
+def with_device(request: Mapping[str, object], event: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a request with the device of a run, which must be one of the allowed devices.
+
+    Raises:
+        Failure: The device is not a string, or not allowed.
+    """
+    if RunProperty.DEVICE not in event:
+        return request
+    given, allowed = event[RunProperty.DEVICE], event.get(RunProperty.ALLOWED_DEVICES)
+    names = [str(each) for each in allowed] if isinstance(allowed, list) else []
+    if not isinstance(given, str) or given not in names:
+        rule = f"expected one of allowed_devices ({', '.join(names)})"
+        fix = "Pass one of them, or add the device to allowed_devices and deploy again"
+        raise Failure(Issue(RunProperty.DEVICE, rule, fix, repr(given)[:_LONGEST_SHOWN]))
+    return {**request, "deviceConfig": {**mapping_in(request, "deviceConfig"), "device": given}}
 
 
 def with_hyperparameters(request: Mapping[str, object], given: object) -> Mapping[str, object]:

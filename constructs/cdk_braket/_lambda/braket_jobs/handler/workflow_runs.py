@@ -24,7 +24,15 @@ from .invocation import NOTHING_STARTED, Event, RequestType
 from .lifecycle import Lifecycle
 from .properties import Location, read_request
 from .retries import Tools
-from .run_events import LONGEST_CAUSE, digest, send, text_of, timeout_in, with_hyperparameters
+from .run_events import (
+    LONGEST_CAUSE,
+    digest,
+    send,
+    text_of,
+    timeout_in,
+    with_device,
+    with_hyperparameters,
+)
 from .run_objects import STOPPED, RunObjects
 from .sweep_points import (
     answer_point,
@@ -82,7 +90,7 @@ def run(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
 def _start(event: Mapping[str, object], tools: Tools) -> Mapping[str, object]:
     execution = text_of(event, RunProperty.EXECUTION)
     run_id = text_of(event, RunProperty.RUN_ID)
-    properties = _with_hyperparameters(event)
+    properties = _properties_of_run(event)
     seconds = timeout_in(event)
     resource = digest(run_id)
     objects = RunObjects(tools, Location.parse(text_of(properties, Property.RECORDS)))
@@ -203,12 +211,13 @@ def _answer(tools: Tools, token: str, started: Mapping[str, object], job: Job | 
     send(tools, partial(tools.gateway.send_task_failure, token, error, cause[:LONGEST_CAUSE]))
 
 
-def _with_hyperparameters(event: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the definition's properties with the hyperparameters of this run."""
+def _properties_of_run(event: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the definition's properties with the hyperparameters and the device of this run."""
     properties = mapping_in(event, RunProperty.PROPERTIES)
     request = with_hyperparameters(
         read_request(properties), event.get(RunProperty.HYPERPARAMETERS) or {}
     )
+    request = with_device(request, event)
     return {**properties, Property.REQUEST.value: request}
 
 
