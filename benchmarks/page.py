@@ -22,7 +22,7 @@ def table(figures: Figures) -> Sequence[str]:
         for name, values in figures.values.items()
     ]
     lines = [_line(head), _line(["---", *("---:" for _ in sizes)]), *map(_line, rows)]
-    return ["", f"### {figures.question}", "", *lines, "", _verdict(figures)]
+    return ["", f"## {figures.question}", "", *lines, "", _verdict(figures)]
 
 
 def _line(cells: Sequence[str]) -> str:

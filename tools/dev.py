@@ -173,9 +173,15 @@ COMMANDS = {
         "Serve the pages as a site on 127.0.0.1; --build writes it to .cache/site.",
         _tool("docs_site"),
     ),
+    "pictures": _Command(
+        "[--record NAME …]",
+        "Draw the pictures of pages and examples; --record first runs the jobs of these examples.",
+        _tool("pictures"),
+    ),
     "release": _Command(
-        "",
-        "Build wheel, sdist, bill of materials and checksums of the last commit, in dist.",
+        "[--walk [STEP]]",
+        "Build wheel, sdist, bill of materials and checksums of the last commit, in dist. "
+        "--walk goes through the release check list, from a step on.",
         _tool("release"),
     ),
     "setup": _Command("", "Only set the checkout up.", _set_up),

@@ -16,6 +16,8 @@ PROJECT = "pyproject.toml"
 # deployed; and tools that have an environment of their own.
 PYTHON_LOCK, APP_LOCK = "requirements-dev.lock", "requirements.txt"
 SCANNERS_LOCK = "requirements-scanners.lock"
+# The lowest versions of the library's own requirements, with which the synth tests also pass.
+LOWEST_LOCK = "requirements-lowest.lock"
 NODE_MANIFEST, NODE_LOCK = "package.json", "package-lock.json"
 _COMPILE = ("uv", "pip", "compile", "--generate-hashes", "--custom-compile-command=./dev lock")
 _NPM = ("--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund")
@@ -53,6 +55,8 @@ def _commands(upgrade: Sequence[str]) -> Iterator[tuple[str, ...]]:
     # Not newer than the versions that the tests run with.
     yield (*uv, f"--constraints={PYTHON_LOCK}", PROJECT, "-o", APP_LOCK)
     yield (*uv, *upgrade, f"--group={PROJECT}:scanners", "-o", SCANNERS_LOCK)
+    lowest = ("--resolution=lowest-direct", f"--group={PROJECT}:lowest", PROJECT)
+    yield (*uv, *upgrade, *lowest, "-o", LOWEST_LOCK)
     yield ("npm", "update" if upgrade else "install", _NO_REGISTRY, *_NPM)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tools import lock, sbom
+from tools import checklist, lock, sbom
 
 ROOT = Path(__file__).resolve().parent.parent
 SUMS = "SHA256SUMS"
@@ -22,9 +22,12 @@ class ReleaseError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build the release of the commit that is checked out, in `dist`."""
+    """Build the release of the commit that is checked out, in `dist`; or walk the check list."""
+    if arguments[:1] == ["--walk"] and all(map(str.isdecimal, arguments[1:])):
+        first = int(arguments[1]) if arguments[1:] else 1
+        return checklist.walk(max(first, 1), input, print)
     if arguments:
-        print("dev: release accepts no arguments", file=sys.stderr)
+        print("dev: release accepts --walk [STEP], or nothing", file=sys.stderr)
         return 2
     try:
         made = release(ROOT, ROOT / "dist")

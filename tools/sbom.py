@@ -6,12 +6,14 @@ import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
+from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -21,6 +23,7 @@ from packaging.utils import canonicalize_name
 
 from tools import lock
 
+_LICENSE = "License :: "
 _NAMESPACE = uuid.UUID("5f5c0a52-5d0b-5c0e-9e55-1c3b0c4b8f3a")
 
 
@@ -74,10 +77,36 @@ def _closure(locked: list[lock.Entry], reached: set[str]) -> set[str]:
 
 def _package(entry: lock.Entry, *, is_required: bool) -> Component:
     package = _library(entry.name, entry.version, f"{entry.name}=={entry.version}", entry.hashes)
+    if license_ := _license(entry):
+        package.licenses.add(license_)
     package.scope = ComponentScope.REQUIRED if is_required else ComponentScope.OPTIONAL
     if entry.marker:
         package.properties.add(Property(name="marker", value=entry.marker))
     return package
+
+
+def _license(entry: lock.Entry) -> License | None:
+    """Return the license by the metadata of the installed package.
+
+    The bill must not depend on the machine. So a package that only some platforms install has none.
+    """
+    if entry.marker:
+        return None
+    try:
+        package = metadata.distribution(entry.name)
+    except metadata.PackageNotFoundError:
+        raise SbomError(f"{entry.name} is not installed; run `./dev setup`") from None
+    if package.version != entry.version:
+        raise SbomError(
+            f"{entry.name} {package.version} is installed instead of {entry.version}; "
+            "run `./dev setup`"
+        )
+    fields = package.metadata
+    if "License-Expression" in fields:
+        return LicenseExpression(fields["License-Expression"])
+    classifiers = [one for one in fields.get_all("Classifier", []) if one.startswith(_LICENSE)]
+    names = [one.rpartition(" :: ")[2] for one in classifiers] or [fields["License"]]
+    return DisjunctiveLicense(name=" or ".join(names).partition("\n")[0])
 
 
 def _library(name: str, version: str, reference: str, hashes: Iterable[str]) -> Component:

@@ -25,6 +25,7 @@ def test_the_project_has_its_name_and_no_placeholder(cli: Cli, tmp_path: Path) -
         "cdk.json",
         "job_stack.py",
         "package.json",
+        "picture.svg",
         "pytest.ini",
         "requirements.txt",
         "tests/test_project.py",

@@ -15,6 +15,7 @@ import pytest
 from cdk_braket._lambda.braket_jobs.contract import FINAL
 from cdk_braket._lambda.braket_jobs.handler import index
 from cdk_braket_local.control.instance import LocalAws
+from tests.deploy import timeline
 from tests.deploy.cdk import CdkApp
 from tests.deploy.environments import ROOT
 from tests.deploy.scenarios import scenario
@@ -175,5 +176,6 @@ def test_an_invocation_whose_answers_are_lost_is_tried_again(app: CdkApp, aws: L
     (outputs,) = app.deploy(stack_name=stack, seconds=LONG).values()
     assert lost_answers.left(aws.state_directory, stack) == []
     assert [job["jobArn"] for job in _jobs(braket, stack)] == [outputs["JobArn"]]
+    timeline.check(aws, stack, outputs["JobArn"])
     app.destroy(stack_name=stack, seconds=LONG)
     assert _alive(braket, stack) == []

@@ -1,13 +1,18 @@
-"""The site of the documentation builds without a warning, and has every page and public name."""
+"""The site of the documentation builds without a warning, and works in a browser."""
 
 import html.parser
 import json
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from mkdocs.structure.pages import Page
 
 import cdk_braket
 from tests.docs.snippets import ROOT
@@ -27,6 +32,9 @@ TERMS = {
     "semantic versioning": "reference/stability/",
 }
 
+
+# The pictures that the browser test takes, to look at.
+SHOTS = "CDK_BRAKET_SCREENSHOTS"
 
 FENCED = "```text\n[a](../../tests/a.py)\n```"
 
@@ -89,6 +97,65 @@ def test_the_html_of_pages_names_no_other_host_to_load_from(site: Path) -> None:
         assert others == [], page
 
 
+def in_browser(
+    site: Path, scratch: Path, pages: Sequence[str], terms: Mapping[str, str]
+) -> list[str]:
+    """Open pages in Chromium, and return their problems."""
+    job = {
+        "site": str(site),
+        "pages": pages,
+        "terms": terms,
+        "shots": os.environ.get(SHOTS),
+    }
+    node = shutil.which("node")
+    assert node is not None
+    done = subprocess.run(
+        [node, "tests/docs/browser.mjs"],
+        cwd=ROOT,
+        # The browser is unpacked there.
+        env=os.environ | {"TMPDIR": str(scratch), "HOME": str(scratch)},
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def test_a_page_with_a_diagram_works_in_a_browser(site: Path, tmp_path: Path) -> None:
+    term = "EventBridge"
+    assert in_browser(site, tmp_path, ["explain/architecture/"], {term: TERMS[term]}) == []
+
+
+@pytest.mark.long
+def test_every_page_works_in_a_browser(site: Path, tmp_path: Path) -> None:
+    """No broken link or script, no other host, accessible in light, dark and at 360 px."""
+    places = (path.parent.relative_to(site).as_posix() for path in site.rglob("index.html"))
+    pages = sorted("" if place == "." else f"{place}/" for place in places)
+    assert len(pages) > 50
+    assert in_browser(site, tmp_path, pages, TERMS) == []
+
+
+def test_the_browser_test_finds_problems(tmp_path: Path) -> None:
+    page = """<html lang="en"><head><title>t</title></head><body><main><h1>t</h1>
+    <a href="none/">a</a> <a href="#none">b</a> <img src="none.png">
+    <p style="width: 400px; color: #aaa; background: #fff">pale</p><script>throw Error("x")</script>
+    <script src="https://example.com/a.js"></script></main></body></html>"""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/index.html").write_text(page, encoding="utf-8")
+    found = "\n".join(in_browser(tmp_path / "site", tmp_path, [""], {}))
+    assert "no page none/" in found
+    assert "no place #none" in found
+    assert "no picture" in found
+    assert "px wide on 360 px" in found
+    assert "axe color-contrast" in found
+    assert "axe image-alt" in found
+    assert "script: x" in found
+    assert "loads https://example.com/a.js" in found
+
+
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
@@ -97,10 +164,22 @@ def test_the_html_of_pages_names_no_other_host_to_load_from(site: Path) -> None:
         ("[a](https://aws.amazon.com/x)", "[a](https://aws.amazon.com/x)"),
         (f"{FENCED}\n[a](../../b)", f"{FENCED}\na"),
         ("[json](deployment-policy.json)", "json"),
+        ("[s](../../SECURITY.md#scope)", "[s](../security.md#scope)"),
+        ("[h](../../examples/h2_vqe/README.md)", "[h](../examples/h2_vqe.md)"),
+        ("![p](../pictures/a.svg)", "![p](../pictures/a.svg)"),
         ("| `[a-z](-*[a-z])` | [a](../../b) |", "| `[a-z](-*[a-z])` | a |"),
         ("```python raises=Error\nx\n```\n", "```python\nx\n```\n"),
     ],
 )
 def test_links_that_leave_the_site_are_words_only(written: str, shown: str) -> None:
-    page = SimpleNamespace(file=SimpleNamespace(src_uri="reference/page.md"))
-    assert docs_site.on_page_markdown(written, page) == shown
+    assert docs_site.on_page_markdown(written, _page("reference/page.md")) == shown
+
+
+def test_a_page_outside_of_docs_links_to_the_pages_of_the_site() -> None:
+    written = "[a](docs/guides/vpc.md) [b](SECURITY.md) [c](dev)"
+    shown = docs_site.on_page_markdown(written, _page("contributing.md"))
+    assert shown == "[a](guides/vpc.md) [b](security.md) c"
+
+
+def _page(uri: str) -> Page:
+    return cast("Page", SimpleNamespace(file=SimpleNamespace(src_uri=uri)))

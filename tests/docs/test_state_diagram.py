@@ -1,10 +1,12 @@
-"""The diagram of a run's states in the decision record is that of the handler's table."""
+"""The diagram of a run's states on our pages is that of the handler's table."""
 
 from pathlib import Path
 
+import pytest
+
 from cdk_braket._lambda.braket_jobs.handler.job_record import TRANSITIONS, State
 
-PAGE = Path(__file__).parents[2] / "docs" / "adr" / "0004-one-job-per-definition.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def state_diagram() -> str:
@@ -17,6 +19,7 @@ def state_diagram() -> str:
     return "\n".join([*lines, "```"])
 
 
-def test_the_decision_record_shows_the_table_that_the_handler_uses() -> None:
+@pytest.mark.parametrize("page", ["adr/0004-one-job-per-definition.md", "explain/architecture.md"])
+def test_the_page_shows_the_table_that_the_handler_uses(page: str) -> None:
     diagram = state_diagram()
-    assert diagram in PAGE.read_text(encoding="utf-8"), f"{PAGE.name} has to show:\n{diagram}"
+    assert diagram in (DOCS / page).read_text(encoding="utf-8"), f"{page} must show:\n{diagram}"

@@ -191,6 +191,27 @@ def test_every_package_of_the_bill_has_hashes(bill: Any) -> None:  # noqa: ANN40
     assert all(part["hashes"] and part["purl"].startswith("pkg:pypi/") for part in packages)
 
 
+def test_the_packages_of_the_bill_have_licenses(bill: Any) -> None:  # noqa: ANN401 - JSON
+    packages = [part for part in bill["components"] if part["type"] == "library"]
+    # Those of some platforms only are not installed on the others.
+    plain = [part for part in packages if "properties" not in part]
+    assert len(plain) > 20
+    assert [part["name"] for part in plain if not part.get("licenses")] == []
+    [boto3] = [part for part in plain if part["name"] == "boto3"]
+    assert "Apache" in json.dumps(boto3["licenses"])
+
+
+def test_a_package_of_another_version_than_locked_has_no_license(
+    repository: Path, built: object
+) -> None:
+    assert built
+    (path,) = (repository / "dist").glob("*.whl")
+    project = {"name": "x", "version": "1", "dependencies": ["six>=1"]}
+    text = "six==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\n    # via x\n"
+    with pytest.raises(sbom.SbomError, match=r"is installed instead of 1\.0; run"):
+        sbom.text(path, project, text, datetime.fromtimestamp(0, UTC))
+
+
 @pytest.mark.parametrize("name", ["README.md", "new.txt"])
 def test_changes_that_are_not_committed_are_refused(tmp_path: Path, name: str) -> None:
     root = clone(tmp_path / "clone")
@@ -210,6 +231,9 @@ def test_a_lock_without_a_dependency_of_the_wheel_is_refused(
         sbom.text(path, project, "", datetime.fromtimestamp(0, UTC))
 
 
-def test_it_accepts_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
-    assert release.main(["now"]) == 2
-    assert "no arguments" in capsys.readouterr().err
+@pytest.mark.parametrize("arguments", [["now"], ["--walk", "x"]])
+def test_unknown_arguments_are_refused(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert release.main(arguments) == 2
+    assert "release accepts --walk [STEP], or nothing" in capsys.readouterr().err

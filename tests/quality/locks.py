@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tools import lock
 
@@ -23,6 +24,8 @@ def problems(root: Path) -> list[str]:
     return [
         *_python_problems(root, lock.PYTHON_LOCK, [*own, *extra, *groups["dev"]]),
         *_python_problems(root, lock.APP_LOCK, own),
+        *_python_problems(root, lock.LOWEST_LOCK, [*own, *groups["lowest"]]),
+        *_lowest_problems(root, own),
         *_version_problems(root),
         *_python_problems(root, lock.SCANNERS_LOCK, groups["scanners"]),
         *_node_problems(root),
@@ -57,6 +60,17 @@ def _version_problems(root: Path) -> Iterator[str]:
     )
     for name, version in sorted(deployed - tested):
         yield f"{lock.APP_LOCK}: {name} {version} is not in {lock.PYTHON_LOCK}; {_AGAIN}"
+
+
+def _lowest_problems(root: Path, own: Sequence[str]) -> Iterator[str]:
+    """Report requirements whose lowest version is another than the one that is tested."""
+    text = (root / lock.LOWEST_LOCK).read_text(encoding="utf-8")
+    locked = {entry.name: entry.version for entry in lock.entries(text)}
+    for requirement in map(Requirement, own):
+        lowest = [one.version for one in requirement.specifier if one.operator == ">="]
+        version = locked.get(canonicalize_name(requirement.name))
+        if version and [Version(each) for each in lowest] != [Version(version)]:
+            yield f"{lock.LOWEST_LOCK}: {requirement.name} {version} is not the lowest; {_AGAIN}"
 
 
 def _node_problems(root: Path) -> Iterator[str]:

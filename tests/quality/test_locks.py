@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The real locks and their sources."""
-    locks = (lock.PYTHON_LOCK, lock.APP_LOCK, lock.SCANNERS_LOCK, lock.NODE_LOCK)
-    for name in (lock.PROJECT, lock.NODE_MANIFEST, *locks):
+    python = (lock.PYTHON_LOCK, lock.APP_LOCK, lock.SCANNERS_LOCK, lock.LOWEST_LOCK)
+    for name in (lock.PROJECT, lock.NODE_MANIFEST, lock.NODE_LOCK, *python):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
@@ -71,7 +71,14 @@ def test_an_untested_version_in_the_lock_of_an_app_is_noticed(copy: Path) -> Non
 def test_a_requirement_of_the_library_is_in_both_locks(copy: Path) -> None:
     change(copy / lock.PROJECT, '"constructs>=10.5.0,<11"', '"constructs>=99"')
     missed = [problem.partition(":")[0] for problem in locks.problems(copy)]
-    assert missed == [lock.PYTHON_LOCK, lock.APP_LOCK]
+    assert missed == [lock.PYTHON_LOCK, lock.APP_LOCK, lock.LOWEST_LOCK, lock.LOWEST_LOCK]
+
+
+def test_a_lower_limit_that_is_not_tested_is_noticed(copy: Path) -> None:
+    change(copy / lock.PROJECT, '"boto3>=1.42.85,<2"', '"boto3>=1.42.1,<2"')
+    assert only_problem(copy).startswith(
+        "requirements-lowest.lock: boto3 1.42.85 is not the lowest"
+    )
 
 
 def test_the_lock_of_the_scanners_is_checked(copy: Path) -> None:

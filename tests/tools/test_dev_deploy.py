@@ -20,6 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 
 
+# The output in the README's picture.
+RECORDED = ROOT / "docs/pictures/deploy.txt"
+
+
+def _shape(line: str) -> str:
+    """A line without the values that differ between runs."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]+|[+-]?\d[\d.:e-]*|[█▇▆▅▄▃▂▁]+", "#", line).rstrip()
+
+
 def scratch_directories() -> set[Path]:
     return set(CACHE.glob("cdk-braket-local-*"))
 
@@ -69,6 +78,9 @@ def test_it_ends_with_the_outputs_the_status_the_results_and_where_they_are() ->
     assert "COMPLETED after " in end
     assert "Energy " in end
     assert re.search(r"^COMPLETED +\d:\d\d  Energy: ", done.stdout, re.MULTILINE), "its last line"
+    shapes = {_shape(line) for line in shown.splitlines()}
+    recorded = RECORDED.read_text(encoding="utf-8").splitlines()
+    assert [line for line in recorded[1:] if line != "…" and _shape(line) not in shapes] == []
     (results,) = set((ROOT / "results").glob("*")) - before
     assert str(results) in end
     assert {path.name for path in results.iterdir()} == {"model.tar.gz", "convergence.png"}

@@ -8,7 +8,18 @@ import pytest
 from tools import dev
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("deploy", "test", "lint", "check", "bench", "lock", "docs", "release", "setup")
+COMMANDS = (
+    "deploy",
+    "test",
+    "lint",
+    "check",
+    "bench",
+    "lock",
+    "docs",
+    "pictures",
+    "release",
+    "setup",
+)
 
 
 @pytest.fixture

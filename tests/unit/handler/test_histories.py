@@ -574,6 +574,19 @@ def test_a_creation_that_fails_after_the_job_was_created_cancels_it(
     assert stack.delete(world.only_job().arn, properties())["Status"] == "SUCCESS"
 
 
+def test_a_repeated_event_whose_job_was_refused_starts_none(world: World, stack: Stack) -> None:
+    """The service would accept the job by now, but its response was a failure."""
+    event = stack.event("Create", properties())
+    error = permanent("ServiceQuotaExceededException", operation="CreateJob")
+    world.before = failing("create_job", error)
+    first = stack.send(event)
+    world.before = lambda _name, _number: None
+    second = stack.send(event)
+    assert (first["Status"], second["Status"]) == ("FAILED", "FAILED")
+    assert second["Reason"] == first["Reason"]
+    assert world.jobs == {}
+
+
 @pytest.mark.parametrize("method", ["read_record", "get_job", "find_jobs", "tag_job", "list_keys"])
 def test_a_first_create_does_not_need(world: World, stack: Stack, method: str) -> None:
     world.before = failing(method, transient())
@@ -609,6 +622,28 @@ def test_a_record_that_another_invocation_has_changed_is_read_again(
     index.respond_to(stack.event("Create", properties()), Context(world), world)
     assert world.answers[-1]["Status"] == "FAILED"
     assert world.jobs == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "requested"),
+    [
+        ({"Key": "arn:aws:kms:us-east-1:123456789012:key/1"}, "aws:kms"),
+        ({}, "AES256"),
+        (None, None),
+    ],
+)
+def test_records_and_copies_have_the_encryption_of_their_bucket(
+    world: World, stack: Stack, given: dict[str, str] | None, requested: str | None
+) -> None:
+    bucket = "amazon-braket-inputs"
+    entries = [] if given is None else [{"Bucket": bucket, **given}]
+    assert stack.create({**properties(), Property.ENCRYPTION: entries})["Status"] == "SUCCESS"
+    assert stack.update({**properties("B"), Property.ENCRYPTION: entries})["Status"] == "SUCCESS"
+    found = [each for (name, _), each in world.encryption.items() if name == bucket]
+    assert len(found) == 2  # the record and the script
+    assert {each and each.algorithm for each in found} == {requested}
+    key = None if given is None else given.get("Key", "")
+    assert {each and each.key for each in found} == {key}
 
 
 def test_a_delete_while_the_job_is_being_created_wins(world: World, stack: Stack) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from cdk_braket._lambda.braket_jobs.contract import Property, RunAction, RunProperty
 from cdk_braket._lambda.braket_jobs.handler import index
-from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError
+from cdk_braket._lambda.braket_jobs.handler.errors import Kind, ServiceError, redacted
 from cdk_braket._lambda.braket_jobs.handler.redaction import without_secrets_of
 from tests.unit.handler.worlds import RECORDS, Context, Stack, World, properties, request
 
@@ -103,6 +103,12 @@ def test_an_error_after_the_response_is_handled(
 def test_credentials_are_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "session-token-canary")
     assert without_secrets_of({}, "has session-token-canary in it") == "has *** in it"
+
+
+@pytest.mark.parametrize("value", ["secret", 'pass"word', "pass\\word", "pässwörd", "a\nline"])
+def test_a_secret_in_json_in_json_is_replaced_whole(value: str) -> None:
+    nested = json.dumps(json.dumps(f"x{value}y"))
+    assert redacted(nested, [value]) == json.dumps(json.dumps("x***y"))
 
 
 def test_short_values_are_not_redacted() -> None:

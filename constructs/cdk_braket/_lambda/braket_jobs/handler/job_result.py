@@ -43,9 +43,8 @@ class _Limited:
         self._body = body
         self._left = _LARGEST_ARCHIVE
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return the next bytes."""
-        wanted = self._left if size < 0 else min(size, self._left)
-        data = self._body.read(wanted) if wanted else b""
+        data = self._body.read(min(size, self._left))
         self._left -= len(data)
         return data

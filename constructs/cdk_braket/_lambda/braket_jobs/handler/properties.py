@@ -293,7 +293,7 @@ def request_or_empty(properties: Mapping[str, object]) -> Mapping[str, object]:
 def digest_or_none(properties: Mapping[str, object]) -> str | None:
     try:
         return _digest(read_request(properties), properties)
-    except (Failure, ValueError):
+    except Failure:
         return None
 
 
