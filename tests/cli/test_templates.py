@@ -17,6 +17,7 @@ import pytest
 from cdk_braket_cli.commands.init import _templates
 from cdk_braket_cli.main import main
 from examples.h2_curve.algorithm.hydrogen import hamiltonian
+from tests.length import first
 
 TEMPLATES = _templates()
 # An app that is not the default of its cdk.json.
@@ -60,6 +61,9 @@ class Outcomes:
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    "project", first(2, sorted(TEMPLATES, key=["vqe", "team"].count, reverse=True)), indirect=True
+)
 def test_a_project_passes_its_own_tests() -> None:
     own = Outcomes()
     # The settings of the project alone, in this process: a start of Python and jsii takes seconds.

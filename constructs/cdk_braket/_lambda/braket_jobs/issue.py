@@ -28,7 +28,7 @@ class Issue:
         argument: Its place: an argument such as `instance.volume_size`, a file, a property of the
             resource, or a call to AWS; empty if `rule` includes it.
         rule: The rule, and how it is broken. One that starts with "expected" is followed by the
-            value, unless it says what it got.
+            value, unless it has the value itself.
         fix: A sentence on how to fix it; empty if `rule` includes it.
         shown: The value, fit for one line; empty where there is none or it must not be shown.
         severity: Whether it stops the synthesis.

@@ -1,6 +1,7 @@
 """Tests of the script and of the stack, without AWS and without a job: `python -m pytest`."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 from algorithm import energy, improve, read_terms
@@ -15,8 +16,9 @@ EXACT = -1.145599
 
 
 def test_the_script_finds_the_exact_energy() -> None:
-    device, angles = LocalSimulator(), [0.8, -2.1, -1.3, 0.2]
-    for step in range(40):
+    device, random = LocalSimulator(), Random(1)
+    angles = [random.uniform(-3.14, 3.14) for _ in range(4)]
+    for step in range(6):
         angles = improve(device, TERMS, angles, step % 4, shots=0)
     assert energy(device, TERMS, angles, shots=0) == pytest.approx(EXACT, abs=2e-3)
 
