@@ -25,6 +25,11 @@ from tests.length import IS_LONG
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 NAMES = [name for name, case in CASES.items() if IS_LONG or not case.is_long]
+# Those that are left out of a brief run, which has FailingRequirements for their pip.
+EACH = [
+    pytest.param(name, marks=pytest.mark.long) if case.is_long else name
+    for name, case in CASES.items()
+]
 # A brief run has the jobs of the last tests alone, which read more of them than their results.
 BRIEF_BY_SDK = ("Qaoa", "Tasks", "FailingRequirements")
 Saved = Mapping[str, Any]
@@ -118,7 +123,7 @@ def deployed(
     app.destroy(names=names)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "Function"])
+@pytest.mark.parametrize("name", [*EACH, "Function"])
 def test_a_deployed_script_has_its_results(
     bootstrapped_aws: LocalAws, deployed: Mapping[str, str], name: str
 ) -> None:

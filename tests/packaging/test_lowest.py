@@ -28,12 +28,14 @@ def _lowest_python() -> Path:
 @pytest.mark.long
 def test_the_synth_tests_pass_with_the_lowest_versions() -> None:
     environment = setup.environment(setup.Checkout(ROOT))
-    command = (_lowest_python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/synth")
+    # The fixtures of the suite import the local AWS, which needs newer versions.
+    options = ("-q", "-p", "no:cacheprovider", "--noconftest")
+    command = (_lowest_python(), "-m", "pytest", *options, "tests/synth")
     done = subprocess.run(
         command,
         cwd=ROOT,
         # The package is not installed there: its sources are used.
-        env=environment | {"PYTHONPATH": str(ROOT / "constructs")},
+        env=environment | {"PYTHONPATH": str(ROOT / "constructs"), "CDK_VALIDATION": "false"},
         capture_output=True,
         text=True,
         check=False,
