@@ -73,8 +73,8 @@ def _help(name: str) -> str:
 # --- The commands -----------------------------------------------------------------------------
 
 
-def _tool(name: str) -> Callable[[setup.Checkout, Sequence[str]], int]:
-    return lambda checkout, arguments: _exec(checkout, "tools", f"tools.{name}", *arguments)
+def _module(name: str) -> Callable[[setup.Checkout, Sequence[str]], int]:
+    return lambda checkout, arguments: _exec(checkout, "tools", name, *arguments)
 
 
 def _deploy(checkout: setup.Checkout, arguments: Sequence[str]) -> int:
@@ -166,23 +166,23 @@ COMMANDS = {
     "lock": _Command(
         "[--upgrade]",
         "Update the locks; --upgrade selects newer versions.",
-        _tool("lock"),
+        _module("tools.lock"),
     ),
     "docs": _Command(
         "[--build]",
         "Serve the pages as a site on 127.0.0.1; --build writes it to .cache/site.",
-        _tool("docs_site"),
+        _module("tools.docs_site"),
     ),
     "pictures": _Command(
         "[--record NAME …]",
         "Draw the pictures of pages and examples; --record first runs the jobs of these examples.",
-        _tool("pictures"),
+        _module("examples.pictures"),
     ),
     "release": _Command(
         "[--walk [STEP]]",
         "Build wheel, sdist, bill of materials and checksums of the last commit, in dist. "
         "--walk goes through the release check list, from a step on.",
-        _tool("release"),
+        _module("tools.release"),
     ),
     "setup": _Command("", "Only set the checkout up.", _set_up),
 }

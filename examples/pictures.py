@@ -13,7 +13,7 @@ import matplotlib as mpl
 from rich.console import Console
 from rich.text import Text
 
-from tools import recordings
+from examples import recordings
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "cdk-braket"

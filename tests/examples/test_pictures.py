@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import pictures, recordings
+from examples import pictures, recordings
 
 
 @pytest.mark.parametrize("path", pictures.all_pictures(), ids=str)
