@@ -7,7 +7,7 @@ from aws_cdk import CfnParameter
 from aws_cdk import aws_ecr as ecr
 
 from cdk_braket import ContainerImage, HybridJob, ValidationError
-from tests.synth.support import LOCAL, allowed, new_stack, request_of, template_of
+from tests.synth.support import LOCAL, allowed, argument_of, new_stack, request_of, template_of
 
 
 def _uri(image: ContainerImage, region: str | None = "us-east-1") -> str:
@@ -104,8 +104,5 @@ def test_an_image_without_a_dockerfile_is_one_problem_among_the_others(tmp_path:
             device=LOCAL,
             job_name="-",
         )
-    assert [problem.partition(":")[0].partition("='/")[0] for problem in caught.value.problems] == [
-        "image",
-        "job_name='-'",
-    ]
+    assert [argument_of(problem) for problem in caught.value.problems] == ["image", "job_name"]
     assert stack.node.children == []
