@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _NOT_FOUND: Final = "ResourceNotFoundException"
 
+LOCAL_CONTAINER: Final = "[cdk-braket-local]"
+"""The start of lines that do not come from the script, in the log of a job of the local AWS."""
+
 # The line that the SDK's `log_metric` prints: `Metrics - timestamp=…; energy=-1.1; iteration…;`.
 _METRIC_LINE: Final = re.compile(r"Metrics - (.*)")
 _ASSIGNMENT: Final = re.compile(r"(\w+)\s*=\s*([^;]+?)\s*;")

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from cdk_braket._lambda.braket_jobs.contract import FINAL, RESULTS_FILE
 
-from .job_log import JobLog, readable
+from .job_log import LOCAL_CONTAINER, JobLog, readable
 
 if TYPE_CHECKING:
     from mypy_boto3_braket import BraketClient
@@ -118,7 +118,9 @@ def _last_line(log: JobLog) -> str:
         lines = log.last_lines(_EVENTS_READ)
     except ClientError as error:
         return f"its logs cannot be read: {error.response['Error']['Code']}"
-    return next((readable(line.message) for line in lines[::-1] if line.message.strip()), "")
+    texts = [line.message for line in lines[::-1] if line.message.strip()]
+    of_script = [text for text in texts if not text.startswith(LOCAL_CONTAINER)]
+    return next((readable(text) for text in of_script or texts), "")
 
 
 # --- The terminal ---------------------------------------------------------------------------------

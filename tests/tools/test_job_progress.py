@@ -112,7 +112,8 @@ def run_of_three() -> Iterator[Service]:
         aws.has_lines((1, "started"), (2, metric))
         aws.describes("COMPLETED", endedAt=CREATED + timedelta(seconds=75))
         aws.has_streams(STREAM)
-        aws.has_lines((1, "started"), (3, "Energy: -1.145599 hartree\n"))
+        end = f"{job_log.LOCAL_CONTAINER} Reporting training SUCCESS"
+        aws.has_lines((1, "started"), (3, "Energy: -1.145599 hartree\n"), (4, end))
         yield aws
 
 
@@ -144,6 +145,16 @@ def test_a_terminal_gets_one_line_that_changes(
     written = stream.getvalue()
     assert written.count("\n") == 1
     assert written.endswith("\r\x1b[KCOMPLETED  1:15  Energy: -1.1\n")
+
+
+def test_a_line_of_the_local_container_is_shown_until_the_script_writes_one() -> None:
+    stream = io.StringIO()
+    with service() as aws:
+        aws.describes("CANCELLED", endedAt=CREATED)
+        aws.has_streams(STREAM)
+        aws.has_lines((1, f"{job_log.LOCAL_CONTAINER} waiting for another job"))
+        aws.follow(stream)
+    assert stream.getvalue().endswith(" waiting for another job\n")
 
 
 def test_nothing_is_written_twice_where_there_is_no_terminal() -> None:

@@ -30,6 +30,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.hooks import BaseEventHooks
 
+from cdk_braket_client.job_log import LOCAL_CONTAINER
 from cdk_braket_local import processes
 from cdk_braket_local.braket import archive, environments, images, stand_in
 from cdk_braket_local.braket.environments import Environment
@@ -73,7 +74,6 @@ _STOP = "stop"
 
 
 # Lines of the log that do not come from the job.
-_OURS = "[cdk-braket-local]"
 
 
 class _SetUpError(Exception):
@@ -223,7 +223,7 @@ class _Container:
 
     def _note(self, line: str) -> None:
         """Log a line that does not come from the script."""
-        self._log.write(f"{_OURS} {line}")
+        self._log.write(f"{LOCAL_CONTAINER} {line}")
 
     def _store(self, mirror: Mirror | None, *, script_failed: bool) -> None:
         """Store checkpoints and results, each even if the other cannot be stored.
