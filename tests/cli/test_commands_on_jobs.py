@@ -111,7 +111,8 @@ def test_jobs_lists_the_newest_first_and_filters(cli: Cli, ended: Ended) -> None
     assert {job["status"] for job in failed} == {"FAILED"}
     named = cli("jobs", "--json", f"--name={ended.completed['jobName'][:-1]}?").json
     assert [job["arn"] for job in named] == [ended.completed["jobArn"]]
-    assert cli("jobs", "--json", "--device=qpu").json == []
+    only = f"--name={ended.completed['jobName']}"
+    assert cli("jobs", "--json", "--device=qpu", only).json == []
     assert cli("jobs", "--json", "--since=2099-01-01").json == []
     assert len(cli("jobs", "--json", "--since=1d", "--limit=1").json) == 1
 
