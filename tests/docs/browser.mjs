@@ -128,23 +128,15 @@ async function follow(page, links, visited) {
   }
 }
 
-// The theme misses what is entered before its scripts have started, which can take long.
-async function enter(tab, term, links) {
-  const input = tab.locator("input.md-search__input");
-  for (let attempt = 0; attempt < 60; attempt += 1) {
-    await input.fill("");
-    await input.fill(term);
-    const appears = links.first().waitFor({ state: "attached", timeout: 5000 });
-    if (await appears.then(() => true, () => false)) return;
-  }
-}
-
 async function search() {
   for (const [term, page] of Object.entries(job.terms)) {
     // For a second term, the theme shows the results of the first until it has the focus again.
     const tab = await open("", { viewport: LARGE });
+    // The theme misses what is entered before it has started its worker.
+    if (!tab.workers().length) await tab.waitForEvent("worker", { timeout: 600000 });
+    await tab.locator("input.md-search__input").fill(term);
     const links = tab.locator("a.md-search-result__link");
-    await enter(tab, term, links);
+    await links.first().waitFor({ state: "attached", timeout: 600000 });
     const all = await links.evaluateAll((each) => each.map((link) => link.getAttribute("href")));
     if (!all.some((link) => link.includes(page))) {
       problems.push(`search: ${term} does not find ${page}, but ${all}`);

@@ -32,6 +32,7 @@ from cdk_braket.core.validation_error import ValidationError
 from cdk_braket.environment.hybrid_job_environment import HybridJobEnvironment
 from cdk_braket.permissions.invocation import HandlerTarget, as_target
 from cdk_braket.permissions.statements import attach
+from cdk_braket.request.create_job import SURFACE
 from cdk_braket.request.device import Device
 
 from .binding import BoundJob, records_uri
@@ -355,8 +356,9 @@ def wrong_devices(
         yield Issue("allowed_devices", "expected the devices that the run may use, got none", fix)
     elif not Token.is_unresolved(device) and device not in {each.arn for each in allowed}:
         yield Issue("device", "expected one of allowed_devices", example, shorten(device))
-    if definition.options.given.reservation_arn is not None:
-        rule = "cannot be chosen, because reservation_arn=… reserves the definition's device"
+    reservation = SURFACE[("associations",)].name
+    if getattr(definition.options.given, reservation) is not None:
+        rule = f"cannot be chosen, because {reservation}=… reserves the definition's device"
         yield Issue("device", rule, "Remove one of them")
 
 
