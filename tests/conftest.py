@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cdk_braket_local.control.instance import LocalAws
 from cdk_braket_local.settings import IMAGE_STANDIN
@@ -21,6 +22,10 @@ from tests.length import (
 # aws-cdk-lib checks templates against CloudFormation's schemas in every process that synthesizes,
 # which takes longer than the rest. tests/quality/test_templates.py turns it on.
 os.environ["CDK_VALIDATION"] = "false"
+
+# A slow machine makes a test slow, and not red.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 __all__ = [
     "bootstrapped_aws",
