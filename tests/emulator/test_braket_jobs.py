@@ -269,11 +269,13 @@ def test_the_script_sees_the_roles_credentials_and_no_others(
     log = jobs.log(job)
     assert f":assumed-role/{jobs.name}/" in log
     assert "AccessDenied" in job["failureReason"]
-    told = {line.split()[0]: set(line.split()[1:]) for line in log.splitlines() if line}
-    jobs_own = {name for name in told["names"] if name.startswith(("AWS_", "AMZN_BRAKET_", "SM_"))}
+    printed = {line.split()[0]: set(line.split()[1:]) for line in log.splitlines() if line}
+    jobs_own = {
+        name for name in printed["names"] if name.startswith(("AWS_", "AMZN_BRAKET_", "SM_"))
+    }
     programs_own = {"CDK_BRAKET_LOCAL_JOB", "HOME", "LANG", "LC_CTYPE", "PATH"}
-    assert told["names"] - jobs_own <= programs_own | {"TMPDIR"}
-    assert told["container"] <= programs_own
+    assert printed["names"] - jobs_own <= programs_own | {"TMPDIR"}
+    assert printed["container"] <= programs_own
     assert local_aws.client_settings["aws_access_key_id"] not in log
     assert local_aws.client_settings["aws_secret_access_key"] not in log
 

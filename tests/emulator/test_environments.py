@@ -364,7 +364,7 @@ def test_the_default_role_runs_a_job_too(strict_aws: LocalAws, jobs: Jobs) -> No
     assert job["status"] == "COMPLETED", job.get("failureReason")
 
 
-# A uv whose environments have the interpreter that it was told.
+# A uv whose environments have the interpreter of its option --python.
 FAKE_UV = """#!/bin/sh
 [ "$1" = venv ] && mkdir -p "$5/bin" && ln -s "$4" "$5/bin/python"
 exit 0

@@ -63,7 +63,7 @@ def _version_problems(root: Path) -> Iterator[str]:
 
 
 def _lowest_problems(root: Path, own: Sequence[str]) -> Iterator[str]:
-    """Report requirements whose lowest version is another than the one that is tested."""
+    """Report requirements whose lowest version differs from the tested version."""
     text = (root / lock.LOWEST_LOCK).read_text(encoding="utf-8")
     locked = {entry.name: entry.version for entry in lock.entries(text)}
     for requirement in map(Requirement, own):

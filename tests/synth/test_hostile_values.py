@@ -52,10 +52,12 @@ def _refused(**options: object) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [("a\ud800", "lone surrogate"), (_NO_TOKEN, "looks like a token of the CDK")],
 )
-def test_a_string_that_no_template_can_contain_is_reported_anywhere(text: str, told: str) -> None:
+def test_a_string_that_no_template_can_contain_is_reported_anywhere(
+    text: str, reported: str
+) -> None:
     bucket = s3.Bucket.from_bucket_name(new_stack(), "Bucket", "amazon-braket-mine")
     problems = _refused(
         algorithm=AlgorithmScript.from_bucket(bucket, f"{text}.py", entry_point=f"a:b{text}"),
@@ -71,7 +73,7 @@ def test_a_string_that_no_template_can_contain_is_reported_anywhere(text: str, t
         tags={"value": text, f"key{text}": "a"},
         rerun_trigger=text,
     )
-    of_texts = {argument_of(problem) for problem in problems if told in problem}
+    of_texts = {argument_of(problem) for problem in problems if reported in problem}
     assert of_texts == {
         "algorithm",
         "algorithm.entry_point",
@@ -95,15 +97,15 @@ def test_a_string_that_no_template_can_contain_is_reported_anywhere(text: str, t
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "reported"),
     [
         ("s3://amazon-braket-mine/a\x00b", "expected text without NUL"),
         ("https://[/x", "expected a URL with a valid host"),
     ],
 )
-def test_a_uri_that_no_container_can_use_is_reported(uri: str, told: str) -> None:
+def test_a_uri_that_no_container_can_use_is_reported(uri: str, reported: str) -> None:
     [problem] = _refused(input_data={"in": InputChannel.from_s3_uri(uri)})
-    assert problem.startswith(f"input_data['in']: {told}")
+    assert problem.startswith(f"input_data['in']: {reported}")
 
 
 def test_a_uri_that_is_a_token_passes_these_checks() -> None:
@@ -130,8 +132,8 @@ def test_a_number_that_looks_like_a_token_is_reported() -> None:
         max_runtime=Duration.seconds(_NO_NUMBER),
         wait_for_completion=WaitForCompletion(timeout=Duration.seconds(_NO_NUMBER)),
     )
-    told = [problem for problem in problems if "looks like a token of the CDK" in problem]
-    assert [argument_of(problem) for problem in told] == [
+    reported = [problem for problem in problems if "looks like a token of the CDK" in problem]
+    assert [argument_of(problem) for problem in reported] == [
         "wait_for_completion.timeout",
         "hyperparameters['n']",
         "max_runtime",

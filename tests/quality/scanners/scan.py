@@ -11,7 +11,8 @@ from typing import cast
 import cdk_nag
 from aws_cdk import App, Stack
 
-from tools import setup
+from tests.locked_python import locked_python
+from tools import lock
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKS = (
@@ -92,7 +93,8 @@ def _nag(stack: Stack) -> Iterator[Finding]:
 
 def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
     """Return the failed checks of each template, of one run for all, as checkov starts slowly."""
-    command: list[str | Path] = [_scanners_python(), "-m", "checkov.main"]
+    python = locked_python(ROOT / lock.SCANNERS_LOCK, "scanners", "the scanners")
+    command: list[str | Path] = [python, "-m", "checkov.main"]
     command += ["--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"]
     report = _json([*command, "--file", *templates], templates[0].parent)
     summary = cast("dict[str, int]", report["summary"])
@@ -105,22 +107,6 @@ def _checkov(templates: Sequence[Path]) -> dict[Path, list[Finding]]:
         at = Path(check["file_abs_path"]).resolve()
         failed[at].append(Finding(check["check_id"], check["resource"]))
     return failed
-
-
-def _scanners_python() -> Path:
-    """Return the Python of checkov's environment, which is created if its lock has changed."""
-    checkout = setup.Checkout(ROOT)
-    folder, lock = checkout.cache / "scanners", ROOT / "requirements-scanners.lock"
-    python = folder / "bin" / "python"
-
-    def create(commands: setup.Commands) -> None:
-        commands.create_venv(folder)
-        commands.sync(python, lock)
-
-    title = f"the scanners into .cache/scanners, from {lock.name}"
-    fingerprint = setup.digest(lock.read_bytes(), *setup.place(checkout))
-    setup.set_up(checkout, print, setup.Step(title, folder, fingerprint, create))
-    return python
 
 
 def _cfn_lint(templates: Sequence[Path]) -> dict[Path, list[Finding]]:

@@ -20,8 +20,8 @@ from tests.unit.handler.worlds import (
     FAILED,
     RECORDS,
     Context,
-    Killed,
     World,
+    killed_at,
     properties,
 )
 
@@ -96,10 +96,8 @@ def test_a_start_that_is_killed_anywhere_and_repeated_is_one_job(forgets: bool) 
     for number in range(calls):
         for side in ("before", "after"):
             world = World(remembers_tokens=0.0 if forgets else 1e12)
-            _kill(world, number, side)
-            with pytest.raises(Killed):
+            with killed_at(world, number, side):
                 _start(world)
-            setattr(world, side, lambda _name, _number: None)
             world.time += 120
             _start(world)
             assert len(world.alive()) == 1, (number, side)
@@ -112,10 +110,8 @@ def test_a_start_that_is_killed_anywhere_and_repeated_is_one_job(forgets: bool) 
 def test_a_start_that_is_killed_and_then_stopped_leaves_nothing_running(side: str) -> None:
     for number in range(len(_calls_of_a_start())):
         world = World()
-        _kill(world, number, side)
-        with pytest.raises(Killed):
+        with killed_at(world, number, side):
             _start(world)
-        setattr(world, side, lambda _name, _number: None)
         world.time += 120
         _stop(world)
         world.time += 60
@@ -126,14 +122,6 @@ def _calls_of_a_start() -> list[str]:
     world = World()
     _start(world)
     return world.calls
-
-
-def _kill(world: World, number: int, side: str) -> None:
-    def kill(_name: str, at: int) -> None:
-        if at == number:
-            raise Killed
-
-    setattr(world, side, kill)
 
 
 def test_other_executions_and_other_runs_are_other_jobs(world: World) -> None:

@@ -24,8 +24,8 @@ from tests.unit.handler.worlds import (
     FAILED,
     RECORDS,
     Context,
-    Killed,
     World,
+    killed_at,
     properties,
 )
 
@@ -158,15 +158,8 @@ def test_a_point_whose_start_is_killed_anywhere_is_one_job(side: str) -> None:
     assert calls > 5
     for number in range(calls):
         world = World()
-
-        def kill(_name: str, at: int, number: int = number) -> None:
-            if at == number:
-                raise Killed
-
-        setattr(world, side, kill)
-        with pytest.raises(Killed):
+        with killed_at(world, number, side):
             _run(world)
-        setattr(world, side, lambda _name, _number: None)
         world.time += 120
         _run(world)
         assert len(world.jobs) == 1, number
@@ -182,15 +175,8 @@ def test_a_point_whose_start_is_killed_and_whose_sweep_is_stopped_leaves_no_job(
     _run(world)
     for number in range(len(world.calls)):
         world = World()
-
-        def kill(_name: str, at: int, number: int = number) -> None:
-            if at == number:
-                raise Killed
-
-        setattr(world, side, kill)
-        with pytest.raises(Killed):
+        with killed_at(world, number, side):
             _run(world)
-        setattr(world, side, lambda _name, _number: None)
         world.time += 120
         _stop(world)
         world.time += 60
@@ -523,15 +509,8 @@ def test_a_killed_start_finds_the_job_that_another_execution_started_meanwhile(s
     _run(world)
     for number in range(len(world.calls)):
         world = World()
-
-        def kill(_name: str, at: int, number: int = number) -> None:
-            if at == number:
-                raise Killed
-
-        setattr(world, side, kill)
-        with pytest.raises(Killed):
+        with killed_at(world, number, side):
             _run(world, began=world.time)
-        setattr(world, side, lambda _name, _number: None)
         world.time += 120
         _run(world, execution=OTHER, began=world.time, token="theirs")
         _run(world, began=world.time - 120)
@@ -592,16 +571,9 @@ def test_a_stop_whose_handler_is_killed_is_finished_by_its_repetition(world: Wor
         _run(world, {"theta": number}, number=number, began=world.time)
     world.time += 10
     before = len(world.calls)
-
-    def kill(_name: str, at: int) -> None:
-        if at == before + 12:
-            raise Killed
-
-    world.before = kill
     stopped = world.time
-    with pytest.raises(Killed):
+    with killed_at(world, before + 12):
         _stop(world, at=stopped)
-    world.before = lambda _name, _number: None
     world.time += 60
     _stop(world, at=stopped)
     assert world.alive() == []

@@ -8,9 +8,12 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
+
+import pytest
 
 from cdk_braket._lambda.braket_jobs import contract
 from cdk_braket._lambda.braket_jobs.api import model_rules
@@ -39,6 +42,26 @@ RECORDS = "s3://amazon-braket-inputs/.cdk-braket/jobs"
 
 class Killed(BaseException):
     """The function was killed: nothing may catch this."""
+
+
+@contextmanager
+def killed_at(world: "World", number: int, side: str = "before") -> Iterator[None]:
+    """Kill the handler at a call, and check that it was killed.
+
+    Args:
+        world: The world.
+        number: The number of the call, from 0.
+        side: `before` the call takes effect, or `after` it.
+    """
+
+    def kill(_name: str, at: int) -> None:
+        if at == number:
+            raise Killed
+
+    setattr(world, side, kill)
+    with pytest.raises(Killed):
+        yield
+    setattr(world, side, lambda _name, _number: None)
 
 
 @dataclass
